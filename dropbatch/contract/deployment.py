@@ -1,0 +1,73 @@
+"""What a Lambda function knows of its deployment: ``deployment.json`` beside its code.
+
+It is a file because environment variables end at 4 KB. Names of AWS resources follow from the environment's name, so
+nothing here waits for an apply.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+__all__ = ["FILE_NAME", "Deployment", "Pipeline", "Pool", "resource_name"]
+
+FILE_NAME = "deployment.json"
+
+
+def resource_name(environment: str, *parts: str) -> str:
+    """``dropbatch-<environment>-<part>…``, the name of a resource."""
+    return "-".join(("dropbatch", environment, *parts))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pool:
+    """A pool of machines: its job queue's name and whether it is made of spot instances."""
+
+    queue: str
+    spot: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pipeline:
+    """A pipeline as the arrival function needs it."""
+
+    pools: tuple[str, ...]
+    """Names of pools in the order in which they are tried."""
+    definitions: Mapping[str, str]
+    """Job definition name by group."""
+    suffixes: tuple[str, ...] = ()
+    """Endings of keys that start a run; empty: every key does."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """One environment's groups, pipelines and pools."""
+
+    environment: str
+    region: str
+    groups: tuple[str, ...]
+    pipelines: Mapping[str, Pipeline]
+    pools: Mapping[str, Pool]
+
+    def to_json(self) -> str:
+        """Text of ``deployment.json``: sorted, so that equal deployments give equal Lambda packages."""
+        return json.dumps(asdict(self), indent=1, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "Deployment":
+        """Read ``deployment.json``."""
+        body: dict[str, Any] = json.loads(text)
+        return cls(
+            environment=body["environment"],
+            region=body["region"],
+            groups=tuple(body["groups"]),
+            pipelines={
+                name: Pipeline(
+                    pools=tuple(pipeline["pools"]),
+                    definitions=pipeline["definitions"],
+                    suffixes=tuple(pipeline["suffixes"]),
+                )
+                for name, pipeline in body["pipelines"].items()
+            },
+            pools={name: Pool(**pool) for name, pool in body["pools"].items()},
+        )

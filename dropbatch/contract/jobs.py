@@ -1,0 +1,24 @@
+"""Names that meet inside a job's container: environment variables and exit codes of the runtime."""
+
+from enum import IntEnum
+
+__all__ = ["ENVIRONMENT", "MANIFEST", "OUTPUT_BUCKET", "ExitCode"]
+
+ENVIRONMENT = "DROPBATCH_ENVIRONMENT"
+OUTPUT_BUCKET = "DROPBATCH_OUTPUT_BUCKET"
+MANIFEST = "DROPBATCH_MANIFEST"
+"""``s3://`` URI of the job's manifest, set when the job is submitted."""
+
+
+class ExitCode(IntEnum):
+    """Exit codes of ``dropbatch-run`` itself. A program's own code passes through; a signal gives 128 + its number.
+
+    The values lie in the range 64–78 that BSD's sysexits.h set aside, which programs seldom use.
+    """
+
+    OK = 0
+    USAGE = 64
+    REFUSED = 65
+    STAGE_IN = 66
+    STAGE_OUT = 73
+    SUPERSEDED = 75

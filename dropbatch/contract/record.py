@@ -1,0 +1,59 @@
+"""The run record ``_run.json``: how a result was made, and the mark that a run has ended.
+
+It is the last object a run writes, on every exit. A person or a program that sees it sees the whole result.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+__all__ = ["VERSION", "FileRecord", "RunRecord"]
+
+VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileRecord:
+    """A file that went in or came out."""
+
+    uri: str
+    size: int
+    """Bytes."""
+    sha256: str
+    """Hexadecimal; empty when the file was never read."""
+    version_id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """Everything needed to trust a result or to make it again. Times are ISO-8601 in UTC; unknown values are None."""
+
+    status: str
+    """``SUCCEEDED`` or ``FAILED``."""
+    run_id: str
+    attempt: int
+    group: str
+    pipeline: str
+    inputs: Sequence[FileRecord]
+    outputs: Sequence[FileRecord] = ()
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    command: Sequence[str] = ()
+    """The program's argument list as it was run, placeholders filled in."""
+    phase: str | None = None
+    """Where a failed run failed: ``refused``, ``stage-in``, ``program`` or ``stage-out``."""
+    reason: str | None = None
+    exit_code: int | None = None
+    started_at: str | None = None
+    stopped_at: str | None = None
+    job_id: str | None = None
+    job_try: int | None = None
+    image: str | None = None
+    job_definition: str | None = None
+    git_commit: str | None = None
+    peak_memory_mib: float | None = None
+    cpu_seconds: float | None = None
+    warnings: Sequence[str] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as plain JSON values, with its format version."""
+        return {"version": VERSION, **asdict(self)}

@@ -1,0 +1,60 @@
+"""A run: its identity, its states and their order."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+
+__all__ = ["FINAL_STATES", "State", "order", "run_id"]
+
+
+class State(StrEnum):
+    """States of a run. The first three are unfinished, the others final."""
+
+    HELD = "HELD"
+    SUBMITTED = "SUBMITTED"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    REJECTED = "REJECTED"
+    CANCELLED = "CANCELLED"
+
+    @property
+    def final(self) -> bool:
+        """Whether a run in this state changes no more within its attempt."""
+        return self in FINAL_STATES
+
+
+FINAL_STATES = frozenset({State.SUCCEEDED, State.FAILED, State.REJECTED, State.CANCELLED})
+
+_RANKS = {State.HELD: 0, State.SUBMITTED: 1, State.RUNNING: 2}
+_FINAL_RANK = 9
+_ATTEMPT_STEP = 10
+
+
+def order(attempt: int, state: State) -> int:
+    """Position of (attempt, state) in a run's life, as one number that a conditional write can compare.
+
+    An update is applied only when its order is above the stored one, so late or doubled events change nothing.
+    """
+    return attempt * _ATTEMPT_STEP + _RANKS.get(state, _FINAL_RANK)
+
+
+def run_id(
+    *,
+    group: str,
+    pipeline: str,
+    bucket: str,
+    key: str,
+    version_id: str,
+    parameters: Mapping[str, str] | None = None,
+    request_id: str = "",
+) -> str:
+    """Identity of a run: ``r-`` and 20 hex digits of SHA-256 over what it is made of.
+
+    Two events about the same object version give the same id, which is what makes a second one a duplicate.
+    """
+    parts = [group, pipeline, bucket, key, version_id, dict(sorted((parameters or {}).items())), request_id]
+    # JSON delimits the parts: no choice of names can make two different lists of parts equal.
+    text = json.dumps(parts, ensure_ascii=True, separators=(",", ":"))
+    return "r-" + hashlib.sha256(text.encode()).hexdigest()[:20]

@@ -1,0 +1,89 @@
+"""Rules that need more than one key: what a schema cannot see."""
+
+import difflib
+import ipaddress
+from collections.abc import Collection, Iterator
+
+from dropbatch.settings.models import RESERVED_FOLDERS, PipelineSettings, Settings
+
+__all__ = ["check"]
+
+
+def check(settings: Settings, *, expected_name: str, declared_pools: Collection[str]) -> list[str]:
+    """Faults that appear only when keys are seen together, each as ``key: rule, got value: fix``.
+
+    Tables that did not validate are None here: their own faults are known already, and rules about them are skipped.
+    A pool that was declared with faults still counts as declared.
+    """
+    return [
+        *_environment(settings, expected_name),
+        *_state(settings),
+        *_network(settings),
+        *_compute(settings, declared_pools),
+        *_pipelines(settings, declared_pools),
+    ]
+
+
+def _environment(settings: Settings, expected_name: str) -> Iterator[str]:
+    if settings.environment is not None and settings.name != expected_name:
+        yield (
+            f"environment.name: must be the file's name {expected_name!r}, got {settings.name!r}: "
+            "rename the file or the environment"
+        )
+
+
+def _state(settings: Settings) -> Iterator[str]:
+    state = settings.state
+    if state is not None and state.backend == "s3" and state.bucket is None:
+        yield 'state.bucket: is required by backend "s3": name the bucket that holds Terraform\'s state'
+
+
+def _network(settings: Settings) -> Iterator[str]:
+    if settings.network is None:
+        return
+    try:
+        ipaddress.IPv4Network(settings.network.cidr)
+    except ValueError as error:
+        yield f"network.cidr: must be an IPv4 network, got {settings.network.cidr!r}: {error}"
+
+
+def _compute(settings: Settings, declared: Collection[str]) -> Iterator[str]:
+    if not declared:
+        yield "compute: at least one pool is required: add [compute.<pool>] with kind and max_vcpus"
+    for name, pool in settings.compute.items():
+        if pool.min_vcpus > pool.max_vcpus:
+            yield (
+                f"compute.{name}.min_vcpus: must not exceed max_vcpus ({pool.max_vcpus}), got {pool.min_vcpus}: "
+                "lower it"
+            )
+
+
+def _pipelines(settings: Settings, declared: Collection[str]) -> Iterator[str]:
+    if not settings.pipeline:
+        yield "pipeline: at least one pipeline is required: add [pipeline.<name>] with image, command and pools"
+    for name, pipeline in settings.pipeline.items():
+        where = f"pipeline.{name}"
+        if name in RESERVED_FOLDERS:
+            yield (
+                f"{where}: must not be one of {', '.join(RESERVED_FOLDERS)}: those folders have a meaning of their "
+                "own: choose another name"
+            )
+        yield from _pools_of(settings, where, pipeline, declared)
+
+
+def _pools_of(settings: Settings, where: str, pipeline: PipelineSettings, declared: Collection[str]) -> Iterator[str]:
+    if len(set(pipeline.pools)) != len(pipeline.pools):
+        yield f"{where}.pools: must not repeat a pool, got {list(pipeline.pools)}: name each once"
+    for pool in pipeline.pools:
+        if pool not in declared:
+            near = difflib.get_close_matches(pool, declared, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"declared are {', '.join(sorted(declared)) or 'none'}"
+            yield f"{where}.pools: must name declared pools, got {pool!r}: {hint}"
+        if pool not in settings.compute:
+            continue
+        limit = settings.compute[pool].max_vcpus
+        if pipeline.vcpus > limit:
+            yield (
+                f"{where}.vcpus: must fit the pool {pool!r}, whose max_vcpus is {limit}, got {pipeline.vcpus}: "
+                "lower it or raise the pool's limit"
+            )

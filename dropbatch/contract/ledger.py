@@ -9,11 +9,12 @@
 
 import zlib
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 __all__ = [
     "BY_DAY",
+    "LEASE",
     "PAUSED",
     "SHARDS",
     "UNFINISHED",
@@ -38,6 +39,8 @@ UNFINISHED = "unfinished"
 SHARDS = 4
 """Shards of each index: a partition takes 1,000 writes/s, a table of this kind starts at 4,000."""
 PAUSED = "flag#paused"
+LEASE = timedelta(seconds=180)
+"""How long a job name belongs to the invocation that made it. Longer than any invocation may last."""
 
 
 def run_key(group: str, run_id: str) -> str:

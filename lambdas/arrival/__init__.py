@@ -1,0 +1,1 @@
+"""Arrival function: files become runs, runs become jobs."""

@@ -1,0 +1,88 @@
+"""Claiming runs in the ledger: the first to write a run's item owns it, everyone after finds a duplicate."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dropbatch.contract import ledger
+from dropbatch.contract.keys import uri
+from dropbatch.contract.runs import State, order
+from lambdas.arrival.admission import Admitted, Rejected
+
+__all__ = ["MAX_TRANSACTION", "claim", "claim_item", "rejected_item"]
+
+MAX_TRANSACTION = 100
+"""Items that one transaction of DynamoDB takes."""
+
+_ABSENT = "attribute_not_exists(id)"
+
+
+def claim_item(admitted: Admitted, *, job_name: str, now: str) -> dict[str, Any]:
+    """RUN item, in plain values, of a run about to be submitted under `job_name`."""
+    run = admitted.run
+    return {
+        "id": ledger.run_key(run.group, run.run_id),
+        "group": run.group,
+        "run_id": run.run_id,
+        "pipeline": run.pipeline,
+        "state": State.HELD,
+        "attempt": run.attempt,
+        "order": order(run.attempt, State.HELD),
+        "input": uri(run.bucket, run.key),
+        "version_id": run.version_id,
+        "size": run.size,
+        "output_prefix": run.output,
+        "parameters": dict(run.parameters),
+        "pool": admitted.pool,
+        "job_name": job_name,
+        "created_at": now,
+        "updated_at": now,
+        "day": ledger.day_key(run.group, now[:10], run.run_id),
+        "unfinished": ledger.unfinished_key(run.run_id),
+    }
+
+
+def rejected_item(rejected: Rejected, *, now: str) -> dict[str, Any]:
+    """RUN item, in plain values, of a file that was refused."""
+    return {
+        "id": ledger.run_key(rejected.group, rejected.run_id),
+        "group": rejected.group,
+        "run_id": rejected.run_id,
+        "pipeline": rejected.pipeline,
+        "state": State.REJECTED,
+        "attempt": 0,
+        "order": order(0, State.REJECTED),
+        "input": uri(rejected.arrival.bucket, rejected.arrival.key),
+        "version_id": rejected.arrival.version_id,
+        "size": rejected.arrival.size,
+        "reason": rejected.reason,
+        "created_at": now,
+        "updated_at": now,
+        "day": ledger.day_key(rejected.group, now[:10], rejected.run_id),
+    }
+
+
+def claim(dynamodb: Any, table: str, items: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Write the items whose id is new, at most `MAX_TRANSACTION` of them, all with distinct ids.
+
+    Returns:
+        The items that were written; the others existed already.
+
+    Raises:
+        ClientError: throttled or refused. Some items may be written: their runs are HELD and reconcile finds them.
+    """
+    left = list(items)
+    while left:
+        puts = [
+            {"Put": {"TableName": table, "Item": ledger.to_item(item), "ConditionExpression": _ABSENT}} for item in left
+        ]
+        try:
+            dynamodb.transact_write_items(TransactItems=puts)
+        except dynamodb.exceptions.TransactionCanceledException as error:
+            reasons = [reason.get("Code", "None") for reason in error.response.get("CancellationReasons", [])]
+            known = [code == "ConditionalCheckFailed" for code in reasons]
+            if not any(known):
+                raise
+            left = [item for item, exists in zip(left, known, strict=True) if not exists]
+            continue
+        return left
+    return []

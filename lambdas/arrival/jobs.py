@@ -1,0 +1,154 @@
+"""Preparing and submitting jobs: manifest, JOB item, SubmitJob.
+
+The order is what makes it safe to die anywhere: the manifest and the JOB item exist before the job does, so whoever
+comes later can find out whether the job was submitted, and submit exactly the same work if it was not.
+"""
+
+import logging
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from dropbatch.contract import jobs as names
+from dropbatch.contract import keys, ledger
+from dropbatch.contract.manifest import Manifest, RunSpec
+
+__all__ = ["MAX_ARRAY", "Job", "Submitter", "new_job_name"]
+
+MAX_ARRAY = 10_000
+"""Children that an array job may have."""
+
+log = logging.getLogger("dropbatch")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A job to be submitted: which definition on which queue for whom."""
+
+    name: str
+    definition: str
+    queue: str
+    group: str
+    pipeline: str
+    size: int
+    manifest: str
+    """``s3://`` URI."""
+
+
+def new_job_name(pipeline: str, group: str) -> str:
+    """A name that no other job has: reconcile finds a job again by its name alone."""
+    return f"{pipeline}-{group}-{secrets.token_hex(8)}"
+
+
+class Submitter:
+    """Turns claimed runs into jobs."""
+
+    def __init__(self, *, dynamodb: Any, s3: Any, batch: Any, table: str, bucket: str) -> None:
+        """`batch` must be a client that never repeats a call by itself; `bucket` is the output bucket's name."""
+        self._dynamodb = dynamodb
+        self._s3 = s3
+        self._batch = batch
+        self._table = table
+        self._bucket = bucket
+
+    def prepare(self, job_name: str, runs: Sequence[RunSpec], *, definition: str, queue: str) -> Job:
+        """Write the manifest and the JOB item of runs that share group and pipeline."""
+        revision = self._latest(definition)
+        group, pipeline = runs[0].group, runs[0].pipeline
+        key = keys.manifest_key(group, pipeline, job_name)
+        body = Manifest(job_name=job_name, runs=tuple(runs)).to_json()
+        self._s3.put_object(Bucket=self._bucket, Key=key, Body=body.encode(), ContentType="application/json")
+        job = Job(
+            name=job_name,
+            definition=revision,
+            queue=queue,
+            group=group,
+            pipeline=pipeline,
+            size=len(runs),
+            manifest=keys.uri(self._bucket, key),
+        )
+        item = {
+            "id": ledger.job_key(job.name),
+            "state": "PREPARED",
+            "definition": job.definition,
+            "queue": job.queue,
+            "group": job.group,
+            "pipeline": job.pipeline,
+            "size": job.size,
+            "manifest": job.manifest,
+            "lease_until": _lease(),
+        }
+        self._dynamodb.put_item(TableName=self._table, Item=ledger.to_item(item))
+        return job
+
+    def take_over(self, job_name: str) -> Job | None:
+        """The prepared job of an invocation whose lease ran out, under a new lease; None when it is not to be had."""
+        try:
+            answer = self._dynamodb.update_item(
+                TableName=self._table,
+                Key=ledger.to_item({"id": ledger.job_key(job_name)}),
+                UpdateExpression="SET lease_until = :new",
+                ConditionExpression="#state = :prepared AND lease_until < :now",
+                ExpressionAttributeNames={"#state": "state"},
+                ExpressionAttributeValues=ledger.to_item(
+                    {":new": _lease(), ":prepared": "PREPARED", ":now": ledger.now()}
+                ),
+                ReturnValues="ALL_NEW",
+            )
+        except self._dynamodb.exceptions.ConditionalCheckFailedException:
+            return None
+        item = ledger.from_item(answer["Attributes"])
+        return Job(name=job_name, **{name: item[name] for name in Job.__dataclass_fields__ if name != "name"})
+
+    def submit(self, job: Job) -> bool:
+        """Submit a prepared job; returns whether Batch is known to have taken it.
+
+        When it is not known, or Batch refuses, the runs simply stay HELD: reconcile looks for the job by its name and
+        asks for it again.
+        """
+        try:
+            answer = self._batch.submit_job(**self._request(job))
+        except (ClientError, BotoCoreError) as error:
+            log.warning("job %s not submitted, its %d runs stay held: %s", job.name, job.size, error)
+            return False
+        self._dynamodb.update_item(
+            TableName=self._table,
+            Key=ledger.to_item({"id": ledger.job_key(job.name)}),
+            UpdateExpression="SET #state = :submitted, job_id = :id, submitted_at = :now",
+            ExpressionAttributeNames={"#state": "state"},
+            ExpressionAttributeValues=ledger.to_item(
+                {":submitted": "SUBMITTED", ":id": answer["jobId"], ":now": ledger.now()}
+            ),
+        )
+        return True
+
+    def _request(self, job: Job) -> dict[str, Any]:
+        return {
+            "jobName": job.name,
+            "jobQueue": job.queue,
+            "jobDefinition": job.definition,
+            # Every queue has a fair-share policy, which wants to know whose share a job counts against.
+            "shareIdentifier": job.group,
+            "containerOverrides": {"environment": [{"name": names.MANIFEST, "value": job.manifest}]},
+            "tags": {"dropbatch:group": job.group, "dropbatch:pipeline": job.pipeline},
+            "propagateTags": True,
+            **({"arrayProperties": {"size": job.size}} if job.size > 1 else {}),
+        }
+
+    def _latest(self, definition: str) -> str:
+        """``name:revision`` of the newest active revision, so that the run can be reproduced."""
+        pages = self._batch.get_paginator("describe_job_definitions").paginate(
+            jobDefinitionName=definition, status="ACTIVE"
+        )
+        revisions = [found["revision"] for page in pages for found in page["jobDefinitions"]]
+        if not revisions:
+            raise LookupError(f"no active job definition {definition!r}: deploy the stack again")
+        return f"{definition}:{max(revisions)}"
+
+
+def _lease() -> str:
+    return ledger.timestamp(datetime.now(UTC) + ledger.LEASE)

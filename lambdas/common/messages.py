@@ -1,0 +1,129 @@
+"""What the arrival queue carries: notifications of S3, and the system's own requests.
+
+Messages of our own are ``{"dropbatch": 1, "kind": "held", "runs": [{"group": …, "run_id": …}]}`` and
+``{"dropbatch": 1, "kind": "resubmit", "job_name": …}``.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_plus
+
+__all__ = ["Arrival", "Held", "Message", "PoisonError", "Resubmit", "held_body", "parse", "resubmit_body"]
+
+_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrival:
+    """An object version that was put into the input bucket."""
+
+    bucket: str
+    key: str
+    version_id: str
+    """Empty when the bucket has no versioning."""
+    size: int
+    """Bytes."""
+    etag: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """A run that waits and shall be tried again."""
+
+    group: str
+    run_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resubmit:
+    """A prepared job of which nobody knows whether it was submitted."""
+
+    job_name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """A message, understood. A test event of S3 has no content."""
+
+    arrivals: tuple[Arrival, ...] = ()
+    held: tuple[Held, ...] = ()
+    resubmit: tuple[Resubmit, ...] = ()
+
+
+class PoisonError(ValueError):
+    """A message that no later attempt will understand; says why."""
+
+
+def parse(body: str) -> Message:
+    """Read the body of a message.
+
+    Raises:
+        PoisonError: the message can never be understood.
+    """
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise PoisonError(f"not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise PoisonError(f"a JSON object is needed, got a {type(content).__name__}")
+    try:
+        if "dropbatch" in content:
+            return _own(content)
+        if content.get("Event") == "s3:TestEvent":
+            return Message()
+        if "Records" in content:
+            return Message(arrivals=tuple(_arrival(record) for record in content["Records"] if _is_creation(record)))
+    except PoisonError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise PoisonError(f"field missing or of another type: {type(error).__name__} {error}") from error
+    raise PoisonError(f"unknown kind of message with the fields {', '.join(sorted(content)) or '(none)'}")
+
+
+def held_body(runs: list[tuple[str, str]]) -> str:
+    """Body of a message that asks for runs, given as (group, run id), to be tried again."""
+    listed = [{"group": group, "run_id": run_id} for group, run_id in runs]
+    return json.dumps({"dropbatch": _VERSION, "kind": "held", "runs": listed})
+
+
+def resubmit_body(job_name: str) -> str:
+    """Body of a message that asks for a prepared job to be submitted."""
+    return json.dumps({"dropbatch": _VERSION, "kind": "resubmit", "job_name": job_name})
+
+
+def _own(content: Mapping[str, Any]) -> Message:
+    if content["dropbatch"] != _VERSION:
+        raise PoisonError(f"message version {content['dropbatch']!r} is not {_VERSION}")
+    match content.get("kind"):
+        case "held":
+            return Message(
+                held=tuple(Held(group=_text(run["group"]), run_id=_text(run["run_id"])) for run in content["runs"])
+            )
+        case "resubmit":
+            return Message(resubmit=(Resubmit(job_name=_text(content["job_name"])),))
+    raise PoisonError(f"unknown kind {content.get('kind')!r}")
+
+
+def _is_creation(record: Mapping[str, Any]) -> bool:
+    return _text(record["eventName"]).startswith("ObjectCreated:")
+
+
+def _arrival(record: Mapping[str, Any]) -> Arrival:
+    thing = record["s3"]["object"]
+    return Arrival(
+        bucket=_text(record["s3"]["bucket"]["name"]),
+        # S3 encodes keys as forms do: a space is a plus, everything else percent-encoded UTF-8.
+        key=unquote_plus(_text(thing["key"]), errors="strict"),
+        version_id=_text(thing.get("versionId") or ""),
+        size=int(thing.get("size", 0)),
+        etag=_text(thing.get("eTag", "")),
+    )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"text is needed, got {value!r}")
+    value.encode()  # a lone surrogate is no text: no key in S3 and no string in DynamoDB holds it
+    return value

@@ -1,0 +1,75 @@
+"""From job events to the ledger and to the public event."""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dropbatch.contract.runs import State
+from lambdas.common.announce import AnnounceError, announce
+from lambdas.common.batches import Failures
+from lambdas.run_events.book import Book
+from lambdas.run_events.changes import JobChange, change_of
+
+__all__ = ["RunEventsFlow"]
+
+log = logging.getLogger("dropbatch")
+
+
+class RunEventsFlow:
+    """Applies what Batch says to the runs."""
+
+    def __init__(self, *, book: Book, events: Any, environment: str) -> None:
+        self._book = book
+        self._events = events
+        self._environment = environment
+
+    def process(self, records: Sequence[Mapping[str, Any]]) -> Failures:
+        """Handle messages of the job event queue; returns those that shall come again."""
+        failures = Failures()
+        for record in records:
+            with failures.collect(record["messageId"]):
+                try:
+                    change = change_of(json.loads(record["body"])["detail"])
+                except (ValueError, KeyError, TypeError, AttributeError) as error:
+                    # EventBridge writes these messages; one that cannot be read tells nothing about any run.
+                    log.error("unreadable job event %s dropped: %r", record["messageId"], error)
+                    continue
+                if change is not None:
+                    self.apply(change)
+        return failures
+
+    def apply(self, change: JobChange) -> None:
+        """Move the run of a change, and tell of it."""
+        job = self._book.job(change.job_name)
+        if job is None:
+            log.info("job %s is not ours", change.job_name)
+            return
+        if change.superseded:
+            log.info("job %s was superseded, its run goes on elsewhere", change.job_id)
+            return
+        run = self._book.run_of(job, change.index)
+        if change.state is State.FAILED and not self._speaks_for_run(change, job, self._book.fence_owner(run)):
+            log.info("job %s failed, but its run belongs to another job", change.job_id)
+            return
+        reason = ""
+        if change.state is State.FAILED:
+            reason = self._book.recorded_reason(run) or change.reason or "the job failed and left no record"
+        item = self._book.move(run, change, reason=reason)
+        if item is None:
+            return
+        log.info("%s/%s %s is %s %s", run.group, run.pipeline, run.run_id, change.state, reason)
+        try:
+            announce(self._events, self._environment, [item])
+        except AnnounceError:
+            log.exception("run %s not announced", run.run_id)
+            raise
+        if change.state.final:
+            self._book.announced(item)
+
+    @staticmethod
+    def _speaks_for_run(change: JobChange, job: Mapping[str, Any], owner: str | None) -> bool:
+        """Whether a failed job's failure counts: it owns the fence or, if none started, is the job on record."""
+        if owner is not None:
+            return owner == change.job_id
+        return job.get("job_id") in (None, change.job_id.partition(":")[0])

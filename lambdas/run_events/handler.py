@@ -1,0 +1,41 @@
+"""Entry point of the run events function: job events from its queue, and the clock."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from lambdas.common import wiring
+from lambdas.run_events.book import Book
+from lambdas.run_events.flow import RunEventsFlow
+from lambdas.run_events.reconcile import Reconcile
+
+__all__ = ["handle"]
+
+log = wiring.logger()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Parts:
+    flow: RunEventsFlow
+    reconcile: Reconcile
+
+
+@cache
+def _parts() -> _Parts:
+    environment, table, bucket, arrival_url = wiring.variables(
+        "DROPBATCH_ENVIRONMENT", "LEDGER_TABLE", "OUTPUT_BUCKET", "ARRIVAL_QUEUE_URL"
+    )
+    book = Book(dynamodb=wiring.client("dynamodb"), s3=wiring.client("s3"), table=table, bucket=bucket)
+    flow = RunEventsFlow(book=book, events=wiring.client("events"), environment=environment)
+    reconcile = Reconcile(
+        book=book, flow=flow, batch=wiring.client("batch"), sqs=wiring.client("sqs"), arrival_url=arrival_url
+    )
+    return _Parts(flow=flow, reconcile=reconcile)
+
+
+def handle(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """Apply a batch of job events; or, when the schedule calls, reconcile and answer with what was repaired."""
+    if "Records" in event:
+        return _parts().flow.process(event["Records"]).response()
+    return _parts().reconcile.run(at=datetime.now(UTC))

@@ -1,0 +1,1 @@
+"""Spend guard: pauses the deployment when the budget is spent."""

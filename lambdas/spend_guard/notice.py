@@ -1,0 +1,40 @@
+"""Reading what AWS Budgets writes to its topic: plain English text with a few ``Name: value`` lines. Pure."""
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+
+__all__ = ["BudgetNotice", "read_notice"]
+
+_FIELD = re.compile(r"^(Budget Name|Alert Type|Budgeted Amount|ACTUAL Amount): *(.+?) *$", re.MULTILINE)
+_AMOUNT = re.compile(r"^\$([\d,]+(?:\.\d+)?)$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BudgetNotice:
+    """An alert about money really spent (not forecast)."""
+
+    budget: str
+    limit_usd: Decimal
+    spent_usd: Decimal
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the whole budget is spent; warnings come earlier, through the same text."""
+        return self.spent_usd >= self.limit_usd
+
+
+def read_notice(text: str) -> BudgetNotice | None:
+    """The notice in a message of the budget topic, or None when the text is anything else."""
+    if not text.startswith("AWS Budget Notification"):
+        return None
+    fields = dict(_FIELD.findall(text))
+    limit, spent = _usd(fields.get("Budgeted Amount", "")), _usd(fields.get("ACTUAL Amount", ""))
+    if fields.get("Alert Type") != "ACTUAL" or "Budget Name" not in fields or limit is None or spent is None:
+        return None
+    return BudgetNotice(budget=fields["Budget Name"], limit_usd=limit, spent_usd=spent)
+
+
+def _usd(text: str) -> Decimal | None:
+    found = _AMOUNT.match(text)
+    return Decimal(found[1].replace(",", "")) if found else None

@@ -14,9 +14,9 @@ from dropbatch.contract.runs import State
 from lambdas.arrival.admission import Admitted, Ignored, Rejected, judge
 from lambdas.arrival.claims import MAX_TRANSACTION, claim, claim_item, rejected_item
 from lambdas.arrival.jobs import MAX_ARRAY, Submitter, new_job_name
-from lambdas.common.messages import Held, Message, PoisonError, parse
 from lambdas.common.announce import announce
 from lambdas.common.batches import Failures, chunks
+from lambdas.common.messages import Held, Message, PoisonError, parse
 
 __all__ = ["ArrivalFlow", "Clients"]
 

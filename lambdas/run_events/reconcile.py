@@ -8,8 +8,8 @@ from typing import Any
 
 from dropbatch.contract import ledger
 from dropbatch.contract.runs import State
-from lambdas.common.messages import held_body, resubmit_body
 from lambdas.common.batches import chunks
+from lambdas.common.messages import held_body, resubmit_body
 from lambdas.run_events.book import Book
 from lambdas.run_events.changes import change_of
 from lambdas.run_events.flow import RunEventsFlow

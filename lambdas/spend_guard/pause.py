@@ -1,7 +1,7 @@
 """Pausing a deployment and letting it go on.
 
-A disabled queue takes no new job but finishes what it has; a disabled compute environment starts nothing. Both are needed,
-and a flag in the ledger keeps the arrival function from trying: arrivals become HELD.
+A disabled queue takes no new job but finishes what it has; a disabled compute environment starts nothing. Both are
+needed, and a flag in the ledger keeps the arrival function from trying: arrivals become HELD.
 """
 
 import logging

@@ -1,0 +1,45 @@
+# Every target sets itself up: a virtual environment in .venv with pinned packages, nothing global.
+# `make demo` needs Python >= 3.11, Node and Terraform >= 1.11 on PATH; no AWS account, no container engine.
+
+PYTHON ?= python3
+SETUP = @$(PYTHON) dropbatch/preflight.py
+RUN = .venv/bin/python
+
+.PHONY: demo demo-down test lint format synth bench-synth pins
+
+demo:  ## drop a file in the sandbox and see it come back processed (FILE=… for one of yours)
+	$(SETUP) demo
+	@$(RUN) -m dropbatch.cli demo $(if $(FILE),"$(FILE)")
+
+demo-down:  ## destroy what the demo deployed, stop the sandbox, leave nothing
+	$(SETUP) demo
+	@$(RUN) -m dropbatch.cli demo-down
+
+test:  ## all tests, those against the sandbox with the real Terraform too
+	$(SETUP) test
+	@$(RUN) -m pytest
+
+lint:  ## style, types, formatting
+	$(SETUP) lint
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+	@$(RUN) -m mypy .
+
+format:  ## mend what `make lint` says about style, where a tool can
+	$(SETUP) lint
+	@$(RUN) -m ruff check --fix .
+	@$(RUN) -m ruff format .
+
+synth:  ## write the Terraform of every environment to cdktf.out
+	$(SETUP) synth
+	@$(RUN) main.py
+
+bench-synth:  ## synthesis time, with and without the lazy provider import
+	$(SETUP) synth
+	@$(RUN) bench/synth.py
+
+pins:  ## pin requirements*.in again, newest versions that go together
+	@$(RUN) -m pip install --quiet uv
+	@for name in requirements requirements-dev; do \
+	  .venv/bin/uv pip compile --quiet --upgrade --python-version 3.11 --universal --no-emit-index-url \
+	    --no-header --no-annotate $$name.in -o $$name.txt || exit 1; done

@@ -1,0 +1,119 @@
+"""Set-up of a checkout: checks the tools on PATH, then makes `.venv` with the pinned requirements when they changed.
+
+Run as a file by the Makefile, by whatever Python is there: standard library only, and no syntax that an old Python 3 would
+choke on before it could say that it is too old.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+PYTHON = (3, 11)
+NODE = (18,)
+TERRAFORM = (1, 11)
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+VENV = os.path.join(ROOT, ".venv")
+
+
+def main(arguments):
+    """Prepare the checkout for a purpose (``demo``, ``test``, ``lint`` or ``synth``); returns an exit code."""
+    purpose = arguments[0] if arguments else "demo"
+    faults = [_python_fault()]
+    if purpose != "lint":
+        faults += [
+            _tool_fault("node", ["node", "--version"], NODE, "https://nodejs.org or your package manager"),
+            _tool_fault(
+                "terraform",
+                ["terraform", "version"],
+                TERRAFORM,
+                "https://developer.hashicorp.com/terraform/install",
+            ),
+        ]
+    faults = [fault for fault in faults if fault]
+    for fault in faults:
+        sys.stderr.write("error: " + fault + "\n")
+    if faults:
+        return 1
+    return _install("requirements.txt" if purpose in ("demo", "synth") else "requirements-dev.txt")
+
+
+def _python_fault():
+    if sys.version_info[:2] >= PYTHON:
+        return None
+    return "found Python %s, needed is %s or newer: install one and name it, as in `make demo PYTHON=python3.12`" % (
+        _dotted(sys.version_info[:3]),
+        _dotted(PYTHON),
+    )
+
+
+def _tool_fault(name, command, needed, where):
+    if shutil.which(name) is None:
+        return "%s is not on PATH, needed is %s or newer: get it from %s" % (name, _dotted(needed), where)
+    answer = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, check=False
+    )
+    version = re.search(r"v(\d+)\.(\d+)\.(\d+)", answer.stdout)
+    if version is None:
+        return "`%s` printed no version, needed is %s or newer: get it from %s" % (
+            " ".join(command),
+            _dotted(needed),
+            where,
+        )
+    found = tuple(int(part) for part in version.groups())
+    if found < needed:
+        return "found %s %s, needed is %s or newer: get it from %s" % (name, _dotted(found), _dotted(needed), where)
+    return None
+
+
+def _dotted(version):
+    return ".".join(str(part) for part in version)
+
+
+def _install(requirements):
+    """Make the virtual environment hold the pinned packages; a repetition with nothing to do takes milliseconds."""
+    path = os.path.join(ROOT, requirements)
+    wanted = _digest(path)
+    # The development set contains the other, so it serves for both.
+    stamps = {wanted, _digest(os.path.join(ROOT, "requirements-dev.txt"))}
+    stamp = os.path.join(VENV, "requirements.sha256")
+    if os.path.exists(stamp):
+        with open(stamp) as file:
+            if file.read() in stamps:
+                return 0
+    count = sum(1 for line in open(path) if line.strip())
+    print("setting up .venv: %d packages (about a minute the first time)" % count, flush=True)
+    python = os.path.join(VENV, "bin", "python")
+    if not os.path.exists(python):
+        subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
+    code = _pip(python, path)
+    if code == 0:
+        with open(stamp, "w") as file:
+            file.write(wanted)
+    return code
+
+
+def _pip(python, requirements):
+    command = [python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "-r", requirements]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if line.startswith(("Collecting", "Installing collected")):
+            print("  " + line.split(" (from")[0].rstrip()[:100], flush=True)
+    if process.wait() != 0:
+        sys.stderr.write("".join(lines[-15:]))
+        sys.stderr.write("error: pip could not install %s: see above\n" % os.path.basename(requirements))
+    return process.returncode
+
+
+def _digest(path):
+    with open(path, "rb") as file:
+        return hashlib.sha256(sys.version.encode() + file.read()).hexdigest()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,84 @@
+"""The run's data on a laptop: files and directories, no cloud."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from dropbatch.contract import keys
+from dropbatch.contract.record import FileRecord, RunRecord
+from dropbatch.runtime import names
+from dropbatch.runtime.errors import StageInError, StageOutError, UsageError
+from dropbatch.runtime.files import find_results, sha256
+
+__all__ = ["LocalStore"]
+
+
+class LocalStore:
+    """A run whose input is a file or a directory, and whose results go into a directory."""
+
+    def __init__(self, source: Path, target: Path) -> None:
+        if not source.exists():
+            raise UsageError(f"--input {source} does not exist")
+        if target.exists() and not target.is_dir():
+            raise UsageError(f"--output {target} is a file: name a directory")
+        self._source = source.resolve()
+        self._target = target.resolve()
+        self.input_uri = self._source.as_uri()
+        self.output_uri = self._target.as_uri()
+
+    def claim(self) -> None:
+        """Nobody else is here; make sure that the results have a place."""
+        try:
+            self._target.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"--output {self._target} cannot be made: {error.strerror}") from error
+
+    def discard_record(self) -> None:
+        """Remove an earlier ``_run.json``."""
+        (self._target / keys.record_key("")).unlink(missing_ok=True)
+
+    def expected_inputs(self) -> list[FileRecord]:
+        """The file, or every file of the directory."""
+        files = [self._source] if self._source.is_file() else find_results(self._source)[0]
+        return [FileRecord(uri=path.as_uri(), size=path.stat().st_size, sha256="") for path in files]
+
+    def stage_in(self, directory: Path) -> tuple[Path, list[FileRecord], list[str]]:
+        """The input stays where it is; it is read once for its checksum."""
+        files = [self._source] if self._source.is_file() else find_results(self._source)[0]
+        try:
+            inputs = [FileRecord(uri=path.as_uri(), size=path.stat().st_size, sha256=sha256(path)) for path in files]
+        except OSError as error:
+            raise StageInError(f"stage-in: {error.filename}: {error.strerror}") from error
+        return self._source, inputs, []
+
+    def publish(self, results: Sequence[Path], root: Path) -> list[FileRecord]:
+        """Copy the results below the target directory."""
+        outputs = []
+        for path in results:
+            target = self._target / names.output_key("", path.relative_to(root))
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, target)
+            except OSError as error:
+                raise StageOutError(f"stage-out: {error.filename}: {error.strerror}") from error
+            outputs.append(FileRecord(uri=target.as_uri(), size=target.stat().st_size, sha256=sha256(target)))
+        return outputs
+
+    def withdraw(self, outputs: Sequence[FileRecord]) -> None:
+        """Leave them: they are the user's own files by now."""
+
+    def write_log(self, log: Path) -> None:
+        """Write ``_log.txt``."""
+        self._put(keys.log_key(""), log.read_bytes())
+
+    def write_record(self, record: RunRecord) -> None:
+        """Write ``_run.json``."""
+        self._put(keys.record_key(""), json.dumps(record.to_dict(), ensure_ascii=False, indent=2).encode() + b"\n")
+
+    def _put(self, name: str, body: bytes) -> None:
+        path = self._target / name
+        try:
+            path.write_bytes(body)
+        except OSError as error:
+            raise StageOutError(f"stage-out: {path}: {error.strerror}") from error

@@ -1,0 +1,179 @@
+"""One run from fence to record, wherever its data lives."""
+
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dropbatch.contract import ledger
+from dropbatch.contract.jobs import ExitCode
+from dropbatch.contract.record import FileRecord, RunRecord
+from dropbatch.runtime import command, program
+from dropbatch.runtime.errors import ProgramError, RefusedError, RunError, StageInError, StageOutError
+from dropbatch.runtime.files import Scratch, find_results
+from dropbatch.runtime.stop import Stop
+from dropbatch.runtime.store import Store
+
+__all__ = ["Task", "execute", "tell"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What is to be run, and what the record should say about where it ran."""
+
+    run_id: str
+    attempt: int
+    group: str
+    pipeline: str
+    command: Sequence[str]
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    job_id: str | None = None
+    job_try: int | None = None
+    image: str | None = None
+    job_definition: str | None = None
+    git_commit: str | None = None
+
+
+def tell(text: str) -> None:
+    """One line for whoever reads the container's log."""
+    print(f"dropbatch-run: {text}", file=sys.stderr, flush=True)
+
+
+def execute(task: Task, store: Store, env: Mapping[str, str]) -> int:
+    """Run the task; returns the exit code. Whatever happens once the fence is ours, a record is written last.
+
+    Raises:
+        SupersededError, RefusedError: the fence is not ours, nothing was touched.
+    """
+    with Stop() as stop:
+        store.claim()
+        store.discard_record()
+        with Scratch(env.get("TMPDIR")) as scratch:
+            return _Run(task, store, env, stop, scratch).finish()
+
+
+class _Run:
+    """The state of a run under way, gathered for its record."""
+
+    def __init__(self, task: Task, store: Store, env: Mapping[str, str], stop: Stop, scratch: Scratch) -> None:
+        self._task = task
+        self._store = store
+        self._env = env
+        self._stop = stop
+        self._scratch = scratch
+        self._started_at = ledger.now()
+        self._inputs: list[FileRecord] = store.expected_inputs()
+        self._outputs: list[FileRecord] = []
+        self._command = list(task.command)
+        self._outcome: program.Outcome | None = None
+        self._warnings: list[str] = []
+
+    def finish(self) -> int:
+        """Do the work, then write log and record whatever came of it."""
+        fault = self._attempt()
+        if fault is not None:
+            tell(str(fault))
+            self._store.withdraw(self._outputs)
+            self._outputs = []
+            self._keep_log(fault)
+        code = fault.exit_code if fault else ExitCode.OK
+        try:
+            self._store.write_record(self._record(fault, code))
+        except StageOutError as error:
+            tell(str(error))
+            return code or error.exit_code
+        return code
+
+    def _attempt(self) -> RunError | None:
+        """All phases in turn; the fault that ended them, or None."""
+        try:
+            self._stage_in()
+            self._run_program()
+            self._stage_out()
+        except RunError as fault:
+            return fault
+        except Exception as error:
+            traceback.print_exc()
+            kinds: dict[str | None, type[StageInError | StageOutError | RefusedError]] = {
+                "stage-in": StageInError,
+                "stage-out": StageOutError,
+            }
+            phase = self._stop.phase
+            return kinds.get(phase, RefusedError)(f"{phase}: unexpected {type(error).__name__}: {error}")
+        finally:
+            self._stop.phase = None
+        return None
+
+    def _stage_in(self) -> None:
+        self._stop.phase = "stage-in"
+        self._stop.check()
+        path, self._inputs, warnings = self._store.stage_in(self._scratch.input)
+        self._warnings += warnings
+        values = {
+            "input": str(path),
+            "output": str(self._scratch.output),
+            "scratch": str(self._scratch.tmp),
+            "input_uri": self._store.input_uri,
+            "output_uri": self._store.output_uri,
+        }
+        self._command = command.fill(self._task.command, values, self._task.parameters)
+
+    def _run_program(self) -> None:
+        self._stop.phase = None
+        # The image's root may be read-only, and what is left in scratch goes away with the run.
+        env = {**self._env, "TMPDIR": str(self._scratch.tmp)}
+        outcome = program.run(self._command, env=env, log=self._scratch.log, stop=self._stop)
+        self._outcome = outcome
+        if not outcome.log_complete:
+            self._warnings.append("the log is cut off: it could not be written to scratch")
+        if outcome.reason is not None:
+            stopped = 128 + self._stop.signal if self._stop.signal else ExitCode.REFUSED
+            raise ProgramError(outcome.reason, outcome.exit_code or stopped)
+
+    def _stage_out(self) -> None:
+        self._stop.phase = "stage-out"
+        self._stop.check()
+        results, warnings = find_results(self._scratch.output)
+        self._warnings += warnings
+        if not results:
+            self._warnings.append("the program succeeded but left no file in its output directory")
+        self._outputs = self._store.publish(results, self._scratch.output)
+        self._store.write_log(self._scratch.log)
+        for warning in self._warnings:
+            tell(f"warning: {warning}")
+
+    def _keep_log(self, fault: RunError) -> None:
+        try:
+            with Path(self._scratch.log).open("ab") as log:
+                log.write(f"dropbatch-run: {fault}\n".encode("utf-8", "replace"))
+            self._store.write_log(self._scratch.log)
+        except (StageOutError, OSError) as error:
+            tell(str(error))
+
+    def _record(self, fault: RunError | None, code: int) -> RunRecord:
+        task, outcome = self._task, self._outcome
+        return RunRecord(
+            status="FAILED" if fault else "SUCCEEDED",
+            run_id=task.run_id,
+            attempt=task.attempt,
+            group=task.group,
+            pipeline=task.pipeline,
+            inputs=self._inputs,
+            outputs=self._outputs,
+            parameters=task.parameters,
+            command=self._command,
+            phase=fault.phase if fault else None,
+            reason=str(fault) if fault else None,
+            exit_code=code,
+            started_at=self._started_at,
+            stopped_at=ledger.now(),
+            job_id=task.job_id,
+            job_try=task.job_try,
+            image=task.image,
+            job_definition=task.job_definition,
+            git_commit=task.git_commit,
+            peak_memory_mib=outcome.peak_memory_mib if outcome else None,
+            cpu_seconds=outcome.cpu_seconds if outcome else None,
+            warnings=self._warnings,
+        )

@@ -1,0 +1,70 @@
+"""Peak memory and CPU time of the program and its children."""
+
+import os
+import resource
+import sys
+import threading
+from pathlib import Path
+
+__all__ = ["Sampler"]
+
+_FIRST_SECONDS = 0.01
+_LONGEST_SECONDS = 0.5
+_MIB = 1024 * 1024
+
+
+class Sampler:
+    """Watches the memory of a process group from a thread.
+
+    The kernel's own figure (``ru_maxrss``) is the largest single process, and never below what the parent held when it
+    forked; so several processes together, and small programs, need samples. Without ``/proc`` only that figure remains.
+    """
+
+    def __init__(self, group: int) -> None:
+        self._group = group
+        self._floor_bytes = _max_rss_bytes(resource.getrusage(resource.RUSAGE_SELF))
+        self._peak_bytes = 0
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="usage", daemon=True)
+        self._thread.start()
+
+    def stop(self, usage: resource.struct_rusage) -> float:
+        """End sampling; peak memory in MiB, given the kernel's account of the ended program."""
+        self._done.set()
+        self._thread.join()
+        kernel = _max_rss_bytes(usage)
+        known = kernel if kernel > self._floor_bytes or not self._peak_bytes else 0
+        return round(max(self._peak_bytes, known) / _MIB, 1)
+
+    def _run(self) -> None:
+        pause = _FIRST_SECONDS
+        while True:
+            self._peak_bytes = max(self._peak_bytes, _group_rss_bytes(self._group))
+            if self._done.wait(pause):
+                return
+            pause = min(pause * 1.5, _LONGEST_SECONDS)
+
+
+def _max_rss_bytes(usage: resource.struct_rusage) -> int:
+    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def _group_rss_bytes(group: int) -> int:
+    """Resident memory of all processes of a group now; shared pages count once per process."""
+    total = 0
+    try:
+        names = os.listdir("/proc")
+    except OSError:
+        return 0
+    for name in names:
+        if not name.isdigit():
+            continue
+        try:
+            text = Path("/proc", name, "stat").read_text("utf-8", "replace")
+        except OSError:
+            continue  # ended meanwhile
+        # The second field is the program's name in brackets and may hold anything, brackets and spaces too.
+        fields = text.rpartition(")")[2].split()
+        if int(fields[2]) == group:
+            total += int(fields[21]) * resource.getpagesize()
+    return total

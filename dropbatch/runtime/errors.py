@@ -37,10 +37,16 @@ class RunError(Exception):
     phase: str = "refused"
     exit_code: int = ExitCode.REFUSED
 
+    @property
+    def line(self) -> str:
+        """Phase and reason, for a log; the record keeps them apart."""
+        return f"{self.phase}: {self}"
+
 
 class UsageError(RunError):
     """The command line or the environment variables are wrong."""
 
+    phase = "usage"
     exit_code = ExitCode.USAGE
 
 
@@ -75,6 +81,7 @@ class StageOutError(RunError):
 class SupersededError(RunError):
     """Another job runs this attempt."""
 
+    phase = "superseded"
     exit_code = ExitCode.SUPERSEDED
 
 

@@ -49,7 +49,7 @@ class LocalStore:
         try:
             inputs = [FileRecord(uri=path.as_uri(), size=path.stat().st_size, sha256=sha256(path)) for path in files]
         except OSError as error:
-            raise StageInError(f"stage-in: {error.filename}: {error.strerror}") from error
+            raise StageInError(f"{error.filename}: {error.strerror}") from error
         return self._source, inputs, []
 
     def publish(self, results: Sequence[Path], root: Path) -> list[FileRecord]:
@@ -61,7 +61,7 @@ class LocalStore:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, target)
             except OSError as error:
-                raise StageOutError(f"stage-out: {error.filename}: {error.strerror}") from error
+                raise StageOutError(f"{error.filename}: {error.strerror}") from error
             outputs.append(FileRecord(uri=target.as_uri(), size=target.stat().st_size, sha256=sha256(target)))
         return outputs
 
@@ -81,4 +81,4 @@ class LocalStore:
         try:
             path.write_bytes(body)
         except OSError as error:
-            raise StageOutError(f"stage-out: {path}: {error.strerror}") from error
+            raise StageOutError(f"{path}: {error.strerror}") from error

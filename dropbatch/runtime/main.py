@@ -54,7 +54,7 @@ def main(argv: Sequence[str], env: Mapping[str, str]) -> int:
             return _on_laptop(options, command, env)
         return _in_job(command, env)
     except RunError as fault:
-        tell(str(fault))
+        tell(fault.line)
         return fault.exit_code
 
 
@@ -156,7 +156,7 @@ def pick(text: bytes, index: str | None) -> RunSpec:
     try:
         manifest = Manifest.from_json(text)
     except ManifestError as error:
-        raise RefusedError(f"manifest: {error}") from error
+        raise RefusedError(str(error)) from error
     count = len(manifest.runs)
     if index is None:
         if count != 1:

@@ -45,18 +45,14 @@ def output_key(prefix: str, relative: PurePosixPath | Path) -> str:
     """
     name = relative.as_posix()
     if name in RESERVED:
-        raise StageOutError(
-            f"stage-out: the result {name} has a name that dropbatch writes itself: give it another name"
-        )
+        raise StageOutError(f"the result {name} has a name that dropbatch writes itself: give it another name")
     try:
         size = len((prefix + name).encode())
     except UnicodeEncodeError:
-        raise StageOutError(
-            f"stage-out: the result {name!r} has a name that is not UTF-8: give it another name"
-        ) from None
+        raise StageOutError(f"the result {name!r} has a name that is not UTF-8: give it another name") from None
     if size > MAX_KEY_BYTES:
         raise StageOutError(
-            f"stage-out: the result {name} would get a key of {size} bytes, S3 takes {MAX_KEY_BYTES}: "
+            f"the result {name} would get a key of {size} bytes, S3 takes {MAX_KEY_BYTES}: "
             "shorten the name of the result or of the input"
         )
     return prefix + name

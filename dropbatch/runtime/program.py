@@ -147,19 +147,19 @@ def _reason(name: str, returncode: int, stop: Stop) -> str | None:
     if returncode == 0:
         return None
     if returncode > 0:
-        return f"program: {name} ended with exit code {returncode}, its log says why"
+        return f"{name} ended with exit code {returncode}, its log says why"
     signal_name = str(-returncode)
     with contextlib.suppress(ValueError):
         signal_name = signal.Signals(-returncode).name
     hint = ": often too little memory (memory_mib)" if -returncode == signal.SIGKILL else ""
-    return f"program: {name} was ended by {signal_name}{hint}"
+    return f"{name} was ended by {signal_name}{hint}"
 
 
 def _not_started(name: str, error: OSError | ValueError, env: Mapping[str, str]) -> ProgramError:
     if isinstance(error, FileNotFoundError):
         if path := shutil.which(name, path=env.get("PATH")):
-            return ProgramError(f"program: {path} names an interpreter in its first line that does not exist", 127)
-        return ProgramError(f"program: {name} was not found on PATH ({env.get('PATH', 'not set')})", 127)
+            return ProgramError(f"{path} names an interpreter in its first line that does not exist", 127)
+        return ProgramError(f"{name} was not found on PATH ({env.get('PATH', 'not set')})", 127)
     if isinstance(error, PermissionError):
-        return ProgramError(f"program: {name} is not executable by this user: chmod +x it in the image", 126)
-    return ProgramError(f"program: {name} could not be started: {error}", 126)
+        return ProgramError(f"{name} is not executable by this user: chmod +x it in the image", 126)
+    return ProgramError(f"{name} could not be started: {error}", 126)

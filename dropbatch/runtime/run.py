@@ -73,7 +73,7 @@ class _Run:
         """Do the work, then write log and record whatever came of it."""
         fault = self._attempt()
         if fault is not None:
-            tell(str(fault))
+            tell(fault.line)
             self._store.withdraw(self._outputs)
             self._outputs = []
             self._keep_log(fault)
@@ -81,7 +81,7 @@ class _Run:
         try:
             self._store.write_record(self._record(fault, code))
         except StageOutError as error:
-            tell(str(error))
+            tell(error.line)
             return code or error.exit_code
         return code
 
@@ -100,7 +100,7 @@ class _Run:
                 "stage-out": StageOutError,
             }
             phase = self._stop.phase
-            return kinds.get(phase, RefusedError)(f"{phase}: unexpected {type(error).__name__}: {error}")
+            return kinds.get(phase, RefusedError)(f"unexpected {type(error).__name__}: {error}")
         finally:
             self._stop.phase = None
         return None
@@ -146,10 +146,10 @@ class _Run:
     def _keep_log(self, fault: RunError) -> None:
         try:
             with Path(self._scratch.log).open("ab") as log:
-                log.write(f"dropbatch-run: {fault}\n".encode("utf-8", "replace"))
+                log.write(f"dropbatch-run: {fault.line}\n".encode("utf-8", "replace"))
             self._store.write_log(self._scratch.log)
         except (StageOutError, OSError) as error:
-            tell(str(error))
+            tell(f"the log is not published: {error}")
 
     def _record(self, fault: RunError | None, code: int) -> RunRecord:
         task, outcome = self._task, self._outcome

@@ -3,7 +3,6 @@
 # ruff: noqa: PLC0415 – boto3 is imported inside functions, so that a run without S3 does not wait for it
 
 import hashlib
-import io
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +16,7 @@ from dropbatch.contract.record import FileRecord, RunRecord
 from dropbatch.runtime import names
 from dropbatch.runtime.errors import RefusedError, StageInError, StageOutError, SupersededError
 from dropbatch.runtime.files import sha256
+from dropbatch.runtime.s3_errors import error_code, explain, failures
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -53,11 +53,11 @@ def read_manifest(client: "S3Client", uri: str) -> bytes:
     try:
         bucket, key = keys.split_uri(uri)
     except ValueError as error:
-        raise RefusedError(f"manifest: {error}") from error
+        raise RefusedError(str(error)) from error
     try:
         return client.get_object(Bucket=bucket, Key=key)["Body"].read()
-    except _failures() as error:
-        raise StageInError(_explain("stage-in", "the manifest", "read", uri, error)) from error
+    except failures() as error:
+        raise StageInError(explain("the job role", "read", uri, error)) from error
 
 
 class S3Store:
@@ -86,9 +86,9 @@ class S3Store:
                     return
                 except self._client.exceptions.ClientError as error:
                     # 409: another conditional write was under way; S3 asks for a new try.
-                    if _code(error) == "ConditionalRequestConflict":
+                    if error_code(error) == "ConditionalRequestConflict":
                         continue
-                    if _code(error) not in {"PreconditionFailed", "412"}:
+                    if error_code(error) not in {"PreconditionFailed", "412"}:
                         raise
                 holder = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read().decode("utf-8", "replace")
                 if holder == self._job_id:
@@ -97,14 +97,14 @@ class S3Store:
                     f"attempt {spec.attempt} of {spec.run_id} is run by job {holder}, this is job {self._job_id}: "
                     "nothing to do"
                 )
-        except _failures() as error:
-            raise RefusedError(_explain("fence", self._role, "write", uri, error)) from error
-        raise RefusedError(f"fence: {uri} is being written by several jobs at once: retry the run")
+        except failures() as error:
+            raise RefusedError(explain(self._role, "write", uri, error)) from error
+        raise RefusedError(f"{uri} is being written by several jobs at once: retry the run")
 
     def discard_record(self) -> None:
         """Delete an earlier ``_run.json``."""
         key = keys.record_key(self._spec.output)
-        self._write("refused", RefusedError, key, lambda: self._client.delete_object(Bucket=self._bucket, Key=key))
+        self._write(RefusedError, key, lambda: self._client.delete_object(Bucket=self._bucket, Key=key))
 
     def expected_inputs(self) -> list[FileRecord]:
         """The one input, from the manifest."""
@@ -125,7 +125,7 @@ class S3Store:
             self._download(sink)
         if sink.size != spec.size:
             raise StageInError(
-                f"stage-in: {self.input_uri} has {sink.size} bytes, the arrival said {spec.size}: upload the file again"
+                f"{self.input_uri} has {sink.size} bytes, the arrival said {spec.size}: upload the file again"
             )
         record = FileRecord(uri=self.input_uri, size=sink.size, sha256=sink.sha256, version_id=spec.version_id)
         return path, [record], warnings
@@ -141,7 +141,7 @@ class S3Store:
             with _manager(self._client) as manager:
                 futures = [(key, manager.upload(str(path), self._bucket, key)) for path, key in wanted]
                 for key, future in futures:
-                    self._write("stage-out", StageOutError, key, future.result)
+                    self._write(StageOutError, key, future.result)
         except BaseException:
             self.withdraw(outputs)
             raise
@@ -153,7 +153,7 @@ class S3Store:
             bucket, key = keys.split_uri(record.uri)
             try:
                 self._client.delete_object(Bucket=bucket, Key=key)
-            except _failures():
+            except failures():
                 return
 
     def write_log(self, log: Path) -> None:
@@ -165,14 +165,13 @@ class S3Store:
             with _manager(self._client) as manager:
                 manager.upload(str(log), self._bucket, key, extra_args=extra).result()
 
-        self._write("stage-out", StageOutError, key, upload)
+        self._write(StageOutError, key, upload)
 
     def write_record(self, record: RunRecord) -> None:
         """Upload ``_run.json``."""
         key = keys.record_key(self._spec.output)
         body = json.dumps(record.to_dict(), ensure_ascii=False, indent=2).encode("utf-8", "replace")
         self._write(
-            "stage-out",
             StageOutError,
             key,
             lambda: self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/json"),
@@ -185,14 +184,14 @@ class S3Store:
             with _manager(self._client) as manager:
                 # s3transfer writes in order to what cannot seek, so the checksum needs no second pass over the disk.
                 manager.download(spec.bucket, spec.key, sink, extra_args=extra).result()
-        except _failures() as error:
-            raise StageInError(_explain("stage-in", self._role, "read", self.input_uri, error)) from error
+        except failures() as error:
+            raise StageInError(explain(self._role, "read", self.input_uri, error)) from error
 
-    def _write(self, phase: str, fault: type[RefusedError | StageOutError], key: str, act: Callable[[], Any]) -> None:
+    def _write(self, fault: type[RefusedError | StageOutError], key: str, act: Callable[[], Any]) -> None:
         try:
             act()
-        except _failures() as error:
-            raise fault(_explain(phase, self._role, "write", keys.uri(self._bucket, key), error)) from error
+        except failures() as error:
+            raise fault(explain(self._role, "write", keys.uri(self._bucket, key), error)) from error
 
 
 class _HashingSink:
@@ -220,38 +219,9 @@ def _manager(client: "S3Client") -> Any:
     return create_transfer_manager(client, TransferConfig(max_concurrency=_CONCURRENCY))
 
 
-def _failures() -> tuple[type[Exception], ...]:
-    """What boto3 raises for a request that failed, and the disk for a file that cannot be read or written."""
-    from boto3.exceptions import Boto3Error
-    from botocore.exceptions import BotoCoreError, ClientError
-    from s3transfer.exceptions import RetriesExceededError
-
-    return (ClientError, BotoCoreError, Boto3Error, RetriesExceededError, OSError)
-
-
-def _code(error: Exception) -> str:
-    response = getattr(error, "response", None) or {}
-    return str(response.get("Error", {}).get("Code", ""))
-
-
-def _explain(phase: str, who: str, verb: str, uri: str, error: Exception) -> str:
-    """One line: which phase, who could not do what with which object, why, and what helps."""
-    code = _code(error)
-    if code in {"AccessDenied", "403", "Forbidden"}:
-        return f"{phase}: {who} may not {verb} {uri}: {error}"
-    if code in {"NoSuchKey", "NoSuchVersion", "404", "NotFound"}:
-        return f"{phase}: {uri} does not exist any more: was this version deleted? upload the file again"
-    if code == "NoSuchBucket":
-        return f"{phase}: the bucket of {uri} does not exist: deploy the environment again"
-    if isinstance(error, io.UnsupportedOperation | OSError) and getattr(error, "strerror", None):
-        return f"{phase}: {uri}: {error.strerror}: {error.filename or 'scratch'}"
-    return f"{phase}: could not {verb} {uri}: {error}"
-
-
 def _check_room(directory: Path, size: int) -> None:
     free = shutil.disk_usage(directory).free
     if size + _FREE_MARGIN_BYTES > free:
         raise StageInError(
-            f"stage-in: the input has {size / 2**20:.0f} MiB, scratch has {free / 2**20:.0f} MiB free: "
-            "raise root_gib of the pool"
+            f"the input has {size / 2**20:.0f} MiB, scratch has {free / 2**20:.0f} MiB free: raise root_gib of the pool"
         )

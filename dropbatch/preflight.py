@@ -1,7 +1,7 @@
 """Set-up of a checkout: checks the tools on PATH, then makes `.venv` with the pinned requirements when they changed.
 
-Run as a file by the Makefile, by whatever Python is there: standard library only, and no syntax that an old Python 3 would
-choke on before it could say that it is too old.
+Run as a file by the Makefile, by whatever Python is there: standard library only, and no syntax that an old Python 3
+would choke on before it could say that it is too old.
 """
 
 import hashlib
@@ -100,7 +100,7 @@ def _pip(python, requirements):
     command = [python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "-r", requirements]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
     lines = []
-    for line in process.stdout:
+    for line in process.stdout or ():
         lines.append(line)
         if line.startswith(("Collecting", "Installing collected")):
             print("  " + line.split(" (from")[0].rstrip()[:100], flush=True)

@@ -1,0 +1,65 @@
+import json
+import urllib.parse
+from typing import Any
+
+import pytest
+
+from dropbatch.contract.deployment import Deployment, Pipeline, Pool
+from lambdas.arrival.flow import ArrivalFlow, Clients
+from tests.lambdas.simulated_aws import SimulatedAws
+
+INPUT = "in-bucket"
+OUTPUT = "out-bucket"
+
+DEPLOYMENT = Deployment(
+    environment="test",
+    region="eu-central-1",
+    groups=("lab", "neuro"),
+    pipelines={
+        "wordcount": Pipeline(
+            pools=("spot", "ondemand"),
+            definitions={"lab": "dropbatch-test-wordcount-lab", "neuro": "dropbatch-test-wordcount-neuro"},
+        ),
+        "sort": Pipeline(
+            pools=("spot",),
+            definitions={"lab": "dropbatch-test-sort-lab", "neuro": "dropbatch-test-sort-neuro"},
+            suffixes=(".dat",),
+        ),
+    },
+    pools={
+        "spot": Pool(queue="dropbatch-test-spot", spot=True),
+        "ondemand": Pool(queue="dropbatch-test-ondemand", spot=False),
+    },
+)
+
+
+def s3_record(key: str, *, version: str | None = "v1", size: int = 3, bucket: str = INPUT) -> dict[str, Any]:
+    """A record as S3 writes it: the key encoded as forms are."""
+    thing: dict[str, Any] = {"key": urllib.parse.quote_plus(key, safe="/"), "size": size, "eTag": "e"}
+    if version is not None:
+        thing["versionId"] = version
+    return {"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": bucket}, "object": thing}}
+
+
+def sqs_record(body: Any, message_id: str = "m1") -> dict[str, Any]:
+    return {"messageId": message_id, "body": body if isinstance(body, str) else json.dumps(body)}
+
+
+def dropped(*keys: str, message_id: str = "m1") -> dict[str, Any]:
+    """A message of the arrival queue about files just dropped."""
+    return sqs_record({"Records": [s3_record(key) for key in keys]}, message_id)
+
+
+@pytest.fixture
+def aws() -> SimulatedAws:
+    simulated = SimulatedAws()
+    simulated.batch.definitions = {
+        name: 1 for pipeline in DEPLOYMENT.pipelines.values() for name in pipeline.definitions.values()
+    }
+    return simulated
+
+
+@pytest.fixture
+def arrival(aws: SimulatedAws) -> ArrivalFlow:
+    clients = Clients(dynamodb=aws.dynamodb, s3=aws.s3, batch=aws.batch, sqs=aws.sqs, events=aws.events)
+    return ArrivalFlow(deployment=DEPLOYMENT, clients=clients, table="ledger", bucket=OUTPUT, dead_letter_url="dead")

@@ -1,0 +1,241 @@
+"""AWS as the functions see it: services in memory, deterministic, in boto3's shapes.
+
+Only what dropbatch calls exists; anything else is an AttributeError. A test may put a `tap` on every call, to refuse
+it, to count it or to end the invocation right there.
+"""
+
+import copy
+import io
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from dropbatch.contract.ledger import from_item
+from tests.lambdas.expressions import holds, update
+
+Tap = Callable[[str, Mapping[str, Any]], None]
+
+
+def error(code: str, operation: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": f"{code} in {operation}"}}, operation)
+
+
+class _Service:
+    def __init__(self, tap: Tap) -> None:
+        self._tap = tap
+
+    def _called(self, operation: str, arguments: Mapping[str, Any]) -> None:
+        self._tap(operation, arguments)
+
+
+class _ConditionalCheckFailedError(ClientError):
+    pass
+
+
+class _TransactionCanceledError(ClientError):
+    pass
+
+
+class _NoSuchKeyError(ClientError):
+    pass
+
+
+class DynamoDB(_Service):
+    exceptions = SimpleNamespace(
+        ConditionalCheckFailedException=_ConditionalCheckFailedError,
+        TransactionCanceledException=_TransactionCanceledError,
+    )
+
+    def __init__(self, tap: Tap) -> None:
+        super().__init__(tap)
+        self.items: dict[str, dict[str, Any]] = {}
+
+    def plain(self, item_id: str) -> dict[str, Any]:
+        return from_item(self.items[item_id])
+
+    def runs(self) -> list[dict[str, Any]]:
+        return [from_item(item) for item in self.items.values() if "run_id" in item]
+
+    def get_item(self, **call: Any) -> dict[str, Any]:
+        self._called("GetItem", call)
+        item = self.items.get(call["Key"]["id"]["S"])
+        return {"Item": copy.deepcopy(item)} if item else {}
+
+    def put_item(self, **call: Any) -> dict[str, Any]:
+        self._called("PutItem", call)
+        self._check(call, call["Item"]["id"]["S"])
+        self.items[call["Item"]["id"]["S"]] = copy.deepcopy(call["Item"])
+        return {}
+
+    def delete_item(self, **call: Any) -> dict[str, Any]:
+        self._called("DeleteItem", call)
+        self.items.pop(call["Key"]["id"]["S"], None)
+        return {}
+
+    def update_item(self, **call: Any) -> dict[str, Any]:
+        self._called("UpdateItem", call)
+        item_id = call["Key"]["id"]["S"]
+        self._check(call, item_id)
+        item = self.items.setdefault(item_id, copy.deepcopy(call["Key"]))
+        update(
+            call["UpdateExpression"],
+            item,
+            call.get("ExpressionAttributeNames", {}),
+            call.get("ExpressionAttributeValues", {}),
+        )
+        return {"Attributes": copy.deepcopy(item)} if call.get("ReturnValues") == "ALL_NEW" else {}
+
+    def transact_write_items(self, **call: Any) -> dict[str, Any]:
+        self._called("TransactWriteItems", call)
+        puts = [step["Put"] for step in call["TransactItems"]]
+        ids = [put["Item"]["id"]["S"] for put in puts]
+        if len(puts) > 100 or len(set(ids)) != len(ids):
+            raise error("ValidationException", "TransactWriteItems")
+        reasons: list[Any] = [
+            {"Code": "ConditionalCheckFailed" if item_id in self.items else "None"} for item_id in ids
+        ]
+        if any(reason["Code"] != "None" for reason in reasons):
+            raise _TransactionCanceledError(
+                {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons},
+                "TransactWriteItems",
+            )
+        for put in puts:
+            self.items[put["Item"]["id"]["S"]] = copy.deepcopy(put["Item"])
+        return {}
+
+    def get_paginator(self, operation: str) -> Any:
+        assert operation == "query"
+        return SimpleNamespace(paginate=self._query)
+
+    def _query(self, **call: Any) -> Iterator[dict[str, Any]]:
+        self._called("Query", call)
+        found = [
+            copy.deepcopy(item)
+            for item in self.items.values()
+            if holds(call["KeyConditionExpression"], item, {}, call["ExpressionAttributeValues"])
+        ]
+        yield {"Items": found}
+
+    def _check(self, call: Mapping[str, Any], item_id: str) -> None:
+        condition = call.get("ConditionExpression")
+        old = self.items.get(item_id, {})
+        if condition and not holds(
+            condition, old, call.get("ExpressionAttributeNames", {}), call.get("ExpressionAttributeValues", {})
+        ):
+            body: Any = {"Error": {"Code": "ConditionalCheckFailedException"}}
+            if call.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" and old:
+                body["Item"] = copy.deepcopy(old)
+            raise _ConditionalCheckFailedError(body, "UpdateItem")
+
+
+class S3(_Service):
+    exceptions = SimpleNamespace(NoSuchKey=_NoSuchKeyError)
+
+    def __init__(self, tap: Tap) -> None:
+        super().__init__(tap)
+        self.objects: dict[tuple[str, str], bytes] = {}
+
+    def put_object(self, **call: Any) -> dict[str, Any]:
+        self._called("PutObject", call)
+        self.objects[call["Bucket"], call["Key"]] = call["Body"]
+        return {}
+
+    def get_object(self, **call: Any) -> dict[str, Any]:
+        self._called("GetObject", call)
+        place = call["Bucket"], call["Key"]
+        if place not in self.objects:
+            raise _NoSuchKeyError({"Error": {"Code": "NoSuchKey"}}, "GetObject")
+        return {"Body": io.BytesIO(self.objects[place])}
+
+
+class Batch(_Service):
+    def __init__(self, tap: Tap) -> None:
+        super().__init__(tap)
+        self.jobs: dict[str, dict[str, Any]] = {}
+        self.definitions: dict[str, int] = {}
+        self.queues: dict[str, str] = {}
+        self.environments: dict[str, str] = {}
+        self._ids = itertools.count(1)
+
+    def get_paginator(self, operation: str) -> Any:
+        assert operation == "describe_job_definitions"
+        return SimpleNamespace(paginate=self._definitions)
+
+    def _definitions(self, **call: Any) -> Iterator[dict[str, Any]]:
+        self._called("DescribeJobDefinitions", call)
+        revision = self.definitions.get(call["jobDefinitionName"])
+        yield {"jobDefinitions": [{"revision": number + 1} for number in range(revision)] if revision else []}
+
+    def submit_job(self, **call: Any) -> dict[str, Any]:
+        self._called("SubmitJob", call)
+        job_id = f"job-{next(self._ids)}"
+        self.jobs[job_id] = {**call, "jobId": job_id, "status": "SUBMITTED"}
+        return {"jobId": job_id, "jobName": call["jobName"]}
+
+    def list_jobs(self, **call: Any) -> dict[str, Any]:
+        self._called("ListJobs", call)
+        (name,) = call["filters"][0]["values"]
+        return {"jobSummaryList": [job for job in self.jobs.values() if job["jobName"] == name]}
+
+    def describe_jobs(self, **call: Any) -> dict[str, Any]:
+        self._called("DescribeJobs", call)
+        return {"jobs": [self.jobs[job_id] for job_id in call["jobs"] if job_id in self.jobs]}
+
+    def describe_job_queues(self, **call: Any) -> dict[str, Any]:
+        self._called("DescribeJobQueues", call)
+        return {
+            "jobQueues": [
+                {"jobQueueName": name, "computeEnvironmentOrder": [{"order": 1, "computeEnvironment": f"ce-{name}"}]}
+                for name in call["jobQueues"]
+            ]
+        }
+
+    def update_job_queue(self, **call: Any) -> dict[str, Any]:
+        self._called("UpdateJobQueue", call)
+        self.queues[call["jobQueue"]] = call["state"]
+        return {}
+
+    def update_compute_environment(self, **call: Any) -> dict[str, Any]:
+        self._called("UpdateComputeEnvironment", call)
+        self.environments[call["computeEnvironment"]] = call["state"]
+        return {}
+
+
+class SQS(_Service):
+    def __init__(self, tap: Tap) -> None:
+        super().__init__(tap)
+        self.sent: list[dict[str, Any]] = []
+
+    def send_message(self, **call: Any) -> dict[str, Any]:
+        self._called("SendMessage", call)
+        self.sent.append(call)
+        return {}
+
+
+class Events(_Service):
+    def __init__(self, tap: Tap) -> None:
+        super().__init__(tap)
+        self.entries: list[dict[str, Any]] = []
+
+    def put_events(self, **call: Any) -> dict[str, Any]:
+        self._called("PutEvents", call)
+        self.entries += call["Entries"]
+        return {"FailedEntryCount": 0, "Entries": [{} for _ in call["Entries"]]}
+
+
+class SimulatedAws:
+    """All services of one account. Set `tap` to watch or to break calls."""
+
+    def __init__(self) -> None:
+        self.tap: Tap = lambda operation, call: None
+        self.dynamodb = DynamoDB(self._called)
+        self.s3 = S3(self._called)
+        self.batch = Batch(self._called)
+        self.sqs = SQS(self._called)
+        self.events = Events(self._called)
+
+    def _called(self, operation: str, call: Mapping[str, Any]) -> None:
+        self.tap(operation, call)

@@ -1,0 +1,190 @@
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from dropbatch.contract.keys import split_uri
+from dropbatch.contract.ledger import PAUSED, to_item
+from dropbatch.contract.manifest import Manifest
+from lambdas.arrival.flow import ArrivalFlow
+from lambdas.common.messages import held_body, resubmit_body
+from tests.lambdas.conftest import dropped, s3_record, sqs_record
+from tests.lambdas.simulated_aws import SimulatedAws, error
+
+
+def manifest_of(aws: SimulatedAws, job: Mapping[str, Any]) -> Manifest:
+    (variable,) = job["containerOverrides"]["environment"]
+    assert variable["name"] == "DROPBATCH_MANIFEST"
+    return Manifest.from_json(aws.s3.objects[split_uri(variable["value"])])
+
+
+def test_a_dropped_file_becomes_a_claimed_run_and_a_job(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
+    failures = arrival.process([dropped("lab/wordcount/a b+(1) ü.txt")])
+
+    assert not failures.ids
+    (run,) = aws.dynamodb.runs()
+    (job,) = aws.batch.jobs.values()
+    assert (run["state"], run["attempt"], run["pool"]) == ("HELD", 1, "spot")
+    assert run["input"] == "s3://in-bucket/lab/wordcount/a b+(1) ü.txt"
+    assert run["job_name"] == job["jobName"]
+    assert job["jobDefinition"] == "dropbatch-test-wordcount-lab:1"
+    assert job["jobQueue"] == "dropbatch-test-spot"
+    assert job["shareIdentifier"] == "lab"
+    assert "arrayProperties" not in job
+    assert [spec.run_id for spec in manifest_of(aws, job).runs] == [run["run_id"]]
+    assert aws.dynamodb.plain(f"job#{job['jobName']}")["state"] == "SUBMITTED"
+
+
+def test_many_files_of_one_kind_become_one_array_job(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
+    keys = [f"lab/wordcount/{number}.txt" for number in range(250)]
+
+    arrival.process([dropped(*keys[:200]), dropped(*keys[200:], message_id="m2")])
+
+    (job,) = aws.batch.jobs.values()
+    assert job["arrayProperties"] == {"size": 250}
+    assert sorted(spec.key for spec in manifest_of(aws, job).runs) == sorted(keys)
+
+
+def test_groups_and_pipelines_do_not_share_a_job(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
+    arrival.process([dropped("lab/wordcount/a", "neuro/wordcount/a", "lab/sort/a.dat")])
+
+    assert sorted(job["jobDefinition"] for job in aws.batch.jobs.values()) == [
+        "dropbatch-test-sort-lab:1",
+        "dropbatch-test-wordcount-lab:1",
+        "dropbatch-test-wordcount-neuro:1",
+    ]
+
+
+def test_the_same_event_twice_is_one_run(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
+    arrival.process([dropped("lab/wordcount/a"), dropped("lab/wordcount/a", message_id="m2")])
+    arrival.process([dropped("lab/wordcount/a", "lab/wordcount/b", message_id="m3")])
+
+    assert sorted(run["input"] for run in aws.dynamodb.runs()) == [
+        "s3://in-bucket/lab/wordcount/a",
+        "s3://in-bucket/lab/wordcount/b",
+    ]
+    assert len(aws.batch.jobs) == 2
+
+
+def test_a_refused_file_is_in_the_ledger_with_its_reason_and_told(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
+    failures = arrival.process([dropped("lab/wordcont/a"), dropped("lab/wordcont/a", message_id="m2")])
+
+    assert not failures.ids
+    (run,) = aws.dynamodb.runs()
+    assert (run["state"], run["group"]) == ("REJECTED", "lab")
+    assert "did you mean 'wordcount'?" in run["reason"]
+    assert "unfinished" not in run
+    (entry,) = aws.events.entries
+    assert json.loads(entry["Detail"])["state"] == "REJECTED"
+    assert not aws.batch.jobs
+
+
+def test_poison_goes_to_the_dead_letters_and_the_rest_is_processed(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
+    failures = arrival.process([sqs_record("rubbish", "bad"), dropped("lab/wordcount/a", message_id="good")])
+
+    assert not failures.ids
+    (letter,) = aws.sqs.sent
+    assert (letter["QueueUrl"], letter["MessageBody"]) == ("dead", "rubbish")
+    assert letter["MessageAttributes"]["reason"]["StringValue"].startswith("not JSON")
+    assert len(aws.batch.jobs) == 1
+
+
+def test_poison_that_cannot_be_buried_comes_again(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
+    aws.tap = refuse("SendMessage", "ThrottlingException")
+
+    assert arrival.process([sqs_record("rubbish", "bad")]).ids == {"bad"}
+
+
+def refuse(operation: str, code: str) -> Any:
+    def tap(called: str, call: Mapping[str, Any]) -> None:
+        if called == operation:
+            raise error(code, called)
+
+    return tap
+
+
+def test_a_claim_that_is_throttled_brings_its_messages_again(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
+    aws.tap = refuse("TransactWriteItems", "ThrottlingException")
+
+    failures = arrival.process(
+        [dropped("lab/wordcount/a", message_id="m1"), dropped("lab/wordcount/b", message_id="m2")]
+    )
+
+    assert failures.response() == {"batchItemFailures": [{"itemIdentifier": "m1"}, {"itemIdentifier": "m2"}]}
+    assert not aws.dynamodb.runs()
+
+
+@pytest.mark.parametrize("operation", ["DescribeJobDefinitions", "PutObject", "PutItem", "SubmitJob"])
+def test_once_claimed_a_failure_leaves_the_run_held_and_lets_the_message_go(
+    aws: SimulatedAws, arrival: ArrivalFlow, operation: str
+) -> None:
+    aws.tap = refuse(operation, "TooManyRequestsException")
+
+    failures = arrival.process([dropped("lab/wordcount/a")])
+
+    assert not failures.ids
+    (run,) = aws.dynamodb.runs()
+    assert run["state"] == "HELD"
+    assert run["unfinished"].startswith("u#")
+
+
+def test_while_paused_arrivals_are_held(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
+    aws.dynamodb.items[PAUSED] = to_item({"id": PAUSED, "since": "2026-01-01T00:00:00.000Z", "reason": "budget"})
+
+    failures = arrival.process([dropped("lab/wordcount/a")])
+
+    assert not failures.ids
+    assert [run["state"] for run in aws.dynamodb.runs()] == ["HELD"]
+    assert not aws.batch.jobs
+
+
+def test_held_runs_asked_for_again_get_a_job(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
+    aws.tap = refuse("PutObject", "SlowDown")
+    arrival.process([dropped("lab/wordcount/a", "lab/wordcount/b")])
+    aws.tap = lambda operation, call: None
+    runs = aws.dynamodb.runs()
+
+    failures = arrival.process([sqs_record(held_body([(run["group"], run["run_id"]) for run in runs]))])
+
+    assert not failures.ids
+    (job,) = aws.batch.jobs.values()
+    assert {spec.run_id for spec in manifest_of(aws, job).runs} == {run["run_id"] for run in runs}
+    assert {run["job_name"] for run in aws.dynamodb.runs()} == {job["jobName"]}
+
+
+def test_asking_for_a_run_that_is_unknown_or_moved_on_does_nothing(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
+    arrival.process([dropped("lab/wordcount/a")])
+    (run,) = aws.dynamodb.runs()
+    aws.dynamodb.items[run["id"]]["state"] = {"S": "RUNNING"}
+
+    failures = arrival.process([sqs_record(held_body([("lab", run["run_id"]), ("lab", "r-none")]))])
+
+    assert not failures.ids
+    assert len(aws.batch.jobs) == 1
+
+
+def test_a_prepared_job_is_submitted_again_only_when_its_lease_ran_out(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
+    aws.tap = refuse("SubmitJob", "ServiceUnavailable")
+    arrival.process([dropped("lab/wordcount/a")])
+    aws.tap = lambda operation, call: None
+    (run,) = aws.dynamodb.runs()
+    request = sqs_record(resubmit_body(run["job_name"]))
+
+    arrival.process([request])
+    assert not aws.batch.jobs
+
+    aws.dynamodb.items[f"job#{run['job_name']}"]["lease_until"] = {"S": "2020-01-01T00:00:00.000Z"}
+    arrival.process([request, {**request, "messageId": "m2"}])
+
+    (job,) = aws.batch.jobs.values()
+    assert job["jobName"] == run["job_name"]
+
+
+def test_files_that_trigger_nothing_leave_no_trace_in_the_ledger(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
+    records = {"Records": [s3_record("lab/wordcount/dir/", size=0), s3_record("lab/inputs/x")]}
+
+    failures = arrival.process([sqs_record(records), sqs_record('{"Event": "s3:TestEvent"}', "m2")])
+
+    assert not failures.ids
+    assert not aws.dynamodb.items

@@ -1,0 +1,231 @@
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from dropbatch.contract.ledger import LEASE, PAUSED, to_item
+from lambdas.arrival.flow import ArrivalFlow
+from lambdas.run_events.book import Book
+from lambdas.run_events.flow import RunEventsFlow
+from lambdas.run_events.reconcile import Reconcile
+from tests.lambdas.conftest import OUTPUT, dropped, sqs_record
+from tests.lambdas.simulated_aws import SimulatedAws, error
+
+LATER = datetime.now(UTC) + LEASE + timedelta(minutes=1)
+
+
+@pytest.fixture
+def flow(aws: SimulatedAws) -> RunEventsFlow:
+    book = Book(dynamodb=aws.dynamodb, s3=aws.s3, table="ledger", bucket=OUTPUT)
+    return RunEventsFlow(book=book, events=aws.events, environment="test")
+
+
+@pytest.fixture
+def reconcile(aws: SimulatedAws, flow: RunEventsFlow) -> Reconcile:
+    book = Book(dynamodb=aws.dynamodb, s3=aws.s3, table="ledger", bucket=OUTPUT)
+    return Reconcile(book=book, flow=flow, batch=aws.batch, sqs=aws.sqs, arrival_url="arrivals")
+
+
+def event(job: dict[str, Any], status: str, message_id: str = "e1", **detail: Any) -> dict[str, Any]:
+    return sqs_record(
+        {
+            "source": "aws.batch",
+            "detail": {"jobName": job["jobName"], "jobId": job["jobId"], "status": status, **detail},
+        },
+        message_id,
+    )
+
+
+def the_job(aws: SimulatedAws) -> dict[str, Any]:
+    (job,) = aws.batch.jobs.values()
+    return job
+
+
+def told(aws: SimulatedAws) -> list[str]:
+    return [json.loads(entry["Detail"])["state"] for entry in aws.events.entries]
+
+
+def test_a_run_follows_its_job_to_success(aws: SimulatedAws, arrival: ArrivalFlow, flow: RunEventsFlow) -> None:
+    arrival.process([dropped("lab/wordcount/a")])
+    job = the_job(aws)
+
+    for status in ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING"):
+        flow.process([event(job, status, startedAt=1_700_000_000_000)])
+    flow.process([event(job, "SUCCEEDED", startedAt=1_700_000_000_000, stoppedAt=1_700_000_001_500)])
+
+    (run,) = aws.dynamodb.runs()
+    assert run["state"] == "SUCCEEDED"
+    assert run["output"] == f"s3://{OUTPUT}/lab/wordcount/a/{run['run_id']}/"
+    assert (run["started_at"], run["stopped_at"]) == ("2023-11-14T22:13:20.000Z", "2023-11-14T22:13:21.500Z")
+    assert "unfinished" not in run
+    assert told(aws) == ["SUBMITTED", "RUNNING", "SUCCEEDED"]
+
+
+def test_late_and_doubled_events_change_nothing(aws: SimulatedAws, arrival: ArrivalFlow, flow: RunEventsFlow) -> None:
+    arrival.process([dropped("lab/wordcount/a")])
+    job = the_job(aws)
+
+    flow.process([event(job, "SUCCEEDED"), event(job, "SUCCEEDED", "e2"), event(job, "RUNNING", "e3")])
+    flow.process([event(job, "FAILED", "e4")])
+
+    assert [run["state"] for run in aws.dynamodb.runs()] == ["SUCCEEDED"]
+    assert told(aws) == ["SUCCEEDED"]
+
+
+def test_children_of_an_array_move_their_own_runs(aws: SimulatedAws, arrival: ArrivalFlow, flow: RunEventsFlow) -> None:
+    arrival.process([dropped("lab/wordcount/a", "lab/wordcount/b")])
+    job = the_job(aws)
+
+    flow.process(
+        [
+            event({**job, "jobId": f"{job['jobId']}:1"}, "SUCCEEDED", arrayProperties={"index": 1}),
+            event(job, "FAILED", "parent", arrayProperties={"size": 2, "statusSummary": {}}),
+        ]
+    )
+
+    assert {run["input"][-1]: run["state"] for run in aws.dynamodb.runs()} == {"a": "HELD", "b": "SUCCEEDED"}
+
+
+def test_a_failure_gives_the_runtimes_own_reason(aws: SimulatedAws, arrival: ArrivalFlow, flow: RunEventsFlow) -> None:
+    arrival.process([dropped("lab/wordcount/a")])
+    (run,) = aws.dynamodb.runs()
+    record = {"attempt": 1, "phase": "program", "reason": "exit code 3"}
+    aws.s3.objects[OUTPUT, f"{run['output_prefix']}_run.json"] = json.dumps(record).encode()
+
+    flow.process([event(the_job(aws), "FAILED", container={"exitCode": 3}, statusReason="Essential container exited")])
+
+    (run,) = aws.dynamodb.runs()
+    assert (run["state"], run["reason"]) == ("FAILED", "program: exit code 3")
+
+
+def test_a_failure_without_record_gives_batchs_reason(
+    aws: SimulatedAws, arrival: ArrivalFlow, flow: RunEventsFlow
+) -> None:
+    arrival.process([dropped("lab/wordcount/a")])
+
+    flow.process([event(the_job(aws), "FAILED", statusReason="Host EC2 (instance i-1) terminated.")])
+
+    assert [run["reason"] for run in aws.dynamodb.runs()] == ["Host EC2 (instance i-1) terminated."]
+
+
+def test_a_job_that_lost_the_fence_says_nothing_about_the_run(
+    aws: SimulatedAws, arrival: ArrivalFlow, flow: RunEventsFlow
+) -> None:
+    arrival.process([dropped("lab/wordcount/a")])
+    (run,) = aws.dynamodb.runs()
+    aws.s3.objects[OUTPUT, f"_dropbatch/started/lab/wordcount/{run['run_id']}.1"] = b"job-1"
+    twin = {**the_job(aws), "jobId": "job-2"}
+
+    flow.process([event(twin, "FAILED", container={"exitCode": 75})])
+    flow.process([event(twin, "FAILED", "e2", statusReason="Host EC2 terminated")])
+    assert [run["state"] for run in aws.dynamodb.runs()] == ["HELD"]
+
+    flow.process([event(the_job(aws), "SUCCEEDED", "e3")])
+    assert [run["state"] for run in aws.dynamodb.runs()] == ["SUCCEEDED"]
+
+
+def test_a_final_state_is_told_even_if_the_first_telling_was_cut_short(
+    aws: SimulatedAws, arrival: ArrivalFlow, flow: RunEventsFlow
+) -> None:
+    arrival.process([dropped("lab/wordcount/a")])
+    job = the_job(aws)
+
+    def tap(operation: str, call: Any) -> None:
+        if operation == "PutEvents":
+            raise error("ThrottlingException", operation)
+
+    aws.tap = tap
+    assert flow.process([event(job, "SUCCEEDED")]).ids == {"e1"}
+    aws.tap = lambda operation, call: None
+
+    assert not flow.process([event(job, "SUCCEEDED")]).ids
+    assert told(aws) == ["SUCCEEDED"]
+
+
+def test_rubbish_and_foreign_jobs_are_let_go(aws: SimulatedAws, flow: RunEventsFlow) -> None:
+    foreign = event({"jobName": "somebody-elses", "jobId": "x"}, "SUCCEEDED")
+
+    failures = flow.process([sqs_record("rubbish"), sqs_record({"detail": {}}, "m2"), foreign])
+
+    assert not failures.ids
+    assert not aws.dynamodb.items
+
+
+def test_reconcile_asks_again_for_held_runs_without_a_job(
+    aws: SimulatedAws, arrival: ArrivalFlow, reconcile: Reconcile
+) -> None:
+    break_once(aws, arrival, "PutObject")
+
+    assert reconcile.run(at=LATER) == {"held runs asked for again": 1}
+
+    repeat_what_was_sent(aws, arrival)
+    assert len(aws.batch.jobs) == 1
+
+
+def test_reconcile_asks_again_for_a_job_that_was_never_submitted(
+    aws: SimulatedAws, arrival: ArrivalFlow, reconcile: Reconcile
+) -> None:
+    break_once(aws, arrival, "SubmitJob")
+    (job_item,) = [item for item in aws.dynamodb.items if item.startswith("job#")]
+    aws.dynamodb.items[job_item]["lease_until"] = {"S": "2020-01-01T00:00:00.000Z"}
+
+    assert reconcile.run(at=LATER) == {"jobs asked for again": 1}
+
+    repeat_what_was_sent(aws, arrival)
+    assert len(aws.batch.jobs) == 1
+
+
+def test_reconcile_finds_a_submission_whose_answer_was_lost(
+    aws: SimulatedAws, arrival: ArrivalFlow, reconcile: Reconcile
+) -> None:
+    break_once(aws, arrival, "SubmitJob")
+    (run,) = aws.dynamodb.runs()
+    aws.batch.submit_job(jobName=run["job_name"])
+
+    assert reconcile.run(at=LATER) == {"submissions found in Batch": 1}
+
+    assert not aws.sqs.sent
+    assert aws.dynamodb.plain(f"job#{run['job_name']}")["job_id"] == "job-1"
+
+
+def test_reconcile_reads_states_whose_events_never_came(
+    aws: SimulatedAws, arrival: ArrivalFlow, reconcile: Reconcile
+) -> None:
+    arrival.process([dropped("lab/wordcount/a")])
+    the_job(aws)["status"] = "SUCCEEDED"
+
+    assert reconcile.run(at=LATER) == {"states read from Batch": 1}
+    assert reconcile.run(at=LATER) == {}
+
+    assert [run["state"] for run in aws.dynamodb.runs()] == ["SUCCEEDED"]
+    assert told(aws) == ["SUCCEEDED"]
+
+
+def test_reconcile_leaves_the_young_and_the_paused_alone(
+    aws: SimulatedAws, arrival: ArrivalFlow, reconcile: Reconcile
+) -> None:
+    break_once(aws, arrival, "PutObject")
+
+    assert reconcile.run(at=datetime.now(UTC)) == {}
+    aws.dynamodb.items[PAUSED] = to_item({"id": PAUSED})
+    assert reconcile.run(at=LATER) == {}
+    assert not aws.sqs.sent
+
+
+def break_once(aws: SimulatedAws, arrival: ArrivalFlow, operation: str) -> None:
+    """Drop a file while one kind of call fails."""
+
+    def tap(called: str, call: Any) -> None:
+        if called == operation:
+            raise error("ServiceUnavailable", called)
+
+    aws.tap = tap
+    arrival.process([dropped("lab/wordcount/a")])
+    aws.tap = lambda operation, call: None
+
+
+def repeat_what_was_sent(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
+    (message,) = aws.sqs.sent
+    assert message["QueueUrl"] == "arrivals"
+    assert not arrival.process([sqs_record(message["MessageBody"])]).ids

@@ -1,0 +1,98 @@
+from decimal import Decimal
+
+import pytest
+
+from dropbatch.contract.ledger import PAUSED
+from lambdas.spend_guard import handler
+from lambdas.spend_guard.notice import BudgetNotice, read_notice
+from lambdas.spend_guard.pause import Brake
+from tests.lambdas.simulated_aws import SimulatedAws
+
+NOTICE = """AWS Budget Notification November 20, 2026
+AWS Account 123456789012
+
+Dear AWS Customer,
+
+You requested that we alert you when the ACTUAL Cost associated with your {name} budget is greater than {limit} for \
+the current month. The ACTUAL Cost associated with this budget is {spent}. You can find additional details below and by \
+accessing the AWS Budgets dashboard [1].
+
+Budget Name: {name}
+Budget Type: Cost
+Budgeted Amount: {limit}
+Alert Type: {kind}
+Alert Threshold: > {limit}
+{kind} Amount: {spent}
+
+[1] https://console.aws.amazon.com/billing/home#/budgets
+"""
+
+
+def notice(name: str = "dropbatch-test", limit: str = "$50.00", spent: str = "$51.20", kind: str = "ACTUAL") -> str:
+    return NOTICE.format(name=name, limit=limit, spent=spent, kind=kind)
+
+
+@pytest.fixture
+def guard(aws: SimulatedAws, monkeypatch: pytest.MonkeyPatch) -> SimulatedAws:
+    brake = Brake(dynamodb=aws.dynamodb, batch=aws.batch, table="ledger", queues=["q-spot", "q-ondemand"])
+    monkeypatch.setattr(handler, "_brake", lambda: brake)
+    monkeypatch.setenv("DROPBATCH_ENVIRONMENT", "test")
+    return aws
+
+
+def alert(text: str) -> dict[str, object]:
+    return {"Records": [{"EventSource": "aws:sns", "Sns": {"Message": text}}]}
+
+
+def test_amounts_are_read_exactly() -> None:
+    assert read_notice(notice(limit="$1,200.00", spent="$1,200.01")) == BudgetNotice(
+        budget="dropbatch-test", limit_usd=Decimal("1200.00"), spent_usd=Decimal("1200.01")
+    )
+
+
+def test_a_spent_budget_pauses_every_pool_and_sets_the_flag(guard: SimulatedAws) -> None:
+    assert handler.handle(alert(notice()), None) == {"did": "paused"}
+
+    assert guard.batch.queues == {"q-spot": "DISABLED", "q-ondemand": "DISABLED"}
+    assert guard.batch.environments == {"ce-q-spot": "DISABLED", "ce-q-ondemand": "DISABLED"}
+    assert guard.dynamodb.plain(PAUSED)["reason"] == "budget spent: 51.20 of 50.00 USD"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        notice(spent="$40.00"),
+        notice(name="somebody-elses"),
+        notice(kind="FORECASTED"),
+        notice(spent="unknown"),
+        "hello",
+        "",
+        "AWS Budget Notification",
+    ],
+)
+def test_any_other_message_does_nothing(guard: SimulatedAws, text: str) -> None:
+    assert handler.handle(alert(text), None) == {"did": "nothing"}
+
+    assert not guard.dynamodb.items
+    assert not guard.batch.queues
+
+
+def test_a_second_alert_keeps_the_first_reason(guard: SimulatedAws) -> None:
+    handler.handle(alert(notice()), None)
+    handler.handle(alert(notice(spent="$60.00")), None)
+
+    assert guard.dynamodb.plain(PAUSED)["reason"] == "budget spent: 51.20 of 50.00 USD"
+
+
+def test_an_operator_pauses_and_resumes(guard: SimulatedAws) -> None:
+    handler.handle({"action": "pause", "reason": "maintenance"}, None)
+    assert guard.dynamodb.plain(PAUSED)["reason"] == "maintenance"
+
+    assert handler.handle({"action": "resume"}, None) == {"did": "resumed"}
+    assert not guard.dynamodb.items
+    assert set(guard.batch.queues.values()) == {"ENABLED"}
+
+
+def test_an_unknown_action_is_an_error_that_names_the_known() -> None:
+    with pytest.raises(ValueError, match="action must be 'pause' or 'resume', got 'dance'"):
+        handler.handle({"action": "dance"}, None)

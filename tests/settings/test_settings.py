@@ -1,0 +1,175 @@
+from pathlib import Path
+
+import pytest
+
+from dropbatch.settings import Settings, SettingsError, load, load_all
+
+ROOT = Path(__file__).parents[2]
+
+GOOD = """
+[environment]
+name = "lab1"
+region = "eu-central-1"
+
+[budget]
+monthly_usd = 10
+
+[compute.spot]
+kind = "spot"
+max_vcpus = 4
+
+[pipeline.count]
+image = "image/wordcount"
+command = ["wordcount", "{input}", "{output}"]
+pools = ["spot"]
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "lab1.toml"
+
+
+def read(file: Path, text: str) -> Settings:
+    file.write_text(text, encoding="utf-8")
+    return load(file)
+
+
+def faults(file: Path, text: str) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        read(file, text)
+    return [fault.removeprefix(f"{file}: ") for fault in caught.value.faults]
+
+
+def test_the_environments_of_the_repository_are_valid() -> None:
+    assert [settings.name for settings in load_all(ROOT / "environments")] == ["dev", "prod", "sandbox"]
+
+
+def test_what_is_not_said_has_a_default(file: Path) -> None:
+    settings = read(file, GOOD)
+
+    assert list(settings.group) == ["lab"]
+    assert settings.pipeline["count"].tries == 2
+    assert settings.state.backend == "local"
+    assert settings.notify.email is None
+
+
+def test_settings_are_frozen(file: Path) -> None:
+    settings = read(file, GOOD)
+
+    with pytest.raises(ValueError, match="frozen"):
+        settings.environment.name = "other"  # type: ignore[misc]
+
+
+def test_the_deployment_names_definitions_and_queues(file: Path) -> None:
+    deployment = read(file, GOOD + "\n[group.neuro]\n[group.lab]\n").deployment()
+
+    assert deployment.groups == ("lab", "neuro")
+    assert deployment.pipelines["count"].definitions == {
+        "lab": "dropbatch-lab1-count-lab",
+        "neuro": "dropbatch-lab1-count-neuro",
+    }
+    assert deployment.pools["spot"].queue == "dropbatch-lab1-spot"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            "max_vcpus = 4",
+            "max_vcpu = 4",
+            "compute.spot.max_vcpu: unknown key, got 4: did you mean max_vcpus? known are",
+        ),
+        ("max_vcpus = 4", "max_vcpus = '4'", "compute.spot.max_vcpus: input should be a valid integer, got '4'"),
+        ("max_vcpus = 4", "max_vcpus = 0", "compute.spot.max_vcpus: must be at least 1, got 0: raise it"),
+        (
+            "max_vcpus = 4",
+            "max_vcpus = 4\nmin_vcpus = 5",
+            "compute.spot.min_vcpus: must not exceed max_vcpus (4), got 5",
+        ),
+        ('"spot"\nmax', '"spto"\nmax', "compute.spot.kind: must be 'spot' or 'on_demand', got 'spto': choose one"),
+        ("[budget]", "[budgets]", "budgets: unknown table, got {'monthly_usd': 10}: did you mean budget?"),
+        ("monthly_usd = 10", "", "budget.monthly_usd: is required: add it"),
+        (
+            'pools = ["spot"]',
+            'pools = ["spto"]',
+            "pipeline.count.pools: must name declared pools, got 'spto': did you mean",
+        ),
+        ('pools = ["spot"]', 'pools = ["spot", "spot"]', "pipeline.count.pools: must not repeat a pool"),
+        ('pools = ["spot"]', "pools = []", "pipeline.count.pools: must not be empty, got []"),
+        (
+            'pools = ["spot"]',
+            'pools = ["spot"]\nvcpus = 5',
+            "pipeline.count.vcpus: must fit the pool 'spot', whose max_vcpus",
+        ),
+        ("[pipeline.count]", "[pipeline.inputs]", "pipeline.inputs: must not be one of inputs, configs, submissions"),
+        ("[pipeline.count]", '[pipeline."a b"]', "pipeline.a b: must match "),
+        ('name = "lab1"', 'name = "lab2"', "environment.name: must be the file's name 'lab1', got 'lab2'"),
+        ('name = "lab1"', 'name = "Lab 1"', "environment.name: must match ^[a-z][a-z0-9]{0,11}$, got 'Lab 1'"),
+        ('"eu-central-1"', '"europe"', "environment.region: must match "),
+        ("[budget]", '[state]\nbackend = "s3"\n[budget]', 'state.bucket: is required by backend "s3"'),
+        ("[budget]", '[network]\ncidr = "10.20.0.1/16"\n[budget]', "network.cidr: must be an IPv4 network"),
+        ("[budget]", '[notify]\nemail = "nobody"\n[budget]', "notify.email: must match "),
+        ("[budget]", "compute = 3\n[budget]", "environment.compute: unknown key, got 3"),
+    ],
+)
+def test_a_fault_names_key_rule_value_and_fix(file: Path, old: str, new: str, expected: str) -> None:
+    assert old in GOOD
+
+    found = faults(file, GOOD.replace(old, new, 1))
+
+    assert any(fault.startswith(expected) for fault in found), found
+
+
+def test_all_faults_are_told_at_once(file: Path) -> None:
+    text = GOOD.replace("monthly_usd = 10", 'monthly_usd = "ten"').replace("max_vcpus = 4", "max = 4")
+
+    found = faults(file, text.replace('name = "lab1"', 'name = "x"') + "\n[colour]\nred = 1\n")
+
+    assert len(found) == 5
+    for key in ("environment.name", "budget.monthly_usd", "compute.spot.max", "compute.spot.max_vcpus", "colour"):
+        assert sum(fault.startswith(f"{key}:") for fault in found) == 1, key
+
+
+def test_a_pool_with_faults_is_not_reported_as_missing(file: Path) -> None:
+    found = faults(file, GOOD.replace("max_vcpus = 4", "max_vcpus = 0"))
+
+    assert len(found) == 1
+
+
+def test_nothing_declared_is_said(file: Path) -> None:
+    found = faults(file, "")
+
+    assert any(fault.startswith("compute: at least one pool is required") for fault in found)
+    assert any(fault.startswith("pipeline: at least one pipeline is required") for fault in found)
+    assert any(fault.startswith("environment.name: is required") for fault in found)
+
+
+def test_a_named_table_must_hold_tables(file: Path) -> None:
+    found = faults(file, 'compute = 3\npipeline = "x"\n')
+
+    assert any(fault.startswith("compute: must be tables, got 3") for fault in found)
+
+
+def test_broken_toml_says_where(file: Path) -> None:
+    (fault,) = faults(file, "[environment\n")
+
+    assert "not TOML" in fault
+    assert "line 1" in fault
+
+
+def test_a_missing_file_and_an_empty_directory_are_said(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"none\.toml: cannot be read: No such file"):
+        load(tmp_path / "none.toml")
+    with pytest.raises(SettingsError, match="holds no environment file: add one"):
+        load_all(tmp_path)
+
+
+def test_faults_of_all_files_are_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text("x = 1", encoding="utf-8")
+    (tmp_path / "b.toml").write_text("[", encoding="utf-8")
+
+    with pytest.raises(SettingsError) as caught:
+        load_all(tmp_path)
+
+    assert {Path(fault.split(": ")[0]).name for fault in caught.value.faults} == {"a.toml", "b.toml"}

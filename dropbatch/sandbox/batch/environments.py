@@ -1,0 +1,108 @@
+"""Compute environments: create, update, delete, describe."""
+
+from typing import Any
+
+from dropbatch.sandbox.batch.errors import ClientError
+from dropbatch.sandbox.batch.names import check_name
+from dropbatch.sandbox.batch.paging import chosen
+from dropbatch.sandbox.batch.scheduler import Scheduler
+from dropbatch.sandbox.batch.store import Resource, Store
+
+__all__ = ["Environments"]
+
+_KIND = "compute-environment"
+
+
+class Environments:
+    """The operations on compute environments. Every change takes effect at once."""
+
+    def __init__(self, store: Store, scheduler: Scheduler) -> None:
+        self._store = store
+        self._scheduler = scheduler
+
+    def create(self, request: dict[str, Any]) -> dict[str, Any]:
+        """CreateComputeEnvironment."""
+        name = check_name("computeEnvironmentName", request.get("computeEnvironmentName"))
+        if name in self._store.environments:
+            raise ClientError("Object already exists")
+        resources = dict(request.get("computeResources") or {})
+        if request["type"] == "MANAGED":
+            resources = _with_defaults(resources)
+        arns = self._store.arns
+        environment: Resource = {
+            "computeEnvironmentName": name,
+            "computeEnvironmentArn": arns.of(_KIND, name),
+            "ecsClusterArn": f"arn:aws:ecs:{arns.region}:{arns.account}:cluster/AWSBatch-{name}",
+            "type": request["type"],
+            "state": request.get("state", "ENABLED"),
+            "status": "VALID",
+            "statusReason": "ComputeEnvironment Healthy",
+            "serviceRole": request.get("serviceRole")
+            or f"arn:aws:iam::{arns.account}:role/aws-service-role/batch.amazonaws.com/AWSServiceRoleForBatch",
+            "containerOrchestrationType": "ECS",
+            "tags": dict(request.get("tags") or {}),
+        }
+        if resources:
+            environment["computeResources"] = resources
+        if "unmanagedvCpus" in request:
+            environment["unmanagedvCpus"] = request["unmanagedvCpus"]
+        self._store.environments[name] = environment
+        return {"computeEnvironmentName": name, "computeEnvironmentArn": environment["computeEnvironmentArn"]}
+
+    def update(self, request: dict[str, Any]) -> dict[str, Any]:
+        """UpdateComputeEnvironment."""
+        environment = self._get(request["computeEnvironment"])
+        for field in ("state", "serviceRole", "updatePolicy", "unmanagedvCpus"):
+            if request.get(field) is not None:
+                environment[field] = request[field]
+        changes = dict(request.get("computeResources") or {})
+        changes.pop("updateToLatestImageVersion", None)
+        if changes:
+            environment["computeResources"] = {**environment.get("computeResources", {}), **changes}
+        self._scheduler.environment_changed()
+        return {
+            "computeEnvironmentName": environment["computeEnvironmentName"],
+            "computeEnvironmentArn": environment["computeEnvironmentArn"],
+        }
+
+    def delete(self, request: dict[str, Any]) -> dict[str, Any]:
+        """DeleteComputeEnvironment; it must be disabled and in no queue's order."""
+        environment = self._get(request["computeEnvironment"])
+        arn = environment["computeEnvironmentArn"]
+        if environment["state"] != "DISABLED":
+            raise ClientError("Cannot delete, compute environment must be DISABLED first")
+        for queue in self._store.queues.values():
+            if any(entry["computeEnvironment"] == arn for entry in queue["computeEnvironmentOrder"]):
+                raise ClientError("Cannot delete, found existing JobQueue relationship")
+        del self._store.environments[environment["computeEnvironmentName"]]
+        return {}
+
+    def describe(self, request: dict[str, Any]) -> dict[str, Any]:
+        """DescribeComputeEnvironments."""
+        found, token = chosen(
+            self._store.environments,
+            [self._store.arns.name(_KIND, each) for each in request.get("computeEnvironments") or []],
+            request,
+        )
+        return {"computeEnvironments": found, **token}
+
+    def _get(self, reference: str) -> Resource:
+        environment = self._store.environment(reference)
+        if environment is None:
+            raise ClientError(f"{reference} does not exist")
+        return environment
+
+
+def _with_defaults(resources: dict[str, Any]) -> dict[str, Any]:
+    """What AWS fills in for a managed environment."""
+    missing = [key for key in ("type", "maxvCpus", "subnets") if not resources.get(key) and resources.get(key) != 0]
+    if missing:
+        raise ClientError(f"computeResources: {', '.join(missing)} must be given for a MANAGED environment")
+    if str(resources["type"]).startswith("FARGATE"):
+        return resources
+    for key in ("minvCpus", "instanceTypes", "instanceRole"):
+        if resources.get(key) in (None, "", []):
+            raise ClientError(f"computeResources.{key} must be given for EC2 and SPOT")
+    resources.setdefault("desiredvCpus", resources["minvCpus"])
+    resources.setdefault("ec2Configuration", [{"imageType": "ECS_AL2023"}])
+    return resources

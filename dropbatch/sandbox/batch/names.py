@@ -1,0 +1,47 @@
+"""ARNs of Batch resources, and reading references that may be a name or an ARN."""
+
+import re
+
+from dropbatch.sandbox.batch.errors import ClientError
+
+__all__ = ["Arns", "check_name", "split_definition"]
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
+
+
+class Arns:
+    """Makes and reads the ARNs of one account and region."""
+
+    def __init__(self, account: str, region: str) -> None:
+        self.account = account
+        self.region = region
+
+    def of(self, kind: str, name: str) -> str:
+        """ARN of a resource; `kind` as AWS spells it, such as ``job-queue``."""
+        return f"arn:aws:batch:{self.region}:{self.account}:{kind}/{name}"
+
+    def name(self, kind: str, reference: str) -> str:
+        """The name in `reference`, which is a name or an ARN of that kind."""
+        if not reference.startswith("arn:"):
+            return reference
+        prefix = self.of(kind, "")
+        if not reference.startswith(prefix):
+            raise ClientError(f"{reference} is not the ARN of a {kind} in {self.region} of account {self.account}")
+        return reference.removeprefix(prefix)
+
+
+def check_name(field: str, name: object) -> str:
+    """`name`, if it follows AWS's rule for names of Batch resources."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ClientError(f"{field}: must be 1 to 128 letters, digits, hyphens or underscores, got {name!r}")
+    return name
+
+
+def split_definition(reference: str) -> tuple[str, int | None]:
+    """Name and revision of ``name`` or ``name:revision``."""
+    name, colon, revision = reference.partition(":")
+    if not colon:
+        return name, None
+    if not revision.isdigit():
+        raise ClientError(f"job definition {reference}: the revision must be a number")
+    return name, int(revision)

@@ -1,0 +1,64 @@
+"""What the scheduler asks of whatever runs a job's container."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+__all__ = ["Exit", "Runner", "Running", "StartError", "Task"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One try of one job."""
+
+    job_id: str
+    task_id: str
+    """32 hex digits, as ECS gives tasks."""
+    attempt: int
+    """1 for the first try."""
+    index: int | None
+    queue_name: str
+    environment_name: str
+    definition_name: str
+    container: dict[str, Any]
+    """Container properties with overrides applied, in AWS's shape."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exit:
+    """How a container ended."""
+
+    code: int | None
+    reason: str | None = None
+    """ECS's reason for the container, such as ``OutOfMemoryError: …``."""
+
+
+class StartError(Exception):
+    """The container never started. `reason` is the container's, `status_reason` the task's, as ECS words them."""
+
+    def __init__(self, *, reason: str | None = None, status_reason: str) -> None:
+        super().__init__(reason or status_reason)
+        self.reason = reason
+        self.status_reason = status_reason
+
+
+class Running(Protocol):
+    """A started container."""
+
+    def wait(self) -> Exit:
+        """Wait for the end; everything it wrote is in the log when this returns."""
+
+    def signal_stop(self) -> None:
+        """Ask it to end (SIGTERM)."""
+
+    def kill(self) -> None:
+        """End it now (SIGKILL)."""
+
+
+class Runner(Protocol):
+    """Starts containers."""
+
+    def log_stream(self, task: Task) -> str | None:
+        """The log stream of a task, known before it starts; none without a log configuration."""
+
+    def start(self, task: Task) -> Running:
+        """Start the container, or raise `StartError`."""

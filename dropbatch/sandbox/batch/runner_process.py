@@ -1,0 +1,178 @@
+"""The `process` runner: a job's program as a local process, from the image's snapshot, in a scratch directory."""
+
+import contextlib
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from dropbatch.sandbox.batch import credentials
+from dropbatch.sandbox.batch.joblog import JobLog, stream_name
+from dropbatch.sandbox.batch.runner import Exit, StartError, Task
+
+__all__ = ["ProcessRunner"]
+
+_SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+_CHUNK = 64 * 1024
+
+
+class ProcessRunner:
+    """Runs jobs as processes of this user. The image is a snapshot directory ``<images>/<tag>/``."""
+
+    def __init__(
+        self,
+        *,
+        images: Path,
+        scratch: Path,
+        endpoint_url: str,
+        region: str,
+        on_group: Callable[[str, int], None] = lambda sign, group: None,
+    ) -> None:
+        """`on_group` is told of every process group that begins (``"+"``) and ends (``"-"``)."""
+        self._images = images
+        self._scratch = scratch
+        self._endpoint_url = endpoint_url
+        self._region = region
+        self._on_group = on_group
+
+    def log_stream(self, task: Task) -> str | None:
+        """The log stream of a task."""
+        return stream_name(task)
+
+    def start(self, task: Task) -> "RunningProcess":
+        """Start the job's command, or raise `StartError`."""
+        snapshot = self._snapshot(str(task.container.get("image", "")))
+        role = credentials.issue(task)
+        log = JobLog(task, self._region)
+        scratch = self._scratch / task.task_id
+        try:
+            environment = {**self._environment(task, snapshot, scratch), **role}
+            process = self._spawn(task, environment, scratch)
+        except StartError:
+            credentials.revoke(role)
+            shutil.rmtree(scratch, ignore_errors=True)
+            raise
+        self._on_group("+", process.pid)
+
+        def clean_up() -> None:
+            self._on_group("-", process.pid)
+            credentials.revoke(role)
+            shutil.rmtree(scratch, ignore_errors=True)
+
+        return RunningProcess(process, log, clean_up)
+
+    def _snapshot(self, image: str) -> Path:
+        repository, _, tag = image.rpartition(":")
+        snapshot = self._images / tag
+        if not repository or "/" in tag or not tag or not snapshot.is_dir():
+            raise StartError(
+                status_reason=(
+                    "CannotPullContainerError: the sandbox has no snapshot of this image "
+                    f"(the process runner runs only images that a deploy to it has pushed): {image}"
+                )
+            )
+        return snapshot
+
+    def _environment(self, task: Task, snapshot: Path, scratch: Path) -> dict[str, str]:
+        """What the job sees: nothing of this process's own environment."""
+        shims, home, tmp = scratch / "bin", scratch / "home", scratch / "tmp"
+        for directory in (shims, home, tmp, scratch / "work"):
+            directory.mkdir(parents=True)
+        python = shlex.quote(sys.executable)
+        package = shlex.quote(str(snapshot / "opt" / "dropbatch"))
+        _write_shim(shims / "python3", f'exec {python} "$@"')
+        _write_shim(shims / "dropbatch-run", f'PYTHONPATH={package} exec {python} -P -m dropbatch.runtime "$@"')
+        environment = {
+            "PATH": f"{snapshot / 'opt' / 'pipeline'}:{shims}:{_SYSTEM_PATH}",
+            "HOME": str(home),
+            "TMPDIR": str(tmp),
+            "LANG": "C.UTF-8",
+            "AWS_REGION": self._region,
+            "AWS_DEFAULT_REGION": self._region,
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        environment |= {each["name"]: each["value"] for each in task.container.get("environment") or []}
+        environment |= {
+            "AWS_ENDPOINT_URL": self._endpoint_url,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_BATCH_JOB_ID": task.job_id,
+            "AWS_BATCH_JOB_ATTEMPT": str(task.attempt),
+            "AWS_BATCH_JQ_NAME": task.queue_name,
+            "AWS_BATCH_CE_NAME": task.environment_name,
+        }
+        if task.index is not None:
+            environment["AWS_BATCH_JOB_ARRAY_INDEX"] = str(task.index)
+        return environment
+
+    @staticmethod
+    def _spawn(task: Task, environment: dict[str, str], scratch: Path) -> subprocess.Popen[bytes]:
+        command = [str(part) for part in task.container.get("command") or []]
+        program = shutil.which(command[0], path=environment["PATH"]) if command else None
+        if program is None:
+            raise StartError(
+                status_reason="Task failed to start",
+                reason=(
+                    "CannotStartContainerError: Error response from daemon: failed to create task for container: "
+                    f'exec: "{command[0] if command else ""}": executable file not found in $PATH'
+                ),
+            )
+        return subprocess.Popen(
+            [program, *command[1:]],
+            cwd=scratch / "work",
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+class RunningProcess:
+    """A job's process group and its output."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: JobLog, clean_up: Callable[[], None]) -> None:
+        self._process = process
+        self._log = log
+        self._clean_up = clean_up
+        self._reader = threading.Thread(target=self._read, name=f"log-{process.pid}", daemon=True)
+        self._reader.start()
+
+    def wait(self) -> Exit:
+        """Wait for the main process; like a container, the others of its group do not outlive it."""
+        code = self._process.wait()
+        self._signal(signal.SIGKILL)
+        self._reader.join(timeout=10)
+        self._clean_up()
+        return Exit(code=code if code >= 0 else 128 - code)
+
+    def signal_stop(self) -> None:
+        """SIGTERM to the main process, as ECS does."""
+        if self._process.poll() is None:
+            self._process.terminate()
+
+    def kill(self) -> None:
+        """SIGKILL to the whole group."""
+        if self._process.poll() is None:
+            self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
+        # macOS says "not permitted" of a group whose members have all ended.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, number)
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None  # noqa: S101
+        with self._process.stdout as pipe:
+            while data := os.read(pipe.fileno(), _CHUNK):
+                self._log.write(data)
+        self._log.close()
+
+
+def _write_shim(path: Path, line: str) -> None:
+    path.write_text(f"#!/bin/sh\n{line}\n")
+    path.chmod(0o755)

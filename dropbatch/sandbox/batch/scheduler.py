@@ -1,0 +1,307 @@
+"""Moves jobs from SUBMITTED to their end.
+
+One thread looks at everything whenever something changes (a condition, no polling); each running job has a thread of
+its own that waits for its container. All state changes happen in `_move`, under the store's lock.
+"""
+
+import heapq
+import logging
+import os
+import threading
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from dropbatch.sandbox.batch.clock import Clock
+from dropbatch.sandbox.batch.describe import event_detail
+from dropbatch.sandbox.batch.model import Attempt, Job, Status
+from dropbatch.sandbox.batch.placement import Placement
+from dropbatch.sandbox.batch.retry import retries
+from dropbatch.sandbox.batch.runner import Exit, Runner, Running, StartError, Task
+from dropbatch.sandbox.batch.store import Store
+
+__all__ = ["HOST_LOST", "Scheduler"]
+
+_log = logging.getLogger(__name__)
+
+HOST_LOST = "Host EC2 (instance i-00000000000000000) terminated."
+"""What Batch says of a job whose machine went away; here: the sandbox was stopped."""
+
+_ENDED_NORMALLY = "Essential container in task exited"
+_TIMED_OUT = "Job attempt duration exceeded timeout"
+_DEPENDENCY_FAILED = "Dependent Job failed"
+_KILL_AFTER_SECONDS = 30.0
+_REMEMBER_MS = 7 * 24 * 3600 * 1000
+
+Emit = Callable[[str, str, dict[str, Any]], None]
+
+
+class _Live:
+    """A job between STARTING and its end."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.container: Running | None = None
+        self.stop_reason: str | None = None
+        self.retry_allowed = True
+
+
+class Scheduler:
+    """Places jobs on compute environments, runs them by `runner` and reports each change by `emit`."""
+
+    def __init__(
+        self, store: Store, runner: Runner, emit: Emit, clock: Clock | None = None, most_at_once: int | None = None
+    ) -> None:
+        self._store = store
+        self._runner = runner
+        self._emit = emit
+        self._clock = clock or Clock()
+        self._placement = Placement(store, most_at_once or max(4, 2 * (os.cpu_count() or 1)))
+        self._fresh: list[Job] = []
+        self._waiting: list[Job] = []
+        self._live: dict[str, _Live] = {}
+        self._deadlines: list[tuple[float, int, Callable[[], None]]] = []
+        self._deadline_ids = 0
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="batch-scheduler", daemon=True)
+
+    # --- what the API calls, all under the store's lock ------------------------------------------------------------
+
+    def submit(self, job: Job) -> None:
+        """Take in a new job, or an array's parent."""
+        self._store.forget_jobs(self._clock.now_ms() - _REMEMBER_MS)
+        self._store.add_job(job)
+        job.summary[Status.SUBMITTED] = len(job.children)
+        self._report(job)
+        for child in job.children:
+            self._report(child)
+        self._fresh.append(job)
+        self._store.changed.notify_all()
+
+    def now_ms(self) -> int:
+        """Batch's time."""
+        return self._clock.now_ms()
+
+    def cancel(self, job: Job, reason: str) -> None:
+        """End `job` if it has not been placed yet."""
+        for each in job.children or [job]:
+            if not (each.status.ended or each.status.placed):
+                each.cancelled = True
+                self._end(each, Status.FAILED, reason)
+        job.cancelled = True
+
+    def terminate(self, job: Job, reason: str) -> None:
+        """End `job` whatever it is doing."""
+        for each in job.children or [job]:
+            if each.status.placed:
+                each.terminated = True
+                self._stop(each, reason, retry_allowed=False)
+            elif not each.status.ended:
+                each.terminated = True
+                self._end(each, Status.FAILED, reason)
+        job.terminated = True
+
+    def environment_changed(self) -> None:
+        """Look again: a compute environment or queue was changed."""
+        self._store.changed.notify_all()
+
+    # --- life ------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Take up the jobs in the store and begin."""
+        with self._store.lock:
+            for job in self._store.jobs.values():
+                self._take_up(job)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End running jobs as if their machine were lost, so that they may be tried again after the next start."""
+        with self._store.lock:
+            self._stopping = True
+            lives = list(self._live.values())
+            for live in lives:
+                live.stop_reason = live.stop_reason or HOST_LOST
+                if live.container:
+                    live.container.kill()
+            self._store.changed.notify_all()
+        self._thread.join(timeout=5)
+        with self._store.lock:
+            self._store.changed.wait_for(lambda: not self._live, timeout=5)
+
+    def _take_up(self, job: Job) -> None:
+        if job.is_array and not job.status.ended:
+            if job.status is Status.SUBMITTED:
+                self._fresh.append(job)
+                return
+            for child in job.children:
+                self._take_up(child)
+        elif job.status is Status.RUNNABLE:
+            self._placement.add(job)
+        elif job.status is Status.PENDING:
+            self._waiting.append(job)
+        elif job.status is Status.SUBMITTED:
+            self._fresh.append(job)
+
+    def _run(self) -> None:
+        while True:
+            with self._store.lock:
+                if self._stopping:
+                    return
+                try:
+                    self._look()
+                except Exception:
+                    _log.exception("the scheduler failed in one pass")
+                next_deadline = self._deadlines[0][0] - self._clock.now() if self._deadlines else None
+                if not self._fresh and not self._stopping:
+                    self._clock.wait(self._store.changed, next_deadline)
+
+    def _look(self) -> None:
+        while self._deadlines and self._deadlines[0][0] <= self._clock.now():
+            heapq.heappop(self._deadlines)[2]()
+        fresh, self._fresh = self._fresh, []
+        self._waiting += fresh
+        waiting, self._waiting = self._waiting, []
+        for job in waiting:
+            self._admit(job)
+        for job, environment in self._placement.choose():
+            self._begin(job, environment)
+
+    # --- one job ---------------------------------------------------------------------------------------------------
+
+    def _admit(self, job: Job) -> None:
+        """Make a job RUNNABLE when the jobs it depends on have succeeded."""
+        if job.status.ended:
+            return
+        before = [self._store.job(each["jobId"]) for each in job.template.depends_on if "jobId" in each]
+        if any(each and each.status is Status.FAILED for each in before):
+            for each in job.children or [job]:
+                self._end(each, Status.FAILED, _DEPENDENCY_FAILED)
+        elif any(each and each.status is not Status.SUCCEEDED for each in before):
+            if job.status is Status.SUBMITTED:
+                self._move(job, Status.PENDING)
+            self._waiting.append(job)
+        else:
+            if job.is_array and job.status is Status.SUBMITTED:
+                self._move(job, Status.PENDING)
+            for each in job.children or [job]:
+                if not each.status.ended:
+                    self._move(each, Status.RUNNABLE)
+                    self._placement.add(each)
+
+    def _begin(self, job: Job, environment: str) -> None:
+        task_id = uuid.uuid4().hex
+        arns = self._store.arns
+        name = arns.name("compute-environment", environment)
+        cluster = f"AWSBatch-{name}"
+        job.current = Attempt(
+            task_arn=f"arn:aws:ecs:{arns.region}:{arns.account}:task/{cluster}/{task_id}", environment_arn=environment
+        )
+        task = Task(
+            job_id=job.id,
+            task_id=task_id,
+            attempt=len(job.attempts) + 1,
+            index=job.index,
+            queue_name=arns.name("job-queue", job.queue_arn),
+            environment_name=name,
+            definition_name=arns.name("job-definition", job.template.definition_arn).partition(":")[0],
+            container=job.template.container,
+        )
+        live = _Live(job)
+        self._live[job.id] = live
+        self._move(job, Status.STARTING)
+        # The thread that starts a container also waits for it.
+        threading.Thread(target=self._carry, args=(live, task), name=f"job-{job.id[:8]}", daemon=True).start()
+
+    def _carry(self, live: _Live, task: Task) -> None:
+        job = live.job
+        status_reason = _ENDED_NORMALLY
+        exit_ = Exit(code=None)
+        try:
+            container = self._runner.start(task)
+        except StartError as error:
+            exit_, status_reason = Exit(code=None, reason=error.reason), error.status_reason
+        except Exception as error:
+            _log.exception("job %s could not be started", job.id)
+            exit_, status_reason = Exit(code=None, reason=f"CannotStartContainerError: {error}"), "Task failed to start"
+        else:
+            with self._store.lock:
+                live.container = container
+                if live.stop_reason:
+                    container.kill()
+                self._started(job, task)
+            exit_ = container.wait()
+        with self._store.lock:
+            self._ended(live, exit_, status_reason)
+
+    def _started(self, job: Job, task: Task) -> None:
+        assert job.current is not None  # noqa: S101
+        job.current.log_stream = self._runner.log_stream(task)
+        job.current.started_at = self._clock.now_ms()
+        job.started_at = job.current.started_at
+        self._move(job, Status.RUNNING)
+        if job.template.timeout_seconds:
+            attempt = job.current
+            self._at(self._clock.now() + job.template.timeout_seconds, lambda: self._time_out(job, attempt))
+
+    def _time_out(self, job: Job, attempt: Attempt) -> None:
+        if job.current is attempt:
+            self._stop(job, _TIMED_OUT, retry_allowed=False)
+
+    def _stop(self, job: Job, reason: str, *, retry_allowed: bool) -> None:
+        live = self._live[job.id]
+        live.stop_reason, live.retry_allowed = reason, retry_allowed
+        if live.container:
+            live.container.signal_stop()
+            self._at(self._clock.now() + _KILL_AFTER_SECONDS, live.container.kill)
+            self._store.changed.notify_all()
+
+    def _ended(self, live: _Live, exit_: Exit, status_reason: str) -> None:
+        job, attempt = live.job, live.job.current
+        assert attempt is not None  # noqa: S101
+        del self._live[job.id]
+        self._placement.release(job)
+        attempt.exit_code, attempt.reason = exit_.code, exit_.reason
+        attempt.status_reason = live.stop_reason or status_reason
+        attempt.stopped_at = self._clock.now_ms()
+        job.attempts.append(attempt)
+        job.current = None
+        if exit_.code == 0 and not live.stop_reason:
+            self._end(job, Status.SUCCEEDED, attempt.status_reason)
+        elif live.retry_allowed and retries(
+            job.template.retry,
+            tries=len(job.attempts),
+            exit_code=exit_.code,
+            reason=exit_.reason or "",
+            status_reason=attempt.status_reason,
+        ):
+            self._move(job, Status.RUNNABLE, attempt.status_reason)
+            self._placement.add(job)
+        else:
+            self._end(job, Status.FAILED, attempt.status_reason)
+        self._store.changed.notify_all()
+
+    def _end(self, job: Job, status: Status, reason: str) -> None:
+        job.stopped_at = self._clock.now_ms()
+        self._move(job, status, reason)
+        parent = job.parent
+        if parent and parent.summary[Status.SUCCEEDED] + parent.summary[Status.FAILED] == len(parent.children):
+            failed = parent.summary[Status.FAILED]
+            self._end(parent, Status.FAILED if failed else Status.SUCCEEDED, "Array Child Job failed" if failed else "")
+        self._store.changed.notify_all()
+
+    def _move(self, job: Job, status: Status, reason: str | None = None) -> None:
+        if job.parent:
+            job.parent.summary[job.status] -= 1
+            job.parent.summary[status] += 1
+        job.status = status
+        job.status_reason = reason or None
+        self._report(job)
+
+    def _report(self, job: Job) -> None:
+        arns = self._store.arns
+        self._emit("Batch Job State Change", arns.of("job", job.id), event_detail(job, arns))
+
+    def _at(self, when: float, act: Callable[[], None]) -> None:
+        self._deadline_ids += 1
+        heapq.heappush(self._deadlines, (when, self._deadline_ids, act))
+        self._store.changed.notify_all()

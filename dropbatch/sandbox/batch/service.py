@@ -1,0 +1,85 @@
+"""Our Batch as one of MiniStack's services: requests in, state saved and restored, life and end."""
+
+from collections.abc import Callable
+from typing import Any
+
+from dropbatch.sandbox import emulator
+from dropbatch.sandbox.batch.api import Api, Response
+from dropbatch.sandbox.batch.authorization import Check, checks
+from dropbatch.sandbox.batch.clock import Clock
+from dropbatch.sandbox.batch.events import EventSender
+from dropbatch.sandbox.batch.model import Status
+from dropbatch.sandbox.batch.names import Arns
+from dropbatch.sandbox.batch.runner import Runner
+from dropbatch.sandbox.batch.scheduler import Scheduler
+from dropbatch.sandbox.batch.store import Store
+
+__all__ = ["BatchService"]
+
+_FORMAT = 1
+
+
+class BatchService:
+    """AWS Batch. The methods named as in MiniStack's service modules are what MiniStack calls."""
+
+    def __init__(
+        self,
+        *,
+        region: str,
+        runner: Runner,
+        deliver: Callable[[list[dict[str, Any]]], None],
+        clock: Clock | None = None,
+    ) -> None:
+        self._region = region
+        self.store = Store(Arns(emulator.ACCOUNT, region))
+        self._events = EventSender(deliver)
+        self._scheduler = Scheduler(self.store, runner, self._events.send, clock)
+        self._api = Api(self.store, self._scheduler)
+
+    def start(self) -> None:
+        """Begin to schedule."""
+        self._events.start()
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Stop running jobs and deliver what was to be told of them."""
+        self._scheduler.stop()
+        self._events.stop()
+
+    def checks(self, operation: str, path: str, body: bytes) -> list[Check]:
+        """What IAM must allow for a request."""
+        with self.store.lock:
+            return checks(operation, path, body, self.store)
+
+    def counts(self) -> dict[str, int]:
+        """How many jobs are in which state; children of arrays count, their parents do not."""
+        with self.store.lock:
+            total = dict.fromkeys(map(str, Status), 0)
+            for job in self.store.jobs.values():
+                for each in job.children or [job]:
+                    total[each.status] += 1
+        return total
+
+    async def handle_request(
+        self, method: str, path: str, headers: dict[str, str], body: bytes, query_params: dict[str, Any]
+    ) -> Response:
+        """Answer one request that IAM has allowed on its first resource."""
+        return self._api.answer(method, path, body, query_params)
+
+    def get_state(self) -> dict[str, Any]:
+        """What to save."""
+        return {"format": _FORMAT, **self.store.save()}
+
+    def load_persisted_state(self, data: dict[str, Any]) -> None:
+        """Take up what was saved."""
+        if data.get("format") == _FORMAT:
+            self.store.load(data)
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.store.clear()
+
+    @property
+    def region(self) -> str:
+        """The region it plays."""
+        return self._region

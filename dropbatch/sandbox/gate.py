@@ -1,0 +1,96 @@
+"""The door of the server, before MiniStack.
+
+Three things MiniStack lets pass are refused: requests by a name other than this machine's (a web page could send them),
+its administration calls, and unsigned requests, which its S3 would serve to anybody as the account's owner.
+"""
+
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+__all__ = ["Gate"]
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_STATUS = "/_dropbatch/status"
+_ADMINISTRATION = ("/_ministack", "/_localstack")
+_NAMES = {"127.0.0.1", "localhost"}
+
+
+class Gate:
+    """An ASGI application around MiniStack's."""
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        status: Callable[[], dict[str, Any]],
+        on_first_request: Callable[[], None],
+        on_shutdown: Callable[[], None],
+    ) -> None:
+        """`on_first_request` runs when the port is known to be open, `on_shutdown` before state is saved."""
+        self._app = app
+        self._status = status
+        self._on_first_request = on_first_request
+        self._on_shutdown = on_shutdown
+        self._requested = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection, or the server's life."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, self._watching(receive), send)
+        elif scope["type"] == "http":
+            await self._http(scope, receive, send)
+        else:
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+
+    def _watching(self, receive: Receive) -> Receive:
+        async def watched() -> MutableMapping[str, Any]:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                self._on_shutdown()
+            return message
+
+        return watched
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not self._requested:
+            self._requested = True
+            self._on_first_request()
+        headers = {name.lower(): value for name, value in scope["headers"]}
+        path = scope["path"]
+        if _host(headers) not in _NAMES:
+            await _refuse(send, "requests must be addressed to 127.0.0.1 or localhost")
+        elif path == _STATUS:
+            await _answer(send, 200, "application/json", json.dumps(self._status()).encode())
+        elif path.startswith(_ADMINISTRATION):
+            await _refuse(send, "administration calls of MiniStack are closed in the sandbox")
+        elif not _signed(headers, scope["query_string"]):
+            await _refuse(send, "unsigned requests are refused in the sandbox")
+        else:
+            await self._app(scope, receive, send)
+
+
+def _host(headers: dict[bytes, bytes]) -> str:
+    return headers.get(b"host", b"").decode("latin-1").rpartition(":")[0].lower()
+
+
+def _signed(headers: dict[bytes, bytes], query: bytes) -> bool:
+    return (
+        headers.get(b"authorization", b"").startswith(b"AWS") or b"X-Amz-Signature=" in query or b"Signature=" in query
+    )
+
+
+async def _refuse(send: Send, reason: str) -> None:
+    body = f"<Error><Code>AccessDenied</Code><Message>{reason}</Message></Error>".encode()
+    await _answer(send, 403, "application/xml", body)
+
+
+async def _answer(send: Send, status: int, content_type: str, body: bytes) -> None:
+    headers = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

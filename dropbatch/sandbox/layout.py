@@ -1,0 +1,105 @@
+"""Where the sandbox keeps its files: ``.dropbatch/sandbox/`` of a checkout."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Layout"]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The paths below one sandbox directory."""
+
+    directory: Path
+
+    @property
+    def lock(self) -> Path:
+        """Held while the sandbox is started or stopped."""
+        return self.directory / "lock"
+
+    @property
+    def secret(self) -> Path:
+        """The secret access key, readable by the owner only."""
+        return self.directory / "secret_access_key"
+
+    @property
+    def port(self) -> Path:
+        """The port of the last start, kept so that addresses in the state stay true."""
+        return self.directory / "port"
+
+    @property
+    def server(self) -> Path:
+        """Process id and start mark of the running server."""
+        return self.directory / "server.json"
+
+    @property
+    def unsaved(self) -> Path:
+        """There while a server runs; its clean end removes it."""
+        return self.directory / "unsaved"
+
+    @property
+    def groups(self) -> Path:
+        """One file per process group of a running job, named by its number."""
+        return self.directory / "groups"
+
+    @property
+    def log(self) -> Path:
+        """The server's output."""
+        return self.directory / "server.log"
+
+    @property
+    def state(self) -> Path:
+        """What MiniStack and our Batch save."""
+        return self.directory / "state"
+
+    @property
+    def objects(self) -> Path:
+        """The content of S3."""
+        return self.directory / "s3"
+
+    @property
+    def scratch(self) -> Path:
+        """A directory per running job."""
+        return self.directory / "scratch"
+
+    @property
+    def tmp(self) -> Path:
+        """Temporary files of the server and of the Lambda functions."""
+        return self.directory / "tmp"
+
+    @property
+    def home(self) -> Path:
+        """The server's home directory: it has no business in the user's."""
+        return self.directory / "home"
+
+    @property
+    def images(self) -> Path:
+        """Snapshots of pushed images, one directory per tag."""
+        return self.directory / "images"
+
+    @property
+    def mail(self) -> Path:
+        """What would have been mailed."""
+        return self.directory / "mail"
+
+    @property
+    def terraform(self) -> Path:
+        """Terraform's working directories and local state, one per environment."""
+        return self.directory / "terraform"
+
+    @property
+    def aws_config(self) -> Path:
+        """A configuration file for AWS clients."""
+        return self.directory / "aws_config"
+
+    def discard_state(self) -> None:
+        """Forget what was deployed: the services' state, S3's content and Terraform's local state with it."""
+        for path in (self.state, self.objects, self.terraform, self.mail):
+            shutil.rmtree(path, ignore_errors=True)
+
+    def discard_running(self) -> None:
+        """Remove what only a running server needs."""
+        for path in (self.scratch, self.tmp, self.groups):
+            shutil.rmtree(path, ignore_errors=True)
+        self.server.unlink(missing_ok=True)

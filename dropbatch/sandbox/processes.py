@@ -1,0 +1,92 @@
+"""Processes as the operating system knows them: who lives, who is who, ending whole groups, locks on files."""
+
+import contextlib
+import errno
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+__all__ = ["alive", "exclusive", "kill_group", "port_is_free", "start_mark", "wait_until"]
+
+
+def start_mark(pid: int) -> str | None:
+    """What tells this process from a later one with the same number; none when there is no such process."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        if Path("/proc/self/stat").exists():
+            return None
+    except ProcessLookupError:
+        return None
+    else:
+        state, *fields = text.rpartition(")")[2].split()
+        return None if state in {"Z", "X"} else fields[18]
+    listed = subprocess.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    found = listed.stdout.strip()
+    return None if not found or found.startswith("Z") else found.partition(" ")[2].strip()
+
+
+def alive(pid: int, mark: str) -> bool:
+    """Whether the process that had this mark still runs."""
+    return start_mark(pid) == mark
+
+
+def kill_group(group: int) -> None:
+    """SIGKILL to every process of a group; none left is fine."""
+    # macOS says "not permitted" of a group whose members have all ended.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGKILL)
+
+
+def wait_until(condition: Callable[[], bool], seconds: float, pause: float = 0.02) -> bool:
+    """Wait for `condition`; whether it came true in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(pause)
+    return True
+
+
+def port_is_free(port: int) -> bool:
+    """Whether a server could listen on this port of the loopback interface."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+@contextlib.contextmanager
+def exclusive(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Hold the lock on a file, which is made if need be; `waiting` is called once if somebody else holds it."""
+    told = False
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a") as file:
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except OSError as error:
+                    if error.errno not in {errno.EAGAIN, errno.EACCES}:
+                        raise
+                if not told:
+                    waiting()
+                    told = True
+                time.sleep(0.05)
+            # The holder before us may have removed the file with the whole directory: then lock the new one.
+            try:
+                same = path.stat().st_ino == os.fstat(file.fileno()).st_ino
+            except FileNotFoundError:
+                same = False
+            if same:
+                yield
+                return

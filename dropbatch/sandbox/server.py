@@ -1,0 +1,145 @@
+"""The sandbox's server process: ``python -m dropbatch.sandbox.server``.
+
+It is started by `Sandbox.up`, which gives it all settings as environment variables: MiniStack reads most of them when
+it is imported, so nothing here imports it before `main` runs.
+"""
+
+import asyncio
+import logging
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from dropbatch.sandbox import emulator
+from dropbatch.sandbox.batch.events import put_on_event_bus
+from dropbatch.sandbox.batch.runner_process import ProcessRunner
+from dropbatch.sandbox.batch.service import BatchService
+from dropbatch.sandbox.gate import Gate
+from dropbatch.sandbox.layout import Layout
+from dropbatch.sandbox.mail import MailBox
+from dropbatch.sandbox.processes import start_mark
+from dropbatch.sandbox.wraps import (
+    authorized,
+    check_version,
+    wrap_batch_resources,
+    wrap_leading_keys,
+    wrap_mail,
+    wrap_sqs_batches,
+)
+
+__all__ = ["main"]
+
+_GRACE_SECONDS = 1.0
+
+
+class Groups:
+    """Process groups of running jobs: on file for the next start, and told to the reaper for a sudden end."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._lock = threading.Lock()
+        self._reaper = subprocess.Popen(
+            [sys.executable, "-m", "dropbatch.sandbox.reaper", str(os.getpgrp())],
+            stdin=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def note(self, sign: str, group: int) -> None:
+        """A group begins (``"+"``) or has ended (``"-"``)."""
+        path = self._directory / str(group)
+        if sign == "+":
+            path.write_text(start_mark(group) or "")
+        else:
+            path.unlink(missing_ok=True)
+        self._tell(f"{sign}{group}")
+
+    def close(self) -> None:
+        """A clean end: nothing is left to reap."""
+        self._tell("done")
+        assert self._reaper.stdin is not None  # noqa: S101
+        self._reaper.stdin.close()
+        self._reaper.wait(timeout=10)
+
+    def _tell(self, line: str) -> None:
+        assert self._reaper.stdin is not None  # noqa: S101
+        with self._lock:
+            self._reaper.stdin.write(f"{line}\n")
+            self._reaper.stdin.flush()
+
+
+class _SaveErrors(logging.Handler):
+    """Counts errors of MiniStack's persistence, which only logs them."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.count = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.count += 1
+
+
+def main() -> None:
+    """Serve until SIGTERM, then save."""
+    layout = Layout(Path(os.environ["DROPBATCH_SANDBOX_DIR"]))
+    region, port = os.environ["MINISTACK_REGION"], int(os.environ["GATEWAY_PORT"])
+    check_version()
+    app = emulator.module("app")
+    save_errors = _SaveErrors()
+    logging.getLogger("persistence").addHandler(save_errors)
+    groups = Groups(layout.groups)
+    batch = _install_batch(app, layout, region, port, groups)
+    wrap_batch_resources(batch)
+    wrap_leading_keys()
+    wrap_sqs_batches()
+    wrap_mail(MailBox(layout.mail))
+
+    def shut_down() -> None:
+        batch.stop()
+        # Functions at work would write to services whose state is being saved.
+        emulator.module("core.lambda_runtime").reset()
+
+    gate = Gate(
+        app.app,
+        status=lambda: {"pid": os.getpid(), "jobs": batch.counts()},
+        on_first_request=batch.start,
+        on_shutdown=shut_down,
+    )
+    asyncio.run(_serve(gate, port))
+    groups.close()
+    if not save_errors.count:
+        layout.unsaved.unlink(missing_ok=True)
+
+
+def _install_batch(app: Any, layout: Layout, region: str, port: int, groups: Groups) -> BatchService:
+    """Put our Batch in the place of MiniStack's, whose jobs all succeed at once without running."""
+    runner = ProcessRunner(
+        images=layout.images,
+        scratch=layout.scratch,
+        endpoint_url=f"http://127.0.0.1:{port}",
+        region=region,
+        on_group=groups.note,
+    )
+    batch = BatchService(region=region, runner=runner, deliver=put_on_event_bus(region))
+    app._loaded_modules["batch"] = batch
+    app.SERVICE_HANDLERS["batch"] = authorized(batch)
+    return batch
+
+
+async def _serve(gate: Gate, port: int) -> None:
+    # Only now: MiniStack has to adjust hypercorn first.
+    from hypercorn.asyncio import serve  # noqa: PLC0415
+    from hypercorn.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.bind = [f"127.0.0.1:{port}"]
+    config.graceful_timeout = _GRACE_SECONDS
+    config.keep_alive_timeout = 75
+    await serve(gate, config)
+
+
+if __name__ == "__main__":
+    main()

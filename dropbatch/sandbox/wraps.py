@@ -1,0 +1,205 @@
+"""Where MiniStack differs from AWS in ways that matter here, and what the sandbox does about it: every wrap.
+
+Each names the gap, replaces one function of MiniStack and first asserts that this function still looks as it did in
+the version the wrap was written for. `tests/sandbox/test_wraps.py` shows each gap and its repair.
+"""
+
+import inspect
+import json
+import threading
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+from dropbatch.sandbox import emulator
+from dropbatch.sandbox.batch.errors import BatchError
+from dropbatch.sandbox.batch.service import BatchService
+from dropbatch.sandbox.batch.shapes import operation_of
+from dropbatch.sandbox.errors import WrapError
+from dropbatch.sandbox.leading_keys import leading_keys
+from dropbatch.sandbox.mail import MailBox
+
+__all__ = ["MINISTACK", "check_version", "wrap_batch_resources", "wrap_leading_keys", "wrap_mail", "wrap_sqs_batches"]
+
+MINISTACK = "1.5.33"
+_MOST_LAMBDA_BYTES = 6 * 1024 * 1024
+_RECORD_BYTES = 700  # what Lambda's event adds around a message's body
+
+
+def check_version() -> None:
+    """The wraps reach into MiniStack's inside, so its version is pinned."""
+    found = version("ministack")
+    if found != MINISTACK:
+        raise WrapError(f"the sandbox needs ministack {MINISTACK}, found {found}; run `make` to install the pinned one")
+
+
+def wrap_batch_resources(batch: BatchService) -> None:
+    """IAM asks for ``*`` on every Batch call: give it the resource; the further ones are checked by `authorized`."""
+    actions = emulator.module("core.iam_actions")
+    original = _expected(
+        actions,
+        "extract_resource_arn",
+        "(service: str, method: str, path: str, headers: dict, body: bytes, "
+        "query_params: dict, region: str, account_id: str) -> str",
+    )
+
+    def extract_resource_arn(service: str, method: str, path: str, headers: Any, body: bytes, *others: Any) -> Any:
+        if service == "batch":
+            query, _, _ = others
+            return _checks(batch, method, path, body, query)[0][1]
+        return original(service, method, path, headers, body, *others)
+
+    actions.extract_resource_arn = extract_resource_arn
+
+
+def authorized(batch: BatchService) -> Callable[..., Any]:
+    """The handler of Batch requests behind IAM's checks on every resource after the first."""
+    evaluator, actions = emulator.module("core.iam_evaluator"), emulator.module("core.iam_actions")
+    router = emulator.module("core.router")
+
+    async def handle(method: str, path: str, headers: Any, body: bytes, query: Any) -> Any:
+        key = router.extract_access_key_id(headers, query)
+        for action, arn in _checks(batch, method, path, body, query)[1:]:
+            denied = evaluator.enforce(key, action, "batch", batch.region, resource_arn=arn)
+            if denied is not None:
+                return actions.access_denied_response(
+                    "batch",
+                    action,
+                    denied.principal_arn,
+                    "",
+                    headers=headers,
+                    resource_arn=arn,
+                    explicit_deny=denied.decision == "Deny",
+                )
+        return await batch.handle_request(method, path, headers, body, query)
+
+    return handle
+
+
+def _checks(batch: BatchService, method: str, path: str, body: bytes, query: Any) -> list[tuple[str, str]]:
+    try:
+        operation, _ = operation_of(method, path, query)
+        return batch.checks(operation, path, body)
+    except BatchError:
+        return [("batch:Unknown", "*")]
+
+
+def wrap_leading_keys() -> None:
+    """``dynamodb:LeadingKeys`` is never evaluated: put the request's partition keys into its context."""
+    actions, dynamodb = emulator.module("core.iam_actions"), emulator.service("dynamodb")
+    original = _expected(actions, "dynamodb_service_context", "(body: bytes) -> dict")
+
+    def key_of(table: str, index: str | None) -> str | None:
+        found = dynamodb._tables.get(table.rsplit("/", 1)[-1])
+        if not found:
+            return None
+        if index is None:
+            return str(found["pk_name"])
+        indexes = (found.get("GlobalSecondaryIndexes") or []) + (found.get("LocalSecondaryIndexes") or [])
+        schemas = [each["KeySchema"] for each in indexes if each["IndexName"] == index]
+        return next((key["AttributeName"] for keys in schemas for key in keys if key["KeyType"] == "HASH"), None)
+
+    def dynamodb_service_context(body: bytes) -> Any:
+        context = original(body)
+        try:
+            keys = leading_keys(json.loads(body or b"{}"), key_of)
+        except (ValueError, AttributeError, TypeError):
+            keys = []
+        return {**context, "dynamodb:LeadingKeys": keys} if keys else context
+
+    actions.dynamodb_service_context = dynamodb_service_context
+
+
+def wrap_sqs_batches() -> None:
+    """An SQS event source gives a function at most 10 messages and knows no window: honour size, window and 6 MB."""
+    sqs, lambdas = emulator.service("sqs"), emulator.service("lambda_svc")
+    wake = emulator.module("core.concurrency").esm_wake
+    original = _expected(sqs, "_receive_messages_for_esm", "(queue_url: str, max_number: int) -> list[dict]")
+    due: dict[str, float] = {}
+
+    def window_of(queue: dict[str, Any]) -> float:
+        arn = queue["attributes"]["QueueArn"]
+        mapping: dict[str, Any] = next(
+            (each for each in lambdas._esms.values() if each.get("EventSourceArn") == arn), {}
+        )
+        return float(mapping.get("MaximumBatchingWindowInSeconds") or 0)
+
+    def receive(queue_url: str, most: int) -> Any:
+        with sqs._queues_lock:
+            queue = sqs._get_q(queue_url)
+            if not queue["is_fifo"]:
+                sqs._expire_retained(queue)
+                sqs._dlq_sweep(queue)
+                now = time.time()
+                visible = [each for each in queue["messages"] if each.get("visible_at", 0) <= now]
+                count, full = _fitting(visible, most)
+                left = window_of(queue) - (now - _waiting_since(visible)) if visible and not full else 0
+                if left <= 0:
+                    due.pop(queue_url, None)
+                    return sqs._collect_msgs(queue, count, int(queue["attributes"].get("VisibilityTimeout", "30")))
+                if due.get(queue_url, 0) < now:
+                    # MiniStack looks once a second; the window ends in between.
+                    due[queue_url] = now + left
+                    threading.Timer(left, wake.set).start()
+                return []
+        return original(queue_url, most)
+
+    sqs._receive_messages_for_esm = receive
+
+
+def _fitting(messages: list[dict[str, Any]], most: int) -> tuple[int, bool]:
+    """How many of the messages go into one event, and whether that event is full."""
+    size = 0
+    for count, message in enumerate(messages[:most]):
+        size += _RECORD_BYTES + len(json.dumps(message["body"]))
+        if size > _MOST_LAMBDA_BYTES:
+            return max(count, 1), True
+    return min(len(messages), most), len(messages) >= most
+
+
+def _waiting_since(messages: list[dict[str, Any]]) -> float:
+    return min(float(max(each.get("visible_at", 0), each.get("sent_at", 0))) for each in messages)
+
+
+def wrap_mail(box: MailBox) -> None:
+    """SNS drops mail: keep it. MiniStack takes e-mail subscriptions as confirmed, so Terraform sees no drift."""
+    sns = emulator.service("sns")
+    original = _expected(
+        sns,
+        "_fanout",
+        "(topic_arn: str, msg_id: str, message: str, subject: str, message_structure: str = '', "
+        "message_attributes: dict | None = None, message_group_id: str = '', message_dedup_id: str = '')",
+    )
+
+    def fan_out(*args: Any, **named: Any) -> None:
+        original(*args, **named)
+        bound = inspect.signature(original).bind(*args, **named)
+        bound.apply_defaults()
+        given = bound.arguments
+        topic = sns._topic_by_arn_any_scope(given["topic_arn"]) or {}
+        for subscription in topic.get("subscriptions", []):
+            if subscription["protocol"] in {"email", "email-json"} and subscription["confirmed"]:
+                protocol = subscription["protocol"]
+                text = sns._resolve_message_for_protocol(given["message"], given["message_structure"], protocol)
+                if sns._matches_filter_policy(subscription, given["message_attributes"] or {}, text):
+                    box.record(
+                        to=subscription["endpoint"],
+                        subject=given["subject"] or "AWS Notification Message",
+                        body=text,
+                        topic_arn=given["topic_arn"],
+                    )
+
+    sns._fanout = fan_out
+
+
+def _expected(module: Any, name: str, signature: str) -> Any:
+    """The function to wrap, if it still looks as it did."""
+    function = getattr(module, name, None)
+    found = str(inspect.signature(function)) if callable(function) else "nothing of that name"
+    if found != signature:
+        raise WrapError(
+            f"{module.__name__}.{name} has changed: wraps.py expects {signature}, found {found}; "
+            f"it was written for ministack {MINISTACK}"
+        )
+    return function

@@ -1,0 +1,88 @@
+"""Rules on the default event bus: state changes of jobs and of runs."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cdktf_cdktf_provider_aws.cloudwatch_event_rule import CloudwatchEventRule
+from cdktf_cdktf_provider_aws.cloudwatch_event_target import CloudwatchEventTarget
+from constructs import Construct
+
+from constructs_lib.pool import Pool
+from constructs_lib.queue import Queue
+from constructs_lib.site import Site
+from constructs_lib.topic import Topic
+from dropbatch.contract import events
+from dropbatch.contract.runs import State
+
+__all__ = ["JobEvents", "JobEventsProps", "RunNotices", "RunNoticesProps"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobEventsProps:
+    """Jobs of which pools are reported to which queue."""
+
+    site: Site
+    pools: Sequence[Pool]
+    queue: Queue
+
+
+class JobEvents(Construct):
+    """Every state change of the pools' jobs goes to a queue."""
+
+    def __init__(self, scope: Construct, id_: str, props: JobEventsProps) -> None:
+        super().__init__(scope, id_)
+        rule = CloudwatchEventRule(
+            self,
+            "Rule",
+            name=props.site.name("job-events"),
+            description="State changes of jobs, for the ledger",
+            event_pattern=json.dumps(
+                {
+                    "source": ["aws.batch"],
+                    "detail-type": ["Batch Job State Change"],
+                    "detail": {"jobQueue": [pool.queue_arn for pool in props.pools]},
+                }
+            ),
+        )
+        permission = props.queue.accept_from("events.amazonaws.com", rule.arn)
+        CloudwatchEventTarget(self, "Target", rule=rule.name, arn=props.queue.arn, depends_on=[permission])
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunNoticesProps:
+    """Runs of which deployment are told to whom."""
+
+    site: Site
+    topic: Topic
+
+
+class RunNotices(Construct):
+    """The end of every run becomes one line of text on a topic."""
+
+    def __init__(self, scope: Construct, id_: str, props: RunNoticesProps) -> None:
+        super().__init__(scope, id_)
+        rule = CloudwatchEventRule(
+            self,
+            "Rule",
+            name=props.site.name("run-notices"),
+            description="Runs that ended, for people",
+            event_pattern=json.dumps(
+                {
+                    "source": [events.SOURCE],
+                    "detail-type": [events.DETAIL_TYPE],
+                    "detail": {
+                        "environment": [props.site.environment],
+                        "state": [State.SUCCEEDED, State.FAILED, State.REJECTED, State.CANCELLED],
+                    },
+                }
+            ),
+        )
+        props.topic.accept_from("RunNotices", "events.amazonaws.com", rule.arn)
+        CloudwatchEventTarget(
+            self,
+            "Target",
+            rule=rule.name,
+            arn=props.topic.arn,
+            input_transformer={"input_paths": {"summary": "$.detail.summary"}, "input_template": '"<summary>"'},
+        )

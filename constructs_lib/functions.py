@@ -1,0 +1,148 @@
+"""Our three functions, their surroundings and their rights."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from constructs import Construct
+
+from constructs_lib.assets import Package
+from constructs_lib.bucket import Bucket
+from constructs_lib.function import Function, FunctionProps
+from constructs_lib.ledger import Ledger
+from constructs_lib.policy import Statement
+from constructs_lib.queue import Queue
+from constructs_lib.site import Site
+from dropbatch.contract import keys
+
+__all__ = ["Functions", "FunctionsProps"]
+
+_MANIFESTS = f"{keys.CONTROL_PREFIX}manifests/"
+_RECORDS = f"*/{keys.RECORD_NAME}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FunctionsProps:
+    """What the functions read, write and are started by."""
+
+    site: Site
+    packages: Mapping[str, Package]
+    inputs: Bucket
+    outputs: Bucket
+    ledger: Ledger
+    arrivals: Queue
+    job_events: Queue
+    batch_size: int
+    window_seconds: int
+    reconcile_minutes: int
+
+
+class Functions(Construct):
+    """The arrival function, the run events function and the spend guard."""
+
+    def __init__(self, scope: Construct, id_: str, props: FunctionsProps) -> None:
+        super().__init__(scope, id_)
+        self.arrival = self._arrival(props)
+        self.run_events = self._run_events(props)
+        self.spend_guard = self._spend_guard(props)
+
+    def _arrival(self, props: FunctionsProps) -> Function:
+        site = props.site
+        function = Function(
+            self,
+            "Arrival",
+            FunctionProps(
+                site=site,
+                name="arrival",
+                description="Turns arrived files into runs and submits them",
+                package=props.packages["arrival"],
+                timeout_seconds=120,
+                environment={
+                    "LEDGER_TABLE": props.ledger.name,
+                    "INPUT_BUCKET": props.inputs.name,
+                    "OUTPUT_BUCKET": props.outputs.name,
+                    "ARRIVAL_DEAD_LETTER_URL": props.arrivals.dead_url,
+                },
+            ),
+        )
+        role = function.role
+        # A transaction needs the rights of its parts.
+        props.ledger.grant(role, "GetItem", "BatchGetItem", "PutItem", "UpdateItem")
+        props.outputs.grant(role, "WriteManifests", ["PutObject"], _MANIFESTS)
+        props.arrivals.grant_send_dead(role)
+        ours = [site.batch_names("job-definition"), site.batch_names("job-queue")]
+        role.grant(
+            # Has no resource level.
+            Statement(sid="FindRevisions", actions=["batch:DescribeJobDefinitions"], resources=["*"]),
+            Statement(sid="SubmitJobs", actions=["batch:SubmitJob"], resources=ours),
+            # Jobs have no names of ours: their ids are Batch's.
+            Statement(sid="TagJobs", actions=["batch:TagResource"], resources=[*ours, site.arn("batch", "job/*")]),
+            _announce(site),
+        )
+        function.consume(props.arrivals, batch_size=props.batch_size, window_seconds=props.window_seconds)
+        return function
+
+    def _run_events(self, props: FunctionsProps) -> Function:
+        site = props.site
+        function = Function(
+            self,
+            "RunEvents",
+            FunctionProps(
+                site=site,
+                name="run-events",
+                description="Keeps the ledger in step with the jobs, and repairs what fell behind",
+                package=props.packages["run_events"],
+                timeout_seconds=120,
+                environment={
+                    "LEDGER_TABLE": props.ledger.name,
+                    "OUTPUT_BUCKET": props.outputs.name,
+                    "ARRIVAL_QUEUE_URL": props.arrivals.url,
+                },
+            ),
+        )
+        role = function.role
+        props.ledger.grant(role, "GetItem", "PutItem", "UpdateItem", "Query")
+        props.ledger.grant_query(role)
+        props.outputs.grant(role, "ReadManifests", ["GetObject"], _MANIFESTS, _RECORDS)
+        props.arrivals.grant_send(role)
+        role.grant(
+            # Have no resource level.
+            Statement(sid="LookAtJobs", actions=["batch:ListJobs", "batch:DescribeJobs"], resources=["*"]),
+            _announce(site),
+        )
+        function.consume(props.job_events, batch_size=props.batch_size, window_seconds=props.window_seconds)
+        function.run_every(props.reconcile_minutes)
+        return function
+
+    def _spend_guard(self, props: FunctionsProps) -> Function:
+        site = props.site
+        function = Function(
+            self,
+            "SpendGuard",
+            FunctionProps(
+                site=site,
+                name="spend-guard",
+                description="Pauses the deployment when its budget is spent",
+                package=props.packages["spend_guard"],
+                timeout_seconds=120,
+                environment={"LEDGER_TABLE": props.ledger.name},
+            ),
+        )
+        props.ledger.grant_flags(function.role)
+        function.role.grant(
+            # Have no resource level.
+            Statement(
+                sid="LookAtPools",
+                actions=["batch:DescribeJobQueues", "batch:DescribeComputeEnvironments"],
+                resources=["*"],
+            ),
+            Statement(
+                sid="SwitchPools",
+                actions=["batch:UpdateJobQueue", "batch:UpdateComputeEnvironment"],
+                resources=[site.batch_names("job-queue"), site.batch_names("compute-environment")],
+            ),
+        )
+        return function
+
+
+def _announce(site: Site) -> Statement:
+    return Statement(sid="Announce", actions=["events:PutEvents"], resources=[site.arn("events", "event-bus/default")])

@@ -1,0 +1,38 @@
+"""A log group that forgets after a while."""
+
+from dataclasses import dataclass
+
+from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
+from constructs import Construct
+
+from constructs_lib.policy import Statement
+from constructs_lib.role import Role
+
+__all__ = ["LogGroup", "LogGroupProps"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogGroupProps:
+    """Name and how long lines are kept."""
+
+    name: str
+    retention_days: int = 90
+    """One of the periods CloudWatch knows: 30, 60, 90, 180, 365 …"""
+
+
+class LogGroup(Construct):
+    """A log group."""
+
+    def __init__(self, scope: Construct, id_: str, props: LogGroupProps) -> None:
+        super().__init__(scope, id_)
+        group = CloudwatchLogGroup(self, "Group", name=props.name, retention_in_days=props.retention_days)
+        self.name: str = group.name
+        self.arn: str = group.arn
+
+    def grant_write(self, role: Role) -> None:
+        """Let a role add streams and lines."""
+        role.grant(
+            Statement(
+                sid="WriteLogs", actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[f"{self.arn}:*"]
+            )
+        )

@@ -1,0 +1,68 @@
+"""Where programs find a deployment: one SSM parameter."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from cdktf_cdktf_provider_aws.ssm_parameter import SsmParameter
+from constructs import Construct
+
+from constructs_lib.bucket import Bucket
+from constructs_lib.ledger import Ledger
+from constructs_lib.log_group import LogGroup
+from constructs_lib.pool import Pool
+from constructs_lib.queue import Queue
+from constructs_lib.site import Site
+from constructs_lib.topic import Topic
+
+__all__ = ["Pointers", "PointersProps"]
+
+_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class PointersProps:
+    """What programs on a person's machine work with."""
+
+    site: Site
+    inputs: Bucket
+    outputs: Bucket
+    ledger: Ledger
+    job_logs: LogGroup
+    arrivals: Queue
+    operators: Topic
+    groups: Sequence[str]
+    pipelines: Sequence[str]
+    pools: Mapping[str, Pool]
+
+
+class Pointers(Construct):
+    """The parameter ``/dropbatch/<environment>``, in JSON; `dropbatch` reads it."""
+
+    def __init__(self, scope: Construct, id_: str, props: PointersProps) -> None:
+        super().__init__(scope, id_)
+        site = props.site
+        parameter = SsmParameter(
+            self,
+            "Parameter",
+            name=f"/dropbatch/{site.environment}",
+            description="Where the parts of this deployment are, for the dropbatch command",
+            type="String",
+            value=json.dumps(
+                {
+                    "version": _VERSION,
+                    "environment": site.environment,
+                    "region": site.region,
+                    "input_bucket": props.inputs.name,
+                    "output_bucket": props.outputs.name,
+                    "ledger_table": props.ledger.name,
+                    "log_group": props.job_logs.name,
+                    "arrival_queue_url": props.arrivals.url,
+                    "operators_topic_arn": props.operators.arn,
+                    "groups": sorted(props.groups),
+                    "pipelines": sorted(props.pipelines),
+                    "pools": {name: pool.queue_name for name, pool in sorted(props.pools.items())},
+                }
+            ),
+        )
+        self.name: str = parameter.name

@@ -1,0 +1,51 @@
+"""IAM policy documents as plain data: what a grant says, and its JSON."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["Statement", "policy_json"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statement:
+    """One statement of a policy."""
+
+    sid: str
+    """What the statement is for; letters and digits."""
+    actions: Sequence[str]
+    resources: Sequence[str] = ()
+    """Empty in a role's trust policy only."""
+    service: str | None = None
+    """Principal of a resource policy: an AWS service such as ``s3.amazonaws.com``."""
+    anyone: bool = False
+    """Principal of a resource policy: everybody. For denials."""
+    allow: bool = True
+    conditions: Mapping[str, Mapping[str, str | Sequence[str]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if any(action == "*" or action.endswith(":*") for action in self.actions) and self.allow:
+            raise ValueError(f"{self.sid}: grants must name their actions, got {list(self.actions)}: list each action")
+
+    def body(self) -> dict[str, Any]:
+        """The statement as IAM writes it."""
+        body: dict[str, Any] = {"Sid": self.sid, "Effect": "Allow" if self.allow else "Deny"}
+        if self.service:
+            body["Principal"] = {"Service": self.service}
+        elif self.anyone:
+            body["Principal"] = "*"
+        body["Action"] = list(self.actions)
+        if self.resources:
+            body["Resource"] = list(self.resources)
+        if self.conditions:
+            body["Condition"] = {
+                test: {key: value if isinstance(value, str) else list(value) for key, value in keys.items()}
+                for test, keys in self.conditions.items()
+            }
+        return body
+
+
+def policy_json(statements: Sequence[Statement]) -> str:
+    """Text of a policy document."""
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement.body() for statement in statements]})

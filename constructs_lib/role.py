@@ -1,0 +1,57 @@
+"""A role for one service, and the rights it is given."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from cdktf_cdktf_provider_aws.iam_role import IamRole
+from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
+from constructs import Construct
+
+from constructs_lib.policy import Statement, policy_json
+
+__all__ = ["Role", "RoleProps"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoleProps:
+    """Who takes the role, and its name (at most 64 characters, unique in the account)."""
+
+    name: str
+    service: str
+    """The service that may assume it, such as ``lambda.amazonaws.com``."""
+    description: str
+    conditions: Mapping[str, Mapping[str, str | Sequence[str]]] = field(default_factory=dict)
+    """Further conditions on assuming it. Default: none."""
+
+
+class Role(Construct):
+    """A role whose one inline policy is the sum of its grants."""
+
+    def __init__(self, scope: Construct, id_: str, props: RoleProps) -> None:
+        super().__init__(scope, id_)
+        self._statements: list[Statement] = []
+        self._policy: IamRolePolicy | None = None
+        trust = Statement(sid="Assume", actions=["sts:AssumeRole"], service=props.service, conditions=props.conditions)
+        self.resource = IamRole(
+            self,
+            "Role",
+            name=props.name,
+            description=props.description,
+            assume_role_policy=policy_json([trust]),
+        )
+        self.name: str = self.resource.name
+        self.arn: str = self.resource.arn
+
+    @property
+    def rights(self) -> list[Construct]:
+        """What has to exist before the role can be used: to be put in ``depends_on``."""
+        return [self._policy] if self._policy is not None else [self.resource]
+
+    def grant(self, *statements: Statement) -> None:
+        """Add rights. Called by the construct that knows them, on behalf of the stack that decides."""
+        self._statements += statements
+        document = policy_json(self._statements)
+        if self._policy is None:
+            self._policy = IamRolePolicy(self, "Grants", name="grants", role=self.resource.id, policy=document)
+        else:
+            self._policy.policy = document

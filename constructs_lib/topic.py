@@ -1,0 +1,62 @@
+"""A topic that tells people or functions."""
+
+from dataclasses import dataclass
+
+from cdktf import TerraformVariable
+from cdktf_cdktf_provider_aws.sns_topic import SnsTopic
+from cdktf_cdktf_provider_aws.sns_topic_policy import SnsTopicPolicy
+from cdktf_cdktf_provider_aws.sns_topic_subscription import SnsTopicSubscription
+from constructs import Construct
+
+from constructs_lib.policy import Statement, policy_json
+from constructs_lib.site import Site
+
+__all__ = ["Topic", "TopicProps"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopicProps:
+    """A topic ``dropbatch-<environment>-<name>``."""
+
+    site: Site
+    name: str
+
+
+class Topic(Construct):
+    """A topic that only named resources of this account may publish to."""
+
+    def __init__(self, scope: Construct, id_: str, props: TopicProps) -> None:
+        super().__init__(scope, id_)
+        self._site = props.site
+        self._statements: list[Statement] = []
+        self._policy: SnsTopicPolicy | None = None
+        # Not encrypted: AWS services publish to encrypted topics only with a customer key, which costs money.
+        topic = SnsTopic(self, "Topic", name=props.site.name(props.name))
+        self.arn: str = topic.arn
+
+    def accept_from(self, sid: str, service: str, source_arn: str) -> None:
+        """Let one resource of an AWS service, in this account, publish. The ARN may hold ``*``."""
+        self._statements.append(
+            Statement(
+                sid=sid,
+                actions=["sns:Publish"],
+                resources=[self.arn],
+                service=service,
+                conditions={
+                    "ArnLike": {"aws:SourceArn": source_arn},
+                    "StringEquals": {"aws:SourceAccount": self._site.account},
+                },
+            )
+        )
+        document = policy_json(self._statements)
+        if self._policy is None:
+            self._policy = SnsTopicPolicy(self, "Policy", arn=self.arn, policy=document)
+        else:
+            self._policy.policy = document
+
+    def mail_to(self, address: TerraformVariable) -> None:
+        """Mail every message to an address, unless the variable is empty."""
+        subscription = SnsTopicSubscription(
+            self, "Mail", topic_arn=self.arn, protocol="email", endpoint=address.string_value
+        )
+        subscription.add_override("count", f'${{var.{address.friendly_unique_id} == "" ? 0 : 1}}')

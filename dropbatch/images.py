@@ -1,0 +1,190 @@
+"""Images by content: the tag of a pipeline's image is a digest of everything that goes into it.
+
+The build context is the pipeline's folder (``opt/pipeline/``) and the parts of this package that run beside the program
+(``opt/dropbatch/dropbatch/``). ``python3 -m dropbatch.images push …`` is run by Terraform when the tag is new.
+"""
+
+import argparse
+import base64
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NoReturn
+
+__all__ = ["PushError", "context_files", "digest", "main", "push"]
+
+PIPELINE_FOLDER = "opt/pipeline"
+PACKAGE_FOLDER = "opt/dropbatch/dropbatch"
+
+_PACKAGE_PARTS = ("__init__.py", "contract", "runtime")
+_DIGITS = 24
+
+
+class PushError(Exception):
+    """An image could not be pushed. The message is one line and names the fix."""
+
+
+def context_files(root: Path, pipeline_dir: Path) -> dict[str, Path]:
+    """Files of a build context, by their name in it.
+
+    Args:
+        root: the project, where the package ``dropbatch`` is.
+        pipeline_dir: the pipeline's folder.
+    """
+    files = {f"{PIPELINE_FOLDER}/{name}": path for name, path in _files(pipeline_dir)}
+    for part in _PACKAGE_PARTS:
+        source = root / "dropbatch" / part
+        if source.is_dir():
+            files |= {f"{PACKAGE_FOLDER}/{part}/{name}": path for name, path in _files(source)}
+        else:
+            files[f"{PACKAGE_FOLDER}/{part}"] = source
+    return files
+
+
+def _files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Files below a folder with their names relative to it; nothing that tools leave behind."""
+    for path in sorted(folder.rglob("*")):
+        parts = path.relative_to(folder).parts
+        if path.is_file() and not any(part == "__pycache__" or part.startswith(".") for part in parts):
+            yield "/".join(parts), path
+
+
+def digest(files: Mapping[str, Path]) -> str:
+    """24 hex digits of SHA-256 over names, contents and executable bits."""
+    total = hashlib.sha256()
+    for name in sorted(files):
+        content = hashlib.sha256(files[name].read_bytes()).hexdigest()
+        total.update(f"{name}\0{'x' if _executable(files[name]) else '-'}\0{content}\n".encode())
+    return total.hexdigest()[:_DIGITS]
+
+
+def _executable(path: Path) -> bool:
+    return bool(path.stat().st_mode & 0o100)
+
+
+def push(root: Path, directory: str, tag: str, repository: str, env: Mapping[str, str]) -> str:
+    """Make the image `repository:tag` available; nothing is done when it is already.
+
+    With ``DROPBATCH_SANDBOX_DIR`` set the sandbox gets a copy of the build context, which it runs without containers.
+
+    Returns:
+        what was done, in words.
+
+    Raises:
+        PushError: the sources are not those of the tag, there is no engine to build with, or the build or push failed.
+    """
+    files = context_files(root, root / directory)
+    if not tag.endswith(f"-{digest(files)}"):
+        raise PushError(f"{directory} has changed since tag {tag} was computed: synthesize again, then deploy")
+    sandbox = env.get("DROPBATCH_SANDBOX_DIR")
+    if sandbox:
+        return _snapshot(files, Path(sandbox) / "images" / tag)
+    return _push_to_ecr(files, tag, repository)
+
+
+def _snapshot(files: Mapping[str, Path], target: Path) -> str:
+    if target.is_dir():
+        return f"the sandbox has {target.name} already"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".new-", dir=target.parent) as scratch:
+        tree = Path(scratch) / "tree"
+        _lay_out(files, tree)
+        try:
+            tree.rename(target)
+        except OSError:
+            if not target.is_dir():
+                raise
+            return f"the sandbox has {target.name} already"  # somebody else was faster with the same content
+    return f"the sandbox has {target.name} now"
+
+
+def _lay_out(files: Mapping[str, Path], folder: Path) -> None:
+    """Write a build context. Modes are the same on every machine: readable by all, writable by the owner."""
+    for name, source in files.items():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+        target.chmod(0o755 if _executable(source) else 0o644)
+    for path in [folder, *folder.rglob("*")]:
+        if path.is_dir():
+            path.chmod(0o755)
+
+
+def _push_to_ecr(files: Mapping[str, Path], tag: str, repository: str) -> str:
+    host, _, name = repository.partition("/")
+    match host.split("."):
+        case [account, "dkr", "ecr", region, "amazonaws", *_]:
+            pass
+        case _:
+            raise PushError(f"repository must be <account>.dkr.ecr.<region>.amazonaws.com/<name>, got {repository!r}")
+    import boto3  # heavy, and needed here only  # noqa: PLC0415
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+    try:
+        ecr = boto3.client("ecr", region_name=region)
+        try:
+            ecr.describe_images(registryId=account, repositoryName=name, imageIds=[{"imageTag": tag}])
+        except ecr.exceptions.ImageNotFoundException:
+            pass
+        else:
+            return f"{repository}:{tag} is there already"
+        engine = _engine()
+        token = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
+    except (BotoCoreError, ClientError) as error:
+        raise PushError(f"the registry {host} cannot be used: {error}") from error
+    user, _, password = base64.b64decode(token).decode().partition(":")
+    _run([engine, "login", "--username", user, "--password-stdin", host], stdin=password)
+    image = f"{repository}:{tag}"
+    with tempfile.TemporaryDirectory(prefix="dropbatch-image-") as scratch:
+        _lay_out(files, Path(scratch))
+        dockerfile = f"{scratch}/{PIPELINE_FOLDER}/Dockerfile"
+        _run([engine, "build", "--platform", "linux/amd64", "--tag", image, "--file", dockerfile, scratch])
+    _run([engine, "push", image])
+    return f"pushed {image}"
+
+
+def _engine() -> str:
+    for name in ("docker", "podman"):
+        if shutil.which(name):
+            return name
+    raise PushError(
+        "an image has to be built, and neither docker nor podman is on PATH: install one, or name a "
+        "ready image in the environment file (pipeline.<name>.image)"
+    )
+
+
+def _run(command: list[str], stdin: str | None = None) -> None:
+    done = subprocess.run(command, input=stdin, text=True, check=False)
+    if done.returncode:
+        raise PushError(f"`{' '.join(command[:2])}` failed with exit code {done.returncode}: see its output above")
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message}\n")
+
+
+def main(argv: list[str], env: Mapping[str, str]) -> int:
+    """``push --directory D --tag T --repository URL``, in the project's folder."""
+    parser = _Parser(prog="python3 -m dropbatch.images", description="Push the image of a pipeline when it is new.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("push", help="build and push one image, unless the registry has it")
+    command.add_argument("--directory", required=True, help="the pipeline's folder, such as image/wordcount")
+    command.add_argument("--tag", required=True, help="tag as synthesized: <pipeline>-<digest of the build context>")
+    command.add_argument("--repository", required=True, help="URL of the ECR repository")
+    options = parser.parse_args(argv)
+    try:
+        print(push(Path.cwd(), options.directory, options.tag, options.repository, env))
+    except PushError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))

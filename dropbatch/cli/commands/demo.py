@@ -1,0 +1,66 @@
+"""``dropbatch demo``."""
+
+from pathlib import Path
+
+import click
+
+from dropbatch.cli import demo
+from dropbatch.cli.environment import project_root, sandbox_here
+from dropbatch.cli.errors import NotFoundError
+from dropbatch.cli.text import duration, printable, talk
+
+__all__ = ["command"]
+
+
+@click.command("demo", epilog="\b\nExample:\n  dropbatch demo notes.txt")
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+def command(file: Path | None) -> None:
+    """Start the sandbox, deploy to it, drop a text (or FILE) and show what becomes of it.
+
+    The first time takes minutes, since Terraform makes everything; after that it takes seconds.
+    """
+    root = project_root()
+    sandbox = sandbox_here(root)
+    if root is None or sandbox is None:
+        raise NotFoundError("no environments/sandbox.toml here or above: go to a checkout of the project")
+    chosen = demo.choose_file(file, root)
+    with talk() as voice:
+        try:
+            deployed = demo.bring_up(root, sandbox, voice)
+            outcome = demo.run(deployed, sandbox, chosen, voice)
+        except KeyboardInterrupt:
+            voice.say("interrupted: `make demo` goes on from here, `make demo-down` removes everything")
+            raise
+    _show(outcome)
+
+
+def _show(outcome: demo.Outcome) -> None:
+    """What came of it, on stdout."""
+    uri = outcome.record["outputs"][0]["uri"]
+    click.echo("")
+    click.echo(f"result of {printable(str(outcome.file))}:")
+    for line in outcome.result_head:
+        click.echo(f"    {printable(line)}")
+    click.echo("    …")
+    click.echo(f"result  {printable(uri)}")
+    click.echo(f"record  {printable(outcome.record_uri)}")
+    if outcome.mail is not None:
+        to, subject, body = demo.read_mail(outcome.mail)
+        click.echo(f"mail    to {to}, recorded in {outcome.mail}, not sent: {subject}")
+        for line in body.splitlines()[:4]:
+            click.echo(f"    {printable(line)}")
+    else:
+        click.echo("mail    none was recorded")
+    click.echo(f"drop to result: {duration(outcome.seconds)}")
+    name = printable(outcome.file.name)
+    click.echo(
+        f"""
+how to go on, after `source .venv/bin/activate`:
+    dropbatch drop FILE --wait              drop another file
+    dropbatch status                        see the runs
+    dropbatch logs {outcome.dropped.run_id}     read what the program printed
+    dropbatch fetch {name} results/         bring the result here
+    eval "$(dropbatch sandbox env)"         then the aws command, too, talks to the sandbox
+    make demo                               after changing image/wordcount or environments/sandbox.toml
+    make demo-down                          destroy everything again"""
+    )

@@ -1,0 +1,25 @@
+"""``dropbatch demo-down``."""
+
+import click
+
+from dropbatch.cli import demo
+from dropbatch.cli.environment import project_root, sandbox_here
+from dropbatch.cli.errors import NotFoundError
+from dropbatch.cli.text import talk
+
+__all__ = ["command"]
+
+
+@click.command("demo-down", epilog="\b\nExample:\n  dropbatch demo-down")
+def command() -> None:
+    """Destroy with Terraform what the demo deployed, stop the sandbox, and leave nothing."""
+    root = project_root()
+    sandbox = sandbox_here(root)
+    if root is None or sandbox is None:
+        raise NotFoundError("no environments/sandbox.toml here or above: go to a checkout of the project")
+    with talk() as voice:
+        try:
+            demo.take_down(root, sandbox, voice)
+        except KeyboardInterrupt:
+            voice.say("interrupted: `make demo-down` goes on from here")
+            raise

@@ -1,0 +1,62 @@
+"""``dropbatch logs``."""
+
+import sys
+import time
+
+import click
+
+from dropbatch.cli import results, runs
+from dropbatch.cli.deployed import Deployed
+from dropbatch.cli.errors import NotFoundError
+from dropbatch.cli.live_log import LiveLog
+from dropbatch.cli.main import Context
+
+__all__ = ["command"]
+
+_LOOK_SECONDS = 1.0
+
+
+@click.command("logs", epilog="\b\nExample:\n  dropbatch logs r-1f0c -f")
+@click.argument("run")
+@click.option(
+    "-f", "--follow", is_flag=True, help="Go on until the run has ended; Ctrl-C stops following, not the run."
+)
+@click.pass_obj
+def command(context: Context, run: str, follow: bool) -> None:
+    """Print what the program of RUN (an id, or its beginning) printed.
+
+    From its published log once it has ended, live from CloudWatch Logs before.
+    """
+    deployed, group = context.deployed, context.group
+    found = runs.find(deployed, group, run)
+    if not found.state.final and follow:
+        found = _follow(deployed, group, found)
+        return
+    if not found.state.final:
+        _print(LiveLog(deployed, found).lines(), found)
+        return
+    log = results.read_log(deployed, found.output_prefix) if found.output_prefix else None
+    if log is None:
+        raise NotFoundError(f"{found.run_id} is {found.state} and left no log: {found.reason or 'no reason given'}")
+    sys.stdout.buffer.write(log)
+    sys.stdout.flush()
+
+
+def _print(lines: list[str], run: runs.Run) -> None:
+    for line in lines:
+        click.echo(line)
+    if not lines:
+        click.echo(f"{run.run_id} is {run.state}, its program has printed nothing yet", err=True)
+
+
+def _follow(deployed: Deployed, group: str, run: runs.Run) -> runs.Run:
+    live = LiveLog(deployed, run)
+    while True:
+        for line in live.lines():
+            click.echo(line)
+        if run.state.final:
+            click.echo(f"{run.run_id} {run.state}{': ' + run.reason if run.reason else ''}", err=True)
+            return run
+        time.sleep(_LOOK_SECONDS)
+        run = runs.find(deployed, group, run.run_id)
+        live.run = run

@@ -1,0 +1,144 @@
+"""The demo: a file dropped in the sandbox comes back processed. Everything a newcomer sees, in order."""
+
+import sysconfig
+import time
+from dataclasses import dataclass
+from email import message_from_string, policy
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dropbatch.cli import results, runs, stack, uploads
+from dropbatch.cli.deployed import Deployed
+from dropbatch.cli.environment import SANDBOX, choose
+from dropbatch.cli.errors import CliError, NotFoundError, RunFailedError
+from dropbatch.cli.text import Talk, duration, printable
+from dropbatch.contract import keys
+from dropbatch.contract.runs import State
+
+if TYPE_CHECKING:
+    from dropbatch.sandbox import Sandbox
+
+__all__ = ["Outcome", "bring_up", "choose_file", "run", "take_down", "wait_for_mail"]
+
+_STUCK_SECONDS = 180.0
+_MAIL_SECONDS = 20.0
+_HEAD_LINES = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What the demo has to show."""
+
+    file: Path
+    dropped: uploads.Dropped
+    record: dict[str, Any]
+    record_uri: str
+    result_head: list[str]
+    seconds: float
+    """From the beginning of the upload to the result in hand."""
+    mail: Path | None
+
+
+def choose_file(named: Path | None, root: Path) -> Path:
+    """The file to drop: the one named, else a real text that is on most machines.
+
+    Raises:
+        NotFoundError: the named file does not exist.
+    """
+    if named is not None:
+        if not named.is_file():
+            raise NotFoundError(f"{named} is not a file")
+        return named
+    candidates = (
+        Path("/usr/share/common-licenses/GPL-3"),
+        Path(sysconfig.get_path("stdlib"), "LICENSE.txt"),
+        root / "README.md",
+    )
+    return next(path for path in candidates if path.is_file())
+
+
+def bring_up(root: Path, sandbox: "Sandbox", voice: Talk) -> Deployed:
+    """Start the sandbox and deploy what the checkout says, as far as that is not done already."""
+    endpoint = sandbox.up(voice.now)
+    voice.say(f"sandbox at {endpoint.url}")
+    stack.deploy(root, sandbox, voice)
+    return Deployed(choose(SANDBOX))
+
+
+def run(deployed: Deployed, sandbox: "Sandbox", file: Path, voice: Talk) -> Outcome:
+    """Drop the file, watch its run, collect what came of it.
+
+    Raises:
+        RunFailedError: the run did not succeed.
+        CliError: it got stuck.
+    """
+    description = deployed.description
+    group = description.groups[0]
+    pipeline = description.pipelines[0]
+    (planned,) = uploads.plan([file], group=group, pipeline=pipeline)
+    voice.say(f"dropping {file}")
+    begun = time.monotonic()
+    dropped = uploads.drop(deployed, planned)
+    voice.say(f"{_since(begun)}  {'uploaded':<9}  {printable(dropped.uri)}")
+
+    def moved(run: runs.Run) -> None:
+        voice.say(f"{_since(begun)}  {run.state:<9}  {run.run_id}")
+
+    def waiting(seconds: float) -> None:
+        voice.now("waiting for the run")
+        if seconds > _STUCK_SECONDS:
+            raise CliError(f"nothing has moved for {seconds:.0f} s: see {sandbox.layout.log}")
+
+    ended = runs.follow(deployed, group, [dropped.run_id], moved, waiting=waiting)[dropped.run_id]
+    if ended.state is not State.SUCCEEDED:
+        raise RunFailedError(f"{ended.run_id} {ended.state}: {ended.reason}; see `dropbatch logs {ended.run_id}`")
+    record = results.read_record(deployed, ended.output_prefix)
+    head = results.read_head(deployed, record, lines=_HEAD_LINES)
+    seconds = time.monotonic() - begun
+    voice.now("waiting for the notification")
+    return Outcome(
+        file=file,
+        dropped=dropped,
+        record=record,
+        record_uri=keys.uri(description.output_bucket, keys.record_key(ended.output_prefix)),
+        result_head=head,
+        seconds=seconds,
+        mail=wait_for_mail(sandbox.layout.mail, ended.run_id, _MAIL_SECONDS),
+    )
+
+
+def _since(begun: float) -> str:
+    return f"{duration(time.monotonic() - begun):>8}"
+
+
+def wait_for_mail(directory: Path, run_id: str, seconds: float) -> Path | None:
+    """The recorded mail that tells of the end of a run, or None when none comes within the time."""
+    until = time.monotonic() + seconds
+    while True:
+        # The newest first: a demo that is repeated leaves many.
+        for path in sorted(directory.glob("*.txt"), reverse=True):
+            text = path.read_text("utf-8", "replace")
+            if run_id in text and any(state in text for state in ("SUCCEEDED", "FAILED")):
+                return path
+        if time.monotonic() > until:
+            return None
+        time.sleep(0.1)
+
+
+def read_mail(path: Path) -> tuple[str, str, str]:
+    """To, subject and body of a recorded mail."""
+    message = message_from_string(path.read_text("utf-8", "replace"), policy=policy.default)
+    return str(message["To"]), str(message["Subject"]), str(message.get_content()).strip()
+
+
+def take_down(root: Path, sandbox: "Sandbox", voice: Talk) -> None:
+    """Destroy with Terraform what the demo deployed, stop the sandbox and remove its directory."""
+    if not sandbox.layout.directory.exists():
+        voice.say("there is no sandbox here, nothing to take down")
+        return
+    if sandbox.layout.terraform.exists():
+        sandbox.up(voice.now)
+        stack.destroy(root, sandbox, voice)
+        voice.say("destroyed everything that was deployed")
+    sandbox.destroy_state(voice.now)
+    voice.say("the sandbox is stopped and its directory removed")

@@ -1,0 +1,148 @@
+"""A deployed environment as its users see it: what its SSM parameter says, and clients to talk to it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from dropbatch.cli.errors import NotFoundError, UsageFault
+
+if TYPE_CHECKING:
+    from mypy_boto3_batch import BatchClient
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_s3 import S3Client
+
+__all__ = ["Deployed", "Description", "parameter_name", "read_description"]
+
+_VERSION = 1
+
+
+def parameter_name(environment: str) -> str:
+    """Name of the SSM parameter that describes an environment."""
+    return f"/dropbatch/{environment}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """Content of the SSM parameter."""
+
+    environment: str
+    region: str
+    input_bucket: str
+    output_bucket: str
+    ledger_table: str
+    log_group: str
+    groups: tuple[str, ...]
+    pipelines: tuple[str, ...]
+
+    def group(self, name: str | None) -> str:
+        """The group meant: the one named, or the only one.
+
+        Raises:
+            UsageFault: it does not exist, or there are several to choose from.
+        """
+        return _one(name, self.groups, "group", self.environment)
+
+    def pipeline(self, name: str | None) -> str:
+        """The pipeline meant: the one named, or the only one.
+
+        Raises:
+            UsageFault: it does not exist, or there are several to choose from.
+        """
+        return _one(name, self.pipelines, "pipeline", self.environment)
+
+
+def _one(name: str | None, known: tuple[str, ...], kind: str, environment: str) -> str:
+    listed = ", ".join(sorted(known)) or "none"
+    if name is None:
+        if len(known) == 1:
+            return known[0]
+        raise UsageFault(f"{environment} has several {kind}s: choose one with --{kind}: {listed}")
+    if name not in known:
+        raise UsageFault(f"{environment} has no {kind} named {name}: known are {listed}")
+    return name
+
+
+def read_description(text: str) -> Description:
+    """Read the parameter's JSON.
+
+    Raises:
+        UsageFault: it was written by a version that this one does not understand.
+    """
+    body: Mapping[str, Any] = json.loads(text)
+    if body.get("version") != _VERSION:
+        raise UsageFault(
+            f"the environment was deployed by another version of dropbatch (format {body.get('version')!r}, this one "
+            f"reads {_VERSION}): update dropbatch"
+        )
+    return Description(
+        environment=body["environment"],
+        region=body["region"],
+        input_bucket=body["input_bucket"],
+        output_bucket=body["output_bucket"],
+        ledger_table=body["ledger_table"],
+        log_group=body["log_group"],
+        groups=tuple(body["groups"]),
+        pipelines=tuple(body["pipelines"]),
+    )
+
+
+class Deployed:
+    """One environment: its description and its clients, each made when first needed."""
+
+    def __init__(self, environment: str) -> None:
+        self.environment = environment
+
+    @cached_property
+    def description(self) -> Description:
+        """What is deployed.
+
+        Raises:
+            NotFoundError: nothing of that name is, in this account and region.
+        """
+        ssm = self._client("ssm")
+        try:
+            answer = ssm.get_parameter(Name=parameter_name(self.environment))
+        except ssm.exceptions.ParameterNotFound:
+            raise NotFoundError(
+                f"no environment named {self.environment} is deployed in this account and region "
+                f"({ssm.meta.region_name}): check --env, AWS_PROFILE and AWS_REGION, or deploy it "
+                "(in the sandbox: `make demo`)"
+            ) from None
+        return read_description(answer["Parameter"]["Value"])
+
+    @cached_property
+    def s3(self) -> "S3Client":
+        """Client of S3."""
+        client: S3Client = self._client("s3", self.description.region)
+        return client
+
+    @cached_property
+    def dynamodb(self) -> "DynamoDBClient":
+        """Client of DynamoDB."""
+        client: DynamoDBClient = self._client("dynamodb", self.description.region)
+        return client
+
+    @cached_property
+    def batch(self) -> "BatchClient":
+        """Client of Batch."""
+        client: BatchClient = self._client("batch", self.description.region)
+        return client
+
+    @cached_property
+    def logs(self) -> "CloudWatchLogsClient":
+        """Client of CloudWatch Logs."""
+        client: CloudWatchLogsClient = self._client("logs", self.description.region)
+        return client
+
+    @staticmethod
+    def _client(service: str, region: str | None = None) -> Any:
+        import boto3  # noqa: PLC0415 – a fifth of a second that `--help` need not wait for
+        from botocore.config import Config  # noqa: PLC0415
+
+        config = Config(
+            retries={"mode": "standard", "max_attempts": 4}, connect_timeout=10, user_agent_extra="dropbatch"
+        )
+        return boto3.client(service, region_name=region, config=config)  # type: ignore[call-overload]

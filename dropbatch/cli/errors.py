@@ -1,0 +1,96 @@
+"""What a user can do wrong or meet, each with its exit code and words that name the fix.
+
+::
+
+    CliError              1   anything else that a person can mend
+    ├── RunFailedError    1   the run ended FAILED, REJECTED or CANCELLED
+    ├── UsageFault        2   the call cannot be carried out as written (click's own faults are 2 as well)
+    ├── NotFoundError     3   no such environment, run, file or result
+    ├── AccessError       4   no credentials, expired ones, or not the rights
+    └── ReachError        5   AWS or the sandbox does not answer
+
+Ctrl-C exits with 130.
+"""
+
+import click
+
+__all__ = ["AccessError", "CliError", "NotFoundError", "ReachError", "RunFailedError", "UsageFault", "in_words"]
+
+
+class CliError(click.ClickException):
+    """Root of the tree: shown as one line, without a traceback."""
+
+    exit_code = 1
+
+
+class RunFailedError(CliError):
+    """The run did not succeed."""
+
+
+class UsageFault(CliError):  # noqa: N818 – `UsageError` is click's
+    """The call makes no sense for this deployment."""
+
+    exit_code = 2
+
+
+class NotFoundError(CliError):
+    """What was named does not exist."""
+
+    exit_code = 3
+
+
+class AccessError(CliError):
+    """The credentials are missing or not enough."""
+
+    exit_code = 4
+
+
+class ReachError(CliError):
+    """The other side does not answer."""
+
+    exit_code = 5
+
+
+_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
+_UNKNOWN_KEY = {"InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
+_DENIED = {"AccessDenied", "AccessDeniedException", "403", "UnauthorizedOperation", "Forbidden"}
+_NO_CREDENTIALS = {
+    "NoCredentialsError",
+    "PartialCredentialsError",
+    "CredentialRetrievalError",
+    "SSOTokenLoadError",
+    "UnauthorizedSSOTokenError",
+    "TokenRetrievalError",
+    "LoginRefreshRequired",
+}
+_NO_ANSWER = {"EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "ConnectionClosedError", "SSLError"}
+
+
+def in_words(error: Exception) -> CliError | None:
+    """The same fault for a person, or None when it is a fault of the program and deserves its traceback."""
+    if isinstance(error, CliError):
+        return error
+    if type(error).__module__ == "dropbatch.sandbox.errors":
+        return CliError(str(error))
+    if isinstance(error, OSError) and error.filename is not None:
+        return CliError(f"{error.filename}: {error.strerror}")
+    if type(error).__module__.partition(".")[0] not in {"botocore", "boto3", "s3transfer"}:
+        return None
+    name = type(error).__name__
+    details = getattr(error, "response", {}).get("Error", {})
+    code = details.get("Code", "")
+    if name in _NO_CREDENTIALS:
+        return AccessError(f"no usable AWS credentials ({error}): sign in with `aws sso login`, or set AWS_PROFILE")
+    if name == "ProfileNotFound":
+        return AccessError(f"{error}: name another one in AWS_PROFILE, or add it with `aws configure sso`")
+    if name == "NoRegionError":
+        return AccessError("no AWS region is set: set AWS_REGION, or `region` in the profile")
+    if code in _EXPIRED:
+        return AccessError("the AWS credentials have expired: sign in again, for instance with `aws sso login`")
+    if code in _UNKNOWN_KEY:
+        return AccessError(f"AWS does not know these credentials ({code}): sign in again, or set AWS_PROFILE")
+    if code in _DENIED:
+        return AccessError(f"not allowed: {details.get('Message', error)}: ask whoever runs this environment")
+    if name in _NO_ANSWER:
+        return ReachError(f"no answer: {error}: check the network, or `dropbatch sandbox status`")
+    return CliError(str(error))

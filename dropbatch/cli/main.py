@@ -1,0 +1,113 @@
+"""``dropbatch``: the command group. Commands are imported when they are called, so that help is instant."""
+
+import importlib
+import os
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NoReturn
+
+import click
+
+from dropbatch import __version__
+from dropbatch.cli.deployed import Deployed
+from dropbatch.cli.environment import VARIABLE, choose
+from dropbatch.cli.errors import in_words
+
+__all__ = ["Context", "cli", "main"]
+
+_COMMANDS = {
+    "drop": "upload files, which starts a run of each",
+    "status": "recent runs, and how many are in which state",
+    "show": "everything known about a run",
+    "logs": "what a run's program printed",
+    "fetch": "bring a run's results here, checked against its record",
+    "sandbox": "AWS on this machine: up, down, status, env",
+    "demo": "deploy to the sandbox, drop a file, see the result",
+    "demo-down": "destroy what the demo made",
+}
+"""Names in the order of help, with the line shown there."""
+
+_INTERRUPTED = 130
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What the options before the command say."""
+
+    environment: str | None
+    group_name: str | None
+
+    @cached_property
+    def deployed(self) -> Deployed:
+        """The environment meant."""
+        return Deployed(choose(self.environment))
+
+    @cached_property
+    def group(self) -> str:
+        """The group meant."""
+        return self.deployed.description.group(self.group_name)
+
+
+class _Commands(click.Group):
+    """Commands by name, each in a module of `dropbatch.cli.commands`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"dropbatch.cli.commands.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
+        except Exception as error:
+            words = in_words(error)
+            if words is None:
+                raise
+            raise words from error
+
+
+@click.command(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="\b\nExample:\n  dropbatch drop notes.txt --pipeline wordcount --wait\n\n"
+    "Exit codes: 0 done · 1 the run failed · 2 usage · 3 not found · 4 credentials or rights · 5 no answer · "
+    "130 interrupted",
+)
+@click.option(
+    "--env", "environment", metavar="NAME", help=f"Environment; else {VARIABLE}, else the sandbox running here."
+)
+@click.option("--group", "group_name", metavar="NAME", help="Group; needed where an environment has several.")
+@click.version_option(__version__, prog_name="dropbatch", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(ctx: click.Context, environment: str | None, group_name: str | None) -> None:
+    """Drop a file; a container processes it on AWS Batch; the result comes back."""
+    ctx.obj = Context(environment=environment, group_name=group_name)
+
+
+def main() -> NoReturn:
+    """Console script."""
+    try:
+        cli.main(prog_name="dropbatch", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.exceptions.Exit as leave:
+        sys.exit(leave.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(_INTERRUPTED)
+    except BrokenPipeError:
+        # `dropbatch status | head`: nobody listens any more; Python would complain once more when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(0)

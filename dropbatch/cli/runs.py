@@ -1,0 +1,190 @@
+"""Runs as the ledger knows them: one by id, recent ones, and following some to their end."""
+
+import heapq
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from dropbatch.cli.deployed import Deployed
+from dropbatch.cli.errors import NotFoundError, UsageFault
+from dropbatch.contract import keys, ledger
+from dropbatch.contract.runs import State
+
+__all__ = ["Recent", "Run", "find", "follow", "get_many", "read_item", "recent"]
+
+FULL_ID = re.compile(r"r-[0-9a-f]{20}")
+_PREFIX = re.compile(r"(?:r-)?([0-9a-f]{1,20})")
+_BATCH_GET = 100  # keys that one BatchGetItem takes
+_FIRST_SECONDS, _LONGEST_SECONDS = 0.15, 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A RUN item of the ledger, as far as people ask for it. Times are ISO-8601 in UTC or empty."""
+
+    run_id: str
+    group: str
+    pipeline: str
+    state: State
+    attempt: int
+    input: str
+    """``s3://`` URI."""
+    output_prefix: str
+    """Key prefix in the output bucket; empty for a file that was refused."""
+    reason: str
+    job_id: str
+    created_at: str
+    started_at: str
+    stopped_at: str
+    updated_at: str
+    item: Mapping[str, Any] = field(repr=False, compare=False)
+    """The whole item in plain values."""
+
+    @property
+    def name(self) -> str:
+        """The input's key below its pipeline's folder."""
+        return keys.InputKey.parse(keys.split_uri(self.input)[1]).rest if self.input else ""
+
+
+def read_item(item: Mapping[str, Any]) -> Run:
+    """A run from the plain values of its item."""
+    return Run(
+        run_id=item["run_id"],
+        group=item["group"],
+        pipeline=item.get("pipeline", ""),
+        state=State(item["state"]),
+        attempt=item.get("attempt", 0),
+        input=item.get("input", ""),
+        output_prefix=item.get("output_prefix", ""),
+        reason=item.get("reason", ""),
+        job_id=item.get("job_id", ""),
+        created_at=item.get("created_at", ""),
+        started_at=item.get("started_at", ""),
+        stopped_at=item.get("stopped_at", ""),
+        updated_at=item.get("updated_at", ""),
+        item=item,
+    )
+
+
+def get_many(deployed: Deployed, group: str, run_ids: Sequence[str]) -> dict[str, Run]:
+    """The runs among these ids that the ledger has, by id."""
+    table = deployed.description.ledger_table
+    found = {}
+    for start in range(0, len(run_ids), _BATCH_GET):
+        wanted = [
+            ledger.to_item({"id": ledger.run_key(group, run_id)}) for run_id in run_ids[start : start + _BATCH_GET]
+        ]
+        while wanted:
+            answer = deployed.dynamodb.batch_get_item(RequestItems={table: {"Keys": wanted, "ConsistentRead": True}})
+            for item in answer["Responses"].get(table, []):
+                run = read_item(ledger.from_item(item))
+                found[run.run_id] = run
+            left = answer.get("UnprocessedKeys", {}).get(table)
+            wanted = list(left["Keys"]) if left else []
+    return found
+
+
+def find(deployed: Deployed, group: str, text: str, *, days: int = 30) -> Run:
+    """The run with this id, or the only recent one whose id begins so.
+
+    Raises:
+        UsageFault: the text cannot be a run id, or several runs begin so.
+        NotFoundError: no run does.
+    """
+    match = _PREFIX.fullmatch(text)
+    if match is None:
+        raise UsageFault(f"{text!r} is no run id: they look like r-1f0c22aa93, see `dropbatch status`")
+    prefix = f"r-{match[1]}"
+    if FULL_ID.fullmatch(prefix):
+        runs = list(get_many(deployed, group, [prefix]).values())
+    else:
+        runs = [run for run in _by_day(deployed, group, days=days) if run.run_id.startswith(prefix)]
+    if not runs:
+        raise NotFoundError(f"group {group} has no run {prefix} in the last {days} days: see `dropbatch status`")
+    if len(runs) > 1:
+        listed = ", ".join(run.run_id for run in runs[:4])
+        raise UsageFault(
+            f"{len(runs)} runs begin with {prefix}: {listed}{', …' if len(runs) > 4 else ''}: give more of it"
+        )
+    return runs[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recent:
+    """What `status` shows."""
+
+    counts: Mapping[State, int]
+    runs: Sequence[Run]
+    """The newest ones, newest first."""
+
+
+def recent(deployed: Deployed, group: str, *, days: int, limit: int, pipeline: str | None = None) -> Recent:
+    """Count the runs of the last days, and keep the newest. Memory does not grow with their number."""
+    counts: Counter[State] = Counter()
+    newest: list[tuple[str, str, Run]] = []
+    for run in _by_day(deployed, group, days=days):
+        if pipeline is not None and run.pipeline != pipeline:
+            continue
+        counts[run.state] += 1
+        entry = (run.created_at, run.run_id, run)
+        if len(newest) < limit:
+            heapq.heappush(newest, entry)
+        elif limit:
+            heapq.heappushpop(newest, entry)
+    return Recent(counts=counts, runs=[run for _, _, run in sorted(newest, key=lambda entry: entry[:2], reverse=True)])
+
+
+def _by_day(deployed: Deployed, group: str, *, days: int) -> Iterator[Run]:
+    pages = deployed.dynamodb.get_paginator("query")
+    today = datetime.now(UTC).date()
+    for back in range(days):
+        for day in ledger.day_keys(group, (today - timedelta(days=back)).isoformat()):
+            for page in pages.paginate(
+                TableName=deployed.description.ledger_table,
+                IndexName=ledger.BY_DAY,
+                KeyConditionExpression="#day = :day",
+                ExpressionAttributeNames={"#day": "day"},
+                ExpressionAttributeValues=ledger.to_item({":day": day}),
+                ScanIndexForward=False,
+            ):
+                yield from (read_item(ledger.from_item(item)) for item in page["Items"])
+
+
+def follow(
+    deployed: Deployed,
+    group: str,
+    run_ids: Sequence[str],
+    moved: Callable[[Run], None],
+    *,
+    waiting: Callable[[float], None] = lambda seconds: None,
+) -> dict[str, Run]:
+    """Watch runs until all are in a final state; `moved` is called with each run as it enters a new one.
+
+    Args:
+        deployed: where they run.
+        group: whose they are.
+        run_ids: their ids; they need not be in the ledger yet.
+        moved: told of every state that was seen. States that pass between two looks are not.
+        waiting: told now and then for how many seconds nothing has moved.
+    """
+    states: dict[str, State] = {}
+    done: dict[str, Run] = {}
+    pause, last = _FIRST_SECONDS, time.monotonic()
+    while True:
+        open_ids = [run_id for run_id in run_ids if run_id not in done]
+        for run in get_many(deployed, group, open_ids).values():
+            if states.get(run.run_id) != run.state:
+                states[run.run_id] = run.state
+                moved(run)
+                pause, last = _FIRST_SECONDS, time.monotonic()
+            if run.state.final:
+                done[run.run_id] = run
+        if len(done) == len(set(run_ids)):
+            return done
+        waiting(time.monotonic() - last)
+        time.sleep(pause)
+        pause = min(pause * 1.15, _LONGEST_SECONDS)

@@ -1,0 +1,95 @@
+"""The demo's deployment: synthesize, and apply with Terraform only what is not applied already."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dropbatch.cli.errors import CliError
+from dropbatch.cli.text import Talk
+
+if TYPE_CHECKING:
+    from dropbatch.sandbox import Sandbox
+
+__all__ = ["deploy", "destroy", "digest", "synthesize"]
+
+ENVIRONMENT = "sandbox"
+_TAIL_LINES = 25
+
+
+def synthesize(root: Path, voice: Talk) -> Path:
+    """Write the Terraform of all environments; returns the sandbox stack's directory.
+
+    Raises:
+        CliError: with what ``main.py`` said, such as the faults in an environment file.
+    """
+    voice.now("synthesizing the stack")
+    env = {**os.environ, "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20"}
+    done = subprocess.run(
+        [sys.executable, "main.py"], cwd=root, env=env, stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )
+    if done.returncode != 0:
+        lines = (done.stderr or done.stdout).decode("utf-8", "replace").rstrip().splitlines()
+        raise CliError("the stack could not be synthesized:\n" + "\n".join(lines[-_TAIL_LINES:]))
+    return root / "cdktf.out" / "stacks" / ENVIRONMENT
+
+
+def digest(directory: Path) -> str:
+    """SHA-256 over names and contents of all files that Terraform would read, assets included."""
+    total = hashlib.sha256()
+    for path in sorted(directory.rglob("*")):
+        relative = path.relative_to(directory)
+        # Terraform's own files, should somebody have run it there.
+        if not path.is_file() or relative.parts[0].startswith((".terraform", "terraform.", "plan")):
+            continue
+        total.update(f"{relative.as_posix()}\0{path.stat().st_size}\0".encode())
+        total.update(path.read_bytes())
+    return total.hexdigest()
+
+
+def _applied(sandbox: "Sandbox") -> Path:
+    """Digest of the stack as it was last applied; beside Terraform's state, so that they are discarded together."""
+    return sandbox.layout.terraform / f"{ENVIRONMENT}.applied"
+
+
+def deploy(root: Path, sandbox: "Sandbox", voice: Talk) -> bool:
+    """Bring the sandbox to what the checkout says; returns whether anything had to be applied."""
+    from dropbatch.sandbox.terraform import Terraform  # noqa: PLC0415
+
+    wanted = digest(synthesize(root, voice))
+    mark = _applied(sandbox)
+    if mark.is_file() and mark.read_text() == wanted:
+        voice.say("deployed already, nothing has changed")
+        return False
+    again = mark.exists()
+    mark.unlink(missing_ok=True)
+    voice.say(
+        "something has changed: applying it" if again else "deploying with Terraform; the first time takes minutes"
+    )
+    terraform = Terraform(root, ENVIRONMENT, _environ(sandbox))
+    voice.now("terraform init")
+    terraform.init()
+    terraform.apply(voice.now)
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.write_text(wanted)
+    return True
+
+
+def destroy(root: Path, sandbox: "Sandbox", voice: Talk) -> None:
+    """Destroy what Terraform made."""
+    from dropbatch.sandbox.terraform import Terraform  # noqa: PLC0415
+
+    if not (root / "cdktf.out" / "stacks" / ENVIRONMENT).is_dir():
+        synthesize(root, voice)
+    _applied(sandbox).unlink(missing_ok=True)
+    terraform = Terraform(root, ENVIRONMENT, _environ(sandbox))
+    voice.now("terraform init")
+    terraform.init()
+    terraform.destroy(voice.now)
+
+
+def _environ(sandbox: "Sandbox") -> Mapping[str, str]:
+    return sandbox.environ()

@@ -1,0 +1,113 @@
+"""Sizes, ages and durations in words; terminals that are none."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["Talk", "age", "duration", "printable", "size", "talk"]
+
+_KIB = 1024
+
+
+def size(count: int) -> str:
+    """``0 B``, ``34 KiB``, ``1.2 GiB``."""
+    value = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < _KIB:
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 10 else f"{value:.1f} {unit}"
+        value /= _KIB
+    return f"{value:.1f} TiB"
+
+
+def duration(seconds: float) -> str:
+    """``0.4 s``, ``12 s``, ``3 min 05 s``, ``2 h 10 min``."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def age(timestamp: str, now: datetime | None = None) -> str:
+    """How long ago an ISO-8601 moment was; empty for an empty one."""
+    if not timestamp:
+        return ""
+    passed = (now or datetime.now(UTC)) - datetime.fromisoformat(timestamp)
+    seconds = max(passed.total_seconds(), 0)
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds // length:.0f} {unit} ago"
+    return f"{seconds:.0f} s ago"
+
+
+def printable(text: str) -> str:
+    """The text without control characters: a file's name must not steer the terminal."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
+class Talk(Protocol):
+    """Someone to tell how things go. ``say`` leaves a line, ``now`` replaces what is under way at the moment."""
+
+    def say(self, text: str) -> None:
+        """Leave a line."""
+
+    def now(self, text: str) -> None:
+        """Say what is under way."""
+
+
+class _Plain:
+    """For pipes and logs: every change is a line."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def say(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    def now(self, text: str) -> None:
+        if text != self._last:
+            self._last = text
+            self.say(f"  {text} …")
+
+
+class _Live:
+    """For terminals: a line that moves."""
+
+    def __init__(self, console: "Console") -> None:
+        self._console = console
+        self._status = console.status("")
+
+    def say(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False)
+
+    def now(self, text: str) -> None:
+        from rich.text import Text  # noqa: PLC0415
+
+        self._status.update(Text(text))
+        self._status.start()
+
+    def stop(self) -> None:
+        self._status.stop()
+
+
+@contextmanager
+def talk() -> Iterator[Talk]:
+    """Talk on stderr: a moving line on a terminal, plain lines otherwise."""
+    if not sys.stderr.isatty():
+        yield _Plain()
+        return
+    from rich.console import Console  # noqa: PLC0415
+
+    live = _Live(Console(stderr=True))
+    try:
+        yield live
+    finally:
+        live.stop()

@@ -8,7 +8,7 @@
 """
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,19 +18,23 @@ __all__ = [
     "PAUSED",
     "SHARDS",
     "UNFINISHED",
+    "Clock",
     "day_key",
     "day_keys",
     "from_item",
     "from_value",
     "job_key",
-    "now",
     "run_key",
     "timestamp",
     "to_item",
     "to_value",
     "unfinished_key",
     "unfinished_keys",
+    "utc_now",
 ]
+
+Clock = Callable[[], datetime]
+"""Tells the present, in UTC."""
 
 BY_DAY = "by-day"
 """Index over runs by group and day; hash key ``day``, range key ``created_at``."""
@@ -82,9 +86,9 @@ def timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def now() -> str:
-    """The present as a `timestamp`."""
-    return timestamp(datetime.now(UTC))
+def utc_now() -> datetime:
+    """The present: the clock of everything that is not told another."""
+    return datetime.now(UTC)
 
 
 def to_value(value: Any) -> dict[str, Any]:

@@ -38,7 +38,14 @@ class ArrivalFlow:
     """The arrival path of one deployment."""
 
     def __init__(
-        self, *, deployment: Deployment, clients: Clients, table: str, bucket: str, dead_letter_url: str
+        self,
+        *,
+        deployment: Deployment,
+        clients: Clients,
+        table: str,
+        bucket: str,
+        dead_letter_url: str,
+        clock: ledger.Clock = ledger.utc_now,
     ) -> None:
         """`bucket` is the output bucket, where manifests go; `dead_letter_url` the queue for poison."""
         self._deployment = deployment
@@ -46,8 +53,9 @@ class ArrivalFlow:
         self._table = table
         self._dead_letter_url = dead_letter_url
         self._submitter = Submitter(
-            dynamodb=clients.dynamodb, s3=clients.s3, batch=clients.batch, table=table, bucket=bucket
+            dynamodb=clients.dynamodb, s3=clients.s3, batch=clients.batch, table=table, bucket=bucket, clock=clock
         )
+        self._clock = clock
 
     def process(self, records: Sequence[Mapping[str, Any]]) -> Failures:
         """Handle messages of the queue; returns those that shall come again."""
@@ -90,7 +98,7 @@ class ArrivalFlow:
                 self._start(members, failures, paused=paused)
 
     def _reject(self, refusals: Sequence[Rejected]) -> None:
-        now = ledger.now()
+        now = self._now()
         written = claim(self._clients.dynamodb, self._table, [rejected_item(refusal, now=now) for refusal in refusals])
         for item in written:
             log.warning("rejected %s: %s", item["input"], item["reason"])
@@ -99,7 +107,7 @@ class ArrivalFlow:
     def _start(self, members: Sequence[tuple[str, Admitted]], failures: Failures, *, paused: bool) -> None:
         first = members[0][1]
         job_name = new_job_name(first.run.pipeline, first.run.group)
-        now = ledger.now()
+        now = self._now()
         won: list[RunSpec] = []
         for part in chunks(members, MAX_TRANSACTION):
             with failures.collect(*(message_id for message_id, _ in part)):
@@ -150,7 +158,7 @@ class ArrivalFlow:
                 ConditionExpression="#state = :held AND job_name = :old",
                 ExpressionAttributeNames={"#state": "state"},
                 ExpressionAttributeValues=ledger.to_item(
-                    {":new": job_name, ":now": ledger.now(), ":held": State.HELD, ":old": item["job_name"]}
+                    {":new": job_name, ":now": self._now(), ":held": State.HELD, ":old": item["job_name"]}
                 ),
             )
         except self._clients.dynamodb.exceptions.ConditionalCheckFailedException:
@@ -164,6 +172,9 @@ class ArrivalFlow:
                     job = self._submitter.take_over(request.job_name)
                     if job is not None:
                         self._submitter.submit(job)
+
+    def _now(self) -> str:
+        return ledger.timestamp(self._clock())
 
     def _paused(self) -> bool:
         key = ledger.to_item({"id": ledger.PAUSED})

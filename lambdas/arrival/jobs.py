@@ -8,7 +8,6 @@ import logging
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -37,6 +36,8 @@ class Job:
     size: int
     manifest: str
     """``s3://`` URI."""
+    lease_until: str
+    """`timestamp` up to which nobody else submits this job."""
 
 
 def new_job_name(pipeline: str, group: str) -> str:
@@ -47,13 +48,16 @@ def new_job_name(pipeline: str, group: str) -> str:
 class Submitter:
     """Turns claimed runs into jobs."""
 
-    def __init__(self, *, dynamodb: Any, s3: Any, batch: Any, table: str, bucket: str) -> None:
+    def __init__(
+        self, *, dynamodb: Any, s3: Any, batch: Any, table: str, bucket: str, clock: ledger.Clock = ledger.utc_now
+    ) -> None:
         """`batch` must be a client that never repeats a call by itself; `bucket` is the output bucket's name."""
         self._dynamodb = dynamodb
         self._s3 = s3
         self._batch = batch
         self._table = table
         self._bucket = bucket
+        self._clock = clock
 
     def prepare(self, job_name: str, runs: Sequence[RunSpec], *, definition: str, queue: str) -> Job:
         """Write the manifest and the JOB item of runs that share group and pipeline."""
@@ -70,6 +74,7 @@ class Submitter:
             pipeline=pipeline,
             size=len(runs),
             manifest=keys.uri(self._bucket, key),
+            lease_until=self._lease(),
         )
         item = {
             "id": ledger.job_key(job.name),
@@ -80,7 +85,7 @@ class Submitter:
             "pipeline": job.pipeline,
             "size": job.size,
             "manifest": job.manifest,
-            "lease_until": _lease(),
+            "lease_until": job.lease_until,
         }
         self._dynamodb.put_item(TableName=self._table, Item=ledger.to_item(item))
         return job
@@ -95,7 +100,7 @@ class Submitter:
                 ConditionExpression="#state = :prepared AND lease_until < :now",
                 ExpressionAttributeNames={"#state": "state"},
                 ExpressionAttributeValues=ledger.to_item(
-                    {":new": _lease(), ":prepared": "PREPARED", ":now": ledger.now()}
+                    {":new": self._lease(), ":prepared": "PREPARED", ":now": ledger.timestamp(self._clock())}
                 ),
                 ReturnValues="ALL_NEW",
             )
@@ -110,6 +115,10 @@ class Submitter:
         When it is not known, or Batch refuses, the runs simply stay HELD: reconcile looks for the job by its name and
         asks for it again.
         """
+        if ledger.timestamp(self._clock()) >= job.lease_until:
+            # This invocation was held up for so long that another may have taken the job over.
+            log.warning("job %s not submitted: its lease ran out", job.name)
+            return False
         try:
             answer = self._batch.submit_job(**self._request(job))
         except (ClientError, BotoCoreError) as error:
@@ -121,7 +130,7 @@ class Submitter:
             UpdateExpression="SET #state = :submitted, job_id = :id, submitted_at = :now",
             ExpressionAttributeNames={"#state": "state"},
             ExpressionAttributeValues=ledger.to_item(
-                {":submitted": "SUBMITTED", ":id": answer["jobId"], ":now": ledger.now()}
+                {":submitted": "SUBMITTED", ":id": answer["jobId"], ":now": ledger.timestamp(self._clock())}
             ),
         )
         return True
@@ -149,6 +158,5 @@ class Submitter:
             raise LookupError(f"no active job definition {definition!r}: deploy the stack again")
         return f"{definition}:{max(revisions)}"
 
-
-def _lease() -> str:
-    return ledger.timestamp(datetime.now(UTC) + ledger.LEASE)
+    def _lease(self) -> str:
+        return ledger.timestamp(self._clock() + ledger.LEASE)

@@ -8,6 +8,8 @@ from typing import TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from lambdas.common.announce import AnnounceError
+
 __all__ = ["Failures", "chunks"]
 
 _T = TypeVar("_T")
@@ -25,7 +27,7 @@ class Failures:
         """Errors of AWS inside mark these messages as failed and go no further: the others are still worth doing."""
         try:
             yield
-        except (ClientError, BotoCoreError, LookupError) as error:
+        except (ClientError, BotoCoreError, LookupError, AnnounceError) as error:
             log.warning("%d messages will be tried again: %s", len(message_ids), error)
             self.ids.update(message_ids)
 

@@ -21,12 +21,15 @@ _SET_ALWAYS = "SET #state = :state, #order = :order, updated_at = :now, job_id =
 class Book:
     """RUN and JOB items of one deployment, and the manifests that join them."""
 
-    def __init__(self, *, dynamodb: Any, s3: Any, table: str, bucket: str) -> None:
+    def __init__(
+        self, *, dynamodb: Any, s3: Any, table: str, bucket: str, clock: ledger.Clock = ledger.utc_now
+    ) -> None:
         """`bucket` is the output bucket."""
         self._dynamodb = dynamodb
         self._s3 = s3
         self._table = table
         self._bucket = bucket
+        self._clock = clock
         # A 10,000-child array is 30,000 events; its manifest is read once while this function stays warm.
         self._manifest = lru_cache(maxsize=16)(self._read_manifest)
 
@@ -38,9 +41,9 @@ class Book:
         """Whether the deployment is paused."""
         return self._get(ledger.PAUSED) is not None
 
-    def run_of(self, job: Mapping[str, Any], index: int) -> RunSpec:
-        """The run that a job works on at an index of its array."""
-        return self._manifest(job["manifest"]).runs[index]
+    def runs_of(self, job: Mapping[str, Any]) -> tuple[RunSpec, ...]:
+        """The runs that a job works on, by index of its array; a plain job has one."""
+        return self._manifest(job["manifest"]).runs
 
     def move(self, run: RunSpec, change: JobChange, *, reason: str) -> dict[str, Any] | None:
         """Bring a run to the state of a change.
@@ -51,7 +54,12 @@ class Book:
         """
         position = order(run.attempt, change.state)
         names = {"#state": "state", "#order": "order"}
-        values = {":state": change.state, ":order": position, ":now": ledger.now(), ":job": change.job_id}
+        values = {
+            ":state": change.state,
+            ":order": position,
+            ":now": ledger.timestamp(self._clock()),
+            ":job": change.job_id,
+        }
         update = _SET_ALWAYS
         for name, value in (("started_at", change.started_at), ("stopped_at", change.stopped_at)):
             if value:
@@ -116,9 +124,9 @@ class Book:
             ):
                 yield from map(ledger.from_item, page["Items"])
 
-    def fence_owner(self, run: RunSpec) -> str | None:
-        """Id of the job that took the fence of the run's attempt, or None when no job did."""
-        return self._read(keys.started_key(run.group, run.pipeline, run.run_id, run.attempt))
+    def fence_owner(self, group: str, pipeline: str, run_id: str, attempt: int) -> str | None:
+        """Id of the job that took the fence of an attempt, or None when no job did."""
+        return self._read(keys.started_key(group, pipeline, run_id, attempt))
 
     def recorded_reason(self, run: RunSpec) -> str | None:
         """What the run record says of a failure, or None when the container left no record."""

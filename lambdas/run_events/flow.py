@@ -5,8 +5,9 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dropbatch.contract.manifest import RunSpec
 from dropbatch.contract.runs import State
-from lambdas.common.announce import AnnounceError, announce
+from lambdas.common.announce import announce
 from lambdas.common.batches import Failures
 from lambdas.run_events.book import Book
 from lambdas.run_events.changes import JobChange, change_of
@@ -39,37 +40,34 @@ class RunEventsFlow:
                     self.apply(change)
         return failures
 
-    def apply(self, change: JobChange) -> None:
-        """Move the run of a change, and tell of it."""
+    def apply(self, change: JobChange) -> bool:
+        """Move the run of a change, and tell of it; returns whether there was anything to do."""
         job = self._book.job(change.job_name)
         if job is None:
             log.info("job %s is not ours", change.job_name)
-            return
+            return False
         if change.superseded:
             log.info("job %s was superseded, its run goes on elsewhere", change.job_id)
-            return
-        run = self._book.run_of(job, change.index)
-        if change.state is State.FAILED and not self._speaks_for_run(change, job, self._book.fence_owner(run)):
-            log.info("job %s failed, but its run belongs to another job", change.job_id)
-            return
+            return False
+        run = self._book.runs_of(job)[change.index]
         reason = ""
         if change.state is State.FAILED:
+            if not self._speaks_for_run(change, job, run):
+                log.info("job %s failed, but its run belongs to another job", change.job_id)
+                return False
             reason = self._book.recorded_reason(run) or change.reason or "the job failed and left no record"
         item = self._book.move(run, change, reason=reason)
         if item is None:
-            return
+            return False
         log.info("%s/%s %s is %s %s", run.group, run.pipeline, run.run_id, change.state, reason)
-        try:
-            announce(self._events, self._environment, [item])
-        except AnnounceError:
-            log.exception("run %s not announced", run.run_id)
-            raise
+        announce(self._events, self._environment, [item])
         if change.state.final:
             self._book.announced(item)
+        return True
 
-    @staticmethod
-    def _speaks_for_run(change: JobChange, job: Mapping[str, Any], owner: str | None) -> bool:
+    def _speaks_for_run(self, change: JobChange, job: Mapping[str, Any], run: RunSpec) -> bool:
         """Whether a failed job's failure counts: it owns the fence or, if none started, is the job on record."""
+        owner = self._book.fence_owner(run.group, run.pipeline, run.run_id, run.attempt)
         if owner is not None:
             return owner == change.job_id
         return job.get("job_id") in (None, change.job_id.partition(":")[0])

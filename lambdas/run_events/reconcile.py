@@ -2,12 +2,11 @@
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from dropbatch.contract import ledger
-from dropbatch.contract.runs import State
 from lambdas.common.batches import chunks
 from lambdas.common.messages import held_body, resubmit_body
 from lambdas.run_events.book import Book
@@ -17,6 +16,8 @@ from lambdas.run_events.flow import RunEventsFlow
 __all__ = ["Reconcile"]
 
 log = logging.getLogger("dropbatch")
+
+_Item = Mapping[str, Any]
 
 _DESCRIBE = 100  # ids that one DescribeJobs takes
 _HELD_PER_MESSAGE = 500
@@ -35,33 +36,30 @@ class Reconcile:
 
     def run(self, *, at: datetime) -> dict[str, int]:
         """Look at every unfinished run that nothing touched for a lease's time; returns repairs by kind."""
-        repairs: Counter[str] = Counter()
         if self._book.paused():
             log.info("paused: nothing is set going")
             return {}
-        behind: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        behind: dict[str, list[_Item]] = defaultdict(list)
         for item in self._book.unfinished(before=ledger.timestamp(at - ledger.LEASE)):
             behind[item["job_name"]].append(item)
-        orphans: list[tuple[str, str]] = []
-        ids: list[str] = []
+        repairs: Counter[str] = Counter()
+        orphans: list[_Item] = []
+        submitted: list[tuple[_Item, list[_Item]]] = []
         for job_name, items in behind.items():
             job = self._book.job(job_name)
-            if job is None:
-                orphans += ((item["group"], item["run_id"]) for item in items if item["state"] == State.HELD)
-            elif job["state"] == "PREPARED":
-                if job["lease_until"] < ledger.timestamp(at):
-                    repairs[self._settle(job_name, job)] += 1
-            else:
-                ids += self._ids(job, items)
-        for runs in chunks(orphans, _HELD_PER_MESSAGE):
-            self._sqs.send_message(QueueUrl=self._arrival_url, MessageBody=held_body(runs))
-            repairs["held runs asked for again"] += len(runs)
-        repairs["states read from Batch"] += self._catch_up(ids)
-        done = {kind: count for kind, count in repairs.items() if count}
-        log.info("reconcile: %s", done or "nothing to repair")
-        return done
+            known = {run.run_id for run in self._book.runs_of(job)} if job else set()
+            # A run that its job does not know (the answer to its claim was lost, say) waits for nobody.
+            orphans += (item for item in items if item["run_id"] not in known)
+            if job and job["state"] == "SUBMITTED":
+                submitted.append((job, [item for item in items if item["run_id"] in known]))
+            elif job and job["lease_until"] < ledger.timestamp(at):
+                repairs[self._settle(job_name, job)] += 1
+        lost = self._describe(submitted, repairs)
+        self._ask_again(orphans, lost, repairs)
+        log.info("reconcile: %s", dict(repairs) or "nothing to repair")
+        return dict(repairs)
 
-    def _settle(self, job_name: str, job: Mapping[str, Any]) -> str:
+    def _settle(self, job_name: str, job: _Item) -> str:
         """Find out whether a prepared job was submitted; ask for it when it was not."""
         answer = self._batch.list_jobs(jobQueue=job["queue"], filters=[{"name": "JOB_NAME", "values": [job_name]}])
         found = answer["jobSummaryList"]
@@ -71,21 +69,53 @@ class Reconcile:
         self._sqs.send_message(QueueUrl=self._arrival_url, MessageBody=resubmit_body(job_name))
         return "jobs asked for again"
 
-    def _ids(self, job: Mapping[str, Any], items: Iterable[Mapping[str, Any]]) -> list[str]:
-        """Batch's ids of the runs' jobs."""
-        if job["size"] == 1:
-            return [job["job_id"]]
-        wanted = {item["run_id"] for item in items}
-        places = (index for index in range(job["size"]) if self._book.run_of(job, index).run_id in wanted)
-        return [f"{job['job_id']}:{index}" for index in places]
+    def _describe(self, submitted: Sequence[tuple[_Item, Sequence[_Item]]], repairs: Counter[str]) -> list[_Item]:
+        """Apply what Batch says of submitted jobs; returns the runs whose job lost the fence to another."""
+        said = self._jobs([job["job_id"] for job, _ in submitted])
+        suspects: dict[str, _Item] = {}
+        for job, items in submitted:
+            answer = said.get(job["job_id"])
+            if answer is None:
+                log.error("Batch no longer knows job %s of %d unfinished runs", job["job_id"], len(items))
+            elif job["size"] == 1:
+                suspects |= {job["job_id"]: item for item in items}
+            elif _unfinished_children(answer) < len(items):
+                # Some of these runs ended without an event. Which ones, only the children can tell.
+                places = {run.run_id: index for index, run in enumerate(self._book.runs_of(job))}
+                suspects |= {f"{job['job_id']}:{places[item['run_id']]}": item for item in items}
+        said |= self._jobs([job_id for job_id in suspects if job_id not in said])
+        lost: list[_Item] = []
+        for job_id, item in suspects.items():
+            change = change_of(said[job_id]) if job_id in said else None
+            if change is not None and change.superseded:
+                lost.append(item)
+            elif change is not None and self._flow.apply(change):
+                repairs["states read from Batch"] += 1
+        return lost
 
-    def _catch_up(self, ids: Iterable[str]) -> int:
-        """Apply what Batch says now of jobs whose events did not come; returns how many it knew."""
-        known = 0
-        for part in chunks(ids, _DESCRIBE):
-            for job in self._batch.describe_jobs(jobs=part)["jobs"]:
+    def _ask_again(self, orphans: Sequence[_Item], lost: Sequence[_Item], repairs: Counter[str]) -> None:
+        """See to runs whose recorded job does not work on them."""
+        waiting: list[tuple[str, str]] = []
+        for item in (*orphans, *lost):
+            owner = self._book.fence_owner(item["group"], item["pipeline"], item["run_id"], item["attempt"])
+            if owner is None:
+                waiting.append((item["group"], item["run_id"]))
+                continue
+            for job in self._jobs([owner]).values():
                 change = change_of(job)
-                if change is not None:
-                    self._flow.apply(change)
-                    known += 1
-        return known
+                if change is not None and self._flow.apply(change):
+                    repairs["states read from Batch"] += 1
+        for runs in chunks(waiting, _HELD_PER_MESSAGE):
+            self._sqs.send_message(QueueUrl=self._arrival_url, MessageBody=held_body(runs))
+            repairs["held runs asked for again"] += len(runs)
+
+    def _jobs(self, ids: Sequence[str]) -> dict[str, _Item]:
+        """What Batch says of jobs, by id; those that it has forgotten are absent."""
+        return {
+            job["jobId"]: job for part in chunks(ids, _DESCRIBE) for job in self._batch.describe_jobs(jobs=part)["jobs"]
+        }
+
+
+def _unfinished_children(parent: _Item) -> int:
+    summary = parent["arrayProperties"].get("statusSummary", {})
+    return sum(count for status, count in summary.items() if status not in ("SUCCEEDED", "FAILED"))

@@ -27,7 +27,7 @@ class Brake:
 
     def pause(self, reason: str) -> None:
         """Hold everything that does not run yet. Again while paused: changes nothing but repeats the switching."""
-        flag = {"id": ledger.PAUSED, "since": ledger.now(), "reason": reason}
+        flag = {"id": ledger.PAUSED, "since": ledger.timestamp(ledger.utc_now()), "reason": reason}
         # First the flag: from here on nothing new is submitted, however long the switching takes.
         try:
             self._dynamodb.put_item(

@@ -14,8 +14,8 @@ AWS Account 123456789012
 Dear AWS Customer,
 
 You requested that we alert you when the ACTUAL Cost associated with your {name} budget is greater than {limit} for \
-the current month. The ACTUAL Cost associated with this budget is {spent}. You can find additional details below and by \
-accessing the AWS Budgets dashboard [1].
+the current month. The ACTUAL Cost associated with this budget is {spent}. You can find additional details below and \
+by accessing the AWS Budgets dashboard [1].
 
 Budget Name: {name}
 Budget Type: Cost

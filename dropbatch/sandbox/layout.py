@@ -94,9 +94,11 @@ class Layout:
         return self.directory / "aws_config"
 
     def discard_state(self) -> None:
-        """Forget what was deployed: the services' state, S3's content and Terraform's local state with it."""
-        for path in (self.state, self.objects, self.terraform, self.mail):
+        """Forget what was deployed: the services' state, S3's content, mail, and Terraform's local state with it."""
+        for path in (self.state, self.objects, self.mail):
             shutil.rmtree(path, ignore_errors=True)
+        for path in self.terraform.glob("*/terraform.tfstate*"):
+            path.unlink()
 
     def discard_running(self) -> None:
         """Remove what only a running server needs."""

@@ -92,13 +92,12 @@ class Bucket(Construct):
 
     def notify(self, queue: Queue) -> None:
         """Send every creation of an object to a queue. Replaces any other notification of the bucket."""
-        permission = queue.accept_from("s3.amazonaws.com", self.arn)
+        queue.accept_from("s3.amazonaws.com", self.arn)
         S3BucketNotification(
             self,
             "Notification",
             bucket=self.name,
             queue=[S3BucketNotificationQueue(id="created", queue_arn=queue.arn, events=["s3:ObjectCreated:*"])],
-            depends_on=[permission],
         )
 
     def grant(self, role: Role, sid: str, actions: Sequence[str], *prefixes: str) -> None:

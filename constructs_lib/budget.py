@@ -33,7 +33,7 @@ class Budget(Construct):
     def __init__(self, scope: Construct, id_: str, props: BudgetProps) -> None:
         super().__init__(scope, id_)
         site = props.site
-        name = site.name("monthly")
+        name = site.prefix  # the spend guard knows its budget by this name
         source = f"arn:{site.partition}:budgets::{site.account}:budget/{name}"
         for topic in (props.warnings, props.exceeded):
             topic.accept_from("Budget", "budgets.amazonaws.com", source)

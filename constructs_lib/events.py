@@ -32,10 +32,13 @@ class JobEvents(Construct):
 
     def __init__(self, scope: Construct, id_: str, props: JobEventsProps) -> None:
         super().__init__(scope, id_)
+        name = props.site.name("job-events")
+        # By its name: the queue need not wait for the pools that the rule knows.
+        props.queue.accept_from("events.amazonaws.com", props.site.arn("events", f"rule/{name}"))
         rule = CloudwatchEventRule(
             self,
             "Rule",
-            name=props.site.name("job-events"),
+            name=name,
             description="State changes of jobs, for the ledger",
             event_pattern=json.dumps(
                 {
@@ -45,8 +48,7 @@ class JobEvents(Construct):
                 }
             ),
         )
-        permission = props.queue.accept_from("events.amazonaws.com", rule.arn)
-        CloudwatchEventTarget(self, "Target", rule=rule.name, arn=props.queue.arn, depends_on=[permission])
+        CloudwatchEventTarget(self, "Target", rule=rule.name, arn=props.queue.arn)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,5 +86,6 @@ class RunNotices(Construct):
             "Target",
             rule=rule.name,
             arn=props.topic.arn,
-            input_transformer={"input_paths": {"summary": "$.detail.summary"}, "input_template": '"<summary>"'},
+            # A path and not a transformer: that does not escape quotes, which names of files may hold.
+            input_path="$.detail.summary",
         )

@@ -34,7 +34,7 @@ class NetworkProps:
 
 
 class Network(Construct):
-    """Two public subnets in two zones, without NAT; S3 and DynamoDB are reached by gateway endpoints, which are free."""
+    """Two public subnets in two zones, without NAT; S3 and DynamoDB are reached by free gateway endpoints."""
 
     def __init__(self, scope: Construct, id_: str, props: NetworkProps) -> None:
         super().__init__(scope, id_)

@@ -4,8 +4,7 @@ import json
 from dataclasses import dataclass
 
 from cdktf_cdktf_provider_aws.sqs_queue import SqsQueue
-from cdktf_cdktf_provider_aws.sqs_queue_policy import SqsQueuePolicy
-from cdktf_cdktf_provider_aws.sqs_queue_redrive_allow_policy import SqsQueueRedriveAllowPolicy
+from cdktf_cdktf_provider_aws.sqs_queue_redrive_policy import SqsQueueRedrivePolicy
 from constructs import Construct
 
 from constructs_lib.policy import Statement, policy_json
@@ -38,50 +37,48 @@ class Queue(Construct):
         super().__init__(scope, id_)
         self._site = props.site
         name = props.site.name(props.name)
+        self._own_arn = props.site.arn("sqs", name)  # a queue cannot refer to itself
         dead = SqsQueue(
             self,
             "Dead",
             name=f"{name}-dead",
             message_retention_seconds=_FOURTEEN_DAYS,
             sqs_managed_sse_enabled=True,
+            redrive_allow_policy=json.dumps({"redrivePermission": "byQueue", "sourceQueueArns": [self._own_arn]}),
         )
-        queue = SqsQueue(
+        self._queue = SqsQueue(
             self,
             "Queue",
             name=name,
             message_retention_seconds=_FOURTEEN_DAYS,
             visibility_timeout_seconds=props.visibility_seconds,
             sqs_managed_sse_enabled=True,
-            redrive_policy=json.dumps({"deadLetterTargetArn": dead.arn, "maxReceiveCount": props.max_receives}),
         )
-        self.arn: str = queue.arn
-        self.url: str = queue.url
+        self.arn: str = self._queue.arn
+        self.url: str = self._queue.url
         self.dead_arn: str = dead.arn
         self.dead_url: str = dead.url
-        SqsQueueRedriveAllowPolicy(
+        # Apart from the queue: each step takes the provider 25 seconds, and so both queues are made at once.
+        SqsQueueRedrivePolicy(
             self,
-            "DeadSource",
-            queue_url=self.dead_url,
-            redrive_allow_policy=json.dumps({"redrivePermission": "byQueue", "sourceQueueArns": [self.arn]}),
+            "DeadLetters",
+            queue_url=self.url,
+            redrive_policy=json.dumps({"deadLetterTargetArn": self.dead_arn, "maxReceiveCount": props.max_receives}),
         )
 
-    def accept_from(self, service: str, source_arn: str) -> Construct:
-        """Let one resource of an AWS service, in this account, send to the queue. For the queue's one sender.
-
-        Returns:
-            the policy, which must exist before the sender is set up.
-        """
+    def accept_from(self, service: str, source_arn: str) -> None:
+        """Let one resource of an AWS service, in this account, send to the queue: the one sender it has."""
         statement = Statement(
             sid="Sender",
             actions=["sqs:SendMessage"],
-            resources=[self.arn],
+            resources=[self._own_arn],
             service=service,
             conditions={
                 "ArnEquals": {"aws:SourceArn": source_arn},
                 "StringEquals": {"aws:SourceAccount": self._site.account},
             },
         )
-        return SqsQueuePolicy(self, "Policy", queue_url=self.url, policy=policy_json([statement]))
+        self._queue.policy = policy_json([statement])
 
     def grant_consume(self, role: Role) -> None:
         """Let a role take messages off the queue."""

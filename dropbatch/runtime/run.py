@@ -62,7 +62,7 @@ class _Run:
         self._env = env
         self._stop = stop
         self._scratch = scratch
-        self._started_at = ledger.now()
+        self._started_at = ledger.timestamp(ledger.utc_now())
         self._inputs: list[FileRecord] = store.expected_inputs()
         self._outputs: list[FileRecord] = []
         self._command = list(task.command)
@@ -167,7 +167,7 @@ class _Run:
             reason=str(fault) if fault else None,
             exit_code=code,
             started_at=self._started_at,
-            stopped_at=ledger.now(),
+            stopped_at=ledger.timestamp(ledger.utc_now()),
             job_id=task.job_id,
             job_try=task.job_try,
             image=task.image,

@@ -164,6 +164,7 @@ class Sandbox:
 
     def _prepare(self, progress: Progress) -> None:
         layout = self.layout
+        layout.directory.chmod(0o700)  # the state holds keys
         layout.discard_running()
         for path in (layout.tmp, layout.home, layout.scratch, layout.groups, layout.images, layout.mail):
             path.mkdir(parents=True, exist_ok=True)

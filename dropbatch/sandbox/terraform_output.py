@@ -1,6 +1,7 @@
 """What Terraform says with ``-json``, as short lines for a person, and never silence for more than two seconds."""
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ __all__ = ["Narrator", "readable"]
 _DONE = {"create": "created", "update": "changed", "delete": "deleted", "read": "read", "replace": "replaced"}
 _DOING = {"create": "creating", "update": "changing", "delete": "deleting", "read": "reading", "replace": "replacing"}
 _SILENCE_SECONDS = 1.8
+_ID_SUFFIX = re.compile(r"_[0-9A-F]{8}(?=\[|$)")  # what cdktf adds to the names of constructs
 _NAMED_AT_ONCE = 2
 
 
@@ -51,13 +53,13 @@ class Narrator:
             self._diagnose(message["diagnostic"])
         elif kind in {"apply_start", "apply_complete", "apply_errored"}:
             self._follow(kind, message["hook"])
-        elif kind == "provision_progress":
+        elif kind == "provision_progress" and not message["hook"]["output"].startswith("Executing:"):
             self._say(f"  {message['hook']['output'].rstrip()}")
         elif kind == "change_summary":
             self.summary = message["changes"]
 
     def _follow(self, kind: str, hook: dict[str, Any]) -> None:
-        address, action = hook["resource"]["addr"], hook["action"]
+        address, action = _ID_SUFFIX.sub("", hook["resource"]["addr"]), hook["action"]
         with self._lock:
             if kind == "apply_start":
                 self._under_way[address] = (_DOING.get(action, action), time.monotonic())

@@ -6,6 +6,7 @@ the version the wrap was written for. `tests/sandbox/test_wraps.py` shows each g
 
 import inspect
 import json
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -185,12 +186,22 @@ def wrap_mail(box: MailBox) -> None:
                 if sns._matches_filter_policy(subscription, given["message_attributes"] or {}, text):
                     box.record(
                         to=subscription["endpoint"],
-                        subject=given["subject"] or "AWS Notification Message",
-                        body=text,
+                        subject=_subject(given["subject"]),
+                        body=_as_sent(text),
                         topic_arn=given["topic_arn"],
                     )
 
     sns._fanout = fan_out
+
+
+def _subject(subject: str) -> str:
+    """AWS's subject when the publisher gave none; EventBridge gives none, though MiniStack makes one up for it."""
+    return "AWS Notification Message" if subject in {"", "EventBridge Notification"} else subject
+
+
+def _as_sent(text: str) -> str:
+    """EventBridge passes on a JSON string with its quotes and with its characters as they are, not escaped."""
+    return json.dumps(json.loads(text), ensure_ascii=False) if re.fullmatch(r'"(\\.|[^"\\])*"', text) else text
 
 
 def _expected(module: Any, name: str, signature: str) -> Any:

@@ -35,7 +35,7 @@ class Layout:
 
     @property
     def unsaved(self) -> Path:
-        """There while a server runs; its clean end removes it."""
+        """Made by a server when it begins to serve, removed by its clean end."""
         return self.directory / "unsaved"
 
     @property
@@ -95,10 +95,8 @@ class Layout:
 
     def discard_state(self) -> None:
         """Forget what was deployed: the services' state, S3's content, mail, and Terraform's local state with it."""
-        for path in (self.state, self.objects, self.mail):
+        for path in (self.state, self.objects, self.mail, self.terraform):
             shutil.rmtree(path, ignore_errors=True)
-        for path in self.terraform.glob("*/terraform.tfstate*"):
-            path.unlink()
 
     def discard_running(self) -> None:
         """Remove what only a running server needs."""

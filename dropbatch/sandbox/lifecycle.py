@@ -138,8 +138,24 @@ class Sandbox:
         self._prepare(progress)
         port = int(layout.port.read_text())
         progress(f"starting the sandbox on 127.0.0.1:{port}")
-        with layout.log.open("w") as log:
-            process = subprocess.Popen(
+        process: subprocess.Popen[bytes] | None = None
+        try:
+            process = self._spawn(port)
+            mark = start_mark(process.pid) or ""
+            layout.server.write_text(json.dumps({"pid": process.pid, "mark": mark}))
+            self._wait_until_ready(process, progress)
+        except BaseException:
+            if process is not None:
+                kill_group(process.pid)
+                process.wait()
+            self._end_groups()
+            layout.discard_running()
+            layout.unsaved.unlink(missing_ok=True)
+            raise
+
+    def _spawn(self, port: int) -> subprocess.Popen[bytes]:
+        with self.layout.log.open("w") as log:
+            return subprocess.Popen(
                 [sys.executable, "-m", "dropbatch.sandbox.server"],
                 # The package is found by the working directory: PYTHONPATH would reach the Lambda functions too.
                 cwd=Path(__file__).parents[2],
@@ -149,18 +165,6 @@ class Sandbox:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        try:
-            mark = start_mark(process.pid) or ""
-            layout.server.write_text(json.dumps({"pid": process.pid, "mark": mark}))
-            self._wait_until_ready(process, progress)
-        except BaseException:
-            process.kill()
-            kill_group(process.pid)
-            process.wait()
-            self._end_groups()
-            layout.discard_running()
-            layout.unsaved.unlink(missing_ok=True)
-            raise
 
     def _prepare(self, progress: Progress) -> None:
         layout = self.layout
@@ -173,7 +177,6 @@ class Sandbox:
             layout.secret.write_text(secrets.token_urlsafe(30))
         layout.aws_config.write_text(f"[default]\nregion = {self.region}\ns3 =\n    addressing_style = path\n")
         self._choose_port(progress)
-        layout.unsaved.touch()
 
     def _choose_port(self, progress: Progress) -> None:
         layout = self.layout

@@ -102,10 +102,14 @@ def main() -> None:
         # Functions at work would write to services whose state is being saved.
         emulator.module("core.lambda_runtime").reset()
 
+    def begin() -> None:
+        layout.unsaved.touch()
+        batch.start()
+
     gate = Gate(
         app.app,
         status=lambda: {"pid": os.getpid(), "jobs": batch.counts()},
-        on_first_request=batch.start,
+        on_first_request=begin,
         on_shutdown=shut_down,
     )
     asyncio.run(_serve(gate, port))

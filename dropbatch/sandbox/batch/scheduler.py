@@ -141,6 +141,10 @@ class Scheduler:
             self._waiting.append(job)
         elif job.status is Status.SUBMITTED:
             self._fresh.append(job)
+        elif job.status.placed:  # only if the last stop ran out of time
+            job.current = None
+            self._move(job, Status.RUNNABLE, HOST_LOST)
+            self._placement.add(job)
 
     def _run(self) -> None:
         while True:

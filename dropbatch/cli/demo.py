@@ -3,6 +3,7 @@
 import sysconfig
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email import message_from_string, policy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,11 +78,18 @@ def run(deployed: Deployed, sandbox: "Sandbox", file: Path, voice: Talk) -> Outc
     pipeline = description.pipelines[0]
     (planned,) = uploads.plan([file], group=group, pipeline=pipeline)
     voice.say(f"dropping {file}")
-    begun = time.monotonic()
+    begun, dropped_at = time.monotonic(), datetime.now(UTC)
     dropped = uploads.drop(deployed, planned)
     voice.say(f"{_since(begun)}  {'uploaded':<9}  {printable(dropped.uri)}")
 
+    seen: set[State] = set()
+
     def moved(run: runs.Run) -> None:
+        seen.add(run.state)
+        if run.state.final and State.RUNNING not in seen and run.started_at:
+            # Over before we looked again; the ledger has the time at which it began.
+            started = (datetime.fromisoformat(run.started_at) - dropped_at).total_seconds()
+            voice.say(f"{duration(max(started, 0)):>8}  {State.RUNNING:<9}  {run.run_id}")
         voice.say(f"{_since(begun)}  {run.state:<9}  {run.run_id}")
 
     def waiting(seconds: float) -> None:

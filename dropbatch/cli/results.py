@@ -104,18 +104,22 @@ def read_head(deployed: Deployed, record: Mapping[str, Any], *, lines: int) -> l
     return body.decode("utf-8", "replace").splitlines()[:lines]
 
 
-def fetch(deployed: Deployed, record: Mapping[str, Any], prefix: str, directory: Path) -> Iterator[Fetched]:
+def fetch(
+    deployed: Deployed, record: Mapping[str, Any], prefix: str, directory: Path, *, overwrite: bool = False
+) -> Iterator[Fetched]:
     """Bring the results of a run into a directory, one after the other. Files that are there already, and right, stay.
 
     Every file is checked against the record before it gets its name.
 
     Raises:
-        CliError: a checksum differs, or a name would lead out of the directory.
+        CliError: a checksum differs, a name would lead out of the directory, or another file has that name.
     """
     for output in record["outputs"]:
         bucket, key = keys.split_uri(output["uri"])
         path = directory / _inside(key.removeprefix(prefix))
         there = path.is_file() and _sha256(path) == output["sha256"]
+        if path.exists() and not there and not overwrite:
+            raise CliError(f"{path} exists and is not this result: give another directory, or --overwrite")
         if not there:
             path.parent.mkdir(parents=True, exist_ok=True)
             partial = path.with_name(f".{path.name[:200]}.partial")

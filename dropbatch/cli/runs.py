@@ -14,7 +14,7 @@ from dropbatch.cli.errors import NotFoundError, UsageFault
 from dropbatch.contract import keys, ledger
 from dropbatch.contract.runs import State
 
-__all__ = ["Recent", "Run", "find", "follow", "get_many", "read_item", "recent"]
+__all__ = ["Recent", "Run", "find", "follow", "get_many", "read_item", "recent", "took"]
 
 FULL_ID = re.compile(r"r-[0-9a-f]{20}")
 _PREFIX = re.compile(r"(?:r-)?([0-9a-f]{1,20})")
@@ -68,6 +68,13 @@ def read_item(item: Mapping[str, Any]) -> Run:
         updated_at=item.get("updated_at", ""),
         item=item,
     )
+
+
+def took(run: Run) -> float | None:
+    """Seconds from the start to the end of the job, once both are known."""
+    if not (run.started_at and run.stopped_at):
+        return None
+    return (datetime.fromisoformat(run.stopped_at) - datetime.fromisoformat(run.started_at)).total_seconds()
 
 
 def get_many(deployed: Deployed, group: str, run_ids: Sequence[str]) -> dict[str, Run]:

@@ -1,5 +1,6 @@
 """``dropbatch demo``."""
 
+import shlex
 from pathlib import Path
 
 import click
@@ -52,15 +53,15 @@ def _show(outcome: demo.Outcome) -> None:
     else:
         click.echo("mail    none was recorded")
     click.echo(f"drop to result: {duration(outcome.seconds)}")
-    name = printable(outcome.file.name)
-    click.echo(
-        f"""
-how to go on, after `source .venv/bin/activate`:
-    dropbatch drop FILE --wait              drop another file
-    dropbatch status                        see the runs
-    dropbatch logs {outcome.dropped.run_id}     read what the program printed
-    dropbatch fetch {name} results/         bring the result here
-    eval "$(dropbatch sandbox env)"         then the aws command, too, talks to the sandbox
-    make demo                               after changing image/wordcount or environments/sandbox.toml
-    make demo-down                          destroy everything again"""
-    )
+    name = shlex.quote(outcome.file.name)
+    click.echo("\nhow to go on, after `source .venv/bin/activate`:")
+    for line, meaning in (
+        ("dropbatch drop FILE --wait", "drop another file"),
+        ("dropbatch status", "see the runs"),
+        (f"dropbatch logs {outcome.dropped.run_id}", "read what the program printed"),
+        (f"dropbatch fetch {name} results", "bring the result here"),
+        ('eval "$(dropbatch sandbox env)"', "then the aws command talks to the sandbox too"),
+        ("make demo", "after changing image/wordcount or environments/sandbox.toml: redeploys"),
+        ("make demo-down", "destroy everything again"),
+    ):
+        click.echo(f"    {line:<42}  {meaning}")

@@ -57,11 +57,12 @@ def command(
         ended: dict[str, runs.Run] = {}
         if wait or directory is not None:
             ended = _follow(context, dropped, voice)
-        for answer in answers:
+        for each, answer in zip(planned, answers, strict=True):
             run = ended.get(answer["run_id"])
             if run is None:
                 continue
-            answer.update(_outcome(context, run, directory, voice))
+            target = directory / each.path.name if directory is not None and len(planned) > 1 else directory
+            answer.update(_outcome(context, run, target, voice))
             for uri in [] if as_json else answer["outputs"]:
                 click.echo(uri)
     if as_json:
@@ -87,7 +88,9 @@ def _follow(context: Context, dropped: list[uploads.Dropped], voice: Talk) -> di
     warned = False
 
     def moved(run: runs.Run) -> None:
-        voice.say(f"{duration(time.monotonic() - begun):>8}  {run.state:<9}  {names[run.run_id]}  {run.run_id}")
+        took = runs.took(run)
+        ran = "" if took is None else f", ran {duration(took)}"
+        voice.say(f"{duration(time.monotonic() - begun):>8}  {run.state:<9}  {names[run.run_id]}  {run.run_id}{ran}")
 
     def waiting(seconds: float) -> None:
         nonlocal warned

@@ -20,8 +20,9 @@ _RUN = re.compile(r"r-[0-9a-f]{1,20}")
 )
 @click.argument("what", metavar="KEY|RUN")
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--overwrite", is_flag=True, help="Replace files of the same names that are something else.")
 @click.pass_obj
-def command(context: Context, what: str, directory: Path) -> None:
+def command(context: Context, what: str, directory: Path, overwrite: bool) -> None:
     """Bring the results of a run to DIR. For an input's key or s3:// URI, those of its newest run.
 
     Every file is checked against the SHA-256 in the run record; files that are there already stay. Prints their paths.
@@ -44,7 +45,7 @@ def command(context: Context, what: str, directory: Path) -> None:
     with talk() as voice:
         for output in record["outputs"]:
             voice.now(f"fetching {printable(output['uri'].rpartition('/')[2])}, {size(output['size'])}")
-            for fetched in results.fetch(deployed, {"outputs": [output]}, prefix, directory):
+            for fetched in results.fetch(deployed, {"outputs": [output]}, prefix, directory, overwrite=overwrite):
                 click.echo(str(fetched.path))
                 if fetched.already_there:
                     voice.say(f"{fetched.path} is there already, with the right checksum")

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -24,6 +23,9 @@ _COLOURS = {
     State.CANCELLED: "yellow",
     State.RUNNING: "cyan",
 }
+
+_PIPED_COLUMNS = 4000
+"""Wide enough that a program reading the table gets every row on one line."""
 
 
 @click.command("status", epilog="\b\nExample:\n  dropbatch status --days 1")
@@ -55,7 +57,9 @@ def command(context: Context, pipeline: str | None, days: int, limit: int, as_js
         from rich.console import Console  # noqa: PLC0415 – not needed for --json
 
         console = Console()
-        console.print(_table(found.runs, wide=console.is_terminal))
+        if not console.is_terminal:
+            console = Console(width=_PIPED_COLUMNS)
+        console.print(_table(found.runs))
 
 
 def _plain(run: runs.Run) -> dict[str, object]:
@@ -64,14 +68,14 @@ def _plain(run: runs.Run) -> dict[str, object]:
     return {name: getattr(run, name) for name in names + times}
 
 
-def _table(listed: Sequence[runs.Run], *, wide: bool) -> "Table":
+def _table(listed: Sequence[runs.Run]) -> "Table":
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("run", "state", "pipeline"):
         table.add_column(name, no_wrap=True)
-    table.add_column("file", overflow="fold" if not wide else "ellipsis", no_wrap=wide)
+    table.add_column("file", overflow="ellipsis", no_wrap=True, min_width=12)
     for name in ("dropped", "took"):
         table.add_column(name, no_wrap=True)
     table.add_column("reason", overflow="fold")
@@ -89,8 +93,5 @@ def _table(listed: Sequence[runs.Run], *, wide: bool) -> "Table":
 
 
 def _took(run: runs.Run) -> str:
-    """Time from start to end of the job, once both are known."""
-    if not (run.started_at and run.stopped_at):
-        return ""
-    passed = datetime.fromisoformat(run.stopped_at) - datetime.fromisoformat(run.started_at)
-    return duration(passed.total_seconds())
+    seconds = runs.took(run)
+    return "" if seconds is None else duration(seconds)

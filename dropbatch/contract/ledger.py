@@ -39,7 +39,10 @@ Clock = Callable[[], datetime]
 BY_DAY = "by-day"
 """Index over runs by group and day; hash key ``day``, range key ``created_at``."""
 UNFINISHED = "unfinished"
-"""Sparse index over runs in HELD, SUBMITTED and RUNNING; hash key ``unfinished``, range key ``updated_at``."""
+"""Sparse index over runs that need care: HELD, SUBMITTED, RUNNING, or final but not told of yet.
+
+Hash key ``unfinished``, range key ``updated_at``.
+"""
 SHARDS = 4
 """Shards of each index: a partition takes 1,000 writes/s, a table of this kind starts at 4,000."""
 PAUSED = "flag#paused"

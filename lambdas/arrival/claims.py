@@ -58,6 +58,8 @@ def rejected_item(rejected: Rejected, *, now: str) -> dict[str, Any]:
         "created_at": now,
         "updated_at": now,
         "day": ledger.day_key(rejected.group, now[:10], rejected.run_id),
+        # Until its owner was told.
+        "unfinished": ledger.unfinished_key(rejected.run_id),
     }
 
 

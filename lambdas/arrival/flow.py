@@ -14,7 +14,7 @@ from dropbatch.contract.runs import State
 from lambdas.arrival.admission import Admitted, Ignored, Rejected, judge
 from lambdas.arrival.claims import MAX_TRANSACTION, claim, claim_item, rejected_item
 from lambdas.arrival.jobs import MAX_ARRAY, Submitter, new_job_name
-from lambdas.common.announce import announce
+from lambdas.common.announce import Announcer
 from lambdas.common.batches import Failures, chunks
 from lambdas.common.messages import Held, Message, PoisonError, parse
 
@@ -54,6 +54,9 @@ class ArrivalFlow:
         self._dead_letter_url = dead_letter_url
         self._submitter = Submitter(
             dynamodb=clients.dynamodb, s3=clients.s3, batch=clients.batch, table=table, bucket=bucket, clock=clock
+        )
+        self._announcer = Announcer(
+            events=clients.events, dynamodb=clients.dynamodb, table=table, environment=deployment.environment
         )
         self._clock = clock
 
@@ -102,12 +105,12 @@ class ArrivalFlow:
         written = claim(self._clients.dynamodb, self._table, [rejected_item(refusal, now=now) for refusal in refusals])
         for item in written:
             log.warning("rejected %s: %s", item["input"], item["reason"])
-        announce(self._clients.events, self._deployment.environment, written)
+        self._announcer.tell(written)
 
     def _start(self, members: Sequence[tuple[str, Admitted]], failures: Failures, *, paused: bool) -> None:
         first = members[0][1]
         job_name = new_job_name(first.run.pipeline, first.run.group)
-        now = self._now()
+        now, lease_until = self._now(), self._submitter.lease()
         won: list[RunSpec] = []
         for part in chunks(members, MAX_TRANSACTION):
             with failures.collect(*(message_id for message_id, _ in part)):
@@ -118,12 +121,14 @@ class ArrivalFlow:
         if won and not paused:
             # A failure from here on fails no message: the ledger has the runs, and reconcile will find them HELD.
             with Failures().collect():
-                self._submit(job_name, won, first.definition, first.queue)
+                self._submit(job_name, won, first.definition, first.queue, lease_until)
 
-    def _submit(self, job_name: str, runs: Sequence[RunSpec], definition: str, queue: str) -> None:
-        self._submitter.submit(self._submitter.prepare(job_name, runs, definition=definition, queue=queue))
+    def _submit(self, job_name: str, runs: Sequence[RunSpec], definition: str, queue: str, lease_until: str) -> None:
+        job = self._submitter.prepare(job_name, runs, definition=definition, queue=queue, lease_until=lease_until)
+        self._submitter.submit(job)
 
     def _held(self, messages: Mapping[str, Message], failures: Failures) -> None:
+        lease_until = self._submitter.lease()
         wanted: dict[tuple[str, str], list[RunSpec]] = defaultdict(list)
         names: dict[tuple[str, str], str] = {}
         for message_id, message in messages.items():
@@ -132,7 +137,7 @@ class ArrivalFlow:
                     self._take_over(held, wanted, names)
         for kind, runs in wanted.items():
             with Failures().collect():
-                self._submit(names[kind], runs, *kind)
+                self._submit(names[kind], runs, *kind, lease_until)
 
     def _take_over(
         self,
@@ -144,7 +149,8 @@ class ArrivalFlow:
         key = ledger.to_item({"id": ledger.run_key(held.group, held.run_id)})
         found = self._clients.dynamodb.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
         item = ledger.from_item(found) if found else {}
-        if item.get("state") != State.HELD or item.get("pipeline") not in self._deployment.pipelines:
+        waits = item.get("state") == State.HELD and item["job_name"] == held.job_name
+        if not waits or item["pipeline"] not in self._deployment.pipelines:
             log.info("held run %s/%s needs nothing: %s", held.group, held.run_id, item.get("state", "no such run"))
             return
         definition = self._deployment.pipelines[item["pipeline"]].definitions[item["group"]]
@@ -158,7 +164,7 @@ class ArrivalFlow:
                 ConditionExpression="#state = :held AND job_name = :old",
                 ExpressionAttributeNames={"#state": "state"},
                 ExpressionAttributeValues=ledger.to_item(
-                    {":new": job_name, ":now": self._now(), ":held": State.HELD, ":old": item["job_name"]}
+                    {":new": job_name, ":now": self._now(), ":held": State.HELD, ":old": held.job_name}
                 ),
             )
         except self._clients.dynamodb.exceptions.ConditionalCheckFailedException:
@@ -169,7 +175,7 @@ class ArrivalFlow:
         for message_id, message in messages.items():
             for request in message.resubmit:
                 with failures.collect(message_id):
-                    job = self._submitter.take_over(request.job_name)
+                    job = self._submitter.take_over(request.job_name, request.lease_until)
                     if job is not None:
                         self._submitter.submit(job)
 

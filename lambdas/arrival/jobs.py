@@ -59,8 +59,11 @@ class Submitter:
         self._bucket = bucket
         self._clock = clock
 
-    def prepare(self, job_name: str, runs: Sequence[RunSpec], *, definition: str, queue: str) -> Job:
-        """Write the manifest and the JOB item of runs that share group and pipeline."""
+    def prepare(self, job_name: str, runs: Sequence[RunSpec], *, definition: str, queue: str, lease_until: str) -> Job:
+        """Write the manifest and the JOB item of runs that share group and pipeline.
+
+        `lease_until` counts from the claim: what lies between belongs to the lease as well.
+        """
         revision = self._latest(definition)
         group, pipeline = runs[0].group, runs[0].pipeline
         key = keys.manifest_key(group, pipeline, job_name)
@@ -74,7 +77,7 @@ class Submitter:
             pipeline=pipeline,
             size=len(runs),
             manifest=keys.uri(self._bucket, key),
-            lease_until=self._lease(),
+            lease_until=lease_until,
         )
         item = {
             "id": ledger.job_key(job.name),
@@ -90,17 +93,17 @@ class Submitter:
         self._dynamodb.put_item(TableName=self._table, Item=ledger.to_item(item))
         return job
 
-    def take_over(self, job_name: str) -> Job | None:
-        """The prepared job of an invocation whose lease ran out, under a new lease; None when it is not to be had."""
+    def take_over(self, job_name: str, lease_until: str) -> Job | None:
+        """A prepared job whose lease ran out, under a new one; None when somebody has seen to it meanwhile."""
         try:
             answer = self._dynamodb.update_item(
                 TableName=self._table,
                 Key=ledger.to_item({"id": ledger.job_key(job_name)}),
                 UpdateExpression="SET lease_until = :new",
-                ConditionExpression="#state = :prepared AND lease_until < :now",
+                ConditionExpression="#state = :prepared AND lease_until = :old",
                 ExpressionAttributeNames={"#state": "state"},
                 ExpressionAttributeValues=ledger.to_item(
-                    {":new": self._lease(), ":prepared": "PREPARED", ":now": ledger.timestamp(self._clock())}
+                    {":new": self.lease(), ":prepared": "PREPARED", ":old": lease_until}
                 ),
                 ReturnValues="ALL_NEW",
             )
@@ -158,5 +161,6 @@ class Submitter:
             raise LookupError(f"no active job definition {definition!r}: deploy the stack again")
         return f"{definition}:{max(revisions)}"
 
-    def _lease(self) -> str:
+    def lease(self) -> str:
+        """End, as a `timestamp`, of a lease that begins now."""
         return ledger.timestamp(self._clock() + ledger.LEASE)

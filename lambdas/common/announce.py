@@ -2,11 +2,14 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
+from dropbatch.contract import ledger
 from dropbatch.contract.events import DETAIL_TYPE, SOURCE, run_state_change
+from dropbatch.contract.runs import State
 
-__all__ = ["AnnounceError", "announce"]
+__all__ = ["AnnounceError", "Announcer"]
 
 _BATCH = 10  # entries that one PutEvents takes
 
@@ -15,22 +18,52 @@ class AnnounceError(RuntimeError):
     """EventBridge did not take some events."""
 
 
-def announce(events: Any, environment: str, runs: Sequence[Mapping[str, Any]]) -> None:
-    """Put one event per run, given as RUN items of plain values.
+class Announcer:
+    """Tells of runs; a run in a final state stays in the index of the unfinished until it was told of."""
 
-    Raises:
-        AnnounceError: some entry was refused; the others are out, so a repetition tells some twice.
-    """
-    for start in range(0, len(runs), _BATCH):
+    def __init__(self, *, events: Any, dynamodb: Any, table: str, environment: str) -> None:
+        self._events = events
+        self._dynamodb = dynamodb
+        self._table = table
+        self._environment = environment
+
+    def tell(self, runs: Sequence[Mapping[str, Any]]) -> None:
+        """Put one event per run, given as RUN items of plain values.
+
+        Dying in between means telling again later: nobody is left untold, some may hear it twice.
+
+        Raises:
+            AnnounceError: some entry was refused.
+        """
+        for start in range(0, len(runs), _BATCH):
+            part = runs[start : start + _BATCH]
+            self._put(part)
+            for run in part:
+                if State(run["state"]).final:
+                    self._settle(run)
+
+    def _put(self, runs: Sequence[Mapping[str, Any]]) -> None:
         entries = [
             {
                 "Source": SOURCE,
                 "DetailType": DETAIL_TYPE,
-                "Detail": json.dumps(run_state_change(environment, run), ensure_ascii=False),
+                "Detail": json.dumps(run_state_change(self._environment, run), ensure_ascii=False),
             }
-            for run in runs[start : start + _BATCH]
+            for run in runs
         ]
-        answer = events.put_events(Entries=entries)
+        answer = self._events.put_events(Entries=entries)
         if answer.get("FailedEntryCount"):
             reasons = sorted({entry["ErrorMessage"] for entry in answer["Entries"] if entry.get("ErrorMessage")})
             raise AnnounceError(f"{answer['FailedEntryCount']} events refused: {'; '.join(reasons)}")
+
+    def _settle(self, run: Mapping[str, Any]) -> None:
+        moved_on = self._dynamodb.exceptions.ConditionalCheckFailedException
+        with suppress(moved_on):  # to another attempt, which will be told of in its turn
+            self._dynamodb.update_item(
+                TableName=self._table,
+                Key=ledger.to_item({"id": run["id"]}),
+                UpdateExpression="REMOVE unfinished",
+                ConditionExpression="#order = :order",
+                ExpressionAttributeNames={"#order": "order"},
+                ExpressionAttributeValues=ledger.to_item({":order": run["order"]}),
+            )

@@ -1,12 +1,12 @@
 """What the arrival queue carries: notifications of S3, and the system's own requests.
 
-Messages of our own are ``{"dropbatch": 1, "kind": "held", "runs": [{"group": …, "run_id": …}]}`` and
-``{"dropbatch": 1, "kind": "resubmit", "job_name": …}``.
+Messages of our own are ``{"dropbatch": 1, "kind": "held", "runs": [{"group": …, "run_id": …, "job_name": …}]}`` and
+``{"dropbatch": 1, "kind": "resubmit", "job_name": …, "lease_until": …}``.
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -34,6 +34,8 @@ class Held:
 
     group: str
     run_id: str
+    job_name: str
+    """The job that does not come; a run that has another by now needs nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +43,8 @@ class Resubmit:
     """A prepared job of which nobody knows whether it was submitted."""
 
     job_name: str
+    lease_until: str
+    """The lease that ran out; under any other, somebody has seen to the job meanwhile."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,15 +86,14 @@ def parse(body: str) -> Message:
     raise PoisonError(f"unknown kind of message with the fields {', '.join(sorted(content)) or '(none)'}")
 
 
-def held_body(runs: list[tuple[str, str]]) -> str:
-    """Body of a message that asks for runs, given as (group, run id), to be tried again."""
-    listed = [{"group": group, "run_id": run_id} for group, run_id in runs]
-    return json.dumps({"dropbatch": _VERSION, "kind": "held", "runs": listed})
+def held_body(runs: Sequence[Held]) -> str:
+    """Body of a message that asks for runs to be tried again."""
+    return json.dumps({"dropbatch": _VERSION, "kind": "held", "runs": [asdict(run) for run in runs]})
 
 
-def resubmit_body(job_name: str) -> str:
+def resubmit_body(job: Resubmit) -> str:
     """Body of a message that asks for a prepared job to be submitted."""
-    return json.dumps({"dropbatch": _VERSION, "kind": "resubmit", "job_name": job_name})
+    return json.dumps({"dropbatch": _VERSION, "kind": "resubmit", **asdict(job)})
 
 
 def _own(content: Mapping[str, Any]) -> Message:
@@ -98,12 +101,15 @@ def _own(content: Mapping[str, Any]) -> Message:
         raise PoisonError(f"message version {content['dropbatch']!r} is not {_VERSION}")
     match content.get("kind"):
         case "held":
-            return Message(
-                held=tuple(Held(group=_text(run["group"]), run_id=_text(run["run_id"])) for run in content["runs"])
-            )
+            return Message(held=tuple(_held(run) for run in content["runs"]))
         case "resubmit":
-            return Message(resubmit=(Resubmit(job_name=_text(content["job_name"])),))
+            job = Resubmit(job_name=_text(content["job_name"]), lease_until=_text(content["lease_until"]))
+            return Message(resubmit=(job,))
     raise PoisonError(f"unknown kind {content.get('kind')!r}")
+
+
+def _held(run: Mapping[str, Any]) -> Held:
+    return Held(group=_text(run["group"]), run_id=_text(run["run_id"]), job_name=_text(run["job_name"]))
 
 
 def _is_creation(record: Mapping[str, Any]) -> bool:

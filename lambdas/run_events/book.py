@@ -72,8 +72,6 @@ class Book:
             update += ", #output = :output"
             names["#output"] = "output"
             values[":output"] = keys.uri(self._bucket, run.output)
-        if change.state.final:
-            update += " REMOVE unfinished"
         try:
             answer = self._dynamodb.update_item(
                 TableName=self._table,
@@ -87,19 +85,9 @@ class Book:
             )
         except self._dynamodb.exceptions.ConditionalCheckFailedException as error:
             old = ledger.from_item(error.response.get("Item") or {})
-            untold = change.state.final and old.get("order") == position and old.get("announced") != position
+            untold = change.state.final and old.get("order") == position and "unfinished" in old
             return old if untold else None
         return ledger.from_item(answer["Attributes"])
-
-    def announced(self, run: Mapping[str, Any]) -> None:
-        """Note that the run's present state was told."""
-        self._dynamodb.update_item(
-            TableName=self._table,
-            Key=ledger.to_item({"id": run["id"]}),
-            UpdateExpression="SET announced = :order",
-            ConditionExpression="attribute_exists(id)",
-            ExpressionAttributeValues=ledger.to_item({":order": run["order"]}),
-        )
 
     def submitted(self, job_name: str, job_id: str) -> None:
         """Note the id of a job whose submission went unanswered."""
@@ -113,7 +101,7 @@ class Book:
         )
 
     def unfinished(self, *, before: str) -> Iterator[dict[str, Any]]:
-        """RUN items in an unfinished state that nothing has touched since a `timestamp`."""
+        """RUN items that are unfinished, or final but not told of, and untouched since a `timestamp`."""
         pages = self._dynamodb.get_paginator("query")
         for shard in ledger.unfinished_keys():
             for page in pages.paginate(

@@ -7,7 +7,7 @@ from typing import Any
 
 from dropbatch.contract.manifest import RunSpec
 from dropbatch.contract.runs import State
-from lambdas.common.announce import announce
+from lambdas.common.announce import Announcer
 from lambdas.common.batches import Failures
 from lambdas.run_events.book import Book
 from lambdas.run_events.changes import JobChange, change_of
@@ -20,10 +20,9 @@ log = logging.getLogger("dropbatch")
 class RunEventsFlow:
     """Applies what Batch says to the runs."""
 
-    def __init__(self, *, book: Book, events: Any, environment: str) -> None:
+    def __init__(self, *, book: Book, announcer: Announcer) -> None:
         self._book = book
-        self._events = events
-        self._environment = environment
+        self._announcer = announcer
 
     def process(self, records: Sequence[Mapping[str, Any]]) -> Failures:
         """Handle messages of the job event queue; returns those that shall come again."""
@@ -60,9 +59,7 @@ class RunEventsFlow:
         if item is None:
             return False
         log.info("%s/%s %s is %s %s", run.group, run.pipeline, run.run_id, change.state, reason)
-        announce(self._events, self._environment, [item])
-        if change.state.final:
-            self._book.announced(item)
+        self._announcer.tell([item])
         return True
 
     def _speaks_for_run(self, change: JobChange, job: Mapping[str, Any], run: RunSpec) -> bool:

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 from lambdas.common import wiring
+from lambdas.common.announce import Announcer
 from lambdas.run_events.book import Book
 from lambdas.run_events.flow import RunEventsFlow
 from lambdas.run_events.reconcile import Reconcile
@@ -26,10 +27,17 @@ def _parts() -> _Parts:
     environment, table, bucket, arrival_url = wiring.variables(
         "DROPBATCH_ENVIRONMENT", "LEDGER_TABLE", "OUTPUT_BUCKET", "ARRIVAL_QUEUE_URL"
     )
-    book = Book(dynamodb=wiring.client("dynamodb"), s3=wiring.client("s3"), table=table, bucket=bucket)
-    flow = RunEventsFlow(book=book, events=wiring.client("events"), environment=environment)
+    dynamodb = wiring.client("dynamodb")
+    book = Book(dynamodb=dynamodb, s3=wiring.client("s3"), table=table, bucket=bucket)
+    announcer = Announcer(events=wiring.client("events"), dynamodb=dynamodb, table=table, environment=environment)
+    flow = RunEventsFlow(book=book, announcer=announcer)
     reconcile = Reconcile(
-        book=book, flow=flow, batch=wiring.client("batch"), sqs=wiring.client("sqs"), arrival_url=arrival_url
+        book=book,
+        flow=flow,
+        announcer=announcer,
+        batch=wiring.client("batch"),
+        sqs=wiring.client("sqs"),
+        arrival_url=arrival_url,
     )
     return _Parts(flow=flow, reconcile=reconcile)
 

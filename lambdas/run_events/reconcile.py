@@ -7,8 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from dropbatch.contract import ledger
+from dropbatch.contract.runs import State
+from lambdas.common.announce import Announcer
 from lambdas.common.batches import chunks
-from lambdas.common.messages import held_body, resubmit_body
+from lambdas.common.messages import Held, Resubmit, held_body, resubmit_body
 from lambdas.run_events.book import Book
 from lambdas.run_events.changes import change_of
 from lambdas.run_events.flow import RunEventsFlow
@@ -26,10 +28,13 @@ _HELD_PER_MESSAGE = 500
 class Reconcile:
     """Repairs the runs of one deployment that fell behind."""
 
-    def __init__(self, *, book: Book, flow: RunEventsFlow, batch: Any, sqs: Any, arrival_url: str) -> None:
+    def __init__(
+        self, *, book: Book, flow: RunEventsFlow, announcer: Announcer, batch: Any, sqs: Any, arrival_url: str
+    ) -> None:
         """`arrival_url` is the arrival queue's: work enters through no other door, this work too."""
         self._book = book
         self._flow = flow
+        self._announcer = announcer
         self._batch = batch
         self._sqs = sqs
         self._arrival_url = arrival_url
@@ -40,9 +45,15 @@ class Reconcile:
             log.info("paused: nothing is set going")
             return {}
         behind: dict[str, list[_Item]] = defaultdict(list)
+        untold: list[_Item] = []
         for item in self._book.unfinished(before=ledger.timestamp(at - ledger.LEASE)):
-            behind[item["job_name"]].append(item)
+            if State(item["state"]).final:
+                untold.append(item)
+            else:
+                behind[item["job_name"]].append(item)
         repairs: Counter[str] = Counter()
+        self._announcer.tell(untold)
+        repairs["final states told of"] += len(untold)
         orphans: list[_Item] = []
         submitted: list[tuple[_Item, list[_Item]]] = []
         for job_name, items in behind.items():
@@ -51,13 +62,15 @@ class Reconcile:
             # A run that its job does not know (the answer to its claim was lost, say) waits for nobody.
             orphans += (item for item in items if item["run_id"] not in known)
             if job and job["state"] == "SUBMITTED":
-                submitted.append((job, [item for item in items if item["run_id"] in known]))
+                mine = [item for item in items if item["run_id"] in known]
+                submitted += [(job, mine)] if mine else []
             elif job and job["lease_until"] < ledger.timestamp(at):
                 repairs[self._settle(job_name, job)] += 1
         lost = self._describe(submitted, repairs)
         self._ask_again(orphans, lost, repairs)
-        log.info("reconcile: %s", dict(repairs) or "nothing to repair")
-        return dict(repairs)
+        done = {kind: count for kind, count in repairs.items() if count}
+        log.info("reconcile: %s", done or "nothing to repair")
+        return done
 
     def _settle(self, job_name: str, job: _Item) -> str:
         """Find out whether a prepared job was submitted; ask for it when it was not."""
@@ -66,7 +79,8 @@ class Reconcile:
         if found:
             self._book.submitted(job_name, found[0]["jobId"])
             return "submissions found in Batch"
-        self._sqs.send_message(QueueUrl=self._arrival_url, MessageBody=resubmit_body(job_name))
+        request = Resubmit(job_name=job_name, lease_until=job["lease_until"])
+        self._sqs.send_message(QueueUrl=self._arrival_url, MessageBody=resubmit_body(request))
         return "jobs asked for again"
 
     def _describe(self, submitted: Sequence[tuple[_Item, Sequence[_Item]]], repairs: Counter[str]) -> list[_Item]:
@@ -78,7 +92,7 @@ class Reconcile:
             if answer is None:
                 log.error("Batch no longer knows job %s of %d unfinished runs", job["job_id"], len(items))
             elif job["size"] == 1:
-                suspects |= {job["job_id"]: item for item in items}
+                suspects[job["job_id"]] = items[0]
             elif _unfinished_children(answer) < len(items):
                 # Some of these runs ended without an event. Which ones, only the children can tell.
                 places = {run.run_id: index for index, run in enumerate(self._book.runs_of(job))}
@@ -95,11 +109,11 @@ class Reconcile:
 
     def _ask_again(self, orphans: Sequence[_Item], lost: Sequence[_Item], repairs: Counter[str]) -> None:
         """See to runs whose recorded job does not work on them."""
-        waiting: list[tuple[str, str]] = []
+        waiting: list[Held] = []
         for item in (*orphans, *lost):
             owner = self._book.fence_owner(item["group"], item["pipeline"], item["run_id"], item["attempt"])
             if owner is None:
-                waiting.append((item["group"], item["run_id"]))
+                waiting.append(Held(group=item["group"], run_id=item["run_id"], job_name=item["job_name"]))
                 continue
             for job in self._jobs([owner]).values():
                 change = change_of(job)

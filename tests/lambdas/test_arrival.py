@@ -8,9 +8,13 @@ from dropbatch.contract.keys import split_uri
 from dropbatch.contract.ledger import PAUSED, to_item
 from dropbatch.contract.manifest import Manifest
 from lambdas.arrival.flow import ArrivalFlow
-from lambdas.common.messages import held_body, resubmit_body
+from lambdas.common.messages import Held, Resubmit, held_body, resubmit_body
 from tests.lambdas.conftest import dropped, s3_record, sqs_record
 from tests.lambdas.simulated_aws import SimulatedAws, error
+
+
+def waiting(run: Mapping[str, Any]) -> Held:
+    return Held(group=run["group"], run_id=run["run_id"], job_name=run["job_name"])
 
 
 def manifest_of(aws: SimulatedAws, job: Mapping[str, Any]) -> Manifest:
@@ -145,7 +149,7 @@ def test_held_runs_asked_for_again_get_a_job(aws: SimulatedAws, arrival: Arrival
     aws.tap = lambda operation, call: None
     runs = aws.dynamodb.runs()
 
-    failures = arrival.process([sqs_record(held_body([(run["group"], run["run_id"]) for run in runs]))])
+    failures = arrival.process([sqs_record(held_body([waiting(run) for run in runs]))])
 
     assert not failures.ids
     (job,) = aws.batch.jobs.values()
@@ -158,25 +162,29 @@ def test_asking_for_a_run_that_is_unknown_or_moved_on_does_nothing(aws: Simulate
     (run,) = aws.dynamodb.runs()
     aws.dynamodb.items[run["id"]]["state"] = {"S": "RUNNING"}
 
-    failures = arrival.process([sqs_record(held_body([("lab", run["run_id"]), ("lab", "r-none")]))])
+    failures = arrival.process(
+        [sqs_record(held_body([waiting(run), Held(group="lab", run_id="r-none", job_name="j")]))]
+    )
 
     assert not failures.ids
     assert len(aws.batch.jobs) == 1
 
 
-def test_a_prepared_job_is_submitted_again_only_when_its_lease_ran_out(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
+def test_a_prepared_job_is_submitted_again_once_for_each_lease(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
     aws.tap = refuse("SubmitJob", "ServiceUnavailable")
     arrival.process([dropped("lab/wordcount/a")])
     aws.tap = lambda operation, call: None
     (run,) = aws.dynamodb.runs()
-    request = sqs_record(resubmit_body(run["job_name"]))
+    lease = aws.dynamodb.plain(f"job#{run['job_name']}")["lease_until"]
 
-    arrival.process([request])
+    def ask(lease_until: str) -> None:
+        request = resubmit_body(Resubmit(job_name=run["job_name"], lease_until=lease_until))
+        assert not arrival.process([sqs_record(request), sqs_record(request, "again")]).ids
+
+    ask("2020-01-01T00:00:00.000Z")
     assert not aws.batch.jobs
 
-    aws.dynamodb.items[f"job#{run['job_name']}"]["lease_until"] = {"S": "2020-01-01T00:00:00.000Z"}
-    arrival.process([request, {**request, "messageId": "m2"}])
-
+    ask(lease)
     (job,) = aws.batch.jobs.values()
     assert job["jobName"] == run["job_name"]
 

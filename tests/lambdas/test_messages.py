@@ -35,8 +35,11 @@ def test_removed_objects_are_no_arrivals() -> None:
 
 
 def test_own_messages_survive_the_queue() -> None:
-    assert parse(held_body([("lab", "r-1")])).held == (Held(group="lab", run_id="r-1"),)
-    assert parse(resubmit_body("job")).resubmit == (Resubmit(job_name="job"),)
+    held = Held(group="lab", run_id="r-1", job_name="job")
+    job = Resubmit(job_name="job", lease_until="2026-11-20T00:00:00.000Z")
+
+    assert parse(held_body([held])).held == (held,)
+    assert parse(resubmit_body(job)).resubmit == (job,)
 
 
 @pytest.mark.parametrize(

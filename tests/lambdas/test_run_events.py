@@ -6,6 +6,7 @@ import pytest
 
 from dropbatch.contract.ledger import LEASE, PAUSED, to_item
 from lambdas.arrival.flow import ArrivalFlow
+from lambdas.common.announce import Announcer
 from lambdas.run_events.book import Book
 from lambdas.run_events.flow import RunEventsFlow
 from lambdas.run_events.reconcile import Reconcile
@@ -15,16 +16,22 @@ from tests.lambdas.simulated_aws import SimulatedAws, error
 LATER = datetime.now(UTC) + LEASE + timedelta(minutes=1)
 
 
+def announcer(aws: SimulatedAws) -> Announcer:
+    return Announcer(events=aws.events, dynamodb=aws.dynamodb, table="ledger", environment="test")
+
+
 @pytest.fixture
 def flow(aws: SimulatedAws) -> RunEventsFlow:
     book = Book(dynamodb=aws.dynamodb, s3=aws.s3, table="ledger", bucket=OUTPUT)
-    return RunEventsFlow(book=book, events=aws.events, environment="test")
+    return RunEventsFlow(book=book, announcer=announcer(aws))
 
 
 @pytest.fixture
 def reconcile(aws: SimulatedAws, flow: RunEventsFlow) -> Reconcile:
     book = Book(dynamodb=aws.dynamodb, s3=aws.s3, table="ledger", bucket=OUTPUT)
-    return Reconcile(book=book, flow=flow, batch=aws.batch, sqs=aws.sqs, arrival_url="arrivals")
+    return Reconcile(
+        book=book, flow=flow, announcer=announcer(aws), batch=aws.batch, sqs=aws.sqs, arrival_url="arrivals"
+    )
 
 
 def event(job: dict[str, Any], status: str, message_id: str = "e1", **detail: Any) -> dict[str, Any]:
@@ -202,6 +209,17 @@ def test_reconcile_reads_states_whose_events_never_came(
     assert told(aws) == ["SUCCEEDED"]
 
 
+def test_reconcile_tells_of_final_states_that_nobody_heard_of(
+    aws: SimulatedAws, arrival: ArrivalFlow, reconcile: Reconcile
+) -> None:
+    break_once(aws, arrival, "PutEvents", key="lab/wordcont/a")
+
+    assert reconcile.run(at=LATER) == {"final states told of": 1}
+    assert reconcile.run(at=LATER) == {}
+
+    assert told(aws) == ["REJECTED"]
+
+
 def test_reconcile_leaves_the_young_and_the_paused_alone(
     aws: SimulatedAws, arrival: ArrivalFlow, reconcile: Reconcile
 ) -> None:
@@ -213,7 +231,7 @@ def test_reconcile_leaves_the_young_and_the_paused_alone(
     assert not aws.sqs.sent
 
 
-def break_once(aws: SimulatedAws, arrival: ArrivalFlow, operation: str) -> None:
+def break_once(aws: SimulatedAws, arrival: ArrivalFlow, operation: str, key: str = "lab/wordcount/a") -> None:
     """Drop a file while one kind of call fails."""
 
     def tap(called: str, call: Any) -> None:
@@ -221,7 +239,7 @@ def break_once(aws: SimulatedAws, arrival: ArrivalFlow, operation: str) -> None:
             raise error("ServiceUnavailable", called)
 
     aws.tap = tap
-    arrival.process([dropped("lab/wordcount/a")])
+    arrival.process([dropped(key)])
     aws.tap = lambda operation, call: None
 
 

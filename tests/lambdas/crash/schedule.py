@@ -1,0 +1,80 @@
+"""Running one schedule of the crash harness, and judging what it left."""
+
+import json
+from collections import Counter
+from datetime import timedelta
+
+from dropbatch.contract import ledger
+from tests.lambdas.crash.world import SAFEGUARDS, World
+
+ROUNDS = 12
+"""Reconcile rounds within which everything must have come right once the storm is over."""
+
+
+def faults_of(seed: int, safeguards: frozenset[str] = SAFEGUARDS) -> list[str]:
+    """What is wrong after the schedule of a seed; nothing, if the design holds."""
+    world = World(seed, files=1 + seed % 6, safeguards=safeguards)
+    world.drop_files()
+    _storm(world)
+    rounds = _calm(world)
+    return _judge(world, rounds)
+
+
+def _storm(world: World) -> None:
+    for _ in range(world.random.randint(50, 500)):
+        roll = world.random.random()
+        busy = len(world.invocations) >= 3
+        if roll < 0.1 and world.messages and not busy:
+            world.deliver()
+        elif roll < 0.15 and world.events and not busy:
+            world.tell()
+        elif roll < 0.16 and not busy:
+            world.now += timedelta(seconds=world.random.choice([1, 20, 200]))
+            world.reconcile()
+        elif roll < 0.2:
+            world.work_on_job()
+        else:
+            world.step()
+
+
+def _calm(world: World) -> int:
+    world.calm = True
+    for number in range(ROUNDS):
+        while world.messages or world.events or world.invocations:
+            if world.messages:
+                world.deliver()
+            if world.events:
+                world.tell()
+            while world.step():
+                pass
+            if world.invocations:  # all of them held up: time passes
+                world.now += ledger.LEASE
+        while world.work_on_job():
+            pass
+        if not world.events and not any("unfinished" in run for run in world.aws.dynamodb.runs()):
+            return number
+        world.now += ledger.LEASE + timedelta(seconds=1)
+        world.reconcile()
+    return ROUNDS
+
+
+def _judge(world: World, rounds: int) -> list[str]:
+    faults = []
+    runs = world.aws.dynamodb.runs()
+    states = {run["input"].removeprefix("s3://in-bucket/"): run["state"] for run in runs}
+    faults += [f"lost: {key} is {states.get(key)}" for key in world.files if states.get(key) != "SUCCEEDED"]
+    faults += [f"executed twice: {run} by {jobs}" for run, jobs in world.executions.items() if len(jobs) > 1]
+    if rounds == ROUNDS:
+        faults.append("reconcile did not converge")
+    told = {json.loads(entry["Detail"])["run_id"] for entry in world.aws.events.entries if _says_succeeded(entry)}
+    faults += [f"never told: {run['run_id']}" for run in runs if run["run_id"] not in told]
+    # A needless job is fenced off, but it costs money: only what cannot be known excuses one.
+    jobs = Counter(world._run_of(child).run_id for child in world.batch.children.values())
+    needless = sum(count - 1 for count in jobs.values())
+    if needless and not world.excuses:
+        faults.append(f"{needless} needless jobs")
+    return faults
+
+
+def _says_succeeded(entry: dict[str, str]) -> bool:
+    return bool(json.loads(entry["Detail"])["state"] == "SUCCEEDED")

@@ -1,0 +1,20 @@
+import os
+
+import pytest
+
+from tests.lambdas.crash.schedule import faults_of
+from tests.lambdas.crash.world import SAFEGUARDS
+
+SCHEDULES = int(os.environ.get("DROPBATCH_CRASH_SCHEDULES", "10000"))
+
+
+def test_whatever_dies_wherever_every_file_is_processed_exactly_once() -> None:
+    for seed in range(SCHEDULES):
+        assert faults_of(seed) == [], f"seed {seed}"
+
+
+@pytest.mark.parametrize("safeguard", sorted(SAFEGUARDS))
+def test_without_any_one_safeguard_some_schedule_fails(safeguard: str) -> None:
+    rest = SAFEGUARDS - {safeguard}
+
+    assert any(faults_of(seed, rest) for seed in range(2000))

@@ -1,0 +1,346 @@
+"""A world in which everything dies: the functions' real code on simulated AWS, every AWS call a point of death.
+
+Invocations are greenlets that hand over at each call. One seed decides everything: who goes on, who is killed before or
+after a call took effect, which call is throttled, which answer is lost, which message or event comes twice, late or
+not at all, who is held up beyond its lease, and when ListJobs does not yet know a job. After the storm comes a calm, in
+which reconcile must bring every file to its one result.
+"""
+
+import json
+import random
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
+from greenlet import getcurrent, greenlet
+
+from dropbatch.contract import keys, ledger
+from dropbatch.contract.manifest import Manifest, RunSpec
+from lambdas.arrival.flow import ArrivalFlow, Clients
+from lambdas.common.announce import Announcer
+from lambdas.run_events.book import Book
+from lambdas.run_events.flow import RunEventsFlow
+from lambdas.run_events.reconcile import Reconcile
+from tests.lambdas.conftest import DEPLOYMENT, OUTPUT, dropped
+from tests.lambdas.simulated_aws import Batch, SimulatedAws, error
+
+SAFEGUARDS = frozenset({"claim", "lease", "fence", "no retry of SubmitJob"})
+_LAG = timedelta(seconds=30)
+_TIMEOUT = timedelta(seconds=60)  # of the functions; Lambda ends them then
+
+
+class KilledError(BaseException):
+    """The process is gone; no handler of ours may hear of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weather:
+    """Likelihood of each fault at each of its occasions."""
+
+    kill: float = 0.01
+    throttle: float = 0.03
+    lose_answer: float = 0.04
+    hold_up: float = 0.003
+    double: float = 0.15
+    drop_event: float = 0.15
+    lag: float = 0.3
+
+
+@dataclass
+class _Invocation:
+    work: Callable[["_Invocation"], None]
+    done: Callable[[], None]
+    started: datetime
+    run: greenlet = field(init=False)
+    frozen_until: datetime | None = None
+
+
+class _Client:
+    """A service as one invocation's SDK client: faults happen here, and repetitions where the SDK makes them."""
+
+    def __init__(self, world: "World", invocation: _Invocation, service: Any, tries: int) -> None:
+        self._world, self._invocation, self._service, self._tries = world, invocation, service, tries
+        self.exceptions = getattr(service, "exceptions", None)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return lambda **call: self._call(name, getattr(self._service, name), call)
+
+    def get_paginator(self, name: str) -> Any:
+        pages = self._service.get_paginator(name).paginate
+        return SimpleNamespace(paginate=lambda **call: self._call(name, lambda **same: list(pages(**same)), call))
+
+    def _call(self, name: str, real: Callable[..., Any], call: Mapping[str, Any]) -> Any:
+        world = self._world
+        for left in reversed(range(self._tries)):
+            world.reach(self._invocation)
+            if world.chance("throttle"):
+                if left:
+                    continue
+                raise error("ThrottlingException", name)
+            result = real(**call)
+            # A transaction carries an idempotency token: its repetition answers as the first call would have.
+            if world.chance("lose_answer") and name != "transact_write_items":
+                if left:
+                    continue
+                raise ReadTimeoutError(endpoint_url=name)
+            world.reach(self._invocation)
+            return result
+        raise AssertionError("unreachable")
+
+
+class _Batch(Batch):
+    """Batch with children, states, and a memory that takes a while to show up in ListJobs."""
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(lambda operation, call: None)
+        self.world = world
+        self.children: dict[str, dict[str, Any]] = {}
+        self.born: dict[str, datetime] = {}
+
+    def submit_job(self, **call: Any) -> dict[str, Any]:
+        answer = super().submit_job(**call)
+        job_id, size = answer["jobId"], call.get("arrayProperties", {}).get("size", 1)
+        self.born[job_id] = self.world.now
+        for index in range(size):
+            child = {"jobName": call["jobName"], "status": "RUNNABLE", "index": index, "job": self.jobs[job_id]}
+            child["jobId"] = f"{job_id}:{index}" if size > 1 else job_id
+            self.children[child["jobId"]] = child
+        return answer
+
+    def list_jobs(self, **call: Any) -> dict[str, Any]:
+        found = super().list_jobs(**call)["jobSummaryList"]
+        shown = [job for job in found if self.world.now - self.born[job["jobId"]] > self.world.lag]
+        self.world.excuses += len(found) > len(shown)
+        return {"jobSummaryList": shown}
+
+    def describe_jobs(self, **call: Any) -> dict[str, Any]:
+        return {"jobs": [self.detail(job_id) for job_id in call["jobs"] if job_id in self.jobs | self.children]}
+
+    def detail(self, job_id: str) -> dict[str, Any]:
+        if job_id in self.children:
+            child = self.children[job_id]
+            array = {"arrayProperties": {"index": child["index"]}} if ":" in job_id else {}
+            exit_code = {"container": {"exitCode": child["exit"]}} if "exit" in child else {}
+            return {"jobName": child["jobName"], "jobId": job_id, "status": child["status"], **array, **exit_code}
+        states = Counter(child["status"] for child in self.children.values() if child["job"]["jobId"] == job_id)
+        array = {"arrayProperties": {"size": sum(states.values()), "statusSummary": dict(states)}}
+        return {"jobName": self.jobs[job_id]["jobName"], "jobId": job_id, "status": "PENDING", **array}
+
+
+class World:
+    """One schedule."""
+
+    def __init__(self, seed: int, *, files: int, safeguards: frozenset[str] = SAFEGUARDS) -> None:
+        self.random = random.Random(seed)  # noqa: S311
+        self.weather = Weather()
+        self.roughness = self.random.choice([0.3, 1.0, 3.0])
+        self.calm = False
+        self.safeguards = safeguards
+        self.now = datetime(2026, 1, 1, tzinfo=UTC)
+        self.lag = _LAG if self.random.random() < self.weather.lag else timedelta(0)
+        self.excuses = 0
+        self.aws = SimulatedAws()
+        self.aws.batch = self.batch = _Batch(self)
+        self.batch.definitions = dict.fromkeys(DEPLOYMENT.pipelines["wordcount"].definitions.values(), 1)
+        if "claim" not in safeguards:
+            self.aws.dynamodb.transact_write_items = self._unconditional_claim  # type: ignore[method-assign]
+        self.files = [f"lab/wordcount/{number}" for number in range(files)]
+        self.messages: list[dict[str, Any]] = []
+        self.events: list[dict[str, Any]] = []
+        self.invocations: list[_Invocation] = []
+        self.executions: dict[tuple[str, int], set[str]] = defaultdict(set)
+        self._scheduler = getcurrent()
+        self._numbers = iter(range(1_000_000))
+
+    # What happens at every call
+
+    def chance(self, fault: str) -> bool:
+        return not self.calm and self.random.random() < float(getattr(self.weather, fault)) * self.roughness
+
+    def reach(self, invocation: _Invocation) -> None:
+        """A point where the invocation may lose the processor, its time or its life."""
+        self.now += timedelta(milliseconds=self.random.randint(1, 50))
+        timed_out = invocation.frozen_until is None and self.now - invocation.started > _TIMEOUT
+        if timed_out or self.chance("kill"):
+            raise KilledError
+        if self.chance("hold_up"):
+            invocation.frozen_until = self.now + ledger.LEASE * 1.1
+            self.excuses += 1
+        self._scheduler.switch()
+
+    # The actors
+
+    def drop_files(self) -> None:
+        left = list(self.files)
+        self.random.shuffle(left)
+        while left:
+            count = self.random.randint(1, 4)
+            self.send(dropped(*left[:count])["body"])
+            del left[:count]
+
+    def send(self, body: str) -> None:
+        for _ in range(1 + self.chance("double")):
+            self.messages.append({"messageId": f"m{next(self._numbers)}", "body": body})
+
+    def deliver(self) -> None:
+        """Start an arrival function with some messages."""
+        self.random.shuffle(self.messages)
+        batch = self.messages[: self.random.randint(1, 4)]
+        del self.messages[: len(batch)]
+        answered: list[set[str]] = []
+
+        def work(invocation: _Invocation) -> None:
+            answered.append(self._arrival(invocation).process(batch).ids)
+
+        def done() -> None:
+            # Without an answer all messages become visible again, as they do in SQS.
+            self.messages += [one for one in batch if not answered or one["messageId"] in answered[0]]
+
+        self._start(work, done)
+
+    def tell(self) -> None:
+        """Start a run events function with some events, in any order."""
+        self.random.shuffle(self.events)
+        batch = self.events[: self.random.randint(1, 4)]
+        del self.events[: len(batch)]
+        answered: list[set[str]] = []
+
+        def work(invocation: _Invocation) -> None:
+            answered.append(self._run_events(invocation)[0].process(batch).ids)
+
+        def done() -> None:
+            self.events += [one for one in batch if not answered or one["messageId"] in answered[0]]
+
+        self._start(work, done)
+
+    def reconcile(self) -> None:
+        # Without the lease, everything counts as left behind at once.
+        at = self.now if "lease" in self.safeguards else self.now + ledger.LEASE * 2
+
+        def work(invocation: _Invocation) -> None:
+            self._run_events(invocation)[1].run(at=at)
+
+        self._start(work, lambda: None)
+
+    def work_on_job(self) -> bool:
+        """Let one job take its next step; returns whether there was one to take."""
+        open_jobs = [child for child in self.batch.children.values() if child["status"] in ("RUNNABLE", "RUNNING")]
+        if not open_jobs:
+            return False
+        child = self.random.choice(open_jobs)
+        run = self._run_of(child)
+        fence = OUTPUT, keys.started_key(run.group, run.pipeline, run.run_id, run.attempt)
+        owner = self.aws.s3.objects.setdefault(fence, child["jobId"].encode()).decode()
+        if owner != child["jobId"] and "fence" in self.safeguards:
+            child |= {"status": "FAILED", "exit": 75}
+        else:
+            self.executions[run.run_id, run.attempt].add(child["jobId"])
+            child["status"] = "SUCCEEDED" if child["status"] == "RUNNING" else "RUNNING"
+        self._emit(child)
+        return True
+
+    def _emit(self, child: Mapping[str, Any]) -> None:
+        body = json.dumps({"detail": self.batch.detail(child["jobId"])})
+        for _ in range((not self.chance("drop_event")) * (1 + self.chance("double"))):
+            self.events.append({"messageId": f"e{next(self._numbers)}", "body": body})
+
+    def _run_of(self, child: Mapping[str, Any]) -> RunSpec:
+        (variable,) = child["job"]["containerOverrides"]["environment"]
+        index: int = child["index"]
+        return Manifest.from_json(self.aws.s3.objects[keys.split_uri(variable["value"])]).runs[index]
+
+    # Invocations
+
+    def _start(self, work: Callable[[_Invocation], None], done: Callable[[], None]) -> None:
+        invocation = _Invocation(work=work, done=done, started=self.now)
+
+        def body() -> None:
+            try:
+                work(invocation)
+            except (KilledError, ClientError, BotoCoreError):
+                pass  # gone, or ended with an error: either way Lambda hears of no success
+            finally:
+                self.invocations.remove(invocation)
+                done()
+
+        invocation.run = greenlet(body)
+        self.invocations.append(invocation)
+
+    def step(self) -> bool:
+        """Let one invocation go on; returns whether there was one."""
+        ready = [one for one in self.invocations if one.frozen_until is None or one.frozen_until <= self.now]
+        if not ready:
+            return False
+        self.random.choice(ready).run.switch()
+        return True
+
+    def _client(self, invocation: _Invocation, service: Any, *, retry: bool = True) -> Any:
+        return _Client(self, invocation, service, 3 if retry else 1)
+
+    def _arrival(self, invocation: _Invocation) -> ArrivalFlow:
+        aws = self.aws
+        clients = Clients(
+            dynamodb=self._client(invocation, self._without_lease()),
+            s3=self._client(invocation, aws.s3),
+            batch=self._client(invocation, aws.batch, retry="no retry of SubmitJob" not in self.safeguards),
+            sqs=self._client(invocation, aws.sqs),
+            events=self._client(invocation, aws.events),
+        )
+        return ArrivalFlow(
+            deployment=DEPLOYMENT,
+            clients=clients,
+            table="ledger",
+            bucket=OUTPUT,
+            dead_letter_url="dead",
+            clock=lambda: self.now,
+        )
+
+    def _run_events(self, invocation: _Invocation) -> tuple[RunEventsFlow, Reconcile]:
+        aws = self.aws
+        arrivals = SimpleNamespace(send_message=lambda **call: self.send(call["MessageBody"]))
+        book = Book(
+            dynamodb=self._client(invocation, aws.dynamodb),
+            s3=self._client(invocation, aws.s3),
+            table="ledger",
+            bucket=OUTPUT,
+            clock=lambda: self.now,
+        )
+        announcer = Announcer(
+            events=self._client(invocation, aws.events),
+            dynamodb=self._client(invocation, aws.dynamodb),
+            table="ledger",
+            environment="test",
+        )
+        flow = RunEventsFlow(book=book, announcer=announcer)
+        reconcile = Reconcile(
+            book=book,
+            flow=flow,
+            announcer=announcer,
+            batch=self._client(invocation, aws.batch),
+            sqs=self._client(invocation, arrivals),
+            arrival_url="arrivals",
+        )
+        return flow, reconcile
+
+    # Safeguards taken away
+
+    def _unconditional_claim(self, **call: Any) -> dict[str, Any]:
+        for step in call["TransactItems"]:
+            self.aws.dynamodb.put_item(Item=step["Put"]["Item"])
+        return {}
+
+    def _without_lease(self) -> Any:
+        if "lease" in self.safeguards:
+            return self.aws.dynamodb
+        table = self.aws.dynamodb
+
+        def update_item(**call: Any) -> dict[str, Any]:
+            condition = call.get("ConditionExpression", "").removesuffix(" AND lease_until = :old")
+            return table.update_item(**(call | {"ConditionExpression": condition}))
+
+        names = ("get_item", "put_item", "transact_write_items", "exceptions")
+        return SimpleNamespace(update_item=update_item, **{name: getattr(table, name) for name in names})

@@ -74,7 +74,8 @@ def run(
         stop.forward(stop.signal)
     sampler = Sampler(child.pid)
     assert child.stdout is not None  # noqa: S101 – asked for above
-    with log.open("wb") as file, child.stdout as pipe:
+    # Unbuffered: a buffer that cannot be written raises once more when the file is closed.
+    with log.open("wb", buffering=0) as file, child.stdout as pipe:
         copy = _Copier(pipe, file)
         status, rusage = _attend(child.pid, copy, stop, grace_seconds)
     stop.group = None
@@ -117,7 +118,7 @@ class _Copier:
         self.complete = True
         self._log = log
         self._pipe = pipe
-        self._targets = [sys.stdout.buffer, log]
+        self._targets: list[IO[bytes]] = [sys.stdout.buffer, log]
         self._selector = selectors.DefaultSelector()
         self._selector.register(pipe, selectors.EVENT_READ)
 
@@ -134,7 +135,9 @@ class _Copier:
             self._selector.close()
         for target in list(self._targets):
             try:
-                target.write(piece)
+                left = memoryview(piece)
+                while left:
+                    left = left[target.write(left) :]
                 target.flush()
             except (OSError, ValueError):
                 self._targets.remove(target)

@@ -1,0 +1,44 @@
+"""What can be said of the example image without building it."""
+
+import os
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "image" / "wordcount"
+DOCKERFILE = (FOLDER / "Dockerfile").read_text("utf-8")
+
+
+def pins(path: Path) -> dict[str, str]:
+    lines = (line for line in path.read_text("utf-8").splitlines() if re.match(r"[a-z]", line))
+    return {name: version for name, _, version in (line.split(" ;")[0].strip().partition("==") for line in lines)}
+
+
+def test_the_base_is_pinned_and_can_be_replaced():
+    assert re.search(r"^ARG BASE=\S+:\d+\.\d+\.\d+-\S+$", DOCKERFILE, re.MULTILINE)
+    assert re.search(r"^FROM \$\{BASE\}$", DOCKERFILE, re.MULTILINE)
+
+
+def test_the_program_does_not_run_as_root():
+    user = re.findall(r"^USER (\d+):(\d+)$", DOCKERFILE, re.MULTILINE)
+
+    assert len(user) == 1
+    assert int(user[0][0]) > 0
+
+
+def test_only_parts_of_the_build_context_are_copied():
+    sources = re.findall(r"^COPY (\S+) ", DOCKERFILE, re.MULTILINE)
+
+    assert sources
+    assert all(source.startswith(("opt/pipeline", "opt/dropbatch")) for source in sources)
+
+
+def test_the_image_has_the_versions_the_project_is_tested_with():
+    inside, project = pins(FOLDER / "requirements.txt"), pins(ROOT / "requirements.txt")
+
+    assert {"boto3", "botocore", "s3transfer"} <= set(inside)
+    assert inside == {name: project[name] for name in inside}
+
+
+def test_the_program_is_executable():
+    assert os.access(FOLDER / "wordcount", os.X_OK)

@@ -21,14 +21,7 @@ from dropbatch.sandbox.gate import Gate
 from dropbatch.sandbox.layout import Layout
 from dropbatch.sandbox.mail import MailBox
 from dropbatch.sandbox.processes import start_mark
-from dropbatch.sandbox.wraps import (
-    authorized,
-    check_version,
-    wrap_batch_resources,
-    wrap_leading_keys,
-    wrap_mail,
-    wrap_sqs_batches,
-)
+from dropbatch.sandbox.wraps import authorized, install
 
 __all__ = ["main"]
 
@@ -86,16 +79,12 @@ def main() -> None:
     """Serve until SIGTERM, then save."""
     layout = Layout(Path(os.environ["DROPBATCH_SANDBOX_DIR"]))
     region, port = os.environ["MINISTACK_REGION"], int(os.environ["GATEWAY_PORT"])
-    check_version()
     app = emulator.module("app")
     save_errors = _SaveErrors()
     logging.getLogger("persistence").addHandler(save_errors)
     groups = Groups(layout.groups)
     batch = _install_batch(app, layout, region, port, groups)
-    wrap_batch_resources(batch)
-    wrap_leading_keys()
-    wrap_sqs_batches()
-    wrap_mail(MailBox(layout.mail))
+    install(batch, MailBox(layout.mail))
 
     def shut_down() -> None:
         batch.stop()

@@ -33,7 +33,8 @@ class EventSender:
     def stop(self) -> None:
         """Deliver what is waiting, then end."""
         self._queue.put(None)
-        self._thread.join(timeout=10)
+        if self._thread.is_alive():
+            self._thread.join(timeout=10)
 
     def send(self, detail_type: str, resource_arn: str, detail: dict[str, Any]) -> None:
         """Queue one event from ``aws.batch``."""

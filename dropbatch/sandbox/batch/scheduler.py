@@ -32,6 +32,7 @@ _TIMED_OUT = "Job attempt duration exceeded timeout"
 _DEPENDENCY_FAILED = "Dependent Job failed"
 _KILL_AFTER_SECONDS = 30.0
 _REMEMBER_MS = 7 * 24 * 3600 * 1000
+_FORGET_EVERY_MS = 3600 * 1000
 
 Emit = Callable[[str, str, dict[str, Any]], None]
 
@@ -62,6 +63,7 @@ class Scheduler:
         self._live: dict[str, _Live] = {}
         self._deadlines: list[tuple[float, int, Callable[[], None]]] = []
         self._deadline_ids = 0
+        self._forget_next = 0
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="batch-scheduler", daemon=True)
 
@@ -69,7 +71,7 @@ class Scheduler:
 
     def submit(self, job: Job) -> None:
         """Take in a new job, or an array's parent."""
-        self._store.forget_jobs(self._clock.now_ms() - _REMEMBER_MS)
+        self._forget_old()
         self._store.add_job(job)
         job.summary[Status.SUBMITTED] = len(job.children)
         self._report(job)
@@ -124,7 +126,8 @@ class Scheduler:
                 if live.container:
                     live.container.kill()
             self._store.changed.notify_all()
-        self._thread.join(timeout=5)
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
         with self._store.lock:
             self._store.changed.wait_for(lambda: not self._live, timeout=5)
 
@@ -304,6 +307,12 @@ class Scheduler:
     def _report(self, job: Job) -> None:
         arns = self._store.arns
         self._emit("Batch Job State Change", arns.of("job", job.id), event_detail(job, arns))
+
+    def _forget_old(self) -> None:
+        now = self._clock.now_ms()
+        if now >= self._forget_next:
+            self._store.forget_jobs(now - _REMEMBER_MS)
+            self._forget_next = now + _FORGET_EVERY_MS
 
     def _at(self, when: float, act: Callable[[], None]) -> None:
         self._deadline_ids += 1

@@ -76,14 +76,13 @@ class Submit:
         container["command"] = _filled_in(container.get("command") or [], parameters)
         vcpus, memory_mib = requirements(container)
         limit = request.get("timeout") or definition.get("timeout")
-        retry = request.get("retryStrategy") or definition.get("retryStrategy") or {}
         return Template(
             definition_arn=definition["jobDefinitionArn"],
             container=container,
             vcpus=vcpus,
             memory_mib=memory_mib,
             parameters=parameters,
-            retry=retry_strategy({**retry, **(request.get("retryStrategy") or {})}),
+            retry=retry_strategy({**(definition.get("retryStrategy") or {}), **(request.get("retryStrategy") or {})}),
             timeout_seconds=timeout(limit)["attemptDurationSeconds"] if limit else None,
             tags=dict(request.get("tags") or {}),
             propagate_tags=bool(request.get("propagateTags", definition["propagateTags"])),

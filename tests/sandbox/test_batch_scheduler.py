@@ -1,0 +1,275 @@
+import json
+from collections import Counter
+
+import pytest
+
+from dropbatch.sandbox.batch.clock import Clock
+from dropbatch.sandbox.batch.retry import retries
+from dropbatch.sandbox.batch.scheduler import HOST_LOST
+from tests.sandbox.batch_world import World, eventually
+
+
+def test_given_a_plain_job_when_it_runs_then_every_state_is_told_once_in_order(world: World) -> None:
+    world.ready()
+
+    job = world.submit("exit", "0")
+    found = world.until(job, "SUCCEEDED")
+
+    assert world.statuses(job) == ["SUBMITTED", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED"]
+    assert found["createdAt"] <= found["startedAt"] <= found["stoppedAt"]
+    (attempt,) = found["attempts"]
+    assert attempt["container"]["exitCode"] == 0
+    assert attempt["container"]["logStreamName"] == found["container"]["logStreamName"]
+    assert attempt["container"]["taskArn"].startswith("arn:aws:ecs:eu-central-1:000000000000:task/AWSBatch-spot/")
+
+
+def test_given_a_program_fails_when_no_retry_is_asked_for_then_failed_with_its_exit_code(world: World) -> None:
+    world.ready()
+
+    found = world.until(world.submit("exit", "3"), "FAILED")
+
+    assert found["container"]["exitCode"] == 3
+    assert found["statusReason"] == "Essential container in task exited"
+
+
+def test_given_an_array_when_it_runs_then_the_parent_waits_and_children_differ_by_index(world: World) -> None:
+    world.ready()
+
+    parent = world.submit("exit", "0", arrayProperties={"size": 3})
+    found = world.until(parent, "SUCCEEDED")
+
+    assert found["arrayProperties"]["size"] == 3
+    assert found["arrayProperties"]["statusSummary"]["SUCCEEDED"] == 3
+    assert sorted(task.index for task in world.runner.started if task.index is not None) == [0, 1, 2]
+    assert world.job(f"{parent}:1")["arrayProperties"]["index"] == 1
+    assert world.statuses(parent) == ["SUBMITTED", "PENDING", "SUCCEEDED"]
+    parents = [detail for _, detail in world.events if detail["jobId"] == parent]
+    assert all("index" not in detail["arrayProperties"] for detail in parents)
+    for index in range(3):
+        assert world.statuses(f"{parent}:{index}") == ["SUBMITTED", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED"]
+
+
+def test_given_one_child_fails_when_the_array_ends_then_the_parent_failed(world: World) -> None:
+    world.ready()
+    parent = world.submit("wait", arrayProperties={"size": 2})
+    eventually(lambda: len(world.runner.containers) == 2)
+
+    world.runner.containers[f"{parent}:0"].finish(0)
+    world.runner.containers[f"{parent}:1"].finish(1)
+
+    assert world.until(parent, "FAILED")["arrayProperties"]["statusSummary"]["SUCCEEDED"] == 1
+
+
+def test_given_more_jobs_than_vcpus_when_one_ends_then_the_next_starts(world: World) -> None:
+    world.ready()
+    jobs = [world.submit("wait") for _ in range(5)]
+    eventually(lambda: len(world.runner.started) == 4)
+    assert world.job(jobs[4])["status"] == "RUNNABLE"
+
+    world.runner.containers[jobs[0]].finish(0)
+
+    world.until(jobs[4], "RUNNING")
+
+
+def test_given_a_disabled_environment_when_enabled_again_then_its_jobs_start(world: World) -> None:
+    world.ready()
+    world.call("UpdateComputeEnvironment", computeEnvironment="spot", state="DISABLED")
+    job = world.submit("exit", "0")
+    world.until(job, "RUNNABLE")
+
+    world.call("UpdateComputeEnvironment", computeEnvironment="spot", state="ENABLED")
+
+    world.until(job, "SUCCEEDED")
+
+
+def test_given_a_disabled_queue_when_jobs_wait_in_it_then_they_still_run(world: World) -> None:
+    world.ready()
+    world.call("UpdateComputeEnvironment", computeEnvironment="spot", state="DISABLED")
+    job = world.submit("exit", "0")
+
+    world.call("UpdateJobQueue", jobQueue="spot", state="DISABLED")
+    world.call("UpdateComputeEnvironment", computeEnvironment="spot", state="ENABLED")
+
+    world.until(job, "SUCCEEDED")
+
+
+def test_given_two_environments_when_the_first_is_full_then_the_second_is_used(world: World) -> None:
+    world.environment("first", vcpus=1)
+    world.environment("second", vcpus=1)
+    world.queue("spot", ("first", "second"))
+    world.definition()
+    world.scheduler.start()
+
+    for _ in range(2):
+        world.submit("wait")
+    eventually(lambda: len(world.runner.started) == 2)
+
+    assert [task.environment_name for task in world.runner.started] == ["first", "second"]
+
+
+def test_given_two_queues_when_one_has_priority_then_its_jobs_go_first(world: World) -> None:
+    world.environment(vcpus=1)
+    world.queue("low", priority=1)
+    world.queue("high", priority=2)
+    world.definition()
+    blocker = world.submit("wait", queue="low")
+    low, high = world.submit("wait", queue="low"), world.submit("wait", queue="high")
+    world.scheduler.start()
+    first = high  # all were there before the scheduler began
+    world.until(first, "RUNNING")
+    assert world.job(low)["status"] == world.job(blocker)["status"] == "RUNNABLE"
+
+
+def test_given_fair_share_when_two_groups_wait_then_the_lower_weight_gets_more(world: World) -> None:
+    policy = world.call(
+        "CreateSchedulingPolicy",
+        name="fair",
+        fairsharePolicy={
+            "shareDistribution": [
+                {"shareIdentifier": "large", "weightFactor": 0.5},
+                {"shareIdentifier": "small", "weightFactor": 1.0},
+            ]
+        },
+    )["arn"]
+    world.environment(vcpus=6)
+    world.queue(schedulingPolicyArn=policy)
+    world.definition()
+    shares = {world.submit("wait", shareIdentifier="small"): "small" for _ in range(6)}
+    shares |= {world.submit("wait", shareIdentifier="large"): "large" for _ in range(6)}
+
+    world.scheduler.start()
+    eventually(lambda: len(world.runner.started) == 6)
+
+    assert Counter(shares[task.job_id] for task in world.runner.started) == {"large": 4, "small": 2}
+
+
+def test_given_a_retry_when_the_first_try_fails_then_the_second_decides(world: World) -> None:
+    world.ready()
+
+    job = world.submit("fails-once", retryStrategy={"attempts": 2})
+    found = world.until(job, "SUCCEEDED")
+
+    assert [each["container"]["exitCode"] for each in found["attempts"]] == [1, 0]
+    assert [task.attempt for task in world.runner.started] == [1, 2]
+    assert world.statuses(job).count("RUNNABLE") == 2
+
+
+def test_given_a_timeout_when_it_passes_then_signalled_and_killed_half_a_minute_later() -> None:
+    world = World(Clock(speed=600)).ready()  # a minute is a tenth of a second
+
+    job = world.submit("wait", timeout={"attemptDurationSeconds": 60}, retryStrategy={"attempts": 3})
+    found = world.until(job, "FAILED")
+
+    assert world.runner.containers[job].signalled
+    assert found["statusReason"] == "Job attempt duration exceeded timeout"
+    assert len(found["attempts"]) == 1
+    assert found["attempts"][0]["stoppedAt"] - found["attempts"][0]["startedAt"] >= 90_000
+    world.scheduler.stop()
+
+
+def test_given_a_dependency_when_it_succeeds_then_the_job_leaves_pending(world: World) -> None:
+    world.ready()
+    first = world.submit("wait")
+    second = world.submit("exit", "0", dependsOn=[{"jobId": first}])
+    world.until(second, "PENDING")
+
+    world.runner.containers[first].finish(0)
+
+    world.until(second, "SUCCEEDED")
+
+
+def test_given_a_dependency_when_it_fails_then_the_job_fails(world: World) -> None:
+    world.ready()
+    first = world.submit("wait")
+    second = world.submit("exit", "0", dependsOn=[{"jobId": first}])
+    world.until(second, "PENDING")
+
+    world.runner.containers[first].finish(1)
+
+    assert world.until(second, "FAILED")["statusReason"] == "Dependent Job failed"
+
+
+def test_given_running_jobs_when_stopped_and_restored_then_those_with_tries_left_run_again(world: World) -> None:
+    world.ready()
+    again = world.submit("wait", retryStrategy={"attempts": 2})
+    lost = world.submit("wait")
+    array = world.submit("wait", arrayProperties={"size": 2}, retryStrategy={"attempts": 2})
+    eventually(lambda: len(world.runner.containers) == 4)
+    world.runner.containers[f"{array}:0"].finish(0)
+    world.until(f"{array}:0", "SUCCEEDED")
+
+    world.scheduler.stop()
+    saved = json.loads(json.dumps(world.store.save()))
+    restored = World()
+    restored.store.load(saved)
+    restored.scheduler.start()
+
+    restored.until(again, "RUNNING")
+    assert restored.job(again)["attempts"][0]["statusReason"] == HOST_LOST
+    assert restored.job(lost)["status"] == "FAILED"
+    restored.until(f"{array}:1", "RUNNING")
+    for container in restored.runner.containers.values():
+        container.finish(0)
+    assert restored.until(array, "SUCCEEDED")["arrayProperties"]["statusSummary"]["SUCCEEDED"] == 2
+    restored.scheduler.stop()
+
+
+def test_given_ended_jobs_when_a_week_has_passed_then_they_are_forgotten() -> None:
+    class Later(Clock):
+        days = 0
+
+        def now(self) -> float:
+            return super().now() + self.days * 24 * 3600
+
+    clock = Later()
+    world = World(clock)
+    world.ready()
+    old = world.submit("exit", "0")
+    world.until(old, "SUCCEEDED")
+
+    clock.days = 8
+    new = world.submit("exit", "0")
+
+    assert world.call("DescribeJobs", jobs=[old])["jobs"] == []
+    world.until(new, "SUCCEEDED")
+    world.scheduler.stop()
+
+
+@pytest.mark.parametrize(
+    ("rules", "exit_code", "reason", "status_reason", "expected"),
+    [
+        ([], 1, "", "", True),  # no rule matches: tried again
+        ([{"onExitCode": "1", "action": "exit"}], 1, "", "", False),
+        ([{"onExitCode": "1*", "action": "exit"}], 137, "", "", False),
+        ([{"onExitCode": "7", "action": "exit"}], 1, "", "", True),
+        (
+            [{"onStatusReason": "Host EC2*", "action": "RETRY"}, {"onReason": "*", "action": "EXIT"}],
+            1,
+            "",
+            HOST_LOST,
+            True,
+        ),
+        (
+            [{"onStatusReason": "Host EC2*", "action": "retry"}, {"onReason": "*", "action": "exit"}],
+            1,
+            "",
+            "ended",
+            False,
+        ),
+        ([{"onReason": "*", "action": "exit"}, {"onExitCode": "1", "action": "retry"}], 1, "", "", False),  # in order
+        ([{"onExitCode": "1", "onReason": "Out*", "action": "exit"}], 1, "other", "", True),  # all conditions of a rule
+        ([{"onReason": "CannotPull*", "action": "exit"}], None, "CannotPullContainerError: x", "", False),
+    ],
+)
+def test_given_retry_rules_when_a_try_fails_then_the_first_match_decides(
+    rules: list[dict[str, str]], exit_code: int | None, reason: str, status_reason: str, expected: bool
+) -> None:
+    strategy = {"attempts": 3, "evaluateOnExit": rules}
+
+    found = retries(strategy, tries=1, exit_code=exit_code, reason=reason, status_reason=status_reason)
+
+    assert found is expected
+
+
+def test_given_all_tries_are_used_when_the_last_fails_then_none_follows() -> None:
+    assert not retries({"attempts": 2}, tries=2, exit_code=1, reason="", status_reason="")

@@ -1,0 +1,70 @@
+import pytest
+from botocore.exceptions import ClientError
+
+from dropbatch.sandbox import Sandbox
+from tests.sandbox.batch_stack import BatchStack, Client, allow
+
+
+@pytest.fixture(scope="module")
+def stack(sandbox: Sandbox, aws: Client) -> BatchStack:
+    return BatchStack(sandbox, aws)
+
+
+def arns(stack: BatchStack, *names: str) -> list[str]:
+    return [f"arn:aws:batch:eu-central-1:000000000000:{name.format(stack.name)}" for name in names]
+
+
+def test_given_a_role_for_one_queue_when_submitting_to_it_then_allowed_and_to_another_denied(
+    stack: BatchStack, aws: Client
+) -> None:
+    other = stack.add_queue(f"{stack.name}-other")
+    resources = arns(stack, "job-queue/{}", "job-definition/{}:*")
+    batch = aws("batch", stack.user(allow({"Action": "batch:SubmitJob", "Resource": resources})))
+
+    batch.submit_job(jobName="j", jobQueue=stack.queue, jobDefinition=stack.name)
+    with pytest.raises(ClientError, match=r"batch:SubmitJob on resource: .*-other") as denied:
+        batch.submit_job(jobName="j", jobQueue=other, jobDefinition=stack.name)
+
+    assert denied.value.response["Error"]["Code"] == "AccessDeniedException"
+
+
+def test_given_rights_on_the_queue_only_when_submitting_then_the_definition_is_denied(
+    stack: BatchStack, aws: Client
+) -> None:
+    policy = allow({"Action": "batch:SubmitJob", "Resource": arns(stack, "job-queue/*", "job-definition/other:*")})
+
+    with pytest.raises(ClientError, match="AccessDenied"):
+        aws("batch", stack.user(policy)).submit_job(jobName="j", jobQueue=stack.queue, jobDefinition=stack.definition)
+
+
+def test_given_no_right_to_tag_when_submitting_with_tags_then_denied_on_the_definition(
+    stack: BatchStack, aws: Client
+) -> None:
+    submit = {"Action": "batch:SubmitJob", "Resource": "*"}
+    tag = {"Action": "batch:TagResource", "Resource": arns(stack, "job-definition/{}:*")}
+    request = {"jobName": "j", "jobQueue": stack.queue, "jobDefinition": stack.name, "tags": {"a": "b"}}
+
+    with pytest.raises(ClientError, match=r"batch:TagResource on resource: .*job-definition"):
+        aws("batch", stack.user(allow(submit))).submit_job(**request)
+    aws("batch", stack.user(allow(submit, tag))).submit_job(**request)
+
+
+def test_given_rights_on_one_queue_when_another_is_updated_then_denied(stack: BatchStack, aws: Client) -> None:
+    stack.add_queue(f"{stack.name}-mine")
+    policy = allow({"Action": "batch:UpdateJobQueue", "Resource": arns(stack, "job-queue/{}-mine")})
+    batch = aws("batch", stack.user(policy))
+
+    batch.update_job_queue(jobQueue=f"{stack.name}-mine", state="DISABLED")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        batch.update_job_queue(jobQueue=stack.queue, state="DISABLED")
+
+
+def test_given_rights_on_a_resource_only_when_describing_then_denied_since_describing_knows_no_resource(
+    stack: BatchStack, aws: Client
+) -> None:
+    narrow = allow({"Action": "batch:DescribeJobQueues", "Resource": arns(stack, "job-queue/{}")})
+    wide = allow({"Action": "batch:DescribeJobQueues", "Resource": "*"})
+
+    with pytest.raises(ClientError, match="AccessDenied"):
+        aws("batch", stack.user(narrow)).describe_job_queues()
+    aws("batch", stack.user(wide)).describe_job_queues()

@@ -1,0 +1,236 @@
+import http.client
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dropbatch.sandbox import Sandbox, SandboxError
+from dropbatch.sandbox.errors import StartError
+from tests.sandbox.batch_stack import BatchStack
+from tests.sandbox.batch_world import eventually
+from tests.sandbox.conftest import client_of, sandbox_in
+
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Sandbox]:
+    made = sandbox_in(tmp_path)
+    yield made
+    made.destroy_state()
+
+
+def processes_of(sandbox: Sandbox) -> list[str]:
+    """Command lines of all processes that know this sandbox's directory."""
+    mark = str(sandbox.layout.directory).encode()
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if int(process.name) != os.getpid() and (
+                mark in (process / "environ").read_bytes() or mark in (process / "cmdline").read_bytes()
+            ):
+                found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+        except OSError:
+            continue
+    return found
+
+
+def test_given_it_runs_when_upped_again_then_the_same_server_answers(own: Sandbox) -> None:
+    first = own.up()
+    pid = own.status().pid
+
+    assert own.up() == first
+    assert own.status().pid == pid
+
+
+def test_given_a_state_when_downed_and_upped_then_it_is_still_there(own: Sandbox) -> None:
+    own.up()
+    client_of(own)("s3").create_bucket(Bucket="kept", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    stack = BatchStack(own, client_of(own))
+    job = stack.run("true")["jobId"]
+
+    own.down()
+    assert not own.status().running
+    url = own.up().url
+
+    aws = client_of(own)
+    assert [each["Name"] for each in aws("s3").list_buckets()["Buckets"]] == ["kept"]
+    assert aws("batch").describe_jobs(jobs=[job])["jobs"][0]["status"] == "SUCCEEDED"
+    assert url == own.status().url
+
+
+@on_linux
+def test_given_running_jobs_when_downed_then_no_process_and_no_scratch_file_is_left(own: Sandbox) -> None:
+    own.up()
+    stack = BatchStack(own, client_of(own))
+    stack.until(stack.submit("sleep", "300"), "RUNNING")
+    assert any("sleep" in each for each in processes_of(own)), processes_of(own)
+
+    own.down()
+
+    assert processes_of(own) == []
+    left = {path.name for path in own.layout.directory.iterdir()}
+    assert not left & {"scratch", "tmp", "groups", "server.json", "unsaved"}
+
+
+@on_linux
+def test_given_a_killed_server_when_upped_then_orphans_are_gone_and_the_state_is_discarded_aloud(own: Sandbox) -> None:
+    own.up()
+    stack = BatchStack(own, client_of(own))
+    stack.until(stack.submit("sleep", "300"), "RUNNING")
+    state_file = own.layout.terraform / "sandbox" / "terraform.tfstate"
+    state_file.parent.mkdir(parents=True)
+    state_file.touch()
+
+    pid = own.status().pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+
+    eventually(lambda: processes_of(own) == [], lambda: processes_of(own))  # the reaper needs no `up` for this
+    assert not own.status().running
+    said: list[str] = []
+    own.up(said.append)
+    assert any("did not end cleanly" in line and "discarded" in line for line in said), said
+    assert client_of(own)("batch").describe_job_queues()["jobQueues"] == []
+    assert not state_file.exists()
+
+
+@on_linux
+def test_given_server_and_reaper_were_killed_when_upped_then_the_orphans_are_killed(own: Sandbox) -> None:
+    own.up()
+    stack = BatchStack(own, client_of(own))
+    stack.until(stack.submit("sleep", "300"), "RUNNING")
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes()
+            environ = (process / "environ").read_bytes()
+        except OSError:
+            continue
+        if b"dropbatch.sandbox.reaper" in command and str(own.layout.directory).encode() in environ:
+            os.kill(int(process.name), signal.SIGKILL)
+    pid = own.status().pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    eventually(lambda: not own.status().running)
+    assert any("sleep" in each for each in processes_of(own))
+
+    own.up()
+
+    assert not any("sleep" in each for each in processes_of(own))
+
+
+def test_given_two_ups_at_once_when_both_return_then_there_is_one_server(own: Sandbox) -> None:
+    found: list[object] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(Sandbox(own.layout.directory, own.region).up())) for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(found) == 3
+    assert len(set(map(repr, found))) == 1
+
+
+@on_linux
+def test_given_it_runs_when_its_sockets_are_listed_then_all_listen_on_loopback_only(sandbox: Sandbox) -> None:
+    pid = sandbox.status().pid
+    inodes = {os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()}
+    listening = [
+        fields[1].rpartition(":")[0]
+        for table in ("tcp", "tcp6")
+        for fields in map(str.split, Path(f"/proc/net/{table}").read_text().splitlines()[1:])
+        if fields[3] == "0A" and f"socket:[{fields[9]}]" in inodes
+    ]
+
+    assert listening == ["0100007F"]  # 127.0.0.1
+
+
+def test_given_the_port_was_taken_meanwhile_when_upped_then_it_moves_and_the_state_follows(own: Sandbox) -> None:
+    own.up()
+    port = int(own.layout.port.read_text())
+    client_of(own)("sqs").create_queue(QueueName="q")
+    own.down()
+
+    with socket.create_server(("127.0.0.1", port)):
+        said: list[str] = []
+        url = own.up(said.append).url
+        assert any(f"port {port} is taken" in line for line in said)
+        assert url != f"http://127.0.0.1:{port}"
+        queue = client_of(own)("sqs").get_queue_url(QueueName="q")["QueueUrl"]
+        assert queue == f"{url}/000000000000/q"
+
+
+@on_linux
+def test_given_up_is_interrupted_when_waiting_then_nothing_is_left(
+    own: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Sandbox, "_wait_until_ready", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            own.up()
+
+    eventually(lambda: processes_of(own) == [], lambda: processes_of(own))
+    assert not own.layout.server.exists()
+    own.up()
+
+
+def test_given_the_server_dies_at_once_when_upped_then_the_error_shows_its_last_lines(
+    own: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complete = Sandbox._server_environment
+
+    def incomplete(self: Sandbox, port: int) -> dict[str, str]:
+        return {name: value for name, value in complete(self, port).items() if name != "MINISTACK_REGION"}
+
+    monkeypatch.setattr(Sandbox, "_server_environment", incomplete)
+
+    with pytest.raises(StartError, match="KeyError: 'MINISTACK_REGION'"):
+        own.up()
+
+
+def test_given_it_does_not_run_when_its_variables_are_asked_for_then_the_error_names_the_command(own: Sandbox) -> None:
+    with pytest.raises(SandboxError, match="dropbatch sandbox up"):
+        own.environ()
+
+
+def test_given_it_runs_when_its_files_are_looked_at_then_only_the_owner_may_read_the_secret(sandbox: Sandbox) -> None:
+    assert sandbox.layout.secret.stat().st_mode & 0o777 == 0o600
+    assert sandbox.layout.directory.stat().st_mode & 0o777 == 0o700
+
+
+class TestGate:
+    def request(
+        self, sandbox: Sandbox, method: str, path: str, headers: dict[str, str] | None = None
+    ) -> tuple[int, str]:
+        connection = http.client.HTTPConnection("127.0.0.1", int(sandbox.layout.port.read_text()))
+        connection.request(method, path, headers=headers or {})
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+
+    @pytest.mark.parametrize(
+        ("method", "path"), [("GET", "/"), ("GET", "/some-bucket/key"), ("POST", "/_ministack/reset")]
+    )
+    def test_given_no_signature_when_asked_then_refused(self, sandbox: Sandbox, method: str, path: str) -> None:
+        assert self.request(sandbox, method, path)[0] == 403
+
+    def test_given_another_host_name_when_asked_then_refused(self, sandbox: Sandbox) -> None:
+        status, text = self.request(sandbox, "GET", "/_dropbatch/status", {"Host": "evil.example:80"})
+
+        assert (status, "127.0.0.1" in text) == (403, True)
+
+    def test_given_the_status_when_asked_then_jobs_by_state(self, sandbox: Sandbox) -> None:
+        status, text = self.request(sandbox, "GET", "/_dropbatch/status")
+
+        assert status == 200
+        assert set(json.loads(text)["jobs"]) >= {"RUNNING", "SUCCEEDED", "FAILED"}

@@ -1,0 +1,195 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError
+
+from dropbatch.sandbox import Sandbox
+from tests.sandbox.batch_stack import BatchStack, Client, allow, trust
+from tests.sandbox.batch_world import eventually
+
+PRINT_ENVIRONMENT = """#!/usr/bin/env python3
+import json, os
+print(json.dumps(dict(os.environ)))
+"""
+WHO_AM_I = """#!/usr/bin/env python3
+import boto3
+print(boto3.client("sts").get_caller_identity()["Arn"])
+print(boto3.client("s3").get_object(Bucket="{bucket}", Key="{key}")["Body"].read().decode())
+"""
+
+
+@pytest.fixture
+def stack(sandbox: Sandbox, aws: Client) -> BatchStack:
+    return BatchStack(sandbox, aws)
+
+
+def test_given_a_program_in_the_image_when_the_job_runs_then_it_sees_only_its_own_environment(
+    stack: BatchStack,
+) -> None:
+    stack.program("show", PRINT_ENVIRONMENT)
+
+    job = stack.run("show", containerOverrides={"environment": [{"name": "FROM_OVERRIDE", "value": "ü 1"}]})
+    (line,) = stack.lines(job)
+    seen = json.loads(line)
+
+    assert (seen["FROM_DEFINITION"], seen["FROM_OVERRIDE"]) == ("yes", "ü 1")
+    assert seen["AWS_BATCH_JOB_ID"] == job["jobId"]
+    assert (seen["AWS_BATCH_JOB_ATTEMPT"], seen["AWS_BATCH_JQ_NAME"], seen["AWS_BATCH_CE_NAME"]) == (
+        "1",
+        stack.name,
+        stack.name,
+    )
+    assert "AWS_BATCH_JOB_ARRAY_INDEX" not in seen
+    assert seen["AWS_ENDPOINT_URL"] == stack.sandbox.status().url
+    assert not set(seen) & {"AWS_CONFIG_FILE", "AWS_PROFILE", "PYTHONPATH", "DROPBATCH_SANDBOX_DIR", "USER"}
+    assert stack.sandbox.environ()["AWS_SECRET_ACCESS_KEY"] not in seen.values()
+    assert not Path(seen["HOME"]).exists()
+
+
+def test_given_a_job_role_when_the_job_runs_then_it_may_do_what_the_role_may_and_nothing_else(
+    stack: BatchStack, aws: Client
+) -> None:
+    s3 = aws("s3")
+    s3.create_bucket(Bucket=stack.name, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    for key in ("mine/a", "theirs/b"):
+        s3.put_object(Bucket=stack.name, Key=key, Body=key.encode())
+    policy = allow({"Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{stack.name}/mine/*"})
+    stack.iam.put_role_policy(RoleName=stack.name, PolicyName="p", PolicyDocument=policy)
+    stack.program("mine", WHO_AM_I.format(bucket=stack.name, key="mine/a"))
+    stack.program("theirs", WHO_AM_I.format(bucket=stack.name, key="theirs/b"))
+
+    allowed, denied = stack.run("mine"), stack.run("theirs")
+
+    task = allowed["container"]["taskArn"].rpartition("/")[2]
+    assert stack.lines(allowed) == [f"arn:aws:sts::000000000000:assumed-role/{stack.name}/{task}", "mine/a"]
+    assert denied["status"] == "FAILED"
+    assert "AccessDenied" in stack.lines(denied)[-1]
+
+
+def test_given_the_job_has_ended_when_its_credentials_are_used_then_refused(stack: BatchStack, aws: Client) -> None:
+    stack.program("show", PRINT_ENVIRONMENT)
+    seen = json.loads(stack.lines(stack.run("show"))[0])
+    credentials = {
+        "AccessKeyId": seen["AWS_ACCESS_KEY_ID"],
+        "SecretAccessKey": seen["AWS_SECRET_ACCESS_KEY"],
+        "SessionToken": seen["AWS_SESSION_TOKEN"],
+    }
+
+    with pytest.raises(ClientError, match="security token"):
+        aws("sts", credentials).get_caller_identity()
+
+
+@pytest.mark.parametrize("trusted", ["lambda.amazonaws.com", None])
+def test_given_a_role_that_tasks_cannot_take_when_the_job_starts_then_it_fails_as_on_ecs(
+    stack: BatchStack, trusted: str | None
+) -> None:
+    role = f"{stack.name}-{'other' if trusted else 'missing'}"
+    if trusted:
+        stack.iam.create_role(RoleName=role, AssumeRolePolicyDocument=trust(trusted))
+    definition = stack.define(jobRoleArn=f"arn:aws:iam::000000000000:role/{role}")
+
+    job = stack.run("true", jobDefinition=definition)
+
+    assert job["status"] == "FAILED"
+    assert job["statusReason"].startswith("ECS was unable to assume the role")
+
+
+def test_given_both_streams_and_no_last_newline_when_logged_then_lines_in_order_under_the_stream_name_of_batch(
+    stack: BatchStack,
+) -> None:
+    job = stack.run("sh", "-c", "echo one; echo two >&2; printf three")
+
+    assert stack.lines(job) == ["one", "two", "three"]
+    task = job["container"]["taskArn"].rpartition("/")[2]
+    assert job["container"]["logStreamName"] == f"lab/count/default/{task}"
+
+
+def test_given_a_running_job_when_it_prints_then_the_line_is_there_before_it_ends(stack: BatchStack) -> None:
+    job_id = stack.submit("sh", "-c", "echo early; sleep 60")
+    job = stack.until(job_id, "RUNNING")
+
+    eventually(lambda: stack.lines(job) == ["early"])
+
+    stack.batch.terminate_job(jobId=job_id, reason="seen")
+    stack.until(job_id, "FAILED")
+
+
+@pytest.mark.parametrize(("command", "code"), [("exit 0", 0), ("exit 7", 7), ("kill -9 $$", 137), ("kill -15 $$", 143)])
+def test_given_an_exit_when_the_job_ends_then_its_code_is_the_containers(
+    stack: BatchStack, command: str, code: int
+) -> None:
+    job = stack.run("sh", "-c", command)
+
+    assert job["container"]["exitCode"] == code
+    assert job["status"] == ("FAILED" if code else "SUCCEEDED")
+
+
+def test_given_no_such_image_when_the_job_starts_then_it_cannot_be_pulled(stack: BatchStack) -> None:
+    job = stack.run("true", jobDefinition=stack.define(image="somewhere/else:unknown"))
+
+    assert job["status"] == "FAILED"
+    assert job["statusReason"].startswith("CannotPullContainerError: ")
+
+
+def test_given_no_such_program_when_the_job_starts_then_the_container_cannot(stack: BatchStack) -> None:
+    job = stack.run("no-such-program")
+
+    assert (job["status"], job["statusReason"]) == ("FAILED", "Task failed to start")
+    assert "executable file not found" in job["container"]["reason"]
+
+
+def test_given_no_such_log_group_when_the_job_starts_then_the_container_cannot(stack: BatchStack) -> None:
+    options = {"awslogs-group": "/nowhere", "awslogs-stream-prefix": "p"}
+
+    job = stack.run("true", jobDefinition=stack.define(logConfiguration={"logDriver": "awslogs", "options": options}))
+
+    assert "The specified log group does not exist: /nowhere" in job["container"]["reason"]
+
+
+def test_given_a_job_left_children_behind_when_it_ends_then_they_are_ended_too(stack: BatchStack) -> None:
+    job = stack.run("sh", "-c", "sleep 300 & echo $!")
+
+    (child,) = stack.lines(job)
+    eventually(lambda: not Path(f"/proc/{child}").exists() if Path("/proc/self").exists() else True)
+    assert job["status"] == "SUCCEEDED"
+
+
+def test_given_a_job_ignores_the_signal_when_terminated_then_the_program_was_told(stack: BatchStack) -> None:
+    job_id = stack.submit("sh", "-c", "trap 'echo told; exit 5' TERM; echo ready; while :; do sleep 0.05; done")
+    job = stack.until(job_id, "RUNNING")
+    eventually(lambda: stack.lines(job) == ["ready"])
+
+    stack.batch.terminate_job(jobId=job_id, reason="enough")
+    job = stack.until(job_id, "FAILED")
+
+    assert stack.lines(job) == ["ready", "told"]
+    assert (job["container"]["exitCode"], job["statusReason"]) == (5, "enough")
+
+
+def test_given_an_array_when_its_children_run_then_each_knows_its_index(stack: BatchStack) -> None:
+    parent = stack.run("sh", "-c", "echo $AWS_BATCH_JOB_ARRAY_INDEX", arrayProperties={"size": 3})
+
+    assert parent["status"] == "SUCCEEDED"
+    for index in range(3):
+        assert stack.lines(stack.job(f"{parent['jobId']}:{index}")) == [str(index)]
+
+
+def test_given_a_job_has_ended_when_looking_at_the_disk_then_its_scratch_directory_is_gone(stack: BatchStack) -> None:
+    job = stack.run("sh", "-c", "echo x > file; pwd")
+
+    (directory,) = stack.lines(job)
+    assert directory.startswith(str(stack.sandbox.layout.scratch))
+    assert not os.path.lexists(directory)
+
+
+def test_given_dropbatch_run_when_started_then_the_runtime_of_the_image_runs(stack: BatchStack) -> None:
+    package = stack.snapshot / "opt" / "dropbatch" / "dropbatch" / "runtime"
+    package.mkdir()
+    (package.parent / "__init__.py").touch()
+    (package / "__main__.py").write_text("import sys; print('runtime of the image', sys.argv[1:])")
+
+    job = stack.run("dropbatch-run", "--", "wordcount", "{input}")
+
+    assert stack.lines(job) == ["runtime of the image ['--', 'wordcount', '{input}']"]

@@ -136,7 +136,7 @@ def wait_for_mail(directory: Path, run_id: str, seconds: float) -> Path | None:
 def read_mail(path: Path) -> tuple[str, str, str]:
     """To, subject and body of a recorded mail."""
     message = message_from_string(path.read_text("utf-8", "replace"), policy=policy.default)
-    return str(message["To"]), str(message["Subject"]), str(message.get_content()).strip()
+    return str(message["To"]), str(message["Subject"]), str(message.get_payload()).strip()
 
 
 def take_down(root: Path, sandbox: "Sandbox", voice: Talk) -> None:

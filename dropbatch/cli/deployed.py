@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dropbatch.cli.errors import NotFoundError, UsageFault
 
 if TYPE_CHECKING:
+    from boto3.session import Session
     from mypy_boto3_batch import BatchClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_logs import CloudWatchLogsClient
@@ -137,12 +138,17 @@ class Deployed:
         client: CloudWatchLogsClient = self._client("logs", self.description.region)
         return client
 
-    @staticmethod
-    def _client(service: str, region: str | None = None) -> Any:
-        import boto3  # noqa: PLC0415 – a fifth of a second that `--help` need not wait for
+    @cached_property
+    def _session(self) -> "Session":
+        # Not boto3's default session: that one keeps the credentials of whoever asked first.
+        from boto3.session import Session  # noqa: PLC0415 – a fifth of a second that `--help` need not wait for
+
+        return Session()
+
+    def _client(self, service: str, region: str | None = None) -> Any:
         from botocore.config import Config  # noqa: PLC0415
 
         config = Config(
             retries={"mode": "standard", "max_attempts": 4}, connect_timeout=10, user_agent_extra="dropbatch"
         )
-        return boto3.client(service, region_name=region, config=config)  # type: ignore[call-overload]
+        return self._session.client(service, region_name=region, config=config)  # type: ignore[call-overload]

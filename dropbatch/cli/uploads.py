@@ -40,10 +40,6 @@ def plan(files: Sequence[Path], *, group: str, pipeline: str) -> list[Drop]:
     """
     drops: dict[str, Drop] = {}
     for path in files:
-        if not path.exists():
-            raise NotFoundError(f"{path} does not exist")
-        if not path.is_file():
-            raise UsageFault(f"{path} is not a file: give files, for instance {path}/*")
         key = f"{group}/{pipeline}/{path.name}"
         try:
             size = len(key.encode())
@@ -53,6 +49,10 @@ def plan(files: Sequence[Path], *, group: str, pipeline: str) -> list[Drop]:
             raise UsageFault(
                 f"{path.name} would get a key of {size} bytes, {keys.MAX_KEY_BYTES} are taken: shorten the name"
             )
+        if not path.exists():
+            raise NotFoundError(f"{path} does not exist")
+        if not path.is_file():
+            raise UsageFault(f"{path} is not a file: give files, for instance {path}/*")
         if key in drops:
             raise UsageFault(
                 f"{drops[key].path} and {path} would get the same key {key}: drop them one after the other"

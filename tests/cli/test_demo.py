@@ -1,0 +1,155 @@
+"""The demo's parts that need no deployment; the whole of it is in tests/e2e."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dropbatch.cli import demo, stack, text
+from dropbatch.cli.errors import CliError, NotFoundError
+from dropbatch.sandbox import Sandbox
+
+
+class Voice:
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+    def now(self, text: str) -> None:
+        self.lines.append(text)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A project whose synthesis writes one stack."""
+    (tmp_path / "program").write_text("one")
+    (tmp_path / "main.py").write_text(
+        "import pathlib, os\n"
+        "assert os.environ['JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION']\n"
+        "target = pathlib.Path('cdktf.out/stacks/sandbox'); target.mkdir(parents=True, exist_ok=True)\n"
+        "(target / 'cdk.tf.json').write_text(pathlib.Path('program').read_text())\n"
+    )
+    return tmp_path
+
+
+@pytest.fixture
+def applies(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What Terraform was asked to do."""
+    asked: list[str] = []
+
+    class Terraform:
+        def __init__(self, *_: Any) -> None: ...
+
+        def init(self, *_: Any) -> None: ...
+
+        def apply(self, *_: Any) -> None:
+            if "fail" in asked:
+                raise CliError("terraform apply failed")
+            asked.append("apply")
+
+    monkeypatch.setattr("dropbatch.sandbox.terraform.Terraform", Terraform)
+    monkeypatch.setattr(Sandbox, "environ", lambda self: {})
+    return asked
+
+
+def test_only_what_changed_is_applied(checkout: Path, applies: list[str]):
+    sandbox = Sandbox.at(checkout)
+
+    done = [stack.deploy(checkout, sandbox, Voice()) for _ in range(2)]
+    (checkout / "program").write_text("two")
+    done.append(stack.deploy(checkout, sandbox, Voice()))
+
+    assert done == [True, False, True]
+    assert applies == ["apply", "apply"]
+
+
+def test_after_a_failed_apply_nothing_counts_as_applied(checkout: Path, applies: list[str]):
+    sandbox = Sandbox.at(checkout)
+    stack.deploy(checkout, sandbox, Voice())
+    (checkout / "program").write_text("two")
+    applies.append("fail")
+    with pytest.raises(CliError):
+        stack.deploy(checkout, sandbox, Voice())
+    applies.remove("fail")
+    (checkout / "program").write_text("one")
+
+    assert stack.deploy(checkout, sandbox, Voice()) is True
+
+
+def test_a_lost_sandbox_is_deployed_again(checkout: Path, applies: list[str]):
+    sandbox = Sandbox.at(checkout)
+    stack.deploy(checkout, sandbox, Voice())
+    sandbox.layout.discard_state()
+
+    assert stack.deploy(checkout, sandbox, Voice()) is True
+
+
+def test_a_fault_in_an_environment_file_is_shown(checkout: Path):
+    (checkout / "main.py").write_text("import sys; sys.exit('sandbox.toml: [compute.spot] max_vcpus: …')")
+
+    with pytest.raises(CliError, match="max_vcpus"):
+        stack.synthesize(checkout, Voice())
+
+
+def test_what_terraform_leaves_behind_does_not_count(tmp_path: Path):
+    (tmp_path / "cdk.tf.json").write_text("{}")
+    before = stack.digest(tmp_path)
+    (tmp_path / ".terraform").mkdir()
+    (tmp_path / ".terraform" / "x").touch()
+    (tmp_path / "terraform.tfstate").touch()
+    assert stack.digest(tmp_path) == before
+
+    (tmp_path / "asset.zip").touch()
+    assert stack.digest(tmp_path) != before
+
+
+def test_the_file_to_drop(tmp_path: Path):
+    own = tmp_path / "own.txt"
+    own.touch()
+
+    assert demo.choose_file(own, tmp_path) == own
+    assert demo.choose_file(None, Path(__file__).parents[2]).stat().st_size > 1000
+    with pytest.raises(NotFoundError):
+        demo.choose_file(tmp_path / "none", tmp_path)
+
+
+MAIL = "To: a@b.c\nSubject: {subject}\nX-Note: x\n\n{body}\n"
+
+
+def test_the_mail_about_a_run_is_found(tmp_path: Path):
+    for number, body in enumerate(("SUCCEEDED r-1", "HELD r-2", "SUCCEEDED r-2 \u00fc"), 1):
+        (tmp_path / f"{number:04}.txt").write_text(MAIL.format(subject=f"number {number}", body=body))
+
+    found = demo.wait_for_mail(tmp_path, "r-2", 0)
+
+    assert found == tmp_path / "0003.txt"
+    assert demo.read_mail(found) == ("a@b.c", "number 3", "SUCCEEDED r-2 \u00fc")
+    assert demo.wait_for_mail(tmp_path, "r-9", 0) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.44, "0.4 s"), (9.99, "10.0 s"), (12, "12 s"), (59.4, "59 s"), (185, "3 min 05 s"), (7800, "2 h 10 min")],
+)
+def test_durations(seconds: float, words: str):
+    assert text.duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("count", "words"), [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (2**30 * 12, "12 GiB"), (2**45, "32.0 TiB")]
+)
+def test_sizes(count: int, words: str):
+    assert text.size(count) == words
+
+
+def test_ages():
+    now = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
+
+    assert [text.age(moment, now) for moment in ("2026-01-02T11:59:58.000Z", "2026-01-02T10:00:00Z", "")] == [
+        "2 s ago",
+        "2 h ago",
+        "",
+    ]

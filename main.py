@@ -3,42 +3,41 @@
 import os
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from dropbatch.settings import SettingsError, load_all
+from constructs_lib.assets import AssetError, Assets, build_assets
+from dropbatch.settings import Settings, SettingsError, load_all
 
 ROOT = Path(__file__).resolve().parent
 
 
 def main() -> int:
     """Synthesize; returns the exit code. Faults in the environment files go to stderr, one to a line."""
+    with tempfile.TemporaryDirectory(prefix="dropbatch-synth-") as scratch:
+        try:
+            environments = load_all(ROOT / "environments")
+            assets = {each.name: build_assets(ROOT, each, Path(scratch)) for each in environments}
+        except (SettingsError, AssetError) as error:
+            print(*error.faults, sep="\n", file=sys.stderr)
+            return 2
+        synthesize(environments, assets)
+    return 0
+
+
+def synthesize(environments: Sequence[Settings], assets: Mapping[str, Assets]) -> None:
+    """Write one stack per environment. Packages of functions are copied into it."""
     # jsii prints a page about the end of Node 20's life, which it works with.
     os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "20")
-    try:
-        environments = load_all(ROOT / "environments")
-    except SettingsError as error:
-        print(*error.faults, sep="\n", file=sys.stderr)
-        return 2
-
-    # Only now: importing cdktf starts a Node process, which faults in a file should not wait for.
+    # Only now: importing cdktf starts a Node process, for which a fault in a file should not have to wait.
     from cdktf import App  # noqa: PLC0415
 
-    from constructs_lib.assets import AssetError, build_assets  # noqa: PLC0415
     from constructs_lib.stack import DropbatchStack, DropbatchStackProps  # noqa: PLC0415
 
     app = App(outdir=os.environ.get("CDKTF_OUTDIR", str(ROOT / "cdktf.out")))
-    with tempfile.TemporaryDirectory(prefix="dropbatch-synth-") as scratch:
-        try:
-            for settings in environments:
-                folder = Path(scratch) / settings.name
-                folder.mkdir()
-                assets = build_assets(ROOT, settings, folder)
-                DropbatchStack(app, settings.name, DropbatchStackProps(settings=settings, assets=assets))
-        except AssetError as error:
-            print(error, file=sys.stderr)
-            return 2
-        app.synth()  # copies the packages
-    return 0
+    for settings in environments:
+        DropbatchStack(app, settings.name, DropbatchStackProps(settings=settings, assets=assets[settings.name]))
+    app.synth()
 
 
 if __name__ == "__main__":

@@ -24,7 +24,15 @@ _REGULAR_0644 = 0o100644 << 16
 
 
 class AssetError(ValueError):
-    """Something the environment file names is not there. The message is one line: file, key, rule, value and fix."""
+    """Files that an environment file names are not there.
+
+    Attributes:
+        faults: one line each: file, key, rule, value and fix.
+    """
+
+    def __init__(self, faults: list[str]) -> None:
+        self.faults = faults
+        super().__init__("\n".join(faults))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,14 +69,24 @@ class Assets:
 
 
 def build_assets(root: Path, settings: Settings, folder: Path) -> Assets:
-    """Write packages into `folder`, which exists, and name images.
+    """Write packages into a folder below `folder`, which exists, and name images.
 
     Raises:
         AssetError: a pipeline's image is neither a directory with a Dockerfile nor a URI.
     """
+    named: dict[str, Image] = {}
+    faults: list[str] = []
+    for name in settings.pipeline:
+        try:
+            named[name] = _image(root, settings, name)
+        except AssetError as error:
+            faults += error.faults
+    if faults:
+        raise AssetError(faults)
+    own = folder / settings.name
+    own.mkdir()
     return Assets(
-        packages={function: build_package(root, function, settings, folder) for function in FUNCTIONS},
-        images={name: _image(root, settings, name) for name in settings.pipeline},
+        packages={function: build_package(root, function, settings, own) for function in FUNCTIONS}, images=named
     )
 
 
@@ -112,10 +130,12 @@ def _image(root: Path, settings: Settings, pipeline: str) -> Image:
         tag = f"{pipeline}-{images.digest(images.context_files(root, directory))}"
         return Image(directory=text, tag=tag)
     if directory.is_dir():
-        raise AssetError(f"{where}: a directory must hold a Dockerfile, got {text!r}: add {text}/Dockerfile")
+        raise AssetError([f"{where}: a directory must hold a Dockerfile, got {text!r}: add {text}/Dockerfile"])
     if ":" in text or "@" in text:
         return Image(uri=text)
     raise AssetError(
-        f"{where}: must be a directory of this project or an image's URI with a tag or digest, got {text!r}: "
-        "correct the path, or write registry/name:tag"
+        [
+            f"{where}: must be a directory of this project or an image's URI with a tag or digest, got {text!r}: "
+            "correct the path, or write registry/name:tag"
+        ]
     )

@@ -1,0 +1,87 @@
+import json
+
+import pytest
+
+from constructs_lib.budget import Budget, BudgetProps
+from constructs_lib.events import RunNotices, RunNoticesProps
+from constructs_lib.topic import Topic, TopicProps
+from constructs_lib.variables import Variables, VariablesProps
+from tests.constructs_lib.synthesis import Stack, statement, statements, synthesize
+
+
+def budget(scope, site) -> None:
+    variables = Variables(scope, "Variables", VariablesProps(email="lab@example.org", budget_usd=50))
+    warnings, exceeded = (Topic(scope, name, TopicProps(site=site, name=name)) for name in ("operators", "budget"))
+    warnings.mail_to(variables.notification_email)
+    props = BudgetProps(
+        site=site, limit=variables.budget_limit, warn_at_percent=[80, 50, 100], warnings=warnings, exceeded=exceeded
+    )
+    Budget(scope, "Budget", props)
+
+
+class TestRunNotices:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def stack(cls) -> Stack:
+        def build(scope, site):
+            RunNotices(
+                scope, "Notices", RunNoticesProps(site=site, topic=Topic(scope, "T", TopicProps(site=site, name="ops")))
+            )
+
+        return synthesize(build)
+
+    def test_ends_of_this_deployments_runs_are_told(self, stack: Stack) -> None:
+        assert json.loads(stack.one("aws_cloudwatch_event_rule")["event_pattern"]) == {
+            "source": ["dropbatch"],
+            "detail-type": ["Run State Change"],
+            "detail": {"environment": ["test"], "state": ["SUCCEEDED", "FAILED", "REJECTED", "CANCELLED"]},
+        }
+
+    def test_people_get_the_summary_only(self, stack: Stack) -> None:
+        assert stack.one("aws_cloudwatch_event_target")["input_path"] == "$.detail.summary"
+
+    def test_only_this_rule_may_publish(self, stack: Stack) -> None:
+        (allowed,) = statements(stack.one("aws_sns_topic_policy")["policy"])
+        assert allowed["Principal"] == {"Service": "events.amazonaws.com"}
+        assert allowed["Condition"] == {
+            "ArnLike": {"aws:SourceArn": f"${{{stack.address('aws_cloudwatch_event_rule')}.arn}}"},
+            "StringEquals": {"aws:SourceAccount": stack.account},
+        }
+
+
+class TestBudget:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def stack(cls) -> Stack:
+        return synthesize(budget)
+
+    def test_counts_what_bears_the_cost_tag(self, stack: Stack) -> None:
+        assert stack.one("aws_budgets_budget")["cost_filter"] == [
+            {"name": "TagKeyValue", "values": ["user:research-stack-id$dropbatch-test"]}
+        ]
+
+    def test_warnings_and_the_limit_reach_different_topics(self, stack: Stack) -> None:
+        notices = stack.one("aws_budgets_budget")["notification"]
+        told = {each["threshold"]: each["subscriber_sns_topic_arns"] for each in notices}
+        operators, brake = (
+            f"${{{stack.address('aws_sns_topic', name=f'dropbatch-test-{name}')}.arn}}"
+            for name in ("operators", "budget")
+        )
+        assert told == {50: [operators], 80: [operators], 100: [brake]}
+
+    def test_limit_is_a_variable_with_the_files_value(self, stack: Stack) -> None:
+        assert stack.one("aws_budgets_budget")["limit_amount"] == "${var.budget_limit}"
+        assert stack.body["variable"]["budget_limit"]["default"] == 50
+        assert stack.body["variable"]["notification_email"]["default"] == "lab@example.org"
+
+    def test_only_this_budget_may_publish(self, stack: Stack) -> None:
+        for policy in stack.resources("aws_sns_topic_policy"):
+            allowed = statement(statements(policy["policy"]), "Budget")
+            assert allowed["Principal"] == {"Service": "budgets.amazonaws.com"}
+            assert allowed["Condition"]["ArnLike"]["aws:SourceArn"].endswith(":budget/dropbatch-test")
+            assert allowed["Condition"]["StringEquals"] == {"aws:SourceAccount": stack.account}
+
+    def test_nobody_is_mailed_when_the_address_is_empty(self, stack: Stack) -> None:
+        mail = stack.one("aws_sns_topic_subscription", protocol="email")
+        assert mail["count"] == '${var.notification_email == "" ? 0 : 1}'
+        assert mail["endpoint"] == "${var.notification_email}"

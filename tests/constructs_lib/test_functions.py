@@ -1,0 +1,125 @@
+from pathlib import Path
+
+import pytest
+
+from constructs_lib.assets import Package
+from constructs_lib.function import Function, FunctionProps
+from constructs_lib.queue import Queue, QueueProps
+from tests.constructs_lib.synthesis import Stack, statement, synthesize
+
+P = "dropbatch-dev"
+
+
+@pytest.fixture(scope="module")
+def stack(stacks: dict[str, Stack]) -> Stack:
+    return stacks["dev"]
+
+
+def actions(stack: Stack, function: str) -> set[str]:
+    return {action for each in stack.rights(f"{P}-{function}.function") for action in each["Action"]}
+
+
+def test_rights_of_the_arrival_function(stack: Stack) -> None:
+    assert actions(stack, "arrival") == {
+        *(f"dynamodb:{name}" for name in ("GetItem", "BatchGetItem", "PutItem", "UpdateItem")),
+        *(f"sqs:{name}" for name in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes", "SendMessage")),
+        *(f"batch:{name}" for name in ("SubmitJob", "TagResource", "DescribeJobDefinitions")),
+        *("s3:PutObject", "events:PutEvents", "logs:CreateLogStream", "logs:PutLogEvents"),
+    }
+
+
+def test_rights_of_the_run_events_function(stack: Stack) -> None:
+    assert actions(stack, "run-events") == {
+        *(f"dynamodb:{name}" for name in ("GetItem", "PutItem", "UpdateItem", "Query")),
+        *(f"sqs:{name}" for name in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes", "SendMessage")),
+        *("batch:ListJobs", "batch:DescribeJobs"),
+        *("s3:GetObject", "events:PutEvents", "logs:CreateLogStream", "logs:PutLogEvents"),
+    }
+
+
+def test_rights_of_the_spend_guard(stack: Stack) -> None:
+    assert actions(stack, "spend-guard") == {
+        *("batch:DescribeJobQueues", "batch:DescribeComputeEnvironments"),
+        *("batch:UpdateJobQueue", "batch:UpdateComputeEnvironment"),
+        *("dynamodb:PutItem", "dynamodb:DeleteItem", "logs:CreateLogStream", "logs:PutLogEvents"),
+    }
+
+
+def test_jobs_are_submitted_to_this_deployment_only(stack: Stack) -> None:
+    resources = statement(stack.rights(f"{P}-arrival.function"), "SubmitJobs")["Resource"]
+    assert [arn.rsplit(":", 1)[1] for arn in resources] == [f"job-definition/{P}-*", f"job-queue/{P}-*"]
+
+
+def test_every_resource_is_named_unless_aws_has_no_resource_level(stack: Stack) -> None:
+    no_resource_level = {
+        "batch:DescribeComputeEnvironments",
+        "batch:DescribeJobDefinitions",
+        "batch:DescribeJobQueues",
+        "batch:DescribeJobs",
+        "batch:ListJobs",
+        "ecr:GetAuthorizationToken",
+        "ecs:DiscoverPollEndpoint",
+    }
+    for role in stack.resources("aws_iam_role"):
+        for each in stack.rights(role["name"]):
+            assert not any("*" in action for action in each["Action"])
+            assert ("*" in each["Resource"]) == (set(each["Action"]) <= no_resource_level)
+
+
+@pytest.mark.parametrize(
+    ("function", "variables"),
+    [
+        ("arrival", {"LEDGER_TABLE", "INPUT_BUCKET", "OUTPUT_BUCKET", "ARRIVAL_DEAD_LETTER_URL"}),
+        ("run-events", {"LEDGER_TABLE", "OUTPUT_BUCKET", "ARRIVAL_QUEUE_URL"}),
+        ("spend-guard", {"LEDGER_TABLE"}),
+    ],
+)
+def test_function_has_its_surroundings(stack: Stack, function: str, variables: set[str]) -> None:
+    found = stack.one("aws_lambda_function", function_name=f"{P}-{function}")
+    assert set(found["environment"]["variables"]) == {"DROPBATCH_ENVIRONMENT", *variables}
+    assert found["handler"] == f"lambdas.{function.replace('-', '_')}.handler.handle"
+    assert found["runtime"] == "python3.13"
+    assert found["logging_config"]["log_format"] == "JSON"
+
+
+def test_messages_stay_hidden_six_times_as_long_as_a_function_may_take(stack: Stack) -> None:
+    longest = max(each["timeout"] for each in stack.resources("aws_lambda_function"))
+    hidden = {each.get("visibility_timeout_seconds") for each in stack.resources("aws_sqs_queue")} - {None}
+    assert hidden == {6 * longest}
+
+
+def test_both_queues_feed_their_function_and_take_failures_one_by_one(stack: Stack) -> None:
+    mappings = stack.resources("aws_lambda_event_source_mapping")
+    assert {each["event_source_arn"] for each in mappings} == {
+        f"${{{stack.address('aws_sqs_queue', name=f'{P}-{name}')}.arn}}" for name in ("arrivals", "job-events")
+    }
+    assert all(each["function_response_types"] == ["ReportBatchItemFailures"] for each in mappings)
+
+
+def test_reconcile_runs_on_the_schedule_of_the_settings(stacks: dict[str, Stack]) -> None:
+    assert stacks["dev"].resources("aws_cloudwatch_event_rule", schedule_expression="rate(5 minutes)")
+    assert stacks["sandbox"].resources("aws_cloudwatch_event_rule", schedule_expression="rate(1 minute)")
+
+
+def test_spend_guard_hears_of_the_spent_budget(stack: Stack) -> None:
+    subscription = stack.one("aws_sns_topic_subscription", protocol="lambda")
+    topic = f"${{{stack.address('aws_sns_topic', name=f'{P}-budget')}.arn}}"
+    assert subscription["topic_arn"] == topic
+    assert stack.resources("aws_lambda_permission", principal="sns.amazonaws.com", source_arn=topic)
+
+
+def test_large_batch_without_window_is_refused(tmp_path: Path) -> None:
+    package = Package(path=tmp_path / "code.zip", handler="handler.handle", sha256=b"\0" * 32)
+    package.path.write_bytes(b"")
+
+    def build(scope, site):
+        function = Function(
+            scope,
+            "Function",
+            FunctionProps(site=site, name="f", description="", package=package, timeout_seconds=3, environment={}),
+        )
+        queue = Queue(scope, "Queue", QueueProps(site=site, name="q", visibility_seconds=18))
+        function.consume(queue, batch_size=11, window_seconds=0)
+
+    with pytest.raises(ValueError, match="needs a window of at least 1 second, got 11 messages and 0 seconds: raise"):
+        synthesize(build)

@@ -1,0 +1,108 @@
+"""Who may import whom, in the whole repository."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.constructs_lib.synthesis import ROOT
+
+CDKTF = {"cdktf", "cdktf_cdktf_provider_aws", "constructs", "jsii"}
+AWS_SDK = {"boto3", "botocore", "s3transfer", "mypy_boto3_batch", "mypy_boto3_dynamodb", "mypy_boto3_s3"}
+
+# By room: our other rooms it may import, and which packages of others (None: any but cdktf's).
+ARROWS: dict[str, tuple[set[str], set[str] | None]] = {
+    "dropbatch": (set(), set()),  # __init__, preflight
+    "dropbatch.contract": (set(), set()),
+    "dropbatch.settings": ({"dropbatch.contract"}, {"pydantic", "pydantic_core"}),
+    "dropbatch.images": (set(), {"boto3", "botocore"}),
+    "dropbatch.runtime": ({"dropbatch", "dropbatch.contract"}, AWS_SDK),
+    "dropbatch.cli": ({"dropbatch", "dropbatch.contract", "dropbatch.settings", "dropbatch.sandbox"}, None),
+    "dropbatch.sandbox": ({"dropbatch", "dropbatch.contract", "dropbatch.settings"}, None),
+    "lambdas": ({"dropbatch.contract"}, AWS_SDK),
+    "constructs_lib": ({"dropbatch.contract", "dropbatch.settings", "dropbatch.images"}, CDKTF),
+    "main": ({"constructs_lib", "dropbatch.settings"}, CDKTF),
+    "bench": ({"dropbatch", "dropbatch.contract", "dropbatch.settings", "dropbatch.sandbox"}, None),
+    "image": (set(), None),
+}
+MAY_IMPORT_CDKTF = {"constructs_lib", "main"}
+
+
+def sources() -> Iterator[Path]:
+    for top in ("dropbatch", "lambdas", "constructs_lib", "image", "bench"):
+        yield from sorted((ROOT / top).rglob("*.py"))
+    yield ROOT / "main.py"
+
+
+def room_of(module: str) -> str | None:
+    """The room a module is in; none when it is not ours."""
+    parts = module.split(".")
+    if parts[0] == "dropbatch":
+        two = ".".join(parts[:2])
+        return two if two in ARROWS else "dropbatch"
+    return parts[0] if parts[0] in ARROWS else None
+
+
+def imported(path: Path) -> Iterator[str]:
+    module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    package = module.removesuffix(".__init__") if path.name == "__init__.py" else module.rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (each.name for each in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            full = ".".join([*base, *([node.module] if node.module else [])])
+            # `from dropbatch import images` names a room too.
+            yield from (f"{full}.{each.name}" if full == "dropbatch" else full for each in node.names)
+
+
+def faults_of(path: Path) -> Iterator[str]:
+    room = room_of(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    assert room is not None, f"{path}: a room without arrows"
+    ours, others = ARROWS[room]
+    for name in imported(path):
+        top, target = name.split(".")[0], room_of(name)
+        if target == room or top in sys.stdlib_module_names:
+            continue
+        if top in CDKTF and room not in MAY_IMPORT_CDKTF:
+            yield f"{path.relative_to(ROOT)} imports {name}"
+        elif target is not None and target not in ours:
+            yield f"{path.relative_to(ROOT)} imports {name}: {room} may import {sorted(ours) or 'no other room'}"
+        elif target is None and others is not None and top not in others:
+            yield f"{path.relative_to(ROOT)} imports {name}: {room} may import {sorted(others) or 'nothing of others'}"
+
+
+def test_arrows_are_kept() -> None:
+    assert [fault for path in sources() for fault in faults_of(path)] == []
+
+
+def test_only_tests_of_constructs_import_cdktf() -> None:
+    found = {
+        path.relative_to(ROOT).parts[1]
+        for path in (ROOT / "tests").rglob("*.py")
+        for name in imported(path)
+        if name.split(".")[0] in CDKTF | MAY_IMPORT_CDKTF
+    }
+    assert found == {"constructs_lib"}
+
+
+@pytest.mark.parametrize(
+    ("place", "line", "said"),
+    [
+        ("dropbatch/contract/x.py", "import boto3", "may import nothing of others"),
+        ("dropbatch/contract/x.py", "from dropbatch.settings import load", "may import no other room"),
+        ("dropbatch/cli/x.py", "import cdktf", "imports cdktf"),
+        ("dropbatch/cli/x.py", "from ..runtime import main", "imports dropbatch.runtime"),
+        ("lambdas/arrival/x.py", "from dropbatch import images", "imports dropbatch.images"),
+        ("dropbatch/runtime/x.py", "def f():\n    import constructs_lib.stack", "imports constructs_lib.stack"),
+    ],
+)
+def test_a_wrong_arrow_is_seen(place: str, line: str, said: str, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(f"{__name__}.ROOT", tmp_path)
+    path = tmp_path / place
+    path.parent.mkdir(parents=True)
+    path.write_text(line)
+    (fault,) = faults_of(path)
+    assert said in fault

@@ -1,0 +1,32 @@
+from tests.constructs_lib.synthesis import run_main
+
+
+def test_faults_in_environment_files_are_lines_on_stderr(project, tmp_path) -> None:
+    # Given two files with a fault each
+    dev, prod = (project / f"environments/{name}.toml" for name in ("dev", "prod"))
+    dev.write_text(dev.read_text().replace("monthly_usd = 50", "monthly_usd = 0"))
+    prod.write_text(prod.read_text() + "\n[compute.gpu]\nkind = 'gpu'\nmax_vcpus = 4\n")
+
+    # When it is synthesized
+    done = run_main(project, tmp_path / "cdktf.out")
+
+    # Then each fault is a line, and nothing was written
+    assert done.returncode == 2
+    lines = done.stderr.splitlines()
+    assert len(lines) == 2
+    assert "dev.toml: budget.monthly_usd: must be at least 1, got 0" in lines[0]
+    assert "prod.toml: compute.gpu.kind: must be 'spot' or 'on_demand', got 'gpu'" in lines[1]
+    assert not (tmp_path / "cdktf.out").exists()
+
+
+def test_image_that_is_neither_directory_nor_uri_is_refused(project, tmp_path) -> None:
+    dev = project / "environments/dev.toml"
+    dev.write_text(dev.read_text().replace('"image/wordcount"', '"image/wordcuont"'))
+
+    done = run_main(project, tmp_path / "cdktf.out")
+
+    assert done.returncode == 2
+    assert done.stderr == (
+        "environments/dev.toml: pipeline.wordcount.image: must be a directory of this project or an image's URI with a "
+        "tag or digest, got 'image/wordcuont': correct the path, or write registry/name:tag\n"
+    )

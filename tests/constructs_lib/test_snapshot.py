@@ -1,0 +1,55 @@
+"""The whole Terraform of every environment, compared with what was committed.
+
+After a change that is meant: ``pytest tests/constructs_lib --snapshot-update``, then read the difference.
+"""
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.json import JSONSnapshotExtension
+
+from tests.constructs_lib.normal import normal
+from tests.constructs_lib.synthesis import ROOT, Stack, read_stacks, run_main
+
+
+@pytest.mark.parametrize("environment", ["dev", "prod", "sandbox"])
+def test_stack_is_as_committed(stacks: dict[str, Stack], environment: str, snapshot: SnapshotAssertion) -> None:
+    assert normal(stacks[environment].body) == snapshot(extension_class=JSONSnapshotExtension)
+
+
+def test_every_environment_has_a_snapshot(stacks: dict[str, Stack]) -> None:
+    assert set(stacks) == {path.stem for path in (ROOT / "environments").glob("*.toml")} == {"dev", "prod", "sandbox"}
+
+
+def test_output_names_no_place_on_this_machine(synthesized) -> None:
+    for path in synthesized.glob("stacks/*/cdk.tf.json"):
+        text = path.read_text()
+        for place in (ROOT, synthesized.parent, "/tmp/dropbatch", "/home/", "/root/"):
+            assert str(place) not in text
+
+
+def test_snapshot_does_not_churn_when_code_changes(project, stacks: dict[str, Stack]) -> None:
+    # Given functions and an image whose code has changed
+    for code in ("lambdas/arrival/handler.py", "dropbatch/contract/runs.py", "image/wordcount/wordcount"):
+        with (project / code).open("a") as file:
+            file.write("\n# changed\n")
+
+    # When the stacks are synthesized
+    done = run_main(project, project.parent / "cdktf.out")
+
+    # Then they differ, but not in what is compared
+    assert done.returncode == 0, done.stderr
+    changed = read_stacks(project.parent / "cdktf.out")
+    assert changed["dev"].body != stacks["dev"].body
+    assert {name: normal(stack.body) for name, stack in changed.items()} == {
+        name: normal(stack.body) for name, stack in stacks.items()
+    }
+
+
+def test_synthesis_is_reproducible(synthesized, tmp_path) -> None:
+    again = tmp_path / "cdktf.out"
+    assert run_main(ROOT, again).returncode == 0
+    first, second = (
+        {path.relative_to(outdir): path.read_bytes() for path in outdir.rglob("*") if path.is_file()}
+        for outdir in (synthesized, again)
+    )
+    assert first == second

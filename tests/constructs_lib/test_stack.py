@@ -1,0 +1,88 @@
+import json
+import re
+
+import pytest
+
+from constructs_lib.policy import Statement
+from dropbatch.contract.deployment import Deployment
+from dropbatch.settings import load
+from tests.constructs_lib.synthesis import ROOT, Stack, read_stacks, run_main
+
+
+def test_everything_bears_the_cost_tag(stacks: dict[str, Stack]) -> None:
+    for name, stack in stacks.items():
+        (provider,) = stack.body["provider"]["aws"]
+        assert provider["default_tags"] == [{"tags": {"research-stack-id": f"dropbatch-{name}"}}]
+        assert "allowed_account_ids" not in provider
+
+
+def test_state_in_s3_is_locked_by_a_file(stacks: dict[str, Stack]) -> None:
+    assert stacks["prod"].body["terraform"]["backend"] == {
+        "s3": {
+            "bucket": "dropbatch-state-CHANGE-ME",
+            "key": "dropbatch/prod.tfstate",
+            "region": "eu-central-1",
+            "encrypt": True,
+            "use_lockfile": True,
+        }
+    }
+
+
+def test_local_state_lies_outside_of_what_is_synthesized(stacks: dict[str, Stack]) -> None:
+    assert stacks["dev"].body["terraform"]["backend"] == {"local": {"path": "../../../terraform.dev.tfstate"}}
+
+
+def test_account_of_the_settings_is_the_only_one_allowed(project, tmp_path) -> None:
+    dev = project / "environments/dev.toml"
+    dev.write_text(dev.read_text().replace("disposable = true", 'disposable = true\naccount_id = "123456789012"'))
+    assert run_main(project, tmp_path / "cdktf.out").returncode == 0
+    (provider,) = read_stacks(tmp_path / "cdktf.out")["dev"].body["provider"]["aws"]
+    assert provider["allowed_account_ids"] == ["123456789012"]
+
+
+def test_parameter_holds_what_the_command_reads(stacks: dict[str, Stack]) -> None:
+    parameter = stacks["dev"].one("aws_ssm_parameter", name="/dropbatch/dev")
+    value = json.loads(parameter["value"])
+    assert {name: value[name] for name in ("version", "environment", "region", "groups", "pipelines")} == {
+        "version": 1,
+        "environment": "dev",
+        "region": "eu-central-1",
+        "groups": ["lab"],
+        "pipelines": ["wordcount"],
+    }
+    assert set(value["pools"]) == {"spot", "ondemand"}
+    assert set(value) >= {"input_bucket", "output_bucket", "ledger_table", "log_group"}
+    assert set(value) >= {"arrival_queue_url", "operators_topic_arn"}
+
+
+def test_names_in_the_stack_are_those_the_functions_are_told(stacks: dict[str, Stack]) -> None:
+    told: Deployment = load(ROOT / "environments/dev.toml").deployment()
+    stack = stacks["dev"]
+    assert {each["name"] for each in stack.resources("aws_batch_job_queue")} == {
+        pool.queue for pool in told.pools.values()
+    }
+    assert {each["name"] for each in stack.resources("aws_batch_job_definition")} == {
+        name for pipeline in told.pipelines.values() for name in pipeline.definitions.values()
+    }
+
+
+def test_jobs_of_every_pool_are_heard_of(stacks: dict[str, Stack]) -> None:
+    stack = stacks["dev"]
+    rule = stack.one("aws_cloudwatch_event_rule", name="dropbatch-dev-job-events")
+    heard = json.loads(rule["event_pattern"])["detail"]["jobQueue"]
+    assert heard == [
+        f"${{{stack.address('aws_batch_job_queue', name=f'dropbatch-dev-{pool}')}.arn}}"
+        for pool in ("spot", "ondemand")
+    ]
+
+
+def test_construct_ids_name_no_environment(stacks: dict[str, Stack]) -> None:
+    assert [set(stack.types()) for stack in stacks.values()].count(set(stacks["dev"].types())) == len(stacks)
+    for type_ in stacks["dev"].types():
+        ids = [set(stack.body["resource"][type_]) for stack in stacks.values()]
+        assert all(each == ids[0] for each in ids)
+
+
+def test_grants_with_wildcard_actions_are_refused() -> None:
+    with pytest.raises(ValueError, match=re.escape("grants must name their actions, got ['s3:*']: list each action")):
+        Statement(sid="All", actions=["s3:*"], resources=["*"])

@@ -1,0 +1,154 @@
+import pytest
+
+from constructs_lib.bucket import Bucket, BucketProps
+from constructs_lib.ledger import Ledger, LedgerProps
+from constructs_lib.queue import Queue, QueueProps
+from constructs_lib.registry import Registry, RegistryProps
+from constructs_lib.role import Role, RoleProps
+from tests.constructs_lib.synthesis import Stack, statement, statements, synthesize
+
+
+def bucket(scope, site) -> Bucket:
+    return Bucket(scope, "Inputs", BucketProps(site=site, purpose="input", abort_uploads_days=3))
+
+
+def queue(scope, site) -> Queue:
+    return Queue(scope, "Arrivals", QueueProps(site=site, name="arrivals", visibility_seconds=720))
+
+
+def role(scope) -> Role:
+    return Role(scope, "Role", RoleProps(name="reader", service="lambda.amazonaws.com", description="test"))
+
+
+class TestBucket:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def stack(cls) -> Stack:
+        return synthesize(bucket)
+
+    def test_keeps_every_version(self, stack: Stack) -> None:
+        assert stack.one("aws_s3_bucket_versioning")["versioning_configuration"] == {"status": "Enabled"}
+
+    def test_is_encrypted(self, stack: Stack) -> None:
+        (rule,) = stack.one("aws_s3_bucket_server_side_encryption_configuration")["rule"]
+        assert rule["apply_server_side_encryption_by_default"] == {"sse_algorithm": "AES256"}
+
+    def test_is_closed_to_the_public(self, stack: Stack) -> None:
+        block = stack.one("aws_s3_bucket_public_access_block")
+        names = ("block_public_acls", "block_public_policy", "ignore_public_acls", "restrict_public_buckets")
+        assert all(block[name] is True for name in names)
+        assert stack.one("aws_s3_bucket_ownership_controls")["rule"] == {"object_ownership": "BucketOwnerEnforced"}
+
+    def test_removes_uploads_that_never_completed(self, stack: Stack) -> None:
+        (rule,) = stack.one("aws_s3_bucket_lifecycle_configuration")["rule"]
+        assert rule["abort_incomplete_multipart_upload"] == [{"days_after_initiation": 3}]
+        assert rule["status"] == "Enabled"
+
+    def test_has_a_name_that_s3_makes_unique(self, stack: Stack) -> None:
+        assert stack.one("aws_s3_bucket")["bucket_prefix"] == "dropbatch-test-input-"
+
+    @pytest.mark.parametrize("disposable", [True, False])
+    def test_is_emptied_by_destroy_only_when_disposable(self, disposable: bool) -> None:
+        assert synthesize(bucket, disposable=disposable).one("aws_s3_bucket")["force_destroy"] is disposable
+
+    def test_grant_names_actions_and_prefixes(self) -> None:
+        stack = synthesize(
+            lambda scope, site: bucket(scope, site).grant(
+                role(scope), "Read", ["GetObject", "GetObjectVersion"], "lab/wordcount/", "*/_run.json"
+            )
+        )
+        found = statement(stack.rights("reader"), "Read")
+        arn = f"${{{stack.address('aws_s3_bucket')}.arn}}"
+        assert found["Action"] == ["s3:GetObject", "s3:GetObjectVersion"]
+        assert found["Resource"] == [f"{arn}/lab/wordcount/*", f"{arn}/*/_run.json"]
+
+
+class TestNotification:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def stack(cls) -> Stack:
+        return synthesize(lambda scope, site: bucket(scope, site).notify(queue(scope, site)))
+
+    def test_sends_every_creation_to_the_queue(self, stack: Stack) -> None:
+        (target,) = stack.one("aws_s3_bucket_notification")["queue"]
+        address = stack.address("aws_sqs_queue", name="dropbatch-test-arrivals")
+        assert target["events"] == ["s3:ObjectCreated:*"]
+        assert target["queue_arn"] == f"${{{address}.arn}}"
+
+    def test_only_this_bucket_of_this_account_may_send(self, stack: Stack) -> None:
+        allowed = statement(statements(stack.one("aws_sqs_queue", name="dropbatch-test-arrivals")["policy"]), "Sender")
+        assert allowed["Principal"] == {"Service": "s3.amazonaws.com"}
+        assert allowed["Action"] == ["sqs:SendMessage"]
+        assert allowed["Condition"] == {
+            "ArnEquals": {"aws:SourceArn": f"${{{stack.address('aws_s3_bucket')}.arn}}"},
+            "StringEquals": {"aws:SourceAccount": stack.account},
+        }
+
+
+class TestQueue:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def stack(cls) -> Stack:
+        return synthesize(queue)
+
+    def test_keeps_messages_as_long_as_sqs_can(self, stack: Stack) -> None:
+        assert [each["message_retention_seconds"] for each in stack.resources("aws_sqs_queue")] == [1_209_600] * 2
+
+    def test_is_encrypted(self, stack: Stack) -> None:
+        assert all(each["sqs_managed_sse_enabled"] for each in stack.resources("aws_sqs_queue"))
+
+    def test_redrives_late_and_to_its_own_dead_letters(self, stack: Stack) -> None:
+        dead = stack.address("aws_sqs_queue", name="dropbatch-test-arrivals-dead")
+        policy = stack.one("aws_sqs_queue_redrive_policy")["redrive_policy"]
+        assert policy == f'{{"deadLetterTargetArn": "${{{dead}.arn}}", "maxReceiveCount": 100}}'
+
+    def test_dead_letters_come_from_this_queue_only(self, stack: Stack) -> None:
+        allowed = stack.one("aws_sqs_queue", name="dropbatch-test-arrivals-dead")["redrive_allow_policy"]
+        assert '"redrivePermission": "byQueue"' in allowed
+        assert allowed.endswith(':dropbatch-test-arrivals"]}')
+
+
+class TestLedger:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def stack(cls) -> Stack:
+        return synthesize(lambda scope, site: Ledger(scope, "Ledger", LedgerProps(site=site)))
+
+    def test_is_paid_by_request_and_recoverable(self, stack: Stack) -> None:
+        table = stack.one("aws_dynamodb_table")
+        assert table["billing_mode"] == "PAY_PER_REQUEST"
+        assert table["point_in_time_recovery"] == {"enabled": True}
+
+    @pytest.mark.parametrize("disposable", [True, False])
+    def test_is_protected_unless_disposable(self, disposable: bool) -> None:
+        stack = synthesize(lambda scope, site: Ledger(scope, "Ledger", LedgerProps(site=site)), disposable=disposable)
+        assert stack.one("aws_dynamodb_table")["deletion_protection_enabled"] is not disposable
+
+    def test_has_the_indexes_of_the_contract(self, stack: Stack) -> None:
+        table = stack.one("aws_dynamodb_table")
+        assert table["hash_key"] == "id"
+        assert "range_key" not in table
+        assert {each["name"]: (each["hash_key"], each["range_key"]) for each in table["global_secondary_index"]} == {
+            "by-day": ("day", "created_at"),
+            "unfinished": ("unfinished", "updated_at"),
+        }
+
+    def test_flags_can_be_set_without_touching_runs(self) -> None:
+        stack = synthesize(lambda scope, site: Ledger(scope, "Ledger", LedgerProps(site=site)).grant_flags(role(scope)))
+        condition = statement(stack.rights("reader"), "SetFlags")["Condition"]
+        assert condition == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["flag#*"]}}
+
+
+class TestRegistry:
+    def test_tags_are_immutable_and_images_scanned(self) -> None:
+        stack = synthesize(lambda scope, site: Registry(scope, "Registry", RegistryProps(site=site)))
+        repository = stack.one("aws_ecr_repository", name="dropbatch-test")
+        assert repository["image_tag_mutability"] == "IMMUTABLE"
+        assert repository["image_scanning_configuration"] == {"scan_on_push": True}
+        assert repository["force_delete"] is False
+
+    def test_tagged_images_never_expire(self) -> None:
+        stack = synthesize(lambda scope, site: Registry(scope, "Registry", RegistryProps(site=site)))
+        policy = stack.one("aws_ecr_lifecycle_policy")["policy"]
+        assert policy.count("tagStatus") == 1
+        assert '"tagStatus": "untagged"' in policy

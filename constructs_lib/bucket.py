@@ -100,6 +100,10 @@ class Bucket(Construct):
             queue=[S3BucketNotificationQueue(id="created", queue_arn=queue.arn, events=["s3:ObjectCreated:*"])],
         )
 
+    def grant_list(self, role: Role) -> None:
+        """Let a role see which objects there are: without, S3 answers "forbidden" where an object is missing."""
+        role.grant(Statement(sid="KnowWhatIsThere", actions=["s3:ListBucket"], resources=[self.arn]))
+
     def grant(self, role: Role, sid: str, actions: Sequence[str], *prefixes: str) -> None:
         """Let a role do things (``GetObject`` …) to the objects below some prefixes (or matching ``*`` patterns)."""
         role.grant(

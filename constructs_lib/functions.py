@@ -17,6 +17,7 @@ from dropbatch.contract import keys
 __all__ = ["Functions", "FunctionsProps"]
 
 _MANIFESTS = f"{keys.CONTROL_PREFIX}manifests/"
+_FENCES = f"{keys.CONTROL_PREFIX}started/"
 _RECORDS = f"*/{keys.RECORD_NAME}"
 
 
@@ -102,7 +103,9 @@ class Functions(Construct):
         role = function.role
         props.ledger.grant(role, "GetItem", "PutItem", "UpdateItem", "Query")
         props.ledger.grant_query(role)
-        props.outputs.grant(role, "ReadManifests", ["GetObject"], _MANIFESTS, _RECORDS)
+        props.outputs.grant(role, "ReadControlObjects", ["GetObject"], _MANIFESTS, _FENCES, _RECORDS)
+        # Most fences and records that it asks for do not exist, and S3 says so only to those who may list.
+        props.outputs.grant_list(role)
         props.arrivals.grant_send(role)
         role.grant(
             # Have no resource level.

@@ -89,15 +89,18 @@ def _install(requirements):
     python = os.path.join(VENV, "bin", "python")
     if not os.path.exists(python):
         subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
-    code = _pip(python, path)
+    code = _pip(python, ["-r", path])
+    if code == 0:
+        # The commands `dropbatch` and `dropbatch-run`, running from this checkout.
+        code = _pip(python, ["--no-deps", "--editable", ROOT])
     if code == 0:
         with open(stamp, "w") as file:
             file.write(wanted)
     return code
 
 
-def _pip(python, requirements):
-    command = [python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "-r", requirements]
+def _pip(python, what):
+    command = [python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input"] + what
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
     lines = []
     for line in process.stdout or ():
@@ -106,13 +109,14 @@ def _pip(python, requirements):
             print("  " + line.split(" (from")[0].rstrip()[:100], flush=True)
     if process.wait() != 0:
         sys.stderr.write("".join(lines[-15:]))
-        sys.stderr.write("error: pip could not install %s: see above\n" % os.path.basename(requirements))
+        sys.stderr.write("error: pip could not install the packages: see above\n")
     return process.returncode
 
 
 def _digest(path):
     with open(path, "rb") as file:
-        return hashlib.sha256(sys.version.encode() + file.read()).hexdigest()
+        # The folder counts too: the commands in .venv name it.
+        return hashlib.sha256((sys.version + ROOT).encode() + file.read()).hexdigest()
 
 
 if __name__ == "__main__":

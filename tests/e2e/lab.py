@@ -1,0 +1,122 @@
+"""A deployed lab: a copy of the repository, its own sandbox, the sandbox environment applied by the real Terraform."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import boto3
+from botocore.config import Config
+
+from dropbatch.contract import keys, ledger
+from dropbatch.contract.runs import State, run_id
+from dropbatch.sandbox import Sandbox
+from dropbatch.sandbox.terraform import Terraform
+
+ROOT = Path(__file__).resolve().parents[2]
+_COPIED = ("constructs_lib", "dropbatch", "environments", "image", "lambdas")
+_T = TypeVar("_T")
+
+
+class Lab:
+    """Everything a test needs of the deployment. All waiting is for a condition, never for a time."""
+
+    group = "lab"
+    pipeline = "wordcount"
+
+    def __init__(self, directory: Path) -> None:
+        self.root = directory / "project"
+        self.root.mkdir(parents=True)
+        for folder in _COPIED:
+            shutil.copytree(ROOT / folder, self.root / folder, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "main.py", self.root / "main.py")
+        self.sandbox = Sandbox.at(self.root)
+        self.sandbox.up()
+        self.environ = self.sandbox.environ()
+
+    def synthesize(self) -> None:
+        environ = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DROPBATCH_"))}
+        subprocess.run([sys.executable, "main.py"], cwd=self.root, env=environ, check=True)
+
+    def terraform(self, environment: str = "sandbox") -> Terraform:
+        terraform = Terraform(self.root, environment, self.environ)
+        terraform.init()
+        return terraform
+
+    def client(self, service: str) -> Any:
+        session: Any = boto3.Session(
+            aws_access_key_id=self.environ["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=self.environ["AWS_SECRET_ACCESS_KEY"],
+            region_name=self.environ["AWS_REGION"],
+        )
+        config = Config(s3={"addressing_style": "path"}, proxies={})
+        return session.client(service, endpoint_url=self.environ["AWS_ENDPOINT_URL"], config=config)
+
+    @cached_property
+    def s3(self) -> Any:
+        return self.client("s3")
+
+    @cached_property
+    def dynamodb(self) -> Any:
+        return self.client("dynamodb")
+
+    @cached_property
+    def pointers(self) -> dict[str, Any]:
+        value = self.client("ssm").get_parameter(Name="/dropbatch/sandbox")["Parameter"]["Value"]
+        found: dict[str, Any] = json.loads(value)
+        return found
+
+    def drop(self, key: str, body: bytes) -> str:
+        """Put an object into the input bucket; returns the id of the run that it means."""
+        answer = self.s3.put_object(Bucket=self.pointers["input_bucket"], Key=key, Body=body)
+        parsed = keys.InputKey.parse(key)
+        return run_id(
+            group=parsed.group if parsed.group == self.group else keys.SYSTEM_GROUP,
+            pipeline=parsed.folder,
+            bucket=self.pointers["input_bucket"],
+            key=key,
+            version_id=answer["VersionId"],
+        )
+
+    def run(self, run: str, group: str = group) -> dict[str, Any] | None:
+        key = ledger.to_item({"id": ledger.run_key(group, run)})
+        item = self.dynamodb.get_item(TableName=self.pointers["ledger_table"], Key=key, ConsistentRead=True).get("Item")
+        return ledger.from_item(item) if item else None
+
+    def runs(self) -> list[dict[str, Any]]:
+        pages = self.dynamodb.get_paginator("scan").paginate(TableName=self.pointers["ledger_table"])
+        items = [ledger.from_item(item) for page in pages for item in page["Items"]]
+        return [item for item in items if "run_id" in item]
+
+    def ended(self, run: str, group: str = group) -> dict[str, Any]:
+        """The RUN item once it is in a final state."""
+
+        def final() -> dict[str, Any] | None:
+            item = self.run(run, group)
+            return item if item and State(item["state"]).final else None
+
+        return until(final, f"run {run} to end")
+
+    def result(self, item: dict[str, Any], name: str) -> bytes:
+        answer = self.s3.get_object(Bucket=self.pointers["output_bucket"], Key=item["output_prefix"] + name)
+        body: bytes = answer["Body"].read()
+        return body
+
+    def record(self, item: dict[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.result(item, "_run.json"))
+        return found
+
+
+def until(found: Callable[[], _T | None], what: str, seconds: float = 90) -> _T:
+    """What `found` gives once it gives something."""
+    deadline = time.monotonic() + seconds
+    while (value := found()) is None:
+        assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
+        time.sleep(0.1)
+    return value

@@ -1,0 +1,71 @@
+"""The stack as Terraform sees it: valid, without drift, changed when its sources change, gone when destroyed."""
+
+import pytest
+
+from tests.e2e.lab import Lab
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.mark.parametrize("environment", ["dev", "prod"])
+def test_every_other_environment_is_valid_and_plans(lab: Lab, environment: str) -> None:
+    terraform = lab.terraform(environment)
+
+    terraform.validate()
+    plan = terraform.plan()
+
+    assert plan.changes
+    assert {action for change in plan.changes for action in change.actions} == {"create"}
+
+
+def test_after_apply_there_is_nothing_left_to_do(lab: Lab) -> None:
+    terraform = lab.terraform()
+
+    terraform.validate()
+
+    assert list(terraform.plan().changes) == []
+
+
+def test_an_edited_program_is_deployed_and_used(lab: Lab) -> None:
+    before = lab.ended(lab.drop("lab/wordcount/before.txt", b"word\n"))
+    program = lab.root / "image" / "wordcount" / "wordcount"
+    original = program.read_text()
+    program.write_text(
+        original + "\nprint('edited', file=sys.stderr)\n" if "import sys" in original else original + "\n#\n"
+    )
+    lab.synthesize()
+    lab.terraform().apply()
+
+    after = lab.ended(lab.drop("lab/wordcount/after.txt", b"word\n"))
+
+    assert after["state"] == "SUCCEEDED"
+    assert lab.record(before)["image"] != lab.record(after)["image"]
+    assert lab.record(before)["job_definition"] != lab.record(after)["job_definition"]
+
+
+@pytest.mark.last
+def test_destroy_leaves_nothing(lab: Lab) -> None:
+    lab.terraform().destroy()
+
+    assert lab.terraform().state_file.exists()
+    assert lab.s3.list_buckets()["Buckets"] == []
+    assert lab.dynamodb.list_tables()["TableNames"] == []
+    assert lab.client("sqs").list_queues().get("QueueUrls", []) == []
+    assert lab.client("lambda").list_functions()["Functions"] == []
+    assert lab.client("sns").list_topics()["Topics"] == []
+    batch = lab.client("batch")
+    assert batch.describe_compute_environments()["computeEnvironments"] == []
+    assert batch.describe_job_queues()["jobQueues"] == []
+    assert batch.describe_job_definitions(status="ACTIVE")["jobDefinitions"] == []
+    assert [
+        role["RoleName"] for role in lab.client("iam").list_roles()["Roles"] if "dropbatch" in role["RoleName"]
+    ] == []
+    ours = [{"Name": "tag:research-stack-id", "Values": ["dropbatch-sandbox"]}]
+    ec2 = lab.client("ec2")
+    assert ec2.describe_vpcs(Filters=ours)["Vpcs"] == []
+    assert ec2.describe_launch_templates()["LaunchTemplates"] == []
+    assert lab.client("ecr").describe_repositories()["repositories"] == []
+    assert lab.client("ssm").describe_parameters()["Parameters"] == []
+    assert lab.client("logs").describe_log_groups(logGroupNamePrefix="/dropbatch/")["logGroups"] == []
+    rules = lab.client("events").list_rules()["Rules"]
+    assert [rule["Name"] for rule in rules if "dropbatch" in rule["Name"]] == []

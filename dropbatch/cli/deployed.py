@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from dropbatch.cli.errors import NotFoundError, UsageFault
+from dropbatch.contract.keys import SYSTEM_GROUP
 
 if TYPE_CHECKING:
     from boto3.session import Session
@@ -44,6 +45,8 @@ class Description:
         Raises:
             UsageFault: it does not exist, or there are several to choose from.
         """
+        if name == SYSTEM_GROUP:
+            return name  # files that belong to no group; who may look at them is IAM's to say
         return _one(name, self.groups, "group", self.environment)
 
     def pipeline(self, name: str | None) -> str:

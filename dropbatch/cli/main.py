@@ -88,7 +88,12 @@ class _Commands(click.Group):
 @click.option(
     "--env", "environment", metavar="NAME", help=f"Environment; else {VARIABLE}, else the sandbox running here."
 )
-@click.option("--group", "group_name", metavar="NAME", help="Group; needed where an environment has several.")
+@click.option(
+    "--group",
+    "group_name",
+    metavar="NAME",
+    help="Group; needed where an environment has several. _system: files that belong to none.",
+)
 @click.version_option(__version__, prog_name="dropbatch", message="%(prog)s %(version)s")
 @click.pass_context
 def cli(ctx: click.Context, environment: str | None, group_name: str | None) -> None:

@@ -67,7 +67,9 @@ def deploy(root: Path, sandbox: "Sandbox", voice: Talk) -> bool:
     again = mark.exists()
     mark.unlink(missing_ok=True)
     voice.say(
-        "something has changed: applying it" if again else "deploying with Terraform; the first time takes minutes"
+        "something has changed: applying it"
+        if again
+        else "deploying with Terraform; the first time takes a minute or two"
     )
     terraform = Terraform(root, ENVIRONMENT, _environ(sandbox))
     voice.now("terraform init")

@@ -86,7 +86,7 @@ class _Live:
         self._status = console.status("")
 
     def say(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False)
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def now(self, text: str) -> None:
         from rich.text import Text  # noqa: PLC0415

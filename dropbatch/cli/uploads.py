@@ -38,6 +38,8 @@ def plan(files: Sequence[Path], *, group: str, pipeline: str) -> list[Drop]:
     Raises:
         NotFoundError, UsageFault: a file is missing, is no file, has too long a name, or shares its name with another.
     """
+    if group == keys.SYSTEM_GROUP:
+        raise UsageFault(f"{group} holds files that belong to no group, nothing can be dropped there: see --group")
     drops: dict[str, Drop] = {}
     for path in files:
         key = f"{group}/{pipeline}/{path.name}"

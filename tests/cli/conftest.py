@@ -59,7 +59,14 @@ class World:
         )
 
     def item(
-        self, state: State, *, name: str = "notes.txt", identity: str | None = None, minutes_ago: float = 1, **more: Any
+        self,
+        state: State,
+        *,
+        name: str = "notes.txt",
+        identity: str | None = None,
+        minutes_ago: float = 1,
+        group: str = "lab",
+        **more: Any,
     ) -> dict[str, Any]:
         """Put a RUN item; returns its plain values."""
         identity = identity or run_id(
@@ -68,8 +75,8 @@ class World:
         created = datetime.now(UTC) - timedelta(minutes=minutes_ago)
         at = ledger.timestamp(created)
         item = {
-            "id": ledger.run_key("lab", identity),
-            "group": "lab",
+            "id": ledger.run_key(group, identity),
+            "group": group,
             "run_id": identity,
             "pipeline": "wordcount",
             "state": state,
@@ -79,7 +86,7 @@ class World:
             "output_prefix": keys.output_prefix("lab", "wordcount", name, identity),
             "created_at": at,
             "updated_at": at,
-            "day": ledger.day_key("lab", at[:10], identity),
+            "day": ledger.day_key(group, at[:10], identity),
             **more,
         }
         self.dynamodb.put_item(TableName=TABLE, Item=ledger.to_item(item))

@@ -171,6 +171,15 @@ def test_status_with_nothing_to_show(world: World):
     assert "dropbatch drop" in result.stderr
 
 
+def test_files_that_belong_to_no_group_can_be_looked_at(world: World, tmp_path: Path):
+    world.item(
+        State.REJECTED, group=keys.SYSTEM_GROUP, input=f"s3://{INPUT}/stray.txt", reason="the file lies at the root"
+    )
+
+    assert "stray.txt" in world.call("--group", "_system", "status").stdout
+    assert world.call("--group", "_system", "drop", str(file(tmp_path))).exit_code == 2
+
+
 def test_status_as_json(world: World):
     world.item(State.FAILED, reason="why")
 

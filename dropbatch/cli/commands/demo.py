@@ -18,7 +18,7 @@ __all__ = ["command"]
 def command(file: Path | None) -> None:
     """Start the sandbox, deploy to it, drop a text (or FILE) and show what becomes of it.
 
-    The first time takes minutes, since Terraform makes everything; after that it takes seconds.
+    The first time takes a minute or two, since Terraform makes everything; after that it takes seconds.
     """
     root = project_root()
     sandbox = sandbox_here(root)

@@ -1,6 +1,5 @@
 """Rules on the default event bus: state changes of jobs and of runs."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,6 +7,7 @@ from cdktf_cdktf_provider_aws.cloudwatch_event_rule import CloudwatchEventRule
 from cdktf_cdktf_provider_aws.cloudwatch_event_target import CloudwatchEventTarget
 from constructs import Construct
 
+from constructs_lib.json_text import json_text
 from constructs_lib.pool import Pool
 from constructs_lib.queue import Queue
 from constructs_lib.site import Site
@@ -40,7 +40,7 @@ class JobEvents(Construct):
             "Rule",
             name=name,
             description="State changes of jobs, for the ledger",
-            event_pattern=json.dumps(
+            event_pattern=json_text(
                 {
                     "source": ["aws.batch"],
                     "detail-type": ["Batch Job State Change"],
@@ -69,7 +69,7 @@ class RunNotices(Construct):
             "Rule",
             name=props.site.name("run-notices"),
             description="Runs that ended, for people",
-            event_pattern=json.dumps(
+            event_pattern=json_text(
                 {
                     "source": [events.SOURCE],
                     "detail-type": [events.DETAIL_TYPE],

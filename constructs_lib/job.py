@@ -1,6 +1,5 @@
 """Jobs of one pipeline for one group: definition and role."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ from cdktf_cdktf_provider_aws.batch_job_definition import (
 from constructs import Construct
 
 from constructs_lib.bucket import Bucket
+from constructs_lib.json_text import json_text
 from constructs_lib.log_group import LogGroup
 from constructs_lib.role import Role, RoleProps
 from constructs_lib.site import Site
@@ -81,7 +81,7 @@ class Job(Construct):
             name=name,
             type="container",
             platform_capabilities=["EC2"],
-            container_properties=json.dumps(_container(props, role)),
+            container_properties=json_text(_container(props, role)),
             retry_strategy={
                 "attempts": props.tries,
                 "evaluate_on_exit": [

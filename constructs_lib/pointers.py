@@ -1,6 +1,5 @@
 """Where programs find a deployment: one SSM parameter."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -8,6 +7,7 @@ from cdktf_cdktf_provider_aws.ssm_parameter import SsmParameter
 from constructs import Construct
 
 from constructs_lib.bucket import Bucket
+from constructs_lib.json_text import json_text
 from constructs_lib.ledger import Ledger
 from constructs_lib.log_group import LogGroup
 from constructs_lib.pool import Pool
@@ -48,7 +48,7 @@ class Pointers(Construct):
             name=f"/dropbatch/{site.environment}",
             description="Where the parts of this deployment are, for the dropbatch command",
             type="String",
-            value=json.dumps(
+            value=json_text(
                 {
                     "version": _VERSION,
                     "environment": site.environment,

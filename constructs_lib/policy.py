@@ -1,9 +1,10 @@
 """IAM policy documents as plain data: what a grant says, and its JSON."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from constructs_lib.json_text import json_text
 
 __all__ = ["Statement", "policy_json"]
 
@@ -48,4 +49,4 @@ class Statement:
 
 def policy_json(statements: Sequence[Statement]) -> str:
     """Text of a policy document."""
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement.body() for statement in statements]})
+    return json_text({"Version": "2012-10-17", "Statement": [statement.body() for statement in statements]})

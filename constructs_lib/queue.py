@@ -1,12 +1,12 @@
 """A message queue and its dead letters."""
 
-import json
 from dataclasses import dataclass
 
 from cdktf_cdktf_provider_aws.sqs_queue import SqsQueue
 from cdktf_cdktf_provider_aws.sqs_queue_redrive_policy import SqsQueueRedrivePolicy
 from constructs import Construct
 
+from constructs_lib.json_text import json_text
 from constructs_lib.policy import Statement, policy_json
 from constructs_lib.role import Role
 from constructs_lib.site import Site
@@ -44,7 +44,7 @@ class Queue(Construct):
             name=f"{name}-dead",
             message_retention_seconds=_FOURTEEN_DAYS,
             sqs_managed_sse_enabled=True,
-            redrive_allow_policy=json.dumps({"redrivePermission": "byQueue", "sourceQueueArns": [self._own_arn]}),
+            redrive_allow_policy=json_text({"redrivePermission": "byQueue", "sourceQueueArns": [self._own_arn]}),
         )
         self._queue = SqsQueue(
             self,
@@ -63,7 +63,7 @@ class Queue(Construct):
             self,
             "DeadLetters",
             queue_url=self.url,
-            redrive_policy=json.dumps({"deadLetterTargetArn": self.dead_arn, "maxReceiveCount": props.max_receives}),
+            redrive_policy=json_text({"deadLetterTargetArn": self.dead_arn, "maxReceiveCount": props.max_receives}),
         )
 
     def accept_from(self, service: str, source_arn: str) -> None:

@@ -1,12 +1,12 @@
 """The registry of images."""
 
-import json
 from dataclasses import dataclass
 
 from cdktf_cdktf_provider_aws.ecr_lifecycle_policy import EcrLifecyclePolicy
 from cdktf_cdktf_provider_aws.ecr_repository import EcrRepository
 from constructs import Construct
 
+from constructs_lib.json_text import json_text
 from constructs_lib.policy import Statement
 from constructs_lib.role import Role
 from constructs_lib.site import Site
@@ -40,7 +40,7 @@ class Registry(Construct):
             self,
             "ExpireUntagged",
             repository=repository.name,
-            policy=json.dumps(
+            policy=json_text(
                 {
                     "rules": [
                         {

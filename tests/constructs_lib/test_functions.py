@@ -33,7 +33,7 @@ def test_rights_of_the_run_events_function(stack: Stack) -> None:
         *(f"dynamodb:{name}" for name in ("GetItem", "PutItem", "UpdateItem", "Query")),
         *(f"sqs:{name}" for name in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes", "SendMessage")),
         *("batch:ListJobs", "batch:DescribeJobs"),
-        *("s3:GetObject", "events:PutEvents", "logs:CreateLogStream", "logs:PutLogEvents"),
+        *("s3:GetObject", "s3:ListBucket", "events:PutEvents", "logs:CreateLogStream", "logs:PutLogEvents"),
     }
 
 

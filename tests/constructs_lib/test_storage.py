@@ -100,11 +100,11 @@ class TestQueue:
     def test_redrives_late_and_to_its_own_dead_letters(self, stack: Stack) -> None:
         dead = stack.address("aws_sqs_queue", name="dropbatch-test-arrivals-dead")
         policy = stack.one("aws_sqs_queue_redrive_policy")["redrive_policy"]
-        assert policy == f'{{"deadLetterTargetArn": "${{{dead}.arn}}", "maxReceiveCount": 100}}'
+        assert policy == f'{{"deadLetterTargetArn":"${{{dead}.arn}}","maxReceiveCount":100}}'
 
     def test_dead_letters_come_from_this_queue_only(self, stack: Stack) -> None:
         allowed = stack.one("aws_sqs_queue", name="dropbatch-test-arrivals-dead")["redrive_allow_policy"]
-        assert '"redrivePermission": "byQueue"' in allowed
+        assert '"redrivePermission":"byQueue"' in allowed
         assert allowed.endswith(':dropbatch-test-arrivals"]}')
 
 
@@ -151,4 +151,4 @@ class TestRegistry:
         stack = synthesize(lambda scope, site: Registry(scope, "Registry", RegistryProps(site=site)))
         policy = stack.one("aws_ecr_lifecycle_policy")["policy"]
         assert policy.count("tagStatus") == 1
-        assert '"tagStatus": "untagged"' in policy
+        assert '"tagStatus":"untagged"' in policy

@@ -29,6 +29,11 @@ class Layout:
         return self.directory / "port"
 
     @property
+    def region(self) -> Path:
+        """The region of the last start, which is part of every ARN in the state."""
+        return self.directory / "region"
+
+    @property
     def server(self) -> Path:
         """Process id and start mark of the running server."""
         return self.directory / "server.json"
@@ -47,6 +52,11 @@ class Layout:
     def log(self) -> Path:
         """The server's output."""
         return self.directory / "server.log"
+
+    @property
+    def previous_log(self) -> Path:
+        """The output of the server before."""
+        return self.directory / "server.previous.log"
 
     @property
     def state(self) -> Path:

@@ -154,6 +154,8 @@ class Sandbox:
             raise
 
     def _spawn(self, port: int) -> subprocess.Popen[bytes]:
+        if self.layout.log.exists():
+            self.layout.log.replace(self.layout.previous_log)
         with self.layout.log.open("w") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "dropbatch.sandbox.server"],
@@ -170,6 +172,11 @@ class Sandbox:
         layout = self.layout
         layout.directory.chmod(0o700)  # the state holds keys
         layout.discard_running()
+        before = layout.region.read_text() if layout.region.exists() else self.region
+        if before != self.region:
+            progress(f"the region has changed from {before} to {self.region}: the state of the old one was discarded")
+            layout.discard_state()
+        layout.region.write_text(self.region)
         for path in (layout.tmp, layout.home, layout.scratch, layout.groups, layout.images, layout.mail):
             path.mkdir(parents=True, exist_ok=True)
         if not layout.secret.exists():

@@ -168,6 +168,19 @@ def test_given_the_port_was_taken_meanwhile_when_upped_then_it_moves_and_the_sta
         assert queue == f"{url}/000000000000/q"
 
 
+def test_given_another_region_when_upped_then_the_old_regions_state_is_discarded_aloud(own: Sandbox) -> None:
+    own.up()
+    client_of(own)("sqs").create_queue(QueueName="q")
+    own.down()
+
+    said: list[str] = []
+    moved = Sandbox(own.layout.directory, "us-west-2")
+    moved.up(said.append)
+
+    assert any("from eu-central-1 to us-west-2" in line for line in said)
+    assert "QueueUrls" not in client_of(moved)("sqs").list_queues()
+
+
 @on_linux
 def test_given_up_is_interrupted_when_waiting_then_nothing_is_left(
     own: Sandbox, monkeypatch: pytest.MonkeyPatch

@@ -1,0 +1,170 @@
+"""The Terraform driver with the real Terraform and the real AWS provider, on a stack of a few quick resources."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dropbatch.sandbox import Sandbox
+from dropbatch.sandbox.errors import TerraformError
+from dropbatch.sandbox.terraform import Terraform
+from tests.sandbox.conftest import Client
+
+Write = Callable[..., Terraform]
+
+
+def stack(environment: str, *, value: str = "one", weight: float = 1.0, **more: Any) -> dict[str, Any]:
+    return {
+        "terraform": {
+            "required_providers": {"aws": {"source": "aws", "version": "5.100.0"}},
+            "backend": {"s3": {"bucket": "never-made", "key": "state", "region": "eu-central-1"}},
+        },
+        "provider": {"aws": [{"region": "eu-central-1", "allowed_account_ids": ["123456789012"]}]},
+        "resource": {
+            "aws_ssm_parameter": {"Pointer_0A1B2C3D": {"name": f"/{environment}/p", "type": "String", "value": value}},
+            "aws_batch_scheduling_policy": {
+                "Fair": {
+                    "name": environment,
+                    "fair_share_policy": {"share_distribution": [{"share_identifier": "lab", "weight_factor": weight}]},
+                }
+            },
+            "terraform_data": {
+                "Push": {
+                    "triggers_replace": "1",
+                    "provisioner": [
+                        {
+                            "local-exec": {
+                                "command": 'cat "${DROPBATCH_PROJECT_ROOT:-../../..}/hello.txt"'.replace("${", "$${")
+                            }
+                        }
+                    ],
+                }
+            },
+            **more,
+        },
+        "output": {"name": {"value": "${aws_ssm_parameter.Pointer_0A1B2C3D.name}"}},
+    }
+
+
+@pytest.fixture
+def write(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
+    """Writes a stack into a project and gives a driver for it."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", "http://127.0.0.1:9")  # the user's own settings must not get in the way
+    (tmp_path / "hello.txt").write_text("hello from the project\n")
+    environment = tmp_path.name.replace("_", "-")[-40:]
+
+    def written(**more: Any) -> Terraform:
+        directory = tmp_path / "cdktf.out" / "stacks" / environment
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "cdk.tf.json").write_text(json.dumps(stack(environment, **more)))
+        return Terraform(tmp_path, environment, sandbox.environ())
+
+    return written
+
+
+def test_given_a_stack_when_applied_changed_and_destroyed_then_each_step_is_told_and_nothing_drifts(
+    write: Write, aws: Client
+) -> None:
+    said: list[str] = []
+    terraform = write()
+    terraform.init(said.append)
+    terraform.validate()
+    before = terraform.plan()
+    applied = terraform.apply(said.append)
+
+    assert before.changed
+    assert {change.actions for change in before.changes} == {("create",)}
+    assert (applied.added, applied.changed, applied.removed) == (3, 0, 0)
+    assert any(line.startswith("created aws_ssm_parameter.Pointer") and "0A1B2C3D" not in line for line in said), said
+    assert "  hello from the project" in said
+    assert not terraform.plan().changed
+    name = terraform.outputs()["name"]
+    assert aws("ssm").get_parameter(Name=name)["Parameter"]["Value"] == "one"
+
+    again = write(value="two", weight=2.0)
+    quiet: list[str] = []
+    again.init(quiet.append)
+    assert quiet == []  # nothing to install a second time
+    plan = again.plan()
+    assert {(change.address, change.actions) for change in plan.changes} == {
+        ("aws_ssm_parameter.Pointer_0A1B2C3D", ("update",)),
+        ("aws_batch_scheduling_policy.Fair", ("update",)),
+    }
+    assert "value" in next(each for each in plan.changes if "ssm" in each.address).attributes
+    assert again.apply().changed == 2
+
+    assert again.destroy().removed == 3
+    assert aws("ssm").describe_parameters(ParameterFilters=[{"Key": "Name", "Values": [name]}])["Parameters"] == []
+
+
+def test_given_a_broken_stack_when_validated_or_applied_then_the_error_says_what_and_where(write: Write) -> None:
+    invalid = write(aws_ssm_parameter={"Pointer_0A1B2C3D": {"name": "/x", "type": "Strange", "value": "v"}})
+    with pytest.raises(TerraformError, match=r"Strange"):
+        invalid.validate()
+
+    parameter = {"name": "/x", "type": "String", "value": "v"}
+    mapping = {"event_source_arn": "arn:aws:sqs:eu-central-1:000000000000:none", "function_name": "none"}
+    failing = write(aws_ssm_parameter={"Pointer_0A1B2C3D": parameter}, aws_lambda_event_source_mapping={"Bad": mapping})
+    with pytest.raises(TerraformError, match=r"(?s)terraform apply failed.*at aws_lambda_event_source_mapping\.Bad"):
+        failing.apply()
+
+
+def test_given_an_interrupt_when_applying_then_terraform_and_its_providers_are_gone(
+    write: Write, sandbox: Sandbox
+) -> None:
+    def interrupt(_: str) -> None:
+        raise KeyboardInterrupt
+
+    terraform = write(aws_sqs_queue={"Slow": {"name": "slow"}})  # the provider waits 25 s for a queue
+    terraform.init()
+
+    with pytest.raises(KeyboardInterrupt):
+        terraform.apply(lambda line: interrupt(line) if line.startswith("created") else None)
+
+    if sys.platform == "linux":
+        mark = str(sandbox.layout.terraform).encode()
+        commands = [
+            (process / "cmdline").read_bytes()
+            for process in Path("/proc").glob("[0-9]*")
+            if process.name != str(os.getpid()) and mark in _environ(process)
+        ]
+        assert not [each for each in commands if b"terraform" in each]
+
+
+def _environ(process: Path) -> bytes:
+    try:
+        return (process / "environ").read_bytes()
+    except OSError:
+        return b""
+
+
+def test_given_no_terraform_when_used_then_one_line_says_found_needed_and_where(
+    write: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(TerraformError, match=r"not on PATH, needed is 1\.11 or newer: get it from https://") as error:
+        write().init()
+
+    assert "\n" not in str(error.value)
+
+
+def test_given_an_old_terraform_when_used_then_one_line_says_found_needed_and_where(
+    write: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = tmp_path / "terraform"
+    program.write_text('#!/bin/sh\necho \'{"terraform_version": "1.5.7"}\'\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+
+    with pytest.raises(TerraformError, match=r"found Terraform 1\.5\.7, needed is 1\.11 or newer: get it from"):
+        write().init()
+
+
+def test_given_nothing_was_synthesized_when_used_then_the_command_is_named(sandbox: Sandbox, tmp_path: Path) -> None:
+    with pytest.raises(TerraformError, match=r"python main\.py"):
+        Terraform(tmp_path, "none", sandbox.environ()).init()

@@ -1,0 +1,59 @@
+import json
+import time
+from typing import Any
+
+from dropbatch.sandbox.terraform_output import Narrator, readable
+
+
+def message(kind: str, action: str = "create", **hook: Any) -> str:
+    return json.dumps({"type": kind, "hook": {"resource": {"addr": "aws_x.Thing_0123ABCD"}, "action": action, **hook}})
+
+
+def test_given_terraforms_messages_when_narrated_then_short_lines() -> None:
+    said: list[str] = []
+    narrator = Narrator(said.append, "comparing")
+
+    for line in (
+        json.dumps({"type": "version", "terraform": "1.11.4"}),
+        message("apply_start"),
+        message("apply_progress", elapsed_seconds=10),
+        message("apply_complete", elapsed_seconds=12.4),
+        message("provision_progress", output="Executing: [...]"),
+        message("provision_progress", output="pushed"),
+        json.dumps({"type": "diagnostic", "diagnostic": {"severity": "warning", "summary": "old", "detail": "d"}}),
+        json.dumps({"type": "diagnostic", "diagnostic": {"severity": "warning", "summary": "old", "detail": "d"}}),
+        json.dumps({"type": "change_summary", "changes": {"add": 1, "change": 0, "remove": 0}}),
+        "not json",
+    ):
+        narrator.take(line)
+
+    assert said == ["created aws_x.Thing  12 s", "  pushed", "warning: old", "not json"]
+    assert narrator.summary["add"] == 1
+
+
+def test_given_silence_when_things_are_under_way_then_they_are_named() -> None:
+    said: list[str] = []
+    narrator = Narrator(said.append, "comparing")
+    now = time.monotonic()
+
+    under_way = [(f"aws_x.T{number}", ("creating", now - number)) for number in (9, 5, 1)]
+
+    assert narrator._waiting(under_way, now) == "still creating aws_x.T9 9 s, creating aws_x.T5 5 s and 1 more"
+    assert narrator._waiting([], narrator._begun + 4) == "comparing: 4 s"
+
+
+def test_given_silence_when_two_seconds_pass_then_something_is_said() -> None:
+    said: list[str] = []
+
+    with Narrator(said.append, "comparing"):
+        deadline = time.monotonic() + 10
+        while not said and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    assert said[0].startswith("comparing")
+
+
+def test_given_a_diagnostic_when_made_readable_then_what_where_and_why() -> None:
+    text = readable({"summary": "Invalid value", "address": "aws_x.a", "detail": "must be\none of"})
+
+    assert text == "Invalid value\n  at aws_x.a\n  must be\n  one of"

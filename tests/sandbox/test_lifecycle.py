@@ -178,7 +178,7 @@ def test_given_another_region_when_upped_then_the_old_regions_state_is_discarded
     moved.up(said.append)
 
     assert any("from eu-central-1 to us-west-2" in line for line in said)
-    assert "QueueUrls" not in client_of(moved)("sqs").list_queues()
+    assert not client_of(moved)("sqs").list_queues().get("QueueUrls")
 
 
 @on_linux

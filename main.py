@@ -1,6 +1,7 @@
 """Synthesize Terraform for every environment: ``environments/*.toml`` → ``cdktf.out/stacks/<environment>/``."""
 
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ def main() -> int:
     """Synthesize; returns the exit code. Faults in the environment files go to stderr, one to a line."""
     with tempfile.TemporaryDirectory(prefix="dropbatch-synth-") as scratch:
         try:
-            environments = load_all(ROOT / "environments")
+            environments = load_all(Path(os.path.relpath(ROOT / "environments")))  # short in messages
             assets = {each.name: build_assets(ROOT, each, Path(scratch)) for each in environments}
         except (SettingsError, AssetError) as error:
             print(*error.faults, sep="\n", file=sys.stderr)
@@ -34,10 +35,21 @@ def synthesize(environments: Sequence[Settings], assets: Mapping[str, Assets]) -
 
     from constructs_lib.stack import DropbatchStack, DropbatchStackProps  # noqa: PLC0415
 
-    app = App(outdir=os.environ.get("CDKTF_OUTDIR", str(ROOT / "cdktf.out")))
+    outdir = Path(os.environ.get("CDKTF_OUTDIR", ROOT / "cdktf.out"))
+    app = App(outdir=str(outdir))
     for settings in environments:
         DropbatchStack(app, settings.name, DropbatchStackProps(settings=settings, assets=assets[settings.name]))
     app.synth()
+    _remove_old_packages(outdir, assets)
+
+
+def _remove_old_packages(outdir: Path, assets: Mapping[str, Assets]) -> None:
+    """Packages lie in a folder per digest; cdktf leaves those of earlier code."""
+    for environment, current in assets.items():
+        digests = {package.sha256.hex() for package in current.packages.values()}
+        for folder in outdir.glob(f"stacks/{environment}/assets/*/*"):
+            if folder.name not in digests:
+                shutil.rmtree(folder)
 
 
 if __name__ == "__main__":

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 from tests.constructs_lib.synthesis import run_main
 
 
@@ -30,3 +32,21 @@ def test_image_that_is_neither_directory_nor_uri_is_refused(project, tmp_path) -
         "environments/dev.toml: pipeline.wordcount.image: must be a directory of this project or an image's URI with a "
         "tag or digest, got 'image/wordcuont': correct the path, or write registry/name:tag\n"
     )
+
+
+def test_packages_of_earlier_code_are_removed(project, tmp_path) -> None:
+    # Given a synthesis, and code that changed after it
+    def packages() -> list[Path]:
+        return sorted((tmp_path / "cdktf.out").glob("stacks/dev/assets/*/*/*.zip"))
+
+    assert run_main(project, tmp_path / "cdktf.out").returncode == 0
+    before = packages()
+    with (project / "lambdas/arrival/handler.py").open("a") as file:
+        file.write("\n# changed\n")
+
+    # When it is synthesized again
+    assert run_main(project, tmp_path / "cdktf.out").returncode == 0
+
+    # Then there is one package of each function, and only the changed one is another
+    assert [path.name for path in packages()] == [path.name for path in before]
+    assert {path.name for path in set(packages()) - set(before)} == {"arrival.zip"}

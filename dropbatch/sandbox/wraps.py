@@ -4,6 +4,7 @@ Each names the gap, replaces one function of MiniStack and first asserts that th
 the version the wrap was written for. `tests/sandbox/test_wraps.py` shows each gap and its repair.
 """
 
+import html
 import inspect
 import json
 import os
@@ -11,6 +12,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
 
@@ -44,6 +46,7 @@ def install(batch: BatchService, mail: MailBox) -> None:
     wrap_denials()
     wrap_leading_keys()
     wrap_sqs_batches()
+    wrap_version_listing()
     wrap_mail(mail)
 
 
@@ -199,6 +202,24 @@ def _fitting(messages: list[dict[str, Any]], most: int) -> tuple[int, bool]:
 
 def _waiting_since(messages: list[dict[str, Any]]) -> float:
     return min(float(max(each.get("visible_at", 0), each.get("sent_at", 0))) for each in messages)
+
+
+def wrap_version_listing() -> None:
+    """ListObjectVersions ignores ``encoding-type=url``: the provider decodes, and could never delete ``a+b``."""
+    s3 = emulator.service("s3")
+    original = _expected(s3, "_list_object_versions", "(bucket_name: str, query_params: dict)")
+
+    def encoded(found: re.Match[str]) -> str:
+        return f"<{found[1]}>{s3._url_encode(html.unescape(found[2]))}</{found[1]}>"
+
+    def list_object_versions(bucket_name: str, query_params: Any) -> Any:
+        status, headers, body = original(bucket_name, query_params)
+        if status == HTTPStatus.OK and s3._qp(query_params, "encoding-type", "") == "url":
+            text = re.sub(r"<(Key|Prefix|Delimiter|KeyMarker|NextKeyMarker)>([^<]*)</\1>", encoded, body.decode())
+            body = text.replace("<MaxKeys>", "<EncodingType>url</EncodingType><MaxKeys>", 1).encode()
+        return status, headers, body
+
+    s3._list_object_versions = list_object_versions
 
 
 def wrap_mail(box: MailBox) -> None:

@@ -7,6 +7,7 @@ import time
 import uuid
 import zipfile
 from typing import Any
+from urllib.parse import unquote_plus
 
 import pytest
 from botocore.exceptions import ClientError
@@ -280,6 +281,31 @@ class TestBatchEvents:
         assert last["detail"]["container"]["exitCode"] == 4
         assert last["detail"]["attempts"][0]["container"]["exitCode"] == 4
         assert last["detail"]["jobDefinition"] == stack.definition
+
+
+class TestVersionListing:
+    KEYS = ("a b+(1) ü.txt", "100%25.txt", "<&>.txt", "deep/er//key")
+
+    def test_given_awkward_keys_when_versions_are_listed_encoded_then_they_decode_to_themselves(
+        self, aws: Client
+    ) -> None:
+        s3 = aws("s3")
+        s3.create_bucket(Bucket="awkward", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+        for key in self.KEYS:
+            s3.put_object(Bucket="awkward", Key=key)
+        bodies: list[bytes] = []
+        s3.meta.events.register(
+            "before-parse.s3.ListObjectVersions", lambda response_dict, **_: bodies.append(response_dict["body"])
+        )
+
+        listed = s3.list_object_versions(Bucket="awkward", EncodingType="url")["Versions"]
+
+        assert {unquote_plus(each["Key"]) for each in listed} == set(self.KEYS)
+        assert b"<EncodingType>url</EncodingType>" in bodies[0]
+        assert b"a%20b%2B%281%29%20%C3%BC.txt" in bodies[0]
+
+    def test_gap_given_plain_ministack_when_versions_are_listed_then_the_encoding_is_ignored(self) -> None:
+        assert "encoding-type" not in inspect.getsource(emulator.service("s3")._list_object_versions)
 
 
 class TestPinning:

@@ -1,6 +1,7 @@
 """The `process` runner: a job's program as a local process, from the image's snapshot, in a scratch directory."""
 
 import contextlib
+import errno
 import os
 import shlex
 import shutil
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +21,7 @@ __all__ = ["ProcessRunner"]
 
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 _CHUNK = 64 * 1024
+_BUSY_TRIES, _BUSY_SECONDS = 50, 0.02
 
 
 class ProcessRunner:
@@ -121,15 +124,23 @@ class ProcessRunner:
                     f'exec: "{command[0] if command else ""}": executable file not found in $PATH'
                 ),
             )
-        return subprocess.Popen(
-            [program, *command[1:]],
-            cwd=scratch / "work",
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        for left in reversed(range(_BUSY_TRIES)):
+            try:
+                return subprocess.Popen(
+                    [program, *command[1:]],
+                    cwd=scratch / "work",
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                # Another thread's child still holds the shim open for writing, until it has become its own program.
+                if error.errno != errno.ETXTBSY or not left:
+                    raise
+                time.sleep(_BUSY_SECONDS)
+        raise AssertionError("the last try returns or raises")
 
 
 class RunningProcess:

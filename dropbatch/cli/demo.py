@@ -89,7 +89,7 @@ def run(deployed: Deployed, sandbox: "Sandbox", file: Path, voice: Talk) -> Outc
         if run.state.final and State.RUNNING not in seen and run.started_at:
             # Over before we looked again; the ledger has the time at which it began.
             started = (datetime.fromisoformat(run.started_at) - dropped_at).total_seconds()
-            voice.say(f"{duration(max(started, 0)):>8}  {State.RUNNING:<9}  {run.run_id}")
+            voice.say(f"{_since(begun)}  {State.RUNNING:<9}  {run.run_id}  since {duration(max(started, 0))}")
         voice.say(f"{_since(begun)}  {run.state:<9}  {run.run_id}")
 
     def waiting(seconds: float) -> None:

@@ -57,9 +57,14 @@ def command(context: Context, pipeline: str | None, days: int, limit: int, as_js
         from rich.console import Console  # noqa: PLC0415 – not needed for --json
 
         console = Console()
-        if not console.is_terminal:
-            console = Console(width=_PIPED_COLUMNS)
-        console.print(_table(found.runs))
+        if console.is_terminal:
+            console.print(_table(found.runs))
+            return
+        wide = Console(width=_PIPED_COLUMNS)
+        with wide.capture() as captured:
+            wide.print(_table(found.runs))
+        for line in captured.get().splitlines():
+            click.echo(line.rstrip())
 
 
 def _plain(run: runs.Run) -> dict[str, object]:

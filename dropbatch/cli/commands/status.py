@@ -24,6 +24,9 @@ _COLOURS = {
     State.RUNNING: "cyan",
 }
 
+_SHORT_ID = 12
+"""Enough of a run id for a person; every command takes it."""
+
 _PIPED_COLUMNS = 4000
 """Wide enough that a program reading the table gets every row on one line."""
 
@@ -54,17 +57,25 @@ def command(context: Context, pipeline: str | None, days: int, limit: int, as_js
     if not total:
         click.echo("drop a file with `dropbatch drop FILE --wait`", err=True)
     if found.runs:
-        from rich.console import Console  # noqa: PLC0415 – not needed for --json
+        _print(found.runs)
 
-        console = Console()
-        if console.is_terminal:
-            console.print(_table(found.runs))
-            return
-        wide = Console(width=_PIPED_COLUMNS)
-        with wide.capture() as captured:
-            wide.print(_table(found.runs))
-        for line in captured.get().splitlines():
-            click.echo(line.rstrip())
+
+def _print(listed: Sequence[runs.Run]) -> None:
+    """For a terminal, what fits, and the reasons below; for a program, a row per run with everything in it."""
+    from rich.console import Console  # noqa: PLC0415 – not needed for --json
+
+    console = Console()
+    if console.is_terminal:
+        console.print(_table(listed, id_length=_SHORT_ID))
+        for run in listed:
+            if run.reason:
+                console.print(f"{run.run_id[:_SHORT_ID]}: {printable(run.reason)}", markup=False, highlight=False)
+        return
+    wide = Console(width=_PIPED_COLUMNS)
+    with wide.capture() as captured:
+        wide.print(_table(listed, reasons=True))
+    for line in captured.get().splitlines():
+        click.echo(line.rstrip())
 
 
 def _plain(run: runs.Run) -> dict[str, object]:
@@ -73,26 +84,27 @@ def _plain(run: runs.Run) -> dict[str, object]:
     return {name: getattr(run, name) for name in names + times}
 
 
-def _table(listed: Sequence[runs.Run]) -> "Table":
+def _table(listed: Sequence[runs.Run], *, id_length: int | None = None, reasons: bool = False) -> "Table":
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("run", "state", "pipeline"):
         table.add_column(name, no_wrap=True)
-    table.add_column("file", overflow="ellipsis", no_wrap=True, min_width=12)
+    table.add_column("file", overflow="ellipsis", no_wrap=True)
     for name in ("dropped", "took"):
         table.add_column(name, no_wrap=True)
-    table.add_column("reason", overflow="fold")
+    if reasons:
+        table.add_column("reason", no_wrap=True)
     for run in listed:
         table.add_row(
-            run.run_id,
+            run.run_id[:id_length],
             Text(run.state, style=_COLOURS.get(run.state, "")),
             run.pipeline,
             Text(printable(run.name)),
             age(run.created_at),
             _took(run),
-            Text(printable(run.reason)),
+            *([Text(printable(run.reason))] if reasons else []),
         )
     return table
 

@@ -20,7 +20,7 @@ from dropbatch.contract import jobs, keys
 __all__ = ["Job", "JobProps", "Resources"]
 
 _USER = "10001:10001"
-"""Any but root: the machines' credentials are out of reach for such users (see `machines`)."""
+"""Any but root: the machines' credentials are out of reach for such users (see `machine_template`)."""
 
 _RUNTIME = ("dropbatch-run", "--")
 

@@ -18,7 +18,8 @@ from cdktf_cdktf_provider_aws.batch_scheduling_policy import (
 )
 from constructs import Construct
 
-from constructs_lib.machines import MachineProfile, MachineTemplate, MachineTemplateProps
+from constructs_lib.machine_profile import MachineProfile
+from constructs_lib.machine_template import MachineTemplate, MachineTemplateProps
 from constructs_lib.network import Network
 from constructs_lib.site import Site
 

@@ -14,7 +14,7 @@ from constructs_lib.functions import Functions, FunctionsProps
 from constructs_lib.job import Resources
 from constructs_lib.ledger import Ledger, LedgerProps
 from constructs_lib.log_group import LogGroup, LogGroupProps
-from constructs_lib.machines import MachineProfile, MachineProfileProps
+from constructs_lib.machine_profile import MachineProfile, MachineProfileProps
 from constructs_lib.network import Network, NetworkProps
 from constructs_lib.pipeline import Pipeline, PipelineProps
 from constructs_lib.pointers import Pointers, PointersProps

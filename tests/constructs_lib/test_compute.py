@@ -8,7 +8,7 @@ from constructs_lib.assets import Image
 from constructs_lib.bucket import Bucket, BucketProps
 from constructs_lib.job import Resources
 from constructs_lib.log_group import LogGroup, LogGroupProps
-from constructs_lib.machines import MachineProfile, MachineProfileProps
+from constructs_lib.machine_profile import MachineProfile, MachineProfileProps
 from constructs_lib.network import Network, NetworkProps
 from constructs_lib.pipeline import Pipeline, PipelineProps
 from constructs_lib.pool import Pool, PoolProps

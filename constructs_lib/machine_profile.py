@@ -1,0 +1,73 @@
+"""What the machines themselves may do."""
+
+from dataclasses import dataclass
+
+from cdktf_cdktf_provider_aws.iam_instance_profile import IamInstanceProfile
+from constructs import Construct
+
+from constructs_lib.log_group import LogGroup
+from constructs_lib.policy import Statement
+from constructs_lib.registry import Registry
+from constructs_lib.role import Role, RoleProps
+from constructs_lib.site import Site
+
+__all__ = ["MachineProfile", "MachineProfileProps"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineProfileProps:
+    """What machines have to reach."""
+
+    site: Site
+    registry: Registry
+    job_logs: LogGroup
+
+
+class MachineProfile(Construct):
+    """The rights of the machines themselves: join the cluster, pull images, ship the jobs' logs."""
+
+    def __init__(self, scope: Construct, id_: str, props: MachineProfileProps) -> None:
+        super().__init__(scope, id_)
+        site = props.site
+        role = Role(
+            self,
+            "Role",
+            RoleProps(
+                name=f"{site.prefix}.machines",
+                service="ec2.amazonaws.com",
+                description="Machines of the pools: the ECS agent and Docker's log driver",
+            ),
+        )
+        # AWS Batch makes the cluster and puts the compute environment's name into the cluster's.
+        clusters = site.arn("ecs", f"cluster/*{site.prefix}-*")
+        instances = site.arn("ecs", f"container-instance/*{site.prefix}-*")
+        role.grant(
+            # Has no resource level.
+            Statement(sid="FindCluster", actions=["ecs:DiscoverPollEndpoint"], resources=["*"]),
+            Statement(
+                sid="JoinCluster",
+                actions=[
+                    "ecs:RegisterContainerInstance",
+                    "ecs:DeregisterContainerInstance",
+                    "ecs:SubmitAttachmentStateChanges",
+                    "ecs:SubmitContainerStateChange",
+                    "ecs:SubmitTaskStateChange",
+                ],
+                resources=[clusters],
+            ),
+            Statement(
+                sid="TakeTasks",
+                actions=[
+                    "ecs:Poll",
+                    "ecs:StartTelemetrySession",
+                    "ecs:UpdateContainerInstancesState",
+                    "ecs:TagResource",
+                ],
+                resources=[instances],
+            ),
+        )
+        props.registry.grant_pull(role)
+        props.job_logs.grant_write(role)
+        profile = IamInstanceProfile(self, "Profile", name=site.name("machines"), role=role.name)
+        self.arn: str = profile.arn
+        self.rights = role.rights

@@ -12,6 +12,7 @@ from cdktf_cdktf_provider_aws.s3_bucket_lifecycle_configuration import (
 )
 from cdktf_cdktf_provider_aws.s3_bucket_notification import S3BucketNotification, S3BucketNotificationQueue
 from cdktf_cdktf_provider_aws.s3_bucket_ownership_controls import S3BucketOwnershipControls
+from cdktf_cdktf_provider_aws.s3_bucket_policy import S3BucketPolicy
 from cdktf_cdktf_provider_aws.s3_bucket_public_access_block import S3BucketPublicAccessBlock
 from cdktf_cdktf_provider_aws.s3_bucket_server_side_encryption_configuration import (
     S3BucketServerSideEncryptionConfigurationA,
@@ -20,7 +21,7 @@ from cdktf_cdktf_provider_aws.s3_bucket_server_side_encryption_configuration imp
 from cdktf_cdktf_provider_aws.s3_bucket_versioning import S3BucketVersioningA
 from constructs import Construct
 
-from constructs_lib.policy import Statement
+from constructs_lib.policy import Statement, policy_json, tls_only
 from constructs_lib.queue import Queue
 from constructs_lib.role import Role
 from constructs_lib.site import Site
@@ -62,7 +63,7 @@ class Bucket(Construct):
                 )
             ],
         )
-        S3BucketPublicAccessBlock(
+        private = S3BucketPublicAccessBlock(
             self,
             "Private",
             bucket=self.name,
@@ -70,6 +71,13 @@ class Bucket(Construct):
             block_public_policy=True,
             ignore_public_acls=True,
             restrict_public_buckets=True,
+        )
+        S3BucketPolicy(
+            self,
+            "Policy",
+            bucket=self.name,
+            policy=policy_json([tls_only("s3", self.arn, f"{self.arn}/*")]),
+            depends_on=[private],  # S3 takes one change of a bucket's access at a time
         )
         S3BucketOwnershipControls(self, "Owner", bucket=self.name, rule={"object_ownership": "BucketOwnerEnforced"})
         S3BucketLifecycleConfiguration(

@@ -124,6 +124,7 @@ def _container(props: JobProps, role: Role) -> dict[str, Any]:
     environment = {
         jobs.ENVIRONMENT: site.environment,
         jobs.OUTPUT_BUCKET: props.outputs.name,
+        jobs.IMAGE: props.image,
         "AWS_REGION": site.region,
         "AWS_DEFAULT_REGION": site.region,
     }

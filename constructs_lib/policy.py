@@ -6,7 +6,7 @@ from typing import Any
 
 from constructs_lib.json_text import json_text
 
-__all__ = ["Statement", "policy_json"]
+__all__ = ["Statement", "policy_json", "tls_only"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,3 +50,15 @@ class Statement:
 def policy_json(statements: Sequence[Statement]) -> str:
     """Text of a policy document."""
     return json_text({"Version": "2012-10-17", "Statement": [statement.body() for statement in statements]})
+
+
+def tls_only(service: str, *resources: str) -> Statement:
+    """Refuses every request that comes by plain HTTP, whoever sends it."""
+    return Statement(
+        sid="RefusePlainHttp",
+        allow=False,
+        anyone=True,
+        actions=[f"{service}:*"],
+        resources=resources,
+        conditions={"Bool": {"aws:SecureTransport": "false"}},
+    )

@@ -7,7 +7,7 @@ from cdktf_cdktf_provider_aws.sqs_queue_redrive_policy import SqsQueueRedrivePol
 from constructs import Construct
 
 from constructs_lib.json_text import json_text
-from constructs_lib.policy import Statement, policy_json
+from constructs_lib.policy import Statement, policy_json, tls_only
 from constructs_lib.role import Role
 from constructs_lib.site import Site
 
@@ -44,6 +44,7 @@ class Queue(Construct):
             name=f"{name}-dead",
             message_retention_seconds=_FOURTEEN_DAYS,
             sqs_managed_sse_enabled=True,
+            policy=policy_json([tls_only("sqs", f"{self._own_arn}-dead")]),
             redrive_allow_policy=json_text({"redrivePermission": "byQueue", "sourceQueueArns": [self._own_arn]}),
         )
         self._queue = SqsQueue(
@@ -78,7 +79,7 @@ class Queue(Construct):
                 "StringEquals": {"aws:SourceAccount": self._site.account},
             },
         )
-        self._queue.policy = policy_json([statement])
+        self._queue.policy = policy_json([tls_only("sqs", self._own_arn), statement])
 
     def grant_consume(self, role: Role) -> None:
         """Let a role take messages off the queue."""

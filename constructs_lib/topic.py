@@ -1,6 +1,6 @@
 """A topic that tells people or functions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cdktf import TerraformVariable
 from cdktf_cdktf_provider_aws.sns_topic import SnsTopic
@@ -8,7 +8,7 @@ from cdktf_cdktf_provider_aws.sns_topic_policy import SnsTopicPolicy
 from cdktf_cdktf_provider_aws.sns_topic_subscription import SnsTopicSubscription
 from constructs import Construct
 
-from constructs_lib.policy import Statement, policy_json
+from constructs_lib.policy import Statement, policy_json, tls_only
 from constructs_lib.site import Site
 
 __all__ = ["Topic", "TopicProps"]
@@ -28,11 +28,12 @@ class Topic(Construct):
     def __init__(self, scope: Construct, id_: str, props: TopicProps) -> None:
         super().__init__(scope, id_)
         self._site = props.site
-        self._statements: list[Statement] = []
-        self._policy: SnsTopicPolicy | None = None
         # Not encrypted: AWS services publish to encrypted topics only with a customer key, which costs money.
         topic = SnsTopic(self, "Topic", name=props.site.name(props.name))
         self.arn: str = topic.arn
+        # SNS, unlike S3 and SQS, takes no `*` in the actions of a topic's policy.
+        self._statements = [replace(tls_only("sns", self.arn), actions=["sns:Publish"])]
+        self._policy = SnsTopicPolicy(self, "Policy", arn=self.arn, policy=policy_json(self._statements))
 
     def accept_from(self, sid: str, service: str, source_arn: str) -> None:
         """Let one resource of an AWS service, in this account, publish. The ARN may hold ``*``."""
@@ -48,11 +49,7 @@ class Topic(Construct):
                 },
             )
         )
-        document = policy_json(self._statements)
-        if self._policy is None:
-            self._policy = SnsTopicPolicy(self, "Policy", arn=self.arn, policy=document)
-        else:
-            self._policy.policy = document
+        self._policy.policy = policy_json(self._statements)
 
     def mail_to(self, address: TerraformVariable) -> None:
         """Mail every message to an address, unless the variable is empty."""

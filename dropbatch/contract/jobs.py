@@ -2,12 +2,18 @@
 
 from enum import IntEnum
 
-__all__ = ["ENVIRONMENT", "MANIFEST", "OUTPUT_BUCKET", "ExitCode"]
+__all__ = ["ENVIRONMENT", "GIT_COMMIT", "IMAGE", "JOB_DEFINITION", "MANIFEST", "OUTPUT_BUCKET", "ExitCode"]
 
 ENVIRONMENT = "DROPBATCH_ENVIRONMENT"
 OUTPUT_BUCKET = "DROPBATCH_OUTPUT_BUCKET"
 MANIFEST = "DROPBATCH_MANIFEST"
 """``s3://`` URI of the job's manifest, set when the job is submitted."""
+JOB_DEFINITION = "DROPBATCH_JOB_DEFINITION"
+"""``name:revision`` that was submitted; a definition does not know its own revision."""
+IMAGE = "DROPBATCH_IMAGE"
+"""The image's URI with its tag, from the definition."""
+GIT_COMMIT = "DROPBATCH_GIT_COMMIT"
+"""Commit that the image was built from, if the image says."""
 
 
 class ExitCode(IntEnum):

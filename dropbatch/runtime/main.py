@@ -19,12 +19,7 @@ from dropbatch.contract.manifest import Manifest, ManifestError, RunSpec
 from dropbatch.runtime.errors import RefusedError, RunError, UsageError
 from dropbatch.runtime.run import Task, execute, tell
 
-__all__ = ["GIT_COMMIT", "IMAGE", "JOB_DEFINITION", "entry", "main"]
-
-IMAGE = "DROPBATCH_IMAGE"
-JOB_DEFINITION = "DROPBATCH_JOB_DEFINITION"
-GIT_COMMIT = "DROPBATCH_GIT_COMMIT"
-"""Environment variables that go into the record when they are set."""
+__all__ = ["entry", "main"]
 
 _EPILOG = """\
 placeholders in COMMAND: {input} {output} {scratch} {input_uri} {output_uri} {param.NAME}
@@ -106,7 +101,7 @@ def _on_laptop(options: argparse.Namespace, command: Sequence[str], env: Mapping
         pipeline="",
         command=command,
         parameters=parameters,
-        git_commit=env.get(GIT_COMMIT),
+        git_commit=env.get(jobs.GIT_COMMIT),
     )
     return execute(task, LocalStore(options.input, options.output), env)
 
@@ -139,9 +134,9 @@ def _in_job(command: Sequence[str], env: Mapping[str, str]) -> int:
         parameters=spec.parameters,
         job_id=job_id,
         job_try=int(tries) if tries.isdigit() else None,
-        image=env.get(IMAGE),
-        job_definition=env.get(JOB_DEFINITION),
-        git_commit=env.get(GIT_COMMIT),
+        image=env.get(jobs.IMAGE),
+        job_definition=env.get(jobs.JOB_DEFINITION),
+        git_commit=env.get(jobs.GIT_COMMIT),
     )
     tell(f"run {spec.run_id} attempt {spec.attempt}: {store.input_uri}")
     return execute(task, store, env)

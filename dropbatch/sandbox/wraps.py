@@ -47,6 +47,7 @@ def install(batch: BatchService, mail: MailBox) -> None:
     wrap_leading_keys()
     wrap_sqs_batches()
     wrap_version_listing()
+    wrap_transport()
     wrap_mail(mail)
 
 
@@ -151,6 +152,17 @@ def wrap_leading_keys() -> None:
         return {**context, "dynamodb:LeadingKeys": keys} if keys else context
 
     actions.dynamodb_service_context = dynamodb_service_context
+
+
+def wrap_transport() -> None:
+    """Requests come by plain HTTP, which our policies refuse (``aws:SecureTransport``): the loopback counts as TLS."""
+    app = emulator.module("app")
+    original = _expected(app, "pin_request_origin", "(source_ip: str, secure_transport: bool) -> None")
+
+    def pin_request_origin(source_ip: str, secure_transport: bool) -> None:
+        original(source_ip, True)
+
+    app.pin_request_origin = pin_request_origin
 
 
 def wrap_sqs_batches() -> None:

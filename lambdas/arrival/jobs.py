@@ -145,7 +145,12 @@ class Submitter:
             "jobDefinition": job.definition,
             # Every queue has a fair-share policy, which wants to know whose share a job counts against.
             "shareIdentifier": job.group,
-            "containerOverrides": {"environment": [{"name": names.MANIFEST, "value": job.manifest}]},
+            "containerOverrides": {
+                "environment": [
+                    {"name": names.MANIFEST, "value": job.manifest},
+                    {"name": names.JOB_DEFINITION, "value": job.definition},
+                ]
+            },
             "tags": {"dropbatch:group": job.group, "dropbatch:pipeline": job.pipeline},
             "propagateTags": True,
             **({"arrayProperties": {"size": job.size}} if job.size > 1 else {}),

@@ -235,7 +235,8 @@ class TestPipeline:
 
     def test_environment_is_that_of_the_contract(self, container: Json) -> None:
         names = [each["name"] for each in container["environment"]]
-        assert names == ["AWS_DEFAULT_REGION", "AWS_REGION", "DROPBATCH_ENVIRONMENT", "DROPBATCH_OUTPUT_BUCKET"]
+        ours = ["DROPBATCH_ENVIRONMENT", "DROPBATCH_IMAGE", "DROPBATCH_OUTPUT_BUCKET"]
+        assert names == ["AWS_DEFAULT_REGION", "AWS_REGION", *ours]
 
     def test_log_stream_tells_group_and_pipeline(self, container: Json) -> None:
         assert container["logConfiguration"]["options"]["awslogs-stream-prefix"] == "lab/align"

@@ -40,8 +40,13 @@ class TestRunNotices:
     def test_people_get_the_summary_only(self, stack: Stack) -> None:
         assert stack.one("aws_cloudwatch_event_target")["input_path"] == "$.detail.summary"
 
+    def test_plain_http_is_refused(self, stack: Stack) -> None:
+        refused = statement(statements(stack.one("aws_sns_topic_policy")["policy"]), "RefusePlainHttp")
+        assert (refused["Effect"], refused["Principal"]) == ("Deny", "*")
+        assert refused["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
     def test_only_this_rule_may_publish(self, stack: Stack) -> None:
-        (allowed,) = statements(stack.one("aws_sns_topic_policy")["policy"])
+        allowed = statement(statements(stack.one("aws_sns_topic_policy")["policy"]), "RunNotices")
         assert allowed["Principal"] == {"Service": "events.amazonaws.com"}
         assert allowed["Condition"] == {
             "ArnLike": {"aws:SourceArn": f"${{{stack.address('aws_cloudwatch_event_rule')}.arn}}"},

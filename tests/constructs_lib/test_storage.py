@@ -39,6 +39,13 @@ class TestBucket:
         assert all(block[name] is True for name in names)
         assert stack.one("aws_s3_bucket_ownership_controls")["rule"] == {"object_ownership": "BucketOwnerEnforced"}
 
+    def test_refuses_plain_http(self, stack: Stack) -> None:
+        (refused,) = statements(stack.one("aws_s3_bucket_policy")["policy"])
+        arn = f"${{{stack.address('aws_s3_bucket')}.arn}}"
+        assert (refused["Effect"], refused["Principal"], refused["Action"]) == ("Deny", "*", ["s3:*"])
+        assert refused["Resource"] == [arn, f"{arn}/*"]
+        assert refused["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
     def test_removes_uploads_that_never_completed(self, stack: Stack) -> None:
         (rule,) = stack.one("aws_s3_bucket_lifecycle_configuration")["rule"]
         assert rule["abort_incomplete_multipart_upload"] == [{"days_after_initiation": 3}]
@@ -89,7 +96,13 @@ class TestQueue:
     @pytest.fixture(scope="class")
     @classmethod
     def stack(cls) -> Stack:
-        return synthesize(queue)
+        return synthesize(lambda scope, site: queue(scope, site).accept_from("events.amazonaws.com", "arn:rule"))
+
+    def test_refuses_plain_http_to_both(self, stack: Stack) -> None:
+        for each in stack.resources("aws_sqs_queue"):
+            refused = statement(statements(each["policy"]), "RefusePlainHttp")
+            assert (refused["Effect"], refused["Action"]) == ("Deny", ["sqs:*"])
+            assert refused["Resource"][0].endswith(f":{each['name']}")
 
     def test_keeps_messages_as_long_as_sqs_can(self, stack: Stack) -> None:
         assert [each["message_retention_seconds"] for each in stack.resources("aws_sqs_queue")] == [1_209_600] * 2

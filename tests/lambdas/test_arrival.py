@@ -18,9 +18,9 @@ def waiting(run: Mapping[str, Any]) -> Held:
 
 
 def manifest_of(aws: SimulatedAws, job: Mapping[str, Any]) -> Manifest:
-    (variable,) = job["containerOverrides"]["environment"]
-    assert variable["name"] == "DROPBATCH_MANIFEST"
-    return Manifest.from_json(aws.s3.objects[split_uri(variable["value"])])
+    variables = {each["name"]: each["value"] for each in job["containerOverrides"]["environment"]}
+    assert variables["DROPBATCH_JOB_DEFINITION"] == job["jobDefinition"]
+    return Manifest.from_json(aws.s3.objects[split_uri(variables["DROPBATCH_MANIFEST"])])
 
 
 def test_a_dropped_file_becomes_a_claimed_run_and_a_job(aws: SimulatedAws, arrival: ArrivalFlow) -> None:

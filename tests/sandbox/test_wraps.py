@@ -283,6 +283,25 @@ class TestBatchEvents:
         assert last["detail"]["jobDefinition"] == stack.definition
 
 
+class TestTransport:
+    def test_given_a_policy_that_wants_tls_when_asked_over_loopback_then_allowed(self, aws: Client, name: str) -> None:
+        s3 = aws("s3")
+        s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+        only_tls = {
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Resource": [f"arn:aws:s3:::{name}", f"arn:aws:s3:::{name}/*"],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        }
+        s3.put_bucket_policy(Bucket=name, Policy=json.dumps({"Version": "2012-10-17", "Statement": [only_tls]}))
+
+        assert s3.list_objects_v2(Bucket=name)["KeyCount"] == 0
+
+    def test_gap_given_plain_ministack_when_asked_by_http_then_it_counts_as_insecure(self) -> None:
+        assert 'scope.get("scheme") == "https"' in inspect.getsource(emulator.module("app").app)
+
+
 class TestVersionListing:
     KEYS = ("a b+(1) ü.txt", "100%25.txt", "<&>.txt", "deep/er//key")
 

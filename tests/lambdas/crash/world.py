@@ -249,7 +249,7 @@ class World:
             self.events.append({"messageId": f"e{next(self._numbers)}", "body": body})
 
     def _run_of(self, child: Mapping[str, Any]) -> RunSpec:
-        (variable,) = child["job"]["containerOverrides"]["environment"]
+        variable = child["job"]["containerOverrides"]["environment"][0]
         index: int = child["index"]
         return Manifest.from_json(self.aws.s3.objects[keys.split_uri(variable["value"])]).runs[index]
 

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
-from dropbatch.cli import demo, stack, text
+from dropbatch.cli import demo, runs, stack, text
+from dropbatch.cli.commands import status
 from dropbatch.cli.errors import CliError, NotFoundError
 from dropbatch.sandbox import Sandbox
 
@@ -153,3 +155,23 @@ def test_ages():
         "2 h ago",
         "",
     ]
+
+
+def test_the_table_of_runs_fits_80_columns():
+    item = {
+        "run_id": "r-" + "a" * 20,
+        "group": "lab",
+        "pipeline": "wordcount",
+        "state": "SUCCEEDED",
+        "input": "s3://bucket/lab/wordcount/" + "long name " * 20,
+        "reason": "words " * 50,
+        "created_at": "2026-01-02T11:59:58.000Z",
+    }
+    console = Console(width=80)
+
+    with console.capture() as captured:
+        console.print(status._table([runs.read_item(item)] * 2, id_length=12))
+
+    lines = captured.get().splitlines()
+    assert len(lines) == 3
+    assert all("SUCCEEDED" in line and "wordcount" in line for line in lines[1:])

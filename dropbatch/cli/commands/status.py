@@ -91,7 +91,7 @@ def _table(listed: Sequence[runs.Run], *, id_length: int | None = None, reasons:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("run", "state", "pipeline"):
         table.add_column(name, no_wrap=True)
-    table.add_column("file", overflow="ellipsis", no_wrap=True)
+    table.add_column("file")  # the one that gives way where it is narrow
     for name in ("dropped", "took"):
         table.add_column(name, no_wrap=True)
     if reasons:
@@ -101,7 +101,7 @@ def _table(listed: Sequence[runs.Run], *, id_length: int | None = None, reasons:
             run.run_id[:id_length],
             Text(run.state, style=_COLOURS.get(run.state, "")),
             run.pipeline,
-            Text(printable(run.name)),
+            Text(printable(run.name), no_wrap=True, overflow="ellipsis"),
             age(run.created_at),
             _took(run),
             *([Text(printable(run.reason))] if reasons else []),

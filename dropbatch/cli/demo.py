@@ -1,5 +1,6 @@
 """The demo: a file dropped in the sandbox comes back processed. Everything a newcomer sees, in order."""
 
+import contextlib
 import sysconfig
 import time
 from dataclasses import dataclass
@@ -149,4 +150,6 @@ def take_down(root: Path, sandbox: "Sandbox", voice: Talk) -> None:
         stack.destroy(root, sandbox, voice)
         voice.say("destroyed everything that was deployed")
     sandbox.destroy_state(voice.now)
+    with contextlib.suppress(OSError):  # not empty: somebody keeps something there
+        sandbox.layout.directory.parent.rmdir()
     voice.say("the sandbox is stopped and its directory removed")

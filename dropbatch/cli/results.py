@@ -96,12 +96,13 @@ def _read(deployed: Deployed, key: str) -> bytes | None:
 
 
 def read_head(deployed: Deployed, record: Mapping[str, Any], *, lines: int) -> list[str]:
-    """First lines of the first result, as text; empty when there is none."""
+    """First lines of the first result, as text, and ``…`` where it goes on; empty when there is none."""
     if not record["outputs"]:
         return []
     bucket, key = keys.split_uri(record["outputs"][0]["uri"])
     body = deployed.s3.get_object(Bucket=bucket, Key=key)["Body"].read(_HEAD_BYTES)
-    return body.decode("utf-8", "replace").splitlines()[:lines]
+    found = body.decode("utf-8", "replace").splitlines()
+    return found[:lines] + ["…"] * (len(found) > lines or len(body) == _HEAD_BYTES)
 
 
 def fetch(

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dropbatch.cli import runs
+from dropbatch.cli import environment, results, runs
+from dropbatch.cli.deployed import Deployed
 from dropbatch.contract import keys
 from dropbatch.contract.runs import State
 from tests.cli.conftest import INPUT, LOGS, OUTPUT, World
@@ -211,6 +212,16 @@ def test_fetch_of_a_failed_run_says_why(world: World, tmp_path: Path):
 
     assert result.exit_code == 3
     assert "program: it broke" in result.stderr
+
+
+def test_the_head_of_a_result_says_where_it_goes_on(world: World):
+    item = world.done({"counts.txt": b"1\n2\n3\n"})
+    deployed = Deployed(environment.choose("sandbox"))
+    record = results.read_record(deployed, item["output_prefix"])
+
+    assert results.read_head(deployed, record, lines=3) == ["1", "2", "3"]
+    assert results.read_head(deployed, record, lines=2) == ["1", "2", "…"]
+    assert results.read_head(deployed, {"outputs": []}, lines=2) == []
 
 
 # --- what a person can get wrong --------------------------------------------------------------------------------------

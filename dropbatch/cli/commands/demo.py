@@ -37,13 +37,12 @@ def command(file: Path | None) -> None:
 
 def _show(outcome: demo.Outcome) -> None:
     """What came of it, on stdout."""
-    uri = outcome.record["outputs"][0]["uri"]
     click.echo("")
     click.echo(f"result of {printable(str(outcome.file))}:")
-    for line in outcome.result_head:
+    for line in outcome.result_head or ["the program left no file"]:
         click.echo(f"    {printable(line)}")
-    click.echo("    …")
-    click.echo(f"result  {printable(uri)}")
+    for output in outcome.record["outputs"]:
+        click.echo(f"result  {printable(output['uri'])}")
     click.echo(f"record  {printable(outcome.record_uri)}")
     if outcome.mail is not None:
         to, subject, body = demo.read_mail(outcome.mail)

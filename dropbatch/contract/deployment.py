@@ -25,6 +25,8 @@ class Pool:
 
     queue: str
     spot: bool
+    usd_per_vcpu_hour: float | None = None
+    usd_per_gib_hour: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +39,12 @@ class Pipeline:
     """Job definition name by group."""
     suffixes: tuple[str, ...] = ()
     """Endings of keys that start a run; empty: every key does."""
+    after: str | None = None
+    """The pipeline whose finished runs start this one."""
+    memory_steps: tuple[int, ...] = ()
+    """MiB of further attempts of runs that ran out of memory."""
+    retry_failures: int = 0
+    """How often a run whose program failed is tried again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +56,23 @@ class Deployment:
     groups: tuple[str, ...]
     pipelines: Mapping[str, Pipeline]
     pools: Mapping[str, Pool]
+    budget_action: str = "pause"
+    """What the spend guard does when the budget is spent: ``pause``, ``stop`` or ``none``."""
+    auto_resume: bool = False
+    """Whether a pause by the budget ends with the month."""
+
+    def children(self, pipeline: str) -> tuple[str, ...]:
+        """Pipelines that run after a pipeline, by name."""
+        return tuple(sorted(name for name, other in self.pipelines.items() if other.after == pipeline))
+
+    def descendants(self, pipeline: str) -> tuple[str, ...]:
+        """All pipelines further down the chains, nearest first."""
+        found: list[str] = []
+        near = self.children(pipeline)
+        while near:
+            found += near
+            near = tuple(below for name in near for below in self.children(name))
+        return tuple(found)
 
     def to_json(self) -> str:
         """Text of ``deployment.json``: sorted, so that equal deployments give equal Lambda packages."""
@@ -66,8 +91,13 @@ class Deployment:
                     pools=tuple(pipeline["pools"]),
                     definitions=pipeline["definitions"],
                     suffixes=tuple(pipeline["suffixes"]),
+                    after=pipeline["after"],
+                    memory_steps=tuple(pipeline["memory_steps"]),
+                    retry_failures=pipeline["retry_failures"],
                 )
                 for name, pipeline in body["pipelines"].items()
             },
             pools={name: Pool(**pool) for name, pool in body["pools"].items()},
+            budget_action=body["budget_action"],
+            auto_resume=body["auto_resume"],
         )

@@ -1,8 +1,8 @@
 """Names that meet inside a job's container: environment variables and exit codes of the runtime."""
 
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
-__all__ = ["ENVIRONMENT", "GIT_COMMIT", "IMAGE", "JOB_DEFINITION", "MANIFEST", "OUTPUT_BUCKET", "ExitCode"]
+__all__ = ["ENVIRONMENT", "GIT_COMMIT", "IMAGE", "JOB_DEFINITION", "MANIFEST", "OUTPUT_BUCKET", "ExitCode", "Ending"]
 
 ENVIRONMENT = "DROPBATCH_ENVIRONMENT"
 OUTPUT_BUCKET = "DROPBATCH_OUTPUT_BUCKET"
@@ -14,6 +14,14 @@ IMAGE = "DROPBATCH_IMAGE"
 """The image's URI with its tag, from the definition."""
 GIT_COMMIT = "DROPBATCH_GIT_COMMIT"
 """Commit that the image was built from, if the image says."""
+
+
+class Ending(StrEnum):
+    """Reasons that we give Batch when we end a job. What happens to its runs follows from them."""
+
+    MOVED = "dropbatch: the pool has no capacity, the run moves on"
+    STOPPED = "dropbatch: stopped by the spend guard, the run starts anew later"
+    CANCELLED = "dropbatch: cancelled on request"
 
 
 class ExitCode(IntEnum):

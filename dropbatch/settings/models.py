@@ -78,8 +78,10 @@ class BudgetSettings(Table):
     monthly_usd: Annotated[int, Field(ge=1, le=10_000_000)]
     warn_at_percent: tuple[Annotated[int, Field(ge=1, le=500)], ...] = Field(default=(50, 80), strict=False)
     """Shares of the limit at which a warning goes out."""
-    action: Literal["pause", "none"] = "pause"
-    """What happens at 100 %."""
+    action: Literal["pause", "stop", "none"] = "pause"
+    """What happens at 100 %: nothing new starts; running jobs are ended too, to start anew later; or nothing."""
+    auto_resume: bool = False
+    """Whether a pause by the budget ends by itself when the next month begins."""
 
 
 class NetworkSettings(Table):
@@ -116,6 +118,10 @@ class PoolSettings(Table):
     )
     """Families (``m6i``) or exact types (``m6i.large``)."""
     priority: Annotated[int, Field(ge=0, le=1000)] = 1
+    usd_per_vcpu_hour: Annotated[float, Field(gt=0, le=1000)] | None = None
+    """Price for estimates of what a run cost; without both prices the cost is unknown."""
+    usd_per_gib_hour: Annotated[float, Field(ge=0, le=1000)] | None = None
+    """Price of memory. Where a machine's price is not split, put it all on vCPUs and 0 here."""
     root_gib: Annotated[int, Field(ge=30, le=16_384)] = 50
     """Size of a machine's encrypted root disk, scratch space of jobs included."""
 
@@ -135,6 +141,12 @@ class PipelineSettings(Table):
     """Minutes after which one try is stopped."""
     tries: Annotated[int, Field(ge=1, le=10)] = 2
     """How often Batch starts a job whose machine was taken away or whose image could not be pulled."""
+    after: PipelineName | None = None
+    """Pipeline whose finished runs start this one; the input is what they left in their output directory."""
+    memory_steps: tuple[Annotated[int, Field(ge=64, le=1_500_000)], ...] = Field(default=(), max_length=5, strict=False)
+    """MiB of further attempts, each larger than the one before, for runs that memory did not suffice."""
+    retry_failures: Annotated[int, Field(ge=0, le=5)] = 0
+    """How often a run is tried again whose program failed by itself."""
     suffixes: tuple[Annotated[str, StringConstraints(min_length=1)], ...] = Field(default=(), strict=False)
     """Endings of file names that start a run; empty: every file does."""
 
@@ -179,11 +191,21 @@ class Settings(BaseModel):
                     pools=pipeline.pools,
                     definitions={group: self.resource_name(name, group) for group in sorted(self.group)},
                     suffixes=pipeline.suffixes,
+                    after=pipeline.after,
+                    memory_steps=pipeline.memory_steps,
+                    retry_failures=pipeline.retry_failures,
                 )
                 for name, pipeline in self.pipeline.items()
             },
             pools={
-                name: Pool(queue=self.resource_name(name), spot=pool.kind == "spot")
+                name: Pool(
+                    queue=self.resource_name(name),
+                    spot=pool.kind == "spot",
+                    usd_per_vcpu_hour=pool.usd_per_vcpu_hour,
+                    usd_per_gib_hour=pool.usd_per_gib_hour,
+                )
                 for name, pool in self.compute.items()
             },
+            budget_action=self.budget.action,
+            auto_resume=self.budget.auto_resume,
         )

@@ -2,6 +2,7 @@
 
 import difflib
 import ipaddress
+import itertools
 from collections.abc import Collection, Iterator
 
 from dropbatch.settings.models import RESERVED_FOLDERS, PipelineSettings, Settings
@@ -69,6 +70,33 @@ def _pipelines(settings: Settings, declared: Collection[str]) -> Iterator[str]:
                 "own: choose another name"
             )
         yield from _pools_of(settings, where, pipeline, declared)
+        yield from _memory_steps(where, pipeline)
+        yield from _after(settings, name, pipeline)
+
+
+def _memory_steps(where: str, pipeline: PipelineSettings) -> Iterator[str]:
+    sizes = (pipeline.memory_mib, *pipeline.memory_steps)
+    if any(larger <= smaller for smaller, larger in itertools.pairwise(sizes)):
+        yield (
+            f"{where}.memory_steps: must rise from memory_mib ({pipeline.memory_mib}), got "
+            f"{list(pipeline.memory_steps)}: name larger sizes, in order"
+        )
+
+
+def _after(settings: Settings, name: str, pipeline: PipelineSettings) -> Iterator[str]:
+    where, parent = f"pipeline.{name}.after", pipeline.after
+    if parent is None:
+        return
+    if parent not in settings.pipeline:
+        near = difflib.get_close_matches(parent, settings.pipeline, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"declared are {', '.join(sorted(settings.pipeline))}"
+        yield f"{where}: must name a declared pipeline, got {parent!r}: {hint}"
+    chain = [name]
+    while parent is not None and parent in settings.pipeline and parent not in chain:
+        chain.append(parent)
+        parent = settings.pipeline[parent].after
+    if parent == name:
+        yield f"{where}: must not lead back to itself, got {' -> '.join([*chain, name])}: break the circle"
 
 
 def _pools_of(settings: Settings, where: str, pipeline: PipelineSettings, declared: Collection[str]) -> Iterator[str]:

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from dropbatch.contract.deployment import Deployment
 from dropbatch.settings import Settings, SettingsError, load, load_all
 
 ROOT = Path(__file__).parents[2]
@@ -72,6 +73,30 @@ def test_the_deployment_names_definitions_and_queues(file: Path) -> None:
     assert deployment.pools["spot"].queue == "dropbatch-lab1-spot"
 
 
+def test_a_circle_of_pipelines_is_refused(file: Path) -> None:
+    other = GOOD.partition("[pipeline.count]")[2]
+    text = GOOD + f'after = "three"\n[pipeline.two]{other}after = "count"\n[pipeline.three]{other}after = "two"\n'
+
+    found = faults(file, text)
+
+    assert (
+        "pipeline.two.after: must not lead back to itself, got two -> count -> three -> two: break the circle" in found
+    )
+
+
+def test_the_deployment_survives_its_own_file(file: Path) -> None:
+    other = GOOD.partition("[pipeline.count]")[2]
+    text = GOOD.replace("max_vcpus = 4", "max_vcpus = 4\nusd_per_vcpu_hour = 0.02\nusd_per_gib_hour = 0.0")
+    text += f'memory_steps = [4000]\n[pipeline.next]{other}after = "count"\nretry_failures = 1\n'
+    text += f'[pipeline.last]{other}after = "next"\n'
+
+    deployment = read(file, text).deployment()
+
+    assert Deployment.from_json(deployment.to_json()) == deployment
+    assert deployment.children("count") == ("next",)
+    assert deployment.descendants("count") == ("next", "last")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
@@ -111,6 +136,21 @@ def test_the_deployment_names_definitions_and_queues(file: Path) -> None:
         ("[budget]", '[network]\ncidr = "10.20.0.1/16"\n[budget]', "network.cidr: must be an IPv4 network"),
         ("[budget]", '[notify]\nemail = "nobody"\n[budget]', "notify.email: must match "),
         ("[budget]", "compute = 3\n[budget]", "environment.compute: unknown key, got 3"),
+        (
+            "[pipeline.count]",
+            '[pipeline.count]\nafter = "cuont"',
+            "pipeline.count.after: must name a declared pipeline, got 'cuont': did you mean 'count'?",
+        ),
+        (
+            "[pipeline.count]",
+            '[pipeline.count]\nafter = "count"',
+            "pipeline.count.after: must not lead back to itself, got count -> count: break the circle",
+        ),
+        (
+            "[pipeline.count]",
+            "[pipeline.count]\nmemory_steps = [4000, 3000]",
+            "pipeline.count.memory_steps: must rise from memory_mib (1800), got [4000, 3000]",
+        ),
     ],
 )
 def test_a_fault_names_key_rule_value_and_fix(file: Path, old: str, new: str, expected: str) -> None:

@@ -47,6 +47,8 @@ def install(batch: BatchService, mail: MailBox) -> None:
     wrap_leading_keys()
     wrap_sqs_batches()
     wrap_version_listing()
+    wrap_version_ranges()
+    wrap_wildcards()
     wrap_transport()
     wrap_mail(mail)
 
@@ -232,6 +234,44 @@ def wrap_version_listing() -> None:
         return status, headers, body
 
     s3._list_object_versions = list_object_versions
+
+
+def wrap_version_ranges() -> None:
+    """GetObject ignores ``Range`` when a version is named: a reader of parts gets the whole object each time."""
+    s3 = emulator.service("s3")
+    original = _expected(s3, "_get_object", "(bucket_name: str, key: str, headers: dict, query_params: dict = None)")
+
+    def get_object(bucket_name: str, key: str, headers: Any, query_params: Any = None) -> Any:
+        status, answered, body = original(bucket_name, key, headers, query_params)
+        wanted = headers.get("range", "") if s3._qp(query_params or {}, "versionId", "") else ""
+        if status != HTTPStatus.OK or not wanted:
+            return status, answered, body
+        total = len(body)
+        found = s3._parse_range(wanted, total)
+        if found is None:
+            refused = {"Content-Type": "application/xml", "Content-Range": f"bytes */{total}"}
+            text = s3._xml_body(s3._range_error_xml(bucket_name, key))
+            return HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, refused, text
+        start, end = found
+        # A checksum of the whole would not fit the part.
+        kept = {name: value for name, value in answered.items() if not name.lower().startswith("x-amz-checksum-")}
+        part = body[start : end + 1]
+        kept |= {"Content-Length": str(len(part)), "Content-Range": f"bytes {start}-{end}/{total}"}
+        return HTTPStatus.PARTIAL_CONTENT, kept, part
+
+    s3._get_object = get_object
+
+
+def wrap_wildcards() -> None:
+    """``*`` in a policy does not match a line break, which a key may hold."""
+    evaluator = emulator.module("core.iam_evaluator")
+    original = _expected(evaluator, "_fnmatch_compile", "(pattern: str, ignore_case: bool) -> re.Pattern")
+
+    def compiled(pattern: str, ignore_case: bool) -> re.Pattern[str]:
+        found = original(pattern, ignore_case)
+        return re.compile(found.pattern, found.flags | re.DOTALL)
+
+    evaluator._fnmatch_compile = compiled
 
 
 def wrap_mail(box: MailBox) -> None:

@@ -45,9 +45,6 @@ class RunEventsFlow:
         if job is None:
             log.info("job %s is not ours", change.job_name)
             return False
-        if change.superseded:
-            log.info("job %s was superseded, its run goes on elsewhere", change.job_id)
-            return False
         run = self._book.runs_of(job)[change.index]
         reason = ""
         if change.state is State.FAILED:

@@ -132,6 +132,22 @@ def test_a_job_that_lost_the_fence_says_nothing_about_the_run(
     assert [run["state"] for run in aws.dynamodb.runs()] == ["SUCCEEDED"]
 
 
+def test_a_program_that_exits_like_a_superseded_job_has_failed(
+    aws: SimulatedAws, arrival: ArrivalFlow, flow: RunEventsFlow, reconcile: Reconcile
+) -> None:
+    arrival.process([dropped("lab/wordcount/a"), dropped("lab/wordcount/b", message_id="m2")])
+    job = the_job(aws)
+    for run in aws.dynamodb.runs():
+        place = 0 if run["input"].endswith("a") else 1
+        aws.s3.objects[OUTPUT, f"_dropbatch/started/lab/wordcount/{run['run_id']}.1"] = f"job-1:{place}".encode()
+
+    flow.process(
+        [event({**job, "jobId": "job-1:0"}, "FAILED", arrayProperties={"index": 0}, container={"exitCode": 75})]
+    )
+
+    assert {run["input"][-1]: run["state"] for run in aws.dynamodb.runs()} == {"a": "FAILED", "b": "HELD"}
+
+
 def test_a_final_state_is_told_even_if_the_first_telling_was_cut_short(
     aws: SimulatedAws, arrival: ArrivalFlow, flow: RunEventsFlow
 ) -> None:

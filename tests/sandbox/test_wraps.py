@@ -327,6 +327,41 @@ class TestVersionListing:
         assert "encoding-type" not in inspect.getsource(emulator.service("s3")._list_object_versions)
 
 
+class TestVersionRanges:
+    def test_given_a_version_when_a_range_of_it_is_read_then_only_that_comes(self, aws: Client, name: str) -> None:
+        s3 = aws("s3")
+        s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+        s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+        version = s3.put_object(Bucket=name, Key="k", Body=b"0123456789")["VersionId"]
+        s3.put_object(Bucket=name, Key="k", Body=b"another version")
+
+        def read(wanted: str) -> Any:
+            return s3.get_object(Bucket=name, Key="k", VersionId=version, Range=wanted)
+
+        assert read("bytes=2-4")["Body"].read() == b"234"
+        assert read("bytes=2-4")["ContentRange"] == "bytes 2-4/10"
+        with pytest.raises(ClientError, match="InvalidRange"):
+            read("bytes=10-11")
+
+    def test_gap_given_plain_ministack_when_a_version_is_read_then_the_range_comes_too_late(self) -> None:
+        source = inspect.getsource(emulator.service("s3")._get_object)
+
+        assert source.index("return 200, resp_headers, body") < source.index("range")
+
+
+class TestWildcards:
+    def test_given_a_key_with_a_line_break_when_the_policy_has_a_star_then_allowed(
+        self, aws: Client, sandbox: Sandbox, name: str
+    ) -> None:
+        aws("s3").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+        policy = allow({"Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{name}/*"})
+
+        aws("s3", BatchStack(sandbox, aws).user(policy)).put_object(Bucket=name, Key="two\nlines")
+
+    def test_gap_given_plain_ministack_when_a_line_break_meets_a_star_then_it_does_not_match(self) -> None:
+        assert not emulator.module("core.iam_evaluator").fnmatch_iam_cs("a\nb", "a*")
+
+
 class TestPinning:
     def test_given_another_version_when_checked_then_both_are_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(wraps, "version", lambda _: "9.9.9")

@@ -133,7 +133,7 @@ def test_a_job_that_lost_the_fence_says_nothing_about_the_run(
 
 
 def test_a_program_that_exits_like_a_superseded_job_has_failed(
-    aws: SimulatedAws, arrival: ArrivalFlow, flow: RunEventsFlow, reconcile: Reconcile
+    aws: SimulatedAws, arrival: ArrivalFlow, flow: RunEventsFlow
 ) -> None:
     arrival.process([dropped("lab/wordcount/a"), dropped("lab/wordcount/b", message_id="m2")])
     job = the_job(aws)

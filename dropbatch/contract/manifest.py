@@ -1,21 +1,42 @@
 """The manifest: what a job is to do, written by the arrival function and read by the runtime.
 
 One JSON object ``{"version": 1, "job_name": …, "runs": […]}`` per job; an array child takes the run at its index, a
-plain job the only one.
+plain job the only one. Fields that say nothing beyond their default are left out, so that a runtime of an earlier image
+reads what it can do.
+
+The input of a run is one of
+
+- a file: ``key`` does not end in ``/``; exactly ``version_id`` of it is read;
+- a folder: ``key`` ends in ``/``; every object below it, as it is when the job starts, except ``marker`` and objects
+  whose own key ends in ``/``. The runtime lists it, and pins what it read in the run record. ``version_id`` is then the
+  version of the marker that closed the folder, or empty, and ``size`` is 0;
+- a folder whose objects are pinned: as above, but ``objects`` names exactly what it consists of, and nothing is listed.
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
-__all__ = ["VERSION", "Manifest", "ManifestError", "RunSpec"]
+__all__ = ["VERSION", "Manifest", "ManifestError", "ObjectSpec", "RunSpec"]
 
 VERSION = 1
 
 
 class ManifestError(ValueError):
     """The text is not a manifest of this version."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectSpec:
+    """One version of an object."""
+
+    bucket: str
+    key: str
+    version_id: str
+    """Empty when the version does not matter or is not known."""
+    size: int
+    """Bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,12 +49,45 @@ class RunSpec:
     pipeline: str
     bucket: str
     key: str
+    """Key of the input; of a folder when it ends in ``/``."""
     version_id: str
     size: int
-    """Size of the input in bytes."""
+    """Size of the input in bytes; 0 for a folder, whose size only the listing tells."""
     output: str
     """Key prefix of the results in the output bucket, ending in ``/``."""
     parameters: Mapping[str, str] = field(default_factory=dict)
+    """Values of ``{param.NAME}``."""
+    config: ObjectSpec | None = None
+    """The file behind ``{config}``."""
+    marker: str = ""
+    """Key of the object that closed the folder; it is no part of the input."""
+    objects: tuple[ObjectSpec, ...] = ()
+    """Exactly what a folder consists of; empty: what the listing gives."""
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether the input is a folder."""
+        return self.key.endswith("/")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values, without fields that are at their default."""
+        values = asdict(self)
+        return {
+            each.name: values[each.name]
+            for each in fields(self)
+            if each.default is MISSING or values[each.name] != each.default
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "RunSpec":
+        """Read what `to_dict` gave.
+
+        Raises:
+            TypeError: a field is missing or unknown.
+        """
+        config = values.get("config")
+        objects = tuple(ObjectSpec(**each) for each in values.get("objects", ()))
+        return cls(**{**values, "config": ObjectSpec(**config) if config else None, "objects": objects})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +99,7 @@ class Manifest:
 
     def to_json(self) -> str:
         """Text of the manifest; equal manifests give equal text."""
-        body = {"version": VERSION, "job_name": self.job_name, "runs": [asdict(run) for run in self.runs]}
+        body = {"version": VERSION, "job_name": self.job_name, "runs": [run.to_dict() for run in self.runs]}
         return json.dumps(body, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
     @classmethod
@@ -59,8 +113,8 @@ class Manifest:
             body: dict[str, Any] = json.loads(text)
             if body["version"] != VERSION:
                 raise ManifestError(f"manifest version {body['version']!r} is not {VERSION}: retry the run")
-            return cls(job_name=body["job_name"], runs=tuple(RunSpec(**run) for run in body["runs"]))
-        except (ValueError, KeyError, TypeError) as error:
+            return cls(job_name=body["job_name"], runs=tuple(RunSpec.from_dict(run) for run in body["runs"]))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             if isinstance(error, ManifestError):
                 raise
             raise ManifestError(f"not a manifest: {error}") from error

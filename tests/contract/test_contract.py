@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from dropbatch.contract import keys, ledger
 from dropbatch.contract.deployment import Deployment
 from dropbatch.contract.events import run_state_change
-from dropbatch.contract.manifest import Manifest, ManifestError, RunSpec
+from dropbatch.contract.manifest import Manifest, ManifestError, ObjectSpec, RunSpec
+from dropbatch.contract.overrides import Overrides
 from dropbatch.contract.runs import State, order, run_id
 from tests.lambdas.conftest import DEPLOYMENT
 
@@ -120,6 +121,33 @@ def test_a_manifest_survives_writing() -> None:
     manifest = Manifest(job_name="j", runs=(spec(), spec(run_id="r-2", parameters={"k": "1"})))
 
     assert Manifest.from_json(manifest.to_json()) == manifest
+
+
+def test_a_manifest_holds_folders_and_configs() -> None:
+    piece = ObjectSpec(bucket="b", key="g/inputs/day/a", version_id="v", size=1)
+    folder = spec(key="g/inputs/day/", config=piece, marker="g/inputs/day/_DONE", objects=(piece,))
+    manifest = Manifest(job_name="j", runs=(folder, spec()))
+
+    assert Manifest.from_json(manifest.to_json()) == manifest
+    assert folder.is_folder
+    assert not spec().is_folder
+
+
+def test_a_manifest_says_nothing_about_what_is_not_used() -> None:
+    (run,) = json.loads(Manifest(job_name="j", runs=(spec(),)).to_json())["runs"]
+
+    assert not {"config", "marker", "objects"} & set(run)
+
+
+def test_overrides_are_what_batch_wants() -> None:
+    assert Overrides().request() == {}
+    assert Overrides(vcpus=2, timeout_minutes=3).request() == {
+        "containerOverrides": {"resourceRequirements": [{"type": "VCPU", "value": "2"}]},
+        "timeout": {"attemptDurationSeconds": 180},
+    }
+    some = Overrides(memory_mib=4000)
+    assert Overrides.from_item({"overrides": some.to_dict()}) == some
+    assert Overrides.from_item({}) == Overrides()
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 2}', '{"version": 1, "job_name": "j", "runs": [{}]}'])

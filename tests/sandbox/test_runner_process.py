@@ -131,6 +131,7 @@ def test_given_no_such_image_when_the_job_starts_then_it_cannot_be_pulled(stack:
 
     assert job["status"] == "FAILED"
     assert job["statusReason"].startswith("CannotPullContainerError: ")
+    assert job["container"]["reason"].startswith("CannotPullContainerError: ")  # what retry rules look at
 
 
 def test_given_no_such_program_when_the_job_starts_then_the_container_cannot(stack: BatchStack) -> None:
@@ -138,6 +139,18 @@ def test_given_no_such_program_when_the_job_starts_then_the_container_cannot(sta
 
     assert (job["status"], job["statusReason"]) == ("FAILED", "Task failed to start")
     assert "executable file not found" in job["container"]["reason"]
+
+
+def test_given_a_program_that_is_none_when_the_job_starts_then_the_container_cannot_and_nothing_is_left(
+    stack: BatchStack,
+) -> None:
+    stack.program("broken", "no shebang, and no program either\0")
+    before = set(stack.sandbox.layout.scratch.iterdir())
+
+    job = stack.run("broken")
+
+    assert job["container"]["reason"].startswith("CannotStartContainerError: ")
+    assert set(stack.sandbox.layout.scratch.iterdir()) == before
 
 
 def test_given_no_such_log_group_when_the_job_starts_then_the_container_cannot(stack: BatchStack) -> None:

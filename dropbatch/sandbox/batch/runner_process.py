@@ -1,7 +1,6 @@
 """The `process` runner: a job's program as a local process, from the image's snapshot, in a scratch directory."""
 
 import contextlib
-import errno
 import os
 import shlex
 import shutil
@@ -9,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,7 +19,7 @@ __all__ = ["ProcessRunner"]
 
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 _CHUNK = 64 * 1024
-_BUSY_TRIES, _BUSY_SECONDS = 50, 0.02
+_IMAGE = "DROPBATCH_SANDBOX_IMAGE"  # tells the shims where the job's snapshot is
 
 
 class ProcessRunner:
@@ -42,6 +40,13 @@ class ProcessRunner:
         self._endpoint_url = endpoint_url
         self._region = region
         self._on_group = on_group
+        # Once, before any job: a program that was just written is "busy" while another thread forks.
+        self._shims = scratch / "bin"
+        self._shims.mkdir(parents=True, exist_ok=True)
+        python = shlex.quote(sys.executable)
+        runtime = f'PYTHONPATH="${_IMAGE}/opt/dropbatch" exec {python} -P -m dropbatch.runtime "$@"'
+        _write_shim(self._shims / "dropbatch-run", runtime)
+        _write_shim(self._shims / "python3", f'exec {python} "$@"')
 
     def log_stream(self, task: Task) -> str | None:
         """The log stream of a task."""
@@ -56,7 +61,7 @@ class ProcessRunner:
         try:
             environment = {**self._environment(task, snapshot, scratch), **role}
             process = self._spawn(task, environment, scratch)
-        except StartError:
+        except BaseException:
             credentials.revoke(role)
             shutil.rmtree(scratch, ignore_errors=True)
             raise
@@ -73,25 +78,21 @@ class ProcessRunner:
         repository, _, tag = image.rpartition(":")
         snapshot = self._images / tag
         if not repository or "/" in tag or not tag or not snapshot.is_dir():
-            raise StartError(
-                status_reason=(
-                    "CannotPullContainerError: the sandbox has no snapshot of this image "
-                    f"(the process runner runs only images that a deploy to it has pushed): {image}"
-                )
+            fault = (
+                "CannotPullContainerError: the sandbox has no snapshot of this image "
+                f"(the process runner runs only images that a deploy to it has pushed): {image}"
             )
+            raise StartError(reason=fault, status_reason=fault)
         return snapshot
 
     def _environment(self, task: Task, snapshot: Path, scratch: Path) -> dict[str, str]:
         """What the job sees: nothing of this process's own environment."""
-        shims, home, tmp = scratch / "bin", scratch / "home", scratch / "tmp"
-        for directory in (shims, home, tmp, scratch / "work"):
+        home, tmp = scratch / "home", scratch / "tmp"
+        for directory in (home, tmp, scratch / "work"):
             directory.mkdir(parents=True)
-        python = shlex.quote(sys.executable)
-        package = shlex.quote(str(snapshot / "opt" / "dropbatch"))
-        _write_shim(shims / "python3", f'exec {python} "$@"')
-        _write_shim(shims / "dropbatch-run", f'PYTHONPATH={package} exec {python} -P -m dropbatch.runtime "$@"')
         environment = {
-            "PATH": f"{snapshot / 'opt' / 'pipeline'}:{shims}:{_SYSTEM_PATH}",
+            "PATH": f"{snapshot / 'opt' / 'pipeline'}:{self._shims}:{_SYSTEM_PATH}",
+            _IMAGE: str(snapshot),
             "HOME": str(home),
             "TMPDIR": str(tmp),
             "LANG": "C.UTF-8",
@@ -124,23 +125,15 @@ class ProcessRunner:
                     f'exec: "{command[0] if command else ""}": executable file not found in $PATH'
                 ),
             )
-        for left in reversed(range(_BUSY_TRIES)):
-            try:
-                return subprocess.Popen(
-                    [program, *command[1:]],
-                    cwd=scratch / "work",
-                    env=environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
-            except OSError as error:
-                # Another thread's child still holds the shim open for writing, until it has become its own program.
-                if error.errno != errno.ETXTBSY or not left:
-                    raise
-                time.sleep(_BUSY_SECONDS)
-        raise AssertionError("the last try returns or raises")
+        return subprocess.Popen(
+            [program, *command[1:]],
+            cwd=scratch / "work",
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
 
 class RunningProcess:

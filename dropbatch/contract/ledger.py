@@ -4,7 +4,9 @@
 | ---- | ------------------------- | -------------------------------------------------------------------------------- |
 | RUN  | ``<group>#<run_id>``      | state, attempt, pipeline, input, parameters, job_name, index, pool, output, times |
 | JOB  | ``job#<job_name>``        | PREPARED or SUBMITTED, manifest, lease, definition, queue, job id                 |
-| FLAG | ``flag#paused``           | since, reason                                                                    |
+| USAGE | ``<group>#month#<yyyy-mm>#<shard>`` | sums by pipeline, each try counted once                               |
+| FLAG | ``flag#paused``           | since, reason, by                                                                |
+|      | ``flag#dry#<pool>``       | since, until, reason                                                             |
 """
 
 import zlib
@@ -14,13 +16,16 @@ from typing import Any
 
 __all__ = [
     "BY_DAY",
+    "DRY",
     "LEASE",
+    "MAX_ATTEMPTS",
     "PAUSED",
     "SHARDS",
     "UNFINISHED",
     "Clock",
     "day_key",
     "day_keys",
+    "dry_key",
     "from_item",
     "from_value",
     "job_key",
@@ -30,6 +35,8 @@ __all__ = [
     "to_value",
     "unfinished_key",
     "unfinished_keys",
+    "usage_key",
+    "usage_keys",
     "utc_now",
 ]
 
@@ -46,6 +53,11 @@ Hash key ``unfinished``, range key ``updated_at``.
 SHARDS = 4
 """Shards of each index: a partition takes 1,000 writes/s, a table of this kind starts at 4,000."""
 PAUSED = "flag#paused"
+DRY = timedelta(minutes=30)
+"""How long a pool without capacity is left alone after it showed."""
+MAX_ATTEMPTS = 30
+"""Submissions of one run that the system makes of its own accord, whatever the causes."""
+_USAGE_SHARDS = 10  # Ends of runs of one group meet in these items, and transactions that meet are refused.
 LEASE = timedelta(seconds=180)
 """How long a job name belongs to the invocation that made it. Longer than any invocation may last."""
 
@@ -58,6 +70,21 @@ def run_key(group: str, run_id: str) -> str:
 def job_key(job_name: str) -> str:
     """Id of a JOB item."""
     return f"job#{job_name}"
+
+
+def dry_key(pool: str) -> str:
+    """Id of the FLAG item that says a pool has no capacity."""
+    return f"flag#dry#{pool}"
+
+
+def usage_key(group: str, month: str, run_id: str) -> str:
+    """Id of the USAGE item that a run counts in (``yyyy-mm``)."""
+    return f"{group}#month#{month}#{zlib.crc32(run_id.encode()) % _USAGE_SHARDS}"
+
+
+def usage_keys(group: str, month: str) -> list[str]:
+    """Ids of all USAGE items of a group's month."""
+    return [f"{group}#month#{month}#{shard}" for shard in range(_USAGE_SHARDS)]
 
 
 def _shard(run_id: str) -> int:

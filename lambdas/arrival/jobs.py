@@ -7,7 +7,7 @@ comes later can find out whether the job was submitted, and submit exactly the s
 import logging
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from dropbatch.contract import jobs as names
 from dropbatch.contract import keys, ledger
 from dropbatch.contract.manifest import Manifest, RunSpec
+from dropbatch.contract.overrides import Overrides
 
 __all__ = ["MAX_ARRAY", "Job", "Submitter", "new_job_name"]
 
@@ -38,6 +39,7 @@ class Job:
     """``s3://`` URI."""
     lease_until: str
     """`timestamp` up to which nobody else submits this job."""
+    overrides: Overrides = field(default_factory=Overrides)
 
 
 def new_job_name(pipeline: str, group: str) -> str:
@@ -59,7 +61,16 @@ class Submitter:
         self._bucket = bucket
         self._clock = clock
 
-    def prepare(self, job_name: str, runs: Sequence[RunSpec], *, definition: str, queue: str, lease_until: str) -> Job:
+    def prepare(
+        self,
+        job_name: str,
+        runs: Sequence[RunSpec],
+        *,
+        definition: str,
+        queue: str,
+        lease_until: str,
+        overrides: Overrides = Overrides(),  # noqa: B008 – frozen
+    ) -> Job:
         """Write the manifest and the JOB item of runs that share group and pipeline.
 
         `lease_until` counts from the claim: what lies between belongs to the lease as well.
@@ -78,6 +89,7 @@ class Submitter:
             size=len(runs),
             manifest=keys.uri(self._bucket, key),
             lease_until=lease_until,
+            overrides=overrides,
         )
         item = {
             "id": ledger.job_key(job.name),
@@ -89,6 +101,7 @@ class Submitter:
             "size": job.size,
             "manifest": job.manifest,
             "lease_until": job.lease_until,
+            "overrides": job.overrides.to_dict(),
         }
         self._dynamodb.put_item(TableName=self._table, Item=ledger.to_item(item))
         return job
@@ -110,7 +123,8 @@ class Submitter:
         except self._dynamodb.exceptions.ConditionalCheckFailedException:
             return None
         item = ledger.from_item(answer["Attributes"])
-        return Job(name=job_name, **{name: item[name] for name in Job.__dataclass_fields__ if name != "name"})
+        same = {name: item[name] for name in Job.__dataclass_fields__ if name not in ("name", "overrides")}
+        return Job(name=job_name, overrides=Overrides.from_item(item), **same)
 
     def submit(self, job: Job) -> bool:
         """Submit a prepared job; returns whether Batch is known to have taken it.
@@ -139,7 +153,9 @@ class Submitter:
         return True
 
     def _request(self, job: Job) -> dict[str, Any]:
+        wanted = job.overrides.request()
         return {
+            **wanted,
             "jobName": job.name,
             "jobQueue": job.queue,
             "jobDefinition": job.definition,
@@ -149,7 +165,8 @@ class Submitter:
                 "environment": [
                     {"name": names.MANIFEST, "value": job.manifest},
                     {"name": names.JOB_DEFINITION, "value": job.definition},
-                ]
+                ],
+                **wanted.get("containerOverrides", {}),
             },
             "tags": {"dropbatch:group": job.group, "dropbatch:pipeline": job.pipeline},
             "propagateTags": True,

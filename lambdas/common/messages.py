@@ -1,7 +1,8 @@
 """What the arrival queue carries: notifications of S3, and the system's own requests.
 
-Messages of our own are ``{"dropbatch": 1, "kind": "held", "runs": [{"group": …, "run_id": …, "job_name": …}]}`` and
-``{"dropbatch": 1, "kind": "resubmit", "job_name": …, "lease_until": …}``.
+Messages of our own are ``{"dropbatch": 1, "kind": "held", "runs": [{"group": …, "run_id": …, "job_name": …}]}``,
+``{"dropbatch": 1, "kind": "resubmit", "job_name": …, "lease_until": …}`` and
+``{"dropbatch": 1, "kind": "next", "runs": [{"group": …, "run_id": …}]}``.
 """
 
 import json
@@ -10,7 +11,18 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
-__all__ = ["Arrival", "Held", "Message", "PoisonError", "Resubmit", "held_body", "parse", "resubmit_body"]
+__all__ = [
+    "Arrival",
+    "Finished",
+    "Held",
+    "Message",
+    "PoisonError",
+    "Resubmit",
+    "held_body",
+    "next_body",
+    "parse",
+    "resubmit_body",
+]
 
 _VERSION = 1
 
@@ -48,12 +60,21 @@ class Resubmit:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Finished:
+    """A run that succeeded, after which others come."""
+
+    group: str
+    run_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Message:
     """A message, understood. A test event of S3 has no content."""
 
     arrivals: tuple[Arrival, ...] = ()
     held: tuple[Held, ...] = ()
     resubmit: tuple[Resubmit, ...] = ()
+    finished: tuple[Finished, ...] = ()
 
 
 class PoisonError(ValueError):
@@ -91,6 +112,11 @@ def held_body(runs: Sequence[Held]) -> str:
     return json.dumps({"dropbatch": _VERSION, "kind": "held", "runs": [asdict(run) for run in runs]})
 
 
+def next_body(runs: Sequence[Finished]) -> str:
+    """Body of a message that asks for the next steps after runs."""
+    return json.dumps({"dropbatch": _VERSION, "kind": "next", "runs": [asdict(run) for run in runs]})
+
+
 def resubmit_body(job: Resubmit) -> str:
     """Body of a message that asks for a prepared job to be submitted."""
     return json.dumps({"dropbatch": _VERSION, "kind": "resubmit", **asdict(job)})
@@ -102,6 +128,12 @@ def _own(content: Mapping[str, Any]) -> Message:
     match content.get("kind"):
         case "held":
             return Message(held=tuple(_held(run) for run in content["runs"]))
+        case "next":
+            return Message(
+                finished=tuple(
+                    Finished(group=_text(run["group"]), run_id=_text(run["run_id"])) for run in content["runs"]
+                )
+            )
         case "resubmit":
             job = Resubmit(job_name=_text(content["job_name"]), lease_until=_text(content["lease_until"]))
             return Message(resubmit=(job,))

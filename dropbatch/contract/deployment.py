@@ -45,6 +45,16 @@ class Pipeline:
     """MiB of further attempts of runs that ran out of memory."""
     retry_failures: int = 0
     """How often a run whose program failed is tried again."""
+    trigger: str = "file"
+    """What starts a run: a ``file``, a ``folder`` closed by its marker, or requests only (``submit``)."""
+    marker: str = "_DONE"
+    """Name of the object that closes a folder."""
+    read_buckets: tuple[str, ...] = ()
+    """Buckets beside the input bucket whose objects requests may name."""
+    max_vcpus: int = 4
+    """The most that a request may ask for; so with the other two."""
+    max_memory_mib: int = 8192
+    max_timeout_minutes: int = 240
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +70,10 @@ class Deployment:
     """What the spend guard does when the budget is spent: ``pause``, ``stop`` or ``none``."""
     auto_resume: bool = False
     """Whether a pause by the budget ends with the month."""
+    unmatched: str = "reject"
+    """What becomes of a file that nothing is set up for: ``reject``, with a reason, or ``ignore``."""
+    max_runs_per_request: int = 10_000
+    """The most runs that one request may start."""
 
     def children(self, pipeline: str) -> tuple[str, ...]:
         """Pipelines that run after a pipeline, by name."""
@@ -94,10 +108,18 @@ class Deployment:
                     after=pipeline["after"],
                     memory_steps=tuple(pipeline["memory_steps"]),
                     retry_failures=pipeline["retry_failures"],
+                    trigger=pipeline["trigger"],
+                    marker=pipeline["marker"],
+                    read_buckets=tuple(pipeline["read_buckets"]),
+                    max_vcpus=pipeline["max_vcpus"],
+                    max_memory_mib=pipeline["max_memory_mib"],
+                    max_timeout_minutes=pipeline["max_timeout_minutes"],
                 )
                 for name, pipeline in body["pipelines"].items()
             },
             pools={name: Pool(**pool) for name, pool in body["pools"].items()},
             budget_action=body["budget_action"],
             auto_resume=body["auto_resume"],
+            unmatched=body["unmatched"],
+            max_runs_per_request=body["max_runs_per_request"],
         )

@@ -104,6 +104,10 @@ class ArrivalSettings(Table):
     """Messages per invocation, at most."""
     window_seconds: Annotated[int, Field(ge=0, le=300)] = 1
     """How long messages are gathered; above 10 messages AWS wants at least one second."""
+    unmatched: Literal["reject", "ignore"] = "reject"
+    """What becomes of a file that no pipeline is set up for: refused with a reason, or left alone."""
+    max_runs_per_request: Annotated[int, Field(ge=1, le=100_000)] = 10_000
+    """Runs that one request may start; a request for more is refused."""
 
 
 class PoolSettings(Table):
@@ -147,8 +151,18 @@ class PipelineSettings(Table):
     """MiB of further attempts, each larger than the one before, for runs that memory did not suffice."""
     retry_failures: Annotated[int, Field(ge=0, le=5)] = 0
     """How often a run is tried again whose program failed by itself."""
+    trigger: Literal["file", "folder", "submit"] = "file"
+    """What starts a run: every file; a folder, once its marker is put into it; or requests only."""
     suffixes: tuple[Annotated[str, StringConstraints(min_length=1)], ...] = Field(default=(), strict=False)
-    """Endings of file names that start a run; empty: every file does."""
+    """Endings of file names that start a run; empty: every file does. For the trigger "file"."""
+    marker: Annotated[str, StringConstraints(pattern=r"^[^/\x00-\x1f]{1,100}$")] | None = None
+    """Name of the object that closes a folder, ``_DONE`` unless said. For the trigger "folder"."""
+    max_vcpus: Annotated[int, Field(ge=1, le=192)] | None = None
+    """The most vCPUs that a request may ask for; four times `vcpus` unless said."""
+    max_memory_mib: Annotated[int, Field(ge=64, le=1_500_000)] | None = None
+    """The most memory that a request may ask for; four times `memory_mib` unless said."""
+    max_timeout_minutes: Annotated[int, Field(ge=1, le=20_160)] | None = None
+    """The longest timeout that a request may ask for; four times `timeout_minutes` unless said."""
 
 
 class GroupSettings(Table):
@@ -194,6 +208,11 @@ class Settings(BaseModel):
                     after=pipeline.after,
                     memory_steps=pipeline.memory_steps,
                     retry_failures=pipeline.retry_failures,
+                    trigger=pipeline.trigger,
+                    marker=pipeline.marker or "_DONE",
+                    max_vcpus=pipeline.max_vcpus or 4 * pipeline.vcpus,
+                    max_memory_mib=pipeline.max_memory_mib or max(4 * pipeline.memory_mib, *pipeline.memory_steps, 0),
+                    max_timeout_minutes=pipeline.max_timeout_minutes or 4 * pipeline.timeout_minutes,
                 )
                 for name, pipeline in self.pipeline.items()
             },
@@ -208,4 +227,6 @@ class Settings(BaseModel):
             },
             budget_action=self.budget.action,
             auto_resume=self.budget.auto_resume,
+            unmatched=self.arrivals.unmatched,
+            max_runs_per_request=self.arrivals.max_runs_per_request,
         )

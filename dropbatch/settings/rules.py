@@ -71,6 +71,8 @@ def _pipelines(settings: Settings, declared: Collection[str]) -> Iterator[str]:
             )
         yield from _pools_of(settings, where, pipeline, declared)
         yield from _memory_steps(where, pipeline)
+        yield from _trigger(where, pipeline)
+        yield from _limits(where, pipeline)
         yield from _after(settings, name, pipeline)
 
 
@@ -81,6 +83,23 @@ def _memory_steps(where: str, pipeline: PipelineSettings) -> Iterator[str]:
             f"{where}.memory_steps: must rise from memory_mib ({pipeline.memory_mib}), got "
             f"{list(pipeline.memory_steps)}: name larger sizes, in order"
         )
+
+
+def _trigger(where: str, pipeline: PipelineSettings) -> Iterator[str]:
+    if pipeline.suffixes and pipeline.trigger != "file":
+        yield (
+            f'{where}.suffixes: must go with trigger "file", got {pipeline.trigger!r}: '
+            "remove them or change the trigger"
+        )
+    if pipeline.marker is not None and pipeline.trigger != "folder":
+        yield f'{where}.marker: must go with trigger "folder", got {pipeline.trigger!r}: remove it or set the trigger'
+
+
+def _limits(where: str, pipeline: PipelineSettings) -> Iterator[str]:
+    for name in ("vcpus", "memory_mib", "timeout_minutes"):
+        least, limit = getattr(pipeline, name), getattr(pipeline, f"max_{name}")
+        if limit is not None and limit < least:
+            yield f"{where}.max_{name}: must not be below {name} ({least}), got {limit}: raise it"
 
 
 def _after(settings: Settings, name: str, pipeline: PipelineSettings) -> Iterator[str]:

@@ -73,6 +73,19 @@ def test_the_deployment_names_definitions_and_queues(file: Path) -> None:
     assert deployment.pools["spot"].queue == "dropbatch-lab1-spot"
 
 
+def test_the_deployment_says_what_starts_runs_and_what_requests_may_ask_for(file: Path) -> None:
+    text = GOOD.replace("[budget]", '[arrivals]\nunmatched = "ignore"\nmax_runs_per_request = 7\n[budget]')
+    text += 'trigger = "folder"\nmax_vcpus = 2\nmemory_steps = [9000]\n'
+
+    deployment = read(file, text).deployment()
+
+    pipeline = deployment.pipelines["count"]
+    assert (pipeline.trigger, pipeline.marker) == ("folder", "_DONE")
+    assert (pipeline.max_vcpus, pipeline.max_memory_mib, pipeline.max_timeout_minutes) == (2, 9000, 240)
+    assert (deployment.unmatched, deployment.max_runs_per_request) == ("ignore", 7)
+    assert Deployment.from_json(deployment.to_json()) == deployment
+
+
 def test_a_circle_of_pipelines_is_refused(file: Path) -> None:
     other = GOOD.partition("[pipeline.count]")[2]
     text = GOOD + f'after = "three"\n[pipeline.two]{other}after = "count"\n[pipeline.three]{other}after = "two"\n'
@@ -151,6 +164,27 @@ def test_the_deployment_survives_its_own_file(file: Path) -> None:
             "[pipeline.count]\nmemory_steps = [4000, 3000]",
             "pipeline.count.memory_steps: must rise from memory_mib (1800), got [4000, 3000]",
         ),
+        (
+            "[pipeline.count]",
+            '[pipeline.count]\ntrigger = "folder"\nsuffixes = [".dat"]',
+            "pipeline.count.suffixes: must go with trigger \"file\", got 'folder': remove them or change the trigger",
+        ),
+        (
+            "[pipeline.count]",
+            '[pipeline.count]\nmarker = "_OK"',
+            "pipeline.count.marker: must go with trigger \"folder\", got 'file': remove it or set the trigger",
+        ),
+        (
+            "[pipeline.count]",
+            '[pipeline.count]\ntrigger = "folder"\nmarker = "a/b"',
+            "pipeline.count.marker: must match ",
+        ),
+        (
+            "[pipeline.count]",
+            "[pipeline.count]\nmax_memory_mib = 1000",
+            "pipeline.count.max_memory_mib: must not be below memory_mib (1800), got 1000: raise it",
+        ),
+        ("[budget]", '[arrivals]\nunmatched = "drop"\n[budget]', "arrivals.unmatched: must be 'reject' or 'ignore'"),
     ],
 )
 def test_a_fault_names_key_rule_value_and_fix(file: Path, old: str, new: str, expected: str) -> None:

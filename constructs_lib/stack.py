@@ -86,7 +86,7 @@ class DropbatchStack(TerraformStack):
                     profile=profile,
                     min_vcpus=pool.min_vcpus,
                     max_vcpus=pool.max_vcpus,
-                    instance_types=pool.instance_types,
+                    instance_types=pool.types,
                     priority=pool.priority,
                     root_gib=pool.root_gib,
                     shares=groups,

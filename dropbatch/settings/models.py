@@ -6,6 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from dropbatch.contract import keys
 from dropbatch.contract.deployment import Deployment, Pipeline, Pool, resource_name
+from dropbatch.settings.compute import PoolSettings
+from dropbatch.settings.container import Container, RetryRule
+from dropbatch.settings.table import Table
 
 __all__ = [
     "DEFAULT_GROUP",
@@ -17,10 +20,12 @@ __all__ = [
     "GroupSettings",
     "NetworkSettings",
     "NotifySettings",
+    "ObservabilitySettings",
     "PipelineName",
     "PipelineSettings",
     "PoolName",
     "PoolSettings",
+    "RetryRule",
     "Settings",
     "StateSettings",
     "StorageSettings",
@@ -36,13 +41,9 @@ EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]{0,11
 PipelineName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,18}[a-z0-9]$")]
 PoolName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,18}[a-z0-9]$")]
 GroupName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]{0,15}$")]
+KeyArn = Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[\w-]+$")]
+RetentionDays = Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 3653]
 Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
-
-
-class Table(BaseModel):
-    """A table of the file: frozen, nothing unknown, no conversion of types."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class EnvironmentSettings(Table):
@@ -78,6 +79,8 @@ class BudgetSettings(Table):
     monthly_usd: Annotated[int, Field(ge=1, le=10_000_000)]
     warn_at_percent: tuple[Annotated[int, Field(ge=1, le=500)], ...] = Field(default=(50, 80), strict=False)
     """Shares of the limit at which a warning goes out."""
+    warn_forecast_percent: tuple[Annotated[int, Field(ge=1, le=500)], ...] = Field(default=(100,), strict=False)
+    """Shares of the limit at which a warning goes out when AWS expects the month to end there."""
     action: Literal["pause", "stop", "none"] = "pause"
     """What happens at 100 %: nothing new starts; running jobs are ended too, to start anew later; or nothing."""
     auto_resume: bool = False
@@ -87,7 +90,21 @@ class BudgetSettings(Table):
 class NetworkSettings(Table):
     """``[network]``: the VPC of the machines."""
 
+    kind: Literal["public", "private", "existing"] = "public"
+    """Public subnets without NAT, which cost nothing; private ones behind NAT; or subnets that are there already."""
     cidr: Annotated[str, StringConstraints(pattern=r"^\d{1,3}(\.\d{1,3}){3}/(1[6-9]|2[0-4])$")] = "10.20.0.0/16"
+    nat: Literal["one", "per_zone"] = "one"
+    """Of a private network: one NAT gateway (about $33 a month), or one in each of two zones."""
+    egress: Literal["https", "all"] = "https"
+    """What machines may reach: only port 443, or everything. Nothing reaches them."""
+    vpc_id: Annotated[str, StringConstraints(pattern=r"^vpc-[0-9a-f]{8,17}$")] | None = None
+    """The existing network."""
+    subnet_ids: tuple[Annotated[str, StringConstraints(pattern=r"^subnet-[0-9a-f]{8,17}$")], ...] = Field(
+        default=(), max_length=16, strict=False
+    )
+    """Subnets of the existing network; they need a way to AWS and to the registries of images."""
+    flow_logs: bool = False
+    """Whether connections are logged; CloudWatch bills for them."""
 
 
 class StorageSettings(Table):
@@ -95,6 +112,24 @@ class StorageSettings(Table):
 
     abort_uploads_days: Annotated[int, Field(ge=1, le=365)] = 1
     """Days after which parts of an upload that never completed are removed."""
+    kms_key_arn: KeyArn | None = None
+    """A key of yours that encrypts both buckets; its policy must let this account's roles use it. Default: S3's key."""
+    expire_inputs_days: Annotated[int, Field(ge=1, le=36_500)] | None = None
+    """Days after which inputs are deleted, with their versions. Default: never."""
+    archive_results_days: Annotated[int, Field(ge=1, le=36_500)] | None = None
+    """Days after which results of 128 KiB and more move to the archive class. Default: never."""
+    archive_class: Literal["GLACIER_IR", "GLACIER", "DEEP_ARCHIVE"] = "GLACIER_IR"
+    """Only from the first can results be read at once."""
+    input_bucket: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")] | None = None
+    """An existing bucket instead of one of ours: versioned, with EventBridge notifications switched on."""
+
+
+class ObservabilitySettings(Table):
+    """``[observability]``: what is watched, and how long it is remembered."""
+
+    log_retention_days: RetentionDays = 90
+    oldest_message_minutes: Annotated[int, Field(ge=1, le=1440)] = 30
+    """How long a message may wait in a queue before people are told."""
 
 
 class ArrivalSettings(Table):
@@ -110,27 +145,7 @@ class ArrivalSettings(Table):
     """Runs that one request may start; a request for more is refused."""
 
 
-class PoolSettings(Table):
-    """``[compute.<pool>]``: machines of one kind, with a job queue of their own."""
-
-    kind: Literal["spot", "on_demand"]
-    max_vcpus: Annotated[int, Field(ge=1, le=100_000)]
-    min_vcpus: Annotated[int, Field(ge=0, le=100_000)] = 0
-    """vCPUs kept running when nothing is to do; above 0 they cost money day and night."""
-    instance_types: tuple[Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)?$")], ...] = Field(
-        default=("m6i", "c6i", "r6i"), min_length=1, strict=False
-    )
-    """Families (``m6i``) or exact types (``m6i.large``)."""
-    priority: Annotated[int, Field(ge=0, le=1000)] = 1
-    usd_per_vcpu_hour: Annotated[float, Field(gt=0, le=1000)] | None = None
-    """Price for estimates of what a run cost; without both prices the cost is unknown."""
-    usd_per_gib_hour: Annotated[float, Field(ge=0, le=1000)] | None = None
-    """Price of memory. Where a machine's price is not split, put it all on vCPUs and 0 here."""
-    root_gib: Annotated[int, Field(ge=30, le=16_384)] = 50
-    """Size of a machine's encrypted root disk, scratch space of jobs included."""
-
-
-class PipelineSettings(Table):
+class PipelineSettings(Container):
     """``[pipeline.<name>]``: a program and what it needs. The name is the folder that triggers it."""
 
     image: Annotated[str, StringConstraints(min_length=1)]
@@ -181,6 +196,7 @@ class Settings(BaseModel):
     network: NetworkSettings
     storage: StorageSettings
     arrivals: ArrivalSettings
+    observability: ObservabilitySettings
     compute: dict[str, PoolSettings]
     pipeline: dict[str, PipelineSettings]
     group: dict[str, GroupSettings]
@@ -210,6 +226,7 @@ class Settings(BaseModel):
                     retry_failures=pipeline.retry_failures,
                     trigger=pipeline.trigger,
                     marker=pipeline.marker or "_DONE",
+                    read_buckets=pipeline.read_buckets,
                     max_vcpus=pipeline.max_vcpus or 4 * pipeline.vcpus,
                     max_memory_mib=pipeline.max_memory_mib or max(4 * pipeline.memory_mib, *pipeline.memory_steps, 0),
                     max_timeout_minutes=pipeline.max_timeout_minutes or 4 * pipeline.timeout_minutes,

@@ -36,6 +36,7 @@ _TABLES: Mapping[str, type[Table]] = {
     "network": models.NetworkSettings,
     "storage": models.StorageSettings,
     "arrivals": models.ArrivalSettings,
+    "observability": models.ObservabilitySettings,
 }
 _NAMED_TABLES: Mapping[str, tuple[type[Table], Any]] = {
     "compute": (models.PoolSettings, models.PoolName),

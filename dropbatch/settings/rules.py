@@ -5,9 +5,12 @@ import ipaddress
 import itertools
 from collections.abc import Collection, Iterator
 
-from dropbatch.settings.models import RESERVED_FOLDERS, PipelineSettings, Settings
+from dropbatch.settings import containers, machines
+from dropbatch.settings.models import RESERVED_FOLDERS, NetworkSettings, PipelineSettings, Settings
 
 __all__ = ["check"]
+
+_MOST_NOTIFICATIONS = 10  # that a budget may have
 
 
 def check(settings: Settings, *, expected_name: str, declared_pools: Collection[str]) -> list[str]:
@@ -19,9 +22,14 @@ def check(settings: Settings, *, expected_name: str, declared_pools: Collection[
     return [
         *_environment(settings, expected_name),
         *_state(settings),
+        *_budget(settings),
         *_network(settings),
+        *_storage(settings),
         *_compute(settings, declared_pools),
+        *machines.pools(settings),
         *_pipelines(settings, declared_pools),
+        *machines.pipelines(settings),
+        *containers.check(settings),
     ]
 
 
@@ -42,10 +50,48 @@ def _state(settings: Settings) -> Iterator[str]:
 def _network(settings: Settings) -> Iterator[str]:
     if settings.network is None:
         return
+    yield from _existing(settings.network)
     try:
         ipaddress.IPv4Network(settings.network.cidr)
     except ValueError as error:
         yield f"network.cidr: must be an IPv4 network, got {settings.network.cidr!r}: {error}"
+
+
+def _existing(network: NetworkSettings) -> Iterator[str]:
+    if network.kind == "existing":
+        if network.vpc_id is None:
+            yield 'network.vpc_id: is required by kind "existing": name the VPC'
+        if not network.subnet_ids:
+            yield 'network.subnet_ids: is required by kind "existing": name one or more subnets of the VPC'
+        return
+    for key in ("vpc_id", "subnet_ids"):
+        if getattr(network, key):
+            yield (
+                f'network.{key}: is for kind "existing" only, got {getattr(network, key)!r} with kind '
+                f'"{network.kind}": remove it or set kind = "existing"'
+            )
+
+
+def _budget(settings: Settings) -> Iterator[str]:
+    if settings.budget is None:
+        return
+    budget = settings.budget
+    warnings = len({*budget.warn_at_percent} - {100}) + len({*budget.warn_forecast_percent})
+    if warnings >= _MOST_NOTIFICATIONS:
+        yield (
+            f"budget.warn_at_percent: with warn_forecast_percent at most {_MOST_NOTIFICATIONS - 1} warnings, got "
+            f"{warnings}: leave some out"
+        )
+
+
+def _storage(settings: Settings) -> Iterator[str]:
+    storage = settings.storage
+    if storage is None or storage.input_bucket is None or storage.expire_inputs_days is None:
+        return
+    yield (
+        f"storage.expire_inputs_days: is for buckets of ours only, got {storage.expire_inputs_days} with input_bucket "
+        f"{storage.input_bucket!r}: set it on that bucket, and remove it here"
+    )
 
 
 def _compute(settings: Settings, declared: Collection[str]) -> Iterator[str]:

@@ -63,6 +63,10 @@ class RunSpec:
     """Key of the object that closed the folder; it is no part of the input."""
     objects: tuple[ObjectSpec, ...] = ()
     """Exactly what a folder consists of; empty: what the listing gives."""
+    pool: str = ""
+    """The pool it was submitted to."""
+    earlier: tuple[Mapping[str, Any], ...] = ()
+    """Earlier attempts: ``attempt``, ``pool``, ``cause`` and ``reason`` of each, oldest first. For the record."""
 
     @property
     def is_folder(self) -> bool:
@@ -87,7 +91,10 @@ class RunSpec:
         """
         config = values.get("config")
         objects = tuple(ObjectSpec(**each) for each in values.get("objects", ()))
-        return cls(**{**values, "config": ObjectSpec(**config) if config else None, "objects": objects})
+        earlier = tuple(values.get("earlier", ()))
+        return cls(
+            **{**values, "config": ObjectSpec(**config) if config else None, "objects": objects, "earlier": earlier}
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from enum import StrEnum
 
-__all__ = ["FINAL_STATES", "State", "order", "run_id"]
+__all__ = ["FINAL_STATES", "State", "next_run_id", "order", "run_id"]
 
 
 class State(StrEnum):
@@ -57,4 +57,10 @@ def run_id(
     parts = [group, pipeline, bucket, key, version_id, dict(sorted((parameters or {}).items())), request_id]
     # JSON delimits the parts: no choice of names can make two different lists of parts equal.
     text = json.dumps(parts, ensure_ascii=True, separators=(",", ":"))
+    return "r-" + hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def next_run_id(pipeline: str, parent_run_id: str) -> str:
+    """Identity of the run of a pipeline that comes after another run."""
+    text = json.dumps(["next", pipeline, parent_run_id], separators=(",", ":"))
     return "r-" + hashlib.sha256(text.encode()).hexdigest()[:20]

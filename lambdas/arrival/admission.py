@@ -21,6 +21,8 @@ class Admitted:
     definition: str
     pool: str
     queue: str
+    parent: str = ""
+    """Run that it comes after."""
 
 
 @dataclass(frozen=True, kw_only=True)

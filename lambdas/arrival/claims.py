@@ -4,14 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dropbatch.contract import ledger
-from dropbatch.contract.keys import uri
+from dropbatch.contract.keys import split_uri, uri
+from dropbatch.contract.manifest import RunSpec
 from dropbatch.contract.runs import State, order
 from lambdas.arrival.admission import Admitted, Rejected
+from lambdas.common.items import write_where_true
 
-__all__ = ["MAX_TRANSACTION", "claim", "claim_item", "rejected_item"]
-
-MAX_TRANSACTION = 100
-"""Items that one transaction of DynamoDB takes."""
+__all__ = ["claim", "claim_item", "rejected_item", "spec_of"]
 
 _ABSENT = "attribute_not_exists(id)"
 
@@ -38,7 +37,29 @@ def claim_item(admitted: Admitted, *, job_name: str, now: str) -> dict[str, Any]
         "updated_at": now,
         "day": ledger.day_key(run.group, now[:10], run.run_id),
         "unfinished": ledger.unfinished_key(run.run_id),
+        **({"marker": run.marker} if run.marker else {}),
+        **({"parent": admitted.parent} if admitted.parent else {}),
     }
+
+
+def spec_of(item: Mapping[str, Any]) -> RunSpec:
+    """What the runtime needs of a RUN item."""
+    bucket, key = split_uri(item["input"])
+    return RunSpec(
+        run_id=item["run_id"],
+        attempt=item["attempt"],
+        group=item["group"],
+        pipeline=item["pipeline"],
+        bucket=bucket,
+        key=key,
+        version_id=item["version_id"],
+        size=item["size"],
+        output=item["output_prefix"],
+        parameters=item["parameters"],
+        marker=item.get("marker", ""),
+        pool=item["pool"],
+        earlier=tuple(item.get("earlier", ())),
+    )
 
 
 def rejected_item(rejected: Rejected, *, now: str) -> dict[str, Any]:
@@ -72,19 +93,8 @@ def claim(dynamodb: Any, table: str, items: Sequence[Mapping[str, Any]]) -> list
     Raises:
         ClientError: throttled or refused. Some items may be written: their runs are HELD and reconcile finds them.
     """
-    left = list(items)
-    while left:
-        puts = [
-            {"Put": {"TableName": table, "Item": ledger.to_item(item), "ConditionExpression": _ABSENT}} for item in left
-        ]
-        try:
-            dynamodb.transact_write_items(TransactItems=puts)
-        except dynamodb.exceptions.TransactionCanceledException as error:
-            reasons = [reason.get("Code", "None") for reason in error.response.get("CancellationReasons", [])]
-            known = [code == "ConditionalCheckFailed" for code in reasons]
-            if not any(known):
-                raise
-            left = [item for item, exists in zip(left, known, strict=True) if not exists]
-            continue
-        return left
-    return []
+
+    def put(item: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"Put": {"TableName": table, "Item": ledger.to_item(item), "ConditionExpression": _ABSENT}}
+
+    return write_where_true(dynamodb, items, put)

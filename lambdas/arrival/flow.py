@@ -2,21 +2,23 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dropbatch.contract import ledger
 from dropbatch.contract.deployment import Deployment
-from dropbatch.contract.keys import split_uri
 from dropbatch.contract.manifest import RunSpec
-from dropbatch.contract.runs import State
 from lambdas.arrival.admission import Admitted, Ignored, Rejected, judge
-from lambdas.arrival.claims import MAX_TRANSACTION, claim, claim_item, rejected_item
+from lambdas.arrival.claims import claim, claim_item, rejected_item
+from lambdas.arrival.gates import Gates, read_gates
 from lambdas.arrival.jobs import MAX_ARRAY, Submitter, new_job_name
+from lambdas.arrival.next_steps import next_steps
+from lambdas.arrival.takeover import TakeOver
 from lambdas.common.announce import Announcer
 from lambdas.common.batches import Failures, chunks
-from lambdas.common.messages import Held, Message, PoisonError, parse
+from lambdas.common.items import MAX_TRANSACTION, read_items
+from lambdas.common.messages import Message, PoisonError, parse
 
 __all__ = ["ArrivalFlow", "Clients"]
 
@@ -71,18 +73,19 @@ class ArrivalFlow:
                 except PoisonError as poison:
                     self._bury(record, str(poison))
         with failures.collect(*messages):
-            paused = self._paused()
-            self._arrivals(messages, failures, paused=paused)
+            now = self._now()
+            gates = read_gates(self._clients.dynamodb, self._table, self._deployment.pools, now=now)
+            self._arrivals(messages, failures, gates)
             # While paused nothing is submitted: the runs stay HELD, and reconcile asks again afterwards.
-            if not paused:
-                self._held(messages, failures)
+            if not gates.paused:
+                self._held(messages, failures, gates)
                 self._resubmissions(messages, failures)
         return failures
 
-    def _arrivals(self, messages: Mapping[str, Message], failures: Failures, *, paused: bool) -> None:
+    def _arrivals(self, messages: Mapping[str, Message], failures: Failures, gates: Gates) -> None:
         # Keyed by run id: the same object version twice in one batch is one run.
         rejected: dict[str, tuple[str, Rejected]] = {}
-        admitted: dict[tuple[str, str, str], dict[str, tuple[str, Admitted]]] = defaultdict(dict)
+        admitted: list[tuple[str, Admitted]] = []
         for message_id, message in messages.items():
             for arrival in message.arrivals:
                 match judge(arrival, self._deployment):
@@ -91,14 +94,27 @@ class ArrivalFlow:
                     case Rejected() as refusal:
                         rejected[refusal.run_id] = (message_id, refusal)
                     case Admitted() as found:
-                        kind = (found.definition, found.queue, found.pool)
-                        admitted[kind][found.run.run_id] = (message_id, found)
+                        admitted.append((message_id, found))
         for refusals in chunks(rejected.values(), MAX_TRANSACTION):
             with failures.collect(*(message_id for message_id, _ in refusals)):
                 self._reject([refusal for _, refusal in refusals])
-        for alike in admitted.values():
-            for members in chunks(alike.values(), MAX_ARRAY):
-                self._start(members, failures, paused=paused)
+        admitted += self._next_steps(messages, failures)
+        alike: dict[tuple[str, str], dict[str, tuple[str, Admitted]]] = defaultdict(dict)
+        for message_id, found in admitted:
+            placed, pool = self._placed(found, gates)
+            alike[placed.definition, pool][placed.run.run_id] = (message_id, placed)
+        for (_, pool), found_alike in alike.items():
+            for members in chunks(found_alike.values(), MAX_ARRAY):
+                self._start(members, failures, hold=not pool)
+
+    def _placed(self, found: Admitted, gates: Gates) -> tuple[Admitted, str]:
+        """The run on a pool that has capacity, and that pool; none if it has to wait."""
+        pool = gates.place(self._deployment.pipelines[found.run.pipeline].pools, found.pool)
+        if pool is None:
+            return found, ""
+        return replace(
+            found, pool=pool, queue=self._deployment.pools[pool].queue, run=replace(found.run, pool=pool)
+        ), pool
 
     def _reject(self, refusals: Sequence[Rejected]) -> None:
         now = self._now()
@@ -107,7 +123,7 @@ class ArrivalFlow:
             log.warning("rejected %s: %s", item["input"], item["reason"])
         self._announcer.tell(written)
 
-    def _start(self, members: Sequence[tuple[str, Admitted]], failures: Failures, *, paused: bool) -> None:
+    def _start(self, members: Sequence[tuple[str, Admitted]], failures: Failures, *, hold: bool) -> None:
         first = members[0][1]
         job_name = new_job_name(first.run.pipeline, first.run.group)
         now, lease_until = self._now(), self._submitter.lease()
@@ -118,7 +134,7 @@ class ArrivalFlow:
                 ids = {item["run_id"] for item in claim(self._clients.dynamodb, self._table, items)}
                 won += [found.run for _, found in part if found.run.run_id in ids]
         log.info("%s: %d of %d arrivals are new", first.definition, len(won), len(members))
-        if won and not paused:
+        if won and not hold:
             # A failure from here on fails no message: the ledger has the runs, and reconcile will find them HELD.
             with Failures().collect():
                 self._submit(job_name, won, first.definition, first.queue, lease_until)
@@ -127,49 +143,42 @@ class ArrivalFlow:
         job = self._submitter.prepare(job_name, runs, definition=definition, queue=queue, lease_until=lease_until)
         self._submitter.submit(job)
 
-    def _held(self, messages: Mapping[str, Message], failures: Failures) -> None:
+    def _held(self, messages: Mapping[str, Message], failures: Failures, gates: Gates) -> None:
         lease_until = self._submitter.lease()
-        wanted: dict[tuple[str, str], list[RunSpec]] = defaultdict(list)
-        names: dict[tuple[str, str], str] = {}
-        for message_id, message in messages.items():
-            for held in message.held:
-                with failures.collect(message_id):
-                    self._take_over(held, wanted, names)
-        for kind, runs in wanted.items():
+        asked = {held: message_id for message_id, message in messages.items() for held in message.held}
+        taken = TakeOver(
+            dynamodb=self._clients.dynamodb,
+            table=self._table,
+            deployment=self._deployment,
+            gates=gates,
+            now=self._now(),
+        )
+        for part in chunks(asked.items(), MAX_TRANSACTION):
+            with failures.collect(*(message_id for _, message_id in part)):
+                taken.take([held for held, _ in part])
+        for batch in taken.batches():
             with Failures().collect():
-                self._submit(names[kind], runs, *kind, lease_until)
+                job = self._submitter.prepare(
+                    batch.job_name,
+                    batch.runs,
+                    definition=batch.definition,
+                    queue=self._deployment.pools[batch.pool].queue,
+                    lease_until=lease_until,
+                    overrides=batch.overrides,
+                )
+                self._submitter.submit(job)
 
-    def _take_over(
-        self,
-        held: Held,
-        wanted: dict[tuple[str, str], list[RunSpec]],
-        names: dict[tuple[str, str], str],
-    ) -> None:
-        """Give a run that waits a job name of this invocation, unless somebody else has moved it on."""
-        key = ledger.to_item({"id": ledger.run_key(held.group, held.run_id)})
-        found = self._clients.dynamodb.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
-        item = ledger.from_item(found) if found else {}
-        waits = item.get("state") == State.HELD and item["job_name"] == held.job_name
-        if not waits or item["pipeline"] not in self._deployment.pipelines:
-            log.info("held run %s/%s needs nothing: %s", held.group, held.run_id, item.get("state", "no such run"))
-            return
-        definition = self._deployment.pipelines[item["pipeline"]].definitions[item["group"]]
-        kind = (definition, self._deployment.pools[item["pool"]].queue)
-        job_name = names.setdefault(kind, new_job_name(item["pipeline"], item["group"]))
-        try:
-            self._clients.dynamodb.update_item(
-                TableName=self._table,
-                Key=key,
-                UpdateExpression="SET job_name = :new, updated_at = :now",
-                ConditionExpression="#state = :held AND job_name = :old",
-                ExpressionAttributeNames={"#state": "state"},
-                ExpressionAttributeValues=ledger.to_item(
-                    {":new": job_name, ":now": self._now(), ":held": State.HELD, ":old": held.job_name}
-                ),
-            )
-        except self._clients.dynamodb.exceptions.ConditionalCheckFailedException:
-            return
-        wanted[kind].append(_spec(item))
+    def _next_steps(self, messages: Mapping[str, Message], failures: Failures) -> Iterator[tuple[str, Admitted]]:
+        """What comes after the runs that finished, with the message that says so."""
+        asked = {
+            ledger.run_key(parent.group, parent.run_id): message_id
+            for message_id, message in messages.items()
+            for parent in message.finished
+        }
+        for part in chunks(asked, MAX_TRANSACTION):
+            with failures.collect(*(asked[key] for key in part)):
+                for key, parent in read_items(self._clients.dynamodb, self._table, part).items():
+                    yield from ((asked[key], step) for step in next_steps(parent, self._deployment))
 
     def _resubmissions(self, messages: Mapping[str, Message], failures: Failures) -> None:
         for message_id, message in messages.items():
@@ -182,10 +191,6 @@ class ArrivalFlow:
     def _now(self) -> str:
         return ledger.timestamp(self._clock())
 
-    def _paused(self) -> bool:
-        key = ledger.to_item({"id": ledger.PAUSED})
-        return "Item" in self._clients.dynamodb.get_item(TableName=self._table, Key=key, ConsistentRead=True)
-
     def _bury(self, record: Mapping[str, Any], reason: str) -> None:
         """Send a message that can never be understood to the dead letters, with the reason beside it."""
         log.error("message %s to the dead letters: %s", record["messageId"], reason)
@@ -194,20 +199,3 @@ class ArrivalFlow:
             MessageBody=record["body"],
             MessageAttributes={"reason": {"DataType": "String", "StringValue": reason[:1000]}},
         )
-
-
-def _spec(item: Mapping[str, Any]) -> RunSpec:
-    """What the runtime needs of a RUN item."""
-    bucket, key = split_uri(item["input"])
-    return RunSpec(
-        run_id=item["run_id"],
-        attempt=item["attempt"],
-        group=item["group"],
-        pipeline=item["pipeline"],
-        bucket=bucket,
-        key=key,
-        version_id=item["version_id"],
-        size=item["size"],
-        output=item["output_prefix"],
-        parameters=item["parameters"],
-    )

@@ -17,13 +17,18 @@ def holds(expression: str, item: Mapping[str, Any], names: Mapping[str, str], va
 
 
 def update(expression: str, item: dict[str, Any], names: Mapping[str, str], values: Mapping[str, Any]) -> None:
-    """Apply SET with plain values and REMOVE to an item in wire form."""
+    """Apply SET with plain values, ADD of numbers and REMOVE to an item in wire form."""
     parts = _CLAUSE.split(expression)[1:]
     for verb, body in zip(parts[::2], parts[1::2], strict=True):
         for step in body.split(","):
             if verb == "SET":
                 name, value = (side.strip() for side in step.split("="))
                 item[names.get(name, name)] = values[value]
+            elif verb == "ADD":
+                name, value = step.split()
+                name = names.get(name, name)
+                old = int(item.get(name, {"N": "0"})["N"])
+                item[name] = {"N": str(old + int(values[value]["N"]))}
             elif verb == "REMOVE":
                 name = step.strip()
                 item.pop(names.get(name, name), None)

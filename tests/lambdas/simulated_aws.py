@@ -79,32 +79,49 @@ class DynamoDB(_Service):
         self._called("UpdateItem", call)
         item_id = call["Key"]["id"]["S"]
         self._check(call, item_id)
-        item = self.items.setdefault(item_id, copy.deepcopy(call["Key"]))
-        update(
-            call["UpdateExpression"],
-            item,
-            call.get("ExpressionAttributeNames", {}),
-            call.get("ExpressionAttributeValues", {}),
-        )
+        item = self._change(call, item_id)
         return {"Attributes": copy.deepcopy(item)} if call.get("ReturnValues") == "ALL_NEW" else {}
+
+    def _change(self, call: Mapping[str, Any], item_id: str) -> dict[str, Any]:
+        item = self.items.setdefault(item_id, copy.deepcopy(call["Key"]))
+        names, values = call.get("ExpressionAttributeNames", {}), call.get("ExpressionAttributeValues", {})
+        update(call["UpdateExpression"], item, names, values)
+        return item
+
+    def _reason(self, call: Mapping[str, Any], item_id: str) -> dict[str, Any]:
+        try:
+            self._check(call, item_id)
+        except _ConditionalCheckFailedError as failed:
+            answer: dict[str, Any] = dict(failed.response)
+            return {"Code": "ConditionalCheckFailed", **({"Item": answer["Item"]} if "Item" in answer else {})}
+        return {"Code": "None"}
 
     def transact_write_items(self, **call: Any) -> dict[str, Any]:
         self._called("TransactWriteItems", call)
-        puts = [step["Put"] for step in call["TransactItems"]]
-        ids = [put["Item"]["id"]["S"] for put in puts]
-        if len(puts) > 100 or len(set(ids)) != len(ids):
+        steps = [(verb, body) for step in call["TransactItems"] for verb, body in step.items()]
+        ids = [(body["Item"] if verb == "Put" else body["Key"])["id"]["S"] for verb, body in steps]
+        if len(steps) > 100 or len(set(ids)) != len(ids):
             raise error("ValidationException", "TransactWriteItems")
-        reasons: list[Any] = [
-            {"Code": "ConditionalCheckFailed" if item_id in self.items else "None"} for item_id in ids
-        ]
+        reasons: list[Any] = [self._reason(body, item_id) for (_, body), item_id in zip(steps, ids, strict=True)]
         if any(reason["Code"] != "None" for reason in reasons):
             raise _TransactionCanceledError(
                 {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons},
                 "TransactWriteItems",
             )
-        for put in puts:
-            self.items[put["Item"]["id"]["S"]] = copy.deepcopy(put["Item"])
+        for (verb, body), item_id in zip(steps, ids, strict=True):
+            if verb == "Put":
+                self.items[item_id] = copy.deepcopy(body["Item"])
+            else:
+                self._change(body, item_id)
         return {}
+
+    def batch_get_item(self, **call: Any) -> dict[str, Any]:
+        self._called("BatchGetItem", call)
+        ((table, wanted),) = call["RequestItems"].items()
+        ids = [key["id"]["S"] for key in wanted["Keys"]]
+        if len(ids) > 100 or len(set(ids)) != len(ids):
+            raise error("ValidationException", "BatchGetItem")
+        return {"Responses": {table: [copy.deepcopy(self.items[each]) for each in ids if each in self.items]}}
 
     def get_paginator(self, operation: str) -> Any:
         assert operation == "query"
@@ -140,6 +157,8 @@ class S3(_Service):
 
     def put_object(self, **call: Any) -> dict[str, Any]:
         self._called("PutObject", call)
+        if call.get("IfNoneMatch") == "*" and (call["Bucket"], call["Key"]) in self.objects:
+            raise error("PreconditionFailed", "PutObject")
         self.objects[call["Bucket"], call["Key"]] = call["Body"]
         return {}
 
@@ -183,6 +202,14 @@ class Batch(_Service):
     def describe_jobs(self, **call: Any) -> dict[str, Any]:
         self._called("DescribeJobs", call)
         return {"jobs": [self.jobs[job_id] for job_id in call["jobs"] if job_id in self.jobs]}
+
+    def cancel_job(self, **call: Any) -> dict[str, Any]:
+        self._called("CancelJob", call)
+        return {}
+
+    def terminate_job(self, **call: Any) -> dict[str, Any]:
+        self._called("TerminateJob", call)
+        return {}
 
     def describe_job_queues(self, **call: Any) -> dict[str, Any]:
         self._called("DescribeJobQueues", call)

@@ -26,7 +26,7 @@ from lambdas.run_events.book import Book
 from lambdas.run_events.flow import RunEventsFlow
 from lambdas.run_events.reconcile import Reconcile
 from tests.lambdas.conftest import DEPLOYMENT, OUTPUT, dropped
-from tests.lambdas.simulated_aws import Batch, SimulatedAws, error
+from tests.lambdas.simulated_aws import Batch, DynamoDB, SimulatedAws, error
 
 SAFEGUARDS = frozenset({"claim", "lease", "fence", "no retry of SubmitJob"})
 _LAG = timedelta(seconds=30)
@@ -330,6 +330,8 @@ class World:
 
     def _unconditional_claim(self, **call: Any) -> dict[str, Any]:
         for step in call["TransactItems"]:
+            if "Put" not in step:
+                return DynamoDB.transact_write_items(self.aws.dynamodb, **call)
             self.aws.dynamodb.put_item(Item=step["Put"]["Item"])
         return {}
 
@@ -342,5 +344,5 @@ class World:
             condition = call.get("ConditionExpression", "").removesuffix(" AND lease_until = :old")
             return table.update_item(**(call | {"ConditionExpression": condition}))
 
-        names = ("get_item", "put_item", "transact_write_items", "exceptions")
+        names = ("get_item", "batch_get_item", "put_item", "transact_write_items", "exceptions")
         return SimpleNamespace(update_item=update_item, **{name: getattr(table, name) for name in names})

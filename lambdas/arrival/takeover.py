@@ -1,0 +1,128 @@
+"""Held runs that were asked for again: each gets a new job, unless somebody else has moved it on."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dropbatch.contract import ledger
+from dropbatch.contract.deployment import Deployment
+from dropbatch.contract.manifest import RunSpec
+from dropbatch.contract.overrides import Overrides
+from dropbatch.contract.runs import State
+from lambdas.arrival.claims import spec_of
+from lambdas.arrival.gates import Gates
+from lambdas.arrival.jobs import MAX_ARRAY, new_job_name
+from lambdas.common.items import read_items, write_where_true
+from lambdas.common.messages import Held
+
+__all__ = ["Batch", "TakeOver"]
+
+log = logging.getLogger("dropbatch")
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What runs of one job have in common."""
+
+    definition: str
+    pool: str
+    overrides: Overrides
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Runs that were taken over, for one job."""
+
+    job_name: str
+    definition: str
+    pool: str
+    overrides: Overrides
+    runs: list[RunSpec]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Move:
+    item: Mapping[str, Any]
+    kind: _Kind
+    job_name: str
+
+
+class TakeOver:
+    """Gathers held runs over one invocation."""
+
+    def __init__(self, *, dynamodb: Any, table: str, deployment: Deployment, gates: Gates, now: str) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+        self._deployment = deployment
+        self._gates = gates
+        self._now = now
+        self._batches: dict[_Kind, list[Batch]] = {}
+        self._promised: dict[_Kind, tuple[str, int]] = {}
+
+    def take(self, asked: Sequence[Held]) -> None:
+        """Give these runs, at most `MAX_TRANSACTION`, jobs of this invocation where nobody else has."""
+        items = read_items(self._dynamodb, self._table, (ledger.run_key(held.group, held.run_id) for held in asked))
+        moves = [move for held in asked if (move := self._move(held, items)) is not None]
+        for move in write_where_true(self._dynamodb, moves, self._step):
+            self._keep(move)
+
+    def batches(self) -> Iterator[Batch]:
+        """What is to be submitted."""
+        for batches in self._batches.values():
+            yield from batches
+
+    def _move(self, held: Held, items: Mapping[str, Mapping[str, Any]]) -> _Move | None:
+        item = items.get(ledger.run_key(held.group, held.run_id), {})
+        waits = item.get("state") == State.HELD and item["job_name"] == held.job_name
+        if not waits or item["pipeline"] not in self._deployment.pipelines:
+            log.info("held run %s/%s needs nothing: %s", held.group, held.run_id, item.get("state", "no such run"))
+            return None
+        pipeline = self._deployment.pipelines[item["pipeline"]]
+        # A run may have asked for a pool that its pipeline does not name: then only that one will do.
+        named = item["pool"] in pipeline.pools or item["pool"] not in self._deployment.pools
+        pool = self._gates.place(pipeline.pools if named else (item["pool"],), item["pool"])
+        if pool is None or item["group"] not in pipeline.definitions:
+            log.info("run %s stays held: its pools have no capacity", item["run_id"])
+            return None
+        kind = _Kind(pipeline.definitions[item["group"]], pool, Overrides.from_item(item))
+        return _Move(item=item, kind=kind, job_name=self._name(kind, item))
+
+    def _name(self, kind: _Kind, item: Mapping[str, Any]) -> str:
+        """The job's name, a new one for each `MAX_ARRAY` runs of a kind."""
+        name, count = self._promised.get(kind, ("", 0))
+        if count % MAX_ARRAY == 0:
+            name = new_job_name(item["pipeline"], item["group"])
+        self._promised[kind] = (name, count + 1)
+        return name
+
+    def _step(self, move: _Move) -> Mapping[str, Any]:
+        return {
+            "Update": {
+                "TableName": self._table,
+                "Key": ledger.to_item({"id": move.item["id"]}),
+                "UpdateExpression": "SET job_name = :new, updated_at = :now, #pool = :pool",
+                "ConditionExpression": "#state = :held AND job_name = :old",
+                "ExpressionAttributeNames": {"#state": "state", "#pool": "pool"},
+                "ExpressionAttributeValues": ledger.to_item(
+                    {
+                        ":new": move.job_name,
+                        ":now": self._now,
+                        ":pool": move.kind.pool,
+                        ":held": State.HELD,
+                        ":old": move.item["job_name"],
+                    }
+                ),
+            }
+        }
+
+    def _keep(self, move: _Move) -> None:
+        batches = self._batches.setdefault(move.kind, [])
+        batch = next((each for each in batches if each.job_name == move.job_name), None)
+        if batch is None:
+            kind = move.kind
+            batch = Batch(
+                job_name=move.job_name, definition=kind.definition, pool=kind.pool, overrides=kind.overrides, runs=[]
+            )
+            batches.append(batch)
+        batch.runs.append(spec_of({**move.item, "pool": move.kind.pool}))

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from dropbatch.contract.ledger import LEASE, PAUSED, to_item
+from dropbatch.contract.ledger import PAUSED, to_item
 from lambdas.arrival.flow import ArrivalFlow
 from lambdas.common.announce import Announcer
 from lambdas.run_events.book import Book
@@ -13,7 +13,7 @@ from lambdas.run_events.reconcile import Reconcile
 from tests.lambdas.conftest import OUTPUT, dropped, sqs_record
 from tests.lambdas.simulated_aws import SimulatedAws, error
 
-LATER = datetime.now(UTC) + LEASE + timedelta(minutes=1)
+LATER = datetime.now(UTC) + timedelta(days=1)
 
 
 def announcer(aws: SimulatedAws) -> Announcer:

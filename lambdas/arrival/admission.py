@@ -1,16 +1,20 @@
-"""What an arrived file means: a run of a pipeline, nothing at all, or a refusal with its reason. Pure."""
+"""What an arrived file means: a run of a pipeline, a request, nothing at all, or a refusal with its reason. Pure."""
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dropbatch.contract import keys
-from dropbatch.contract.deployment import Deployment
+from dropbatch.contract.deployment import Deployment, Pipeline
 from dropbatch.contract.manifest import RunSpec
+from dropbatch.contract.overrides import Overrides
 from dropbatch.contract.runs import run_id
 from lambdas.common.messages import Arrival
 
-__all__ = ["Admitted", "Ignored", "Rejected", "judge"]
+__all__ = ["REQUESTS", "Admitted", "Ignored", "Rejected", "Requested", "choice", "judge", "refused"]
+
+REQUESTS = ("submit", "retry", "rerun", "cancel", "backfill")
+"""Kinds of requests: what names of request files end in, before ``.json`` or ``.toml``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +25,11 @@ class Admitted:
     definition: str
     pool: str
     queue: str
+    overrides: Overrides = field(default_factory=Overrides)
+    name: str = ""
+    """What a request calls its runs."""
+    request: str = ""
+    """Key of the request that asked for the run; empty when the input did by itself."""
     parent: str = ""
     """Run that it comes after."""
 
@@ -44,62 +53,158 @@ class Ignored:
     reason: str
 
 
-def judge(arrival: Arrival, deployment: Deployment) -> Admitted | Rejected | Ignored:
+@dataclass(frozen=True, kw_only=True)
+class Requested:
+    """A request file: what it asks for is in it."""
+
+    arrival: Arrival
+    group: str
+    kind: str
+    """One of `REQUESTS`."""
+
+
+class _UnmatchedError(ValueError):
+    """Nothing is set up for such a file."""
+
+
+class _UnfitError(ValueError):
+    """The file can never be processed."""
+
+
+class _NotMeantError(ValueError):
+    """The file is not meant to start anything."""
+
+
+def judge(arrival: Arrival, deployment: Deployment) -> Admitted | Requested | Rejected | Ignored:
     """Decide what an arrival means."""
     key = keys.InputKey.parse(arrival.key)
-    if arrival.key.endswith("/") and arrival.size == 0:
-        return Ignored(arrival=arrival, reason="a folder marker")
-    if key.group in deployment.groups and key.folder in (keys.INPUTS, keys.CONFIGS):
-        return Ignored(arrival=arrival, reason=f"{key.folder}/ triggers nothing")
-    reason = _refusal(arrival, key, deployment)
+    try:
+        return _judge(arrival, key, deployment)
+    except _NotMeantError as reason:
+        return Ignored(arrival=arrival, reason=str(reason))
+    except _UnmatchedError as reason:
+        if deployment.unmatched == "ignore":
+            return Ignored(arrival=arrival, reason=str(reason))
+        return refused(arrival, deployment, str(reason))
+    except _UnfitError as reason:
+        return refused(arrival, deployment, str(reason))
+
+
+def refused(arrival: Arrival, deployment: Deployment, reason: str) -> Rejected:
+    """The refusal of an arrival; the same object version always has the same identity."""
+    key = keys.InputKey.parse(arrival.key)
     group = key.group if key.group in deployment.groups else keys.SYSTEM_GROUP
-    identity = run_id(
-        group=group, pipeline=key.folder, bucket=arrival.bucket, key=arrival.key, version_id=arrival.version_id
-    )
-    if reason:
-        return Rejected(group=group, pipeline=key.folder, run_id=identity, arrival=arrival, reason=reason)
+    identity = _identity(arrival, group, key.folder, arrival.key)
+    return Rejected(group=group, pipeline=key.folder, run_id=identity, arrival=arrival, reason=reason)
+
+
+def choice(name: str, known: Iterable[str]) -> str:
+    """How to mend a name that is not known."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"{hint}known are {', '.join(known) or 'none'}"
+
+
+def _judge(arrival: Arrival, key: keys.InputKey, deployment: Deployment) -> Admitted | Requested:
+    if arrival.key.endswith("/") and arrival.size == 0:
+        raise _NotMeantError("a folder marker")
+    _check_place(key, deployment)
+    if key.folder == keys.SUBMISSIONS:
+        kind = _kind(key)
+        _check_fitness(arrival)
+        return Requested(arrival=arrival, group=key.group, kind=kind)
+    pipeline = deployment.pipelines[key.folder]
+    _check_fitness(arrival)
+    match pipeline.trigger:
+        case "submit":
+            raise _UnmatchedError(
+                f"pipeline {key.folder!r} takes requests only: put files below {key.group}/{keys.INPUTS}/ and name "
+                f"them in a submit.json below {key.group}/{keys.SUBMISSIONS}/"
+            )
+        case "folder":
+            return _folder(arrival, key, pipeline, deployment)
+    if pipeline.suffixes and not arrival.key.endswith(pipeline.suffixes):
+        raise _UnmatchedError(f"pipeline {key.folder!r} takes files ending in {' or '.join(pipeline.suffixes)}")
+    return _admit(arrival, key, deployment, input_key=arrival.key, rest=key.rest, size=arrival.size)
+
+
+def _check_place(key: keys.InputKey, deployment: Deployment) -> None:
+    shape = "<group>/<pipeline>/<file>"
+    if not key.group:
+        raise _UnmatchedError(f"the file lies at the bucket's root: put it below {shape}")
+    if key.group not in deployment.groups:
+        raise _UnmatchedError(f"no group is named {key.group!r}: {choice(key.group, deployment.groups)}")
+    if key.folder in (keys.INPUTS, keys.CONFIGS):
+        raise _NotMeantError(f"{key.folder}/ triggers nothing")
+    if not key.folder:
+        raise _UnmatchedError(f"the file lies beside the pipelines' folders: put it below {shape}")
+    if key.folder == keys.SUBMISSIONS:
+        return
+    if key.folder not in deployment.pipelines:
+        raise _UnmatchedError(f"no pipeline is named {key.folder!r}: {choice(key.folder, deployment.pipelines)}")
+    if key.group not in deployment.pipelines[key.folder].definitions:
+        raise _UnmatchedError(f"pipeline {key.folder!r} is not set up for group {key.group!r}: ask for it")
+
+
+def _check_fitness(arrival: Arrival) -> None:
+    if arrival.key.endswith("/"):
+        raise _UnfitError("the key ends in '/' but the object holds data: give the file a name")
+    length = len(arrival.key.encode("utf-8", errors="surrogatepass"))
+    if length > keys.MAX_KEY_BYTES:
+        raise _UnfitError(f"the key is {length} bytes long, at most {keys.MAX_KEY_BYTES} are taken: shorten the name")
+    if not arrival.version_id:
+        raise _UnfitError("the bucket has no versioning, so the file could change under the run: switch versioning on")
+
+
+def _kind(key: keys.InputKey) -> str:
+    for kind in REQUESTS:
+        if key.rest.endswith((f"{kind}.json", f"{kind}.toml")):
+            return kind
+    names = ", ".join(f"{kind}.json" for kind in REQUESTS)
+    raise _UnmatchedError(f"names of requests end in {names} (or .toml): rename the file, or put data below inputs/")
+
+
+def _folder(arrival: Arrival, key: keys.InputKey, pipeline: Pipeline, deployment: Deployment) -> Admitted:
+    rest, slash, name = key.rest.rpartition("/")
+    if not slash:
+        raise _UnmatchedError(
+            f"pipeline {key.folder!r} takes folders: put the files into a folder below {key.group}/{key.folder}/ and "
+            f"then a file named {pipeline.marker} beside them"
+        )
+    if name != pipeline.marker:
+        raise _NotMeantError(f"its folder starts when {pipeline.marker} is put into it")
+    folder = arrival.key[: -len(name)]
+    return _admit(arrival, key, deployment, input_key=folder, rest=rest, size=0, marker=arrival.key)
+
+
+def _admit(
+    arrival: Arrival,
+    key: keys.InputKey,
+    deployment: Deployment,
+    *,
+    input_key: str,
+    rest: str,
+    size: int,
+    marker: str = "",
+) -> Admitted:
     pipeline = deployment.pipelines[key.folder]
     pool = pipeline.pools[0]
+    identity = _identity(arrival, key.group, key.folder, input_key)
     run = RunSpec(
         run_id=identity,
         attempt=1,
-        group=group,
+        group=key.group,
         pipeline=key.folder,
         bucket=arrival.bucket,
-        key=arrival.key,
+        key=input_key,
         version_id=arrival.version_id,
-        size=arrival.size,
-        output=keys.output_prefix(group, key.folder, key.rest, identity),
+        size=size,
+        output=keys.output_prefix(key.group, key.folder, rest, identity),
+        marker=marker,
     )
-    return Admitted(run=run, definition=pipeline.definitions[group], pool=pool, queue=deployment.pools[pool].queue)
+    return Admitted(run=run, definition=pipeline.definitions[key.group], pool=pool, queue=deployment.pools[pool].queue)
 
 
-def _refusal(arrival: Arrival, key: keys.InputKey, deployment: Deployment) -> str | None:
-    shape = "<group>/<pipeline>/<file>"
-    if not key.group:
-        return f"the file lies at the bucket's root: put it below {shape}"
-    if key.group not in deployment.groups:
-        return f"no group is named {key.group!r}: {_choice(key.group, deployment.groups)}"
-    if not key.folder:
-        return f"the file lies beside the pipelines' folders: put it below {shape}"
-    if key.folder == keys.SUBMISSIONS:
-        return "requests below submissions/ are not understood by this version: put the file into a pipeline's folder"
-    if key.folder not in deployment.pipelines:
-        return f"no pipeline is named {key.folder!r}: {_choice(key.folder, deployment.pipelines)}"
-    if arrival.key.endswith("/"):
-        return "the key ends in '/' but the object holds data: give the file a name"
-    length = len(arrival.key.encode("utf-8", errors="surrogatepass"))
-    if length > keys.MAX_KEY_BYTES:
-        return f"the key is {length} bytes long, at most {keys.MAX_KEY_BYTES} are taken: shorten the name"
-    if not arrival.version_id:
-        return "the bucket has no versioning, so the file could change under the run: switch versioning on"
-    suffixes = deployment.pipelines[key.folder].suffixes
-    if suffixes and not arrival.key.endswith(suffixes):
-        return f"pipeline {key.folder!r} takes files ending in {' or '.join(suffixes)}"
-    return None
-
-
-def _choice(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"{hint}known are {', '.join(sorted(known))}"
+def _identity(arrival: Arrival, group: str, pipeline: str, key: str) -> str:
+    return run_id(group=group, pipeline=pipeline, bucket=arrival.bucket, key=key, version_id=arrival.version_id)

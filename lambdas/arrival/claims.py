@@ -1,11 +1,12 @@
 """Claiming runs in the ledger: the first to write a run's item owns it, everyone after finds a duplicate."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from dropbatch.contract import ledger
 from dropbatch.contract.keys import split_uri, uri
-from dropbatch.contract.manifest import RunSpec
+from dropbatch.contract.manifest import ObjectSpec, RunSpec
 from dropbatch.contract.runs import State, order
 from lambdas.arrival.admission import Admitted, Rejected
 from lambdas.common.items import write_where_true
@@ -18,6 +19,16 @@ _ABSENT = "attribute_not_exists(id)"
 def claim_item(admitted: Admitted, *, job_name: str, now: str) -> dict[str, Any]:
     """RUN item, in plain values, of a run about to be submitted under `job_name`."""
     run = admitted.run
+    # Few runs have any of these, and the ledger's space is paid for.
+    seldom = {
+        "marker": run.marker,
+        "parent": admitted.parent,
+        "overrides": admitted.overrides.to_dict(),
+        "config": asdict(run.config) if run.config else None,
+        "objects": [asdict(each) for each in run.objects],
+        "name": admitted.name,
+        "request": admitted.request,
+    }
     return {
         "id": ledger.run_key(run.group, run.run_id),
         "group": run.group,
@@ -37,8 +48,7 @@ def claim_item(admitted: Admitted, *, job_name: str, now: str) -> dict[str, Any]
         "updated_at": now,
         "day": ledger.day_key(run.group, now[:10], run.run_id),
         "unfinished": ledger.unfinished_key(run.run_id),
-        **({"marker": run.marker} if run.marker else {}),
-        **({"parent": admitted.parent} if admitted.parent else {}),
+        **{name: value for name, value in seldom.items() if value},
     }
 
 
@@ -56,7 +66,9 @@ def spec_of(item: Mapping[str, Any]) -> RunSpec:
         size=item["size"],
         output=item["output_prefix"],
         parameters=item["parameters"],
+        config=ObjectSpec(**item["config"]) if "config" in item else None,
         marker=item.get("marker", ""),
+        objects=tuple(ObjectSpec(**each) for each in item.get("objects", ())),
         pool=item["pool"],
         earlier=tuple(item.get("earlier", ())),
     )

@@ -9,7 +9,8 @@ from typing import Any
 from dropbatch.contract import ledger
 from dropbatch.contract.deployment import Deployment
 from dropbatch.contract.manifest import RunSpec
-from lambdas.arrival.admission import Admitted, Ignored, Rejected, judge
+from dropbatch.contract.overrides import Overrides
+from lambdas.arrival.admission import Admitted, Ignored, Rejected, Requested, judge, refused
 from lambdas.arrival.claims import claim, claim_item, rejected_item
 from lambdas.arrival.gates import Gates, read_gates
 from lambdas.arrival.jobs import MAX_ARRAY, Submitter, new_job_name
@@ -91,6 +92,9 @@ class ArrivalFlow:
                 match judge(arrival, self._deployment):
                     case Ignored(reason=reason):
                         log.info("ignored s3://%s/%s: %s", arrival.bucket, arrival.key, reason)
+                    case Requested():
+                        refusal = refused(arrival, self._deployment, "requests are not understood by this version")
+                        rejected[refusal.run_id] = (message_id, refusal)
                     case Rejected() as refusal:
                         rejected[refusal.run_id] = (message_id, refusal)
                     case Admitted() as found:
@@ -99,11 +103,11 @@ class ArrivalFlow:
             with failures.collect(*(message_id for message_id, _ in refusals)):
                 self._reject([refusal for _, refusal in refusals])
         admitted += self._next_steps(messages, failures)
-        alike: dict[tuple[str, str], dict[str, tuple[str, Admitted]]] = defaultdict(dict)
+        alike: dict[tuple[str, str, Overrides], dict[str, tuple[str, Admitted]]] = defaultdict(dict)
         for message_id, found in admitted:
             placed, pool = self._placed(found, gates)
-            alike[placed.definition, pool][placed.run.run_id] = (message_id, placed)
-        for (_, pool), found_alike in alike.items():
+            alike[placed.definition, pool, placed.overrides][placed.run.run_id] = (message_id, placed)
+        for (_, pool, _), found_alike in alike.items():
             for members in chunks(found_alike.values(), MAX_ARRAY):
                 self._start(members, failures, hold=not pool)
 
@@ -137,11 +141,15 @@ class ArrivalFlow:
         if won and not hold:
             # A failure from here on fails no message: the ledger has the runs, and reconcile will find them HELD.
             with Failures().collect():
-                self._submit(job_name, won, first.definition, first.queue, lease_until)
-
-    def _submit(self, job_name: str, runs: Sequence[RunSpec], definition: str, queue: str, lease_until: str) -> None:
-        job = self._submitter.prepare(job_name, runs, definition=definition, queue=queue, lease_until=lease_until)
-        self._submitter.submit(job)
+                job = self._submitter.prepare(
+                    job_name,
+                    won,
+                    definition=first.definition,
+                    queue=first.queue,
+                    lease_until=lease_until,
+                    overrides=first.overrides,
+                )
+                self._submitter.submit(job)
 
     def _held(self, messages: Mapping[str, Message], failures: Failures, gates: Gates) -> None:
         lease_until = self._submitter.lease()

@@ -25,6 +25,8 @@ DEPLOYMENT = Deployment(
             definitions={"lab": "dropbatch-test-sort-lab", "neuro": "dropbatch-test-sort-neuro"},
             suffixes=(".dat",),
         ),
+        "byfolder": Pipeline(pools=("spot",), definitions={"lab": "dropbatch-test-byfolder-lab"}, trigger="folder"),
+        "byrequest": Pipeline(pools=("spot",), definitions={"lab": "dropbatch-test-byrequest-lab"}, trigger="submit"),
     },
     pools={
         "spot": Pool(queue="dropbatch-test-spot", spot=True),

@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
 from dropbatch.contract.keys import SYSTEM_GROUP
-from lambdas.arrival.admission import Admitted, Ignored, Rejected, judge
+from lambdas.arrival.admission import Admitted, Ignored, Rejected, Requested, judge
 from lambdas.common.messages import Arrival
 from tests.lambdas.conftest import DEPLOYMENT
 
@@ -37,8 +39,15 @@ def test_a_file_in_a_pipelines_folder_is_a_run(key: str, rest: str) -> None:
         ("/lab/wordcount/a", "the file lies at the bucket's root"),
         ("lbb/wordcount/a", "no group is named 'lbb': did you mean 'lab'? known are lab, neuro"),
         ("lab/a.txt", "the file lies beside the pipelines' folders"),
-        ("lab/wordcont/a", "no pipeline is named 'wordcont': did you mean 'wordcount'? known are sort, wordcount"),
-        ("lab/submissions/submit.json", "requests below submissions/ are not understood"),
+        (
+            "lab/wordcont/a",
+            "no pipeline is named 'wordcont': did you mean 'wordcount'? known are byfolder, byrequest, sort, wordcount",
+        ),
+        ("lab/submissions/data.csv", "names of requests end in submit.json, retry.json, rerun.json, cancel.json"),
+        ("lab/byrequest/a.txt", "pipeline 'byrequest' takes requests only: put files below lab/inputs/"),
+        ("lab/byfolder/a.txt", "pipeline 'byfolder' takes folders: put the files into a folder below lab/byfolder/"),
+        ("lab/byfolder/_DONE", "pipeline 'byfolder' takes folders"),
+        ("neuro/byfolder/day/_DONE", "pipeline 'byfolder' is not set up for group 'neuro'"),
         ("lab/wordcount/" + "k" * 887, "the key is 901 bytes long, at most 900 are taken"),
         ("lab/wordcount/" + "ü" * 505, "the key is 1024 bytes long"),
         ("lab/wordcount/dir/", "the key ends in '/' but the object holds data"),
@@ -73,6 +82,8 @@ def test_an_unversioned_bucket_is_refused() -> None:
         ("lab/wordcount/dir/", 0, "a folder marker"),
         ("lab/inputs/big.dat", 3, "inputs/ triggers nothing"),
         ("lab/configs/a.toml", 3, "configs/ triggers nothing"),
+        ("lab/byfolder/day/a.dat", 3, "its folder starts when _DONE is put into it"),
+        ("lab/byfolder/day/_DONE.txt", 3, "its folder starts when _DONE is put into it"),
     ],
 )
 def test_what_is_not_meant_to_start_anything_is_ignored(key: str, size: int, reason: str) -> None:
@@ -88,3 +99,52 @@ def test_the_same_version_is_the_same_run_and_another_version_another() -> None:
     assert isinstance(other, Admitted)
     assert first == again
     assert first.run.run_id != other.run.run_id
+
+
+def test_a_marker_starts_one_run_with_its_folder() -> None:
+    found = judge(arrival("lab/byfolder/day 1/left/_DONE", size=0), DEPLOYMENT)
+
+    assert isinstance(found, Admitted)
+    assert found.run.key == "lab/byfolder/day 1/left/"
+    assert found.run.is_folder
+    assert found.run.marker == "lab/byfolder/day 1/left/_DONE"
+    assert (found.run.version_id, found.run.size) == ("v1", 0)
+    assert found.run.output == f"lab/byfolder/day 1/left/{found.run.run_id}/"
+
+
+def test_a_marker_put_again_starts_the_folder_again() -> None:
+    first, second = (judge(arrival("lab/byfolder/day/_DONE", version_id=each), DEPLOYMENT) for each in ("v1", "v2"))
+
+    assert isinstance(first, Admitted)
+    assert isinstance(second, Admitted)
+    assert first.run.run_id != second.run.run_id
+
+
+@pytest.mark.parametrize(
+    ("key", "kind"),
+    [
+        ("lab/submissions/submit.json", "submit"),
+        ("lab/submissions/2026/my submit.toml", "submit"),
+        ("lab/submissions/resubmit.json", "submit"),
+        ("neuro/submissions/retry.json", "retry"),
+        ("lab/submissions/x/rerun.toml", "rerun"),
+        ("lab/submissions/cancel.json", "cancel"),
+        ("lab/submissions/backfill.json", "backfill"),
+    ],
+)
+def test_a_request_is_known_by_its_name(key: str, kind: str) -> None:
+    assert judge(arrival(key), DEPLOYMENT) == Requested(arrival=arrival(key), group=key.partition("/")[0], kind=kind)
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["a.txt", "lbb/wordcount/a", "lab/a", "lab/wordcont/a", "lab/sort/a.txt", "lab/byrequest/a", "lab/byfolder/a"],
+)
+def test_what_nothing_is_set_up_for_is_left_alone_if_the_environment_says_so(key: str) -> None:
+    assert isinstance(judge(arrival(key), replace(DEPLOYMENT, unmatched="ignore")), Ignored)
+
+
+def test_what_cannot_be_processed_is_refused_whatever_the_environment_says() -> None:
+    found = judge(arrival("lab/wordcount/" + "k" * 900), replace(DEPLOYMENT, unmatched="ignore"))
+
+    assert isinstance(found, Rejected)

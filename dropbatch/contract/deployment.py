@@ -7,6 +7,7 @@ nothing here waits for an apply.
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import Any
 
 __all__ = ["FILE_NAME", "Deployment", "Pipeline", "Pool", "resource_name"]
@@ -66,6 +67,8 @@ class Deployment:
     groups: tuple[str, ...]
     pipelines: Mapping[str, Pipeline]
     pools: Mapping[str, Pool]
+    lease_seconds: int = 180
+    """How long a job name belongs to the invocation that made it. Longer than any invocation may last."""
     budget_action: str = "pause"
     """What the spend guard does when the budget is spent: ``pause``, ``stop`` or ``none``."""
     auto_resume: bool = False
@@ -74,6 +77,11 @@ class Deployment:
     """What becomes of a file that nothing is set up for: ``reject``, with a reason, or ``ignore``."""
     max_runs_per_request: int = 10_000
     """The most runs that one request may start."""
+
+    @property
+    def lease(self) -> timedelta:
+        """`lease_seconds` as a span of time."""
+        return timedelta(seconds=self.lease_seconds)
 
     def children(self, pipeline: str) -> tuple[str, ...]:
         """Pipelines that run after a pipeline, by name."""
@@ -118,6 +126,7 @@ class Deployment:
                 for name, pipeline in body["pipelines"].items()
             },
             pools={name: Pool(**pool) for name, pool in body["pools"].items()},
+            lease_seconds=body["lease_seconds"],
             budget_action=body["budget_action"],
             auto_resume=body["auto_resume"],
             unmatched=body["unmatched"],

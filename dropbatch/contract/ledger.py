@@ -17,7 +17,6 @@ from typing import Any
 __all__ = [
     "BY_DAY",
     "DRY",
-    "LEASE",
     "MAX_ATTEMPTS",
     "PAUSED",
     "SHARDS",
@@ -58,8 +57,6 @@ DRY = timedelta(minutes=30)
 MAX_ATTEMPTS = 30
 """Submissions of one run that the system makes of its own accord, whatever the causes."""
 _USAGE_SHARDS = 10  # Ends of runs of one group meet in these items, and transactions that meet are refused.
-LEASE = timedelta(seconds=180)
-"""How long a job name belongs to the invocation that made it. Longer than any invocation may last."""
 
 
 def run_key(group: str, run_id: str) -> str:

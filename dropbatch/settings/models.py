@@ -57,6 +57,8 @@ class EnvironmentSettings(Table):
     """Whether `destroy` may delete data: buckets with objects in them, the ledger, images."""
     reconcile_minutes: Annotated[int, Field(ge=1, le=60)] = 5
     """How often runs that fell behind are looked for."""
+    lease_seconds: Annotated[int, Field(ge=15, le=900)] = 180
+    """Seconds without a sign of life after which a run counts as fallen behind; functions end in two thirds of it."""
 
 
 class StateSettings(Table):
@@ -243,6 +245,7 @@ class Settings(BaseModel):
                 for name, pool in self.compute.items()
             },
             budget_action=self.budget.action,
+            lease_seconds=self.environment.lease_seconds,
             auto_resume=self.budget.auto_resume,
             unmatched=self.arrivals.unmatched,
             max_runs_per_request=self.arrivals.max_runs_per_request,

@@ -56,7 +56,13 @@ class ArrivalFlow:
         self._table = table
         self._dead_letter_url = dead_letter_url
         self._submitter = Submitter(
-            dynamodb=clients.dynamodb, s3=clients.s3, batch=clients.batch, table=table, bucket=bucket, clock=clock
+            dynamodb=clients.dynamodb,
+            s3=clients.s3,
+            batch=clients.batch,
+            table=table,
+            bucket=bucket,
+            lease=deployment.lease,
+            clock=clock,
         )
         self._announcer = Announcer(
             events=clients.events, dynamodb=clients.dynamodb, table=table, environment=deployment.environment
@@ -205,5 +211,10 @@ class ArrivalFlow:
         self._clients.sqs.send_message(
             QueueUrl=self._dead_letter_url,
             MessageBody=record["body"],
-            MessageAttributes={"reason": {"DataType": "String", "StringValue": reason[:1000]}},
+            MessageAttributes={"reason": {"DataType": "String", "StringValue": _plain(reason[:1000])}},
         )
+
+
+def _plain(text: str) -> str:
+    """The text without characters that SQS refuses."""
+    return "".join(each if each.isprintable() else "?" for each in text)

@@ -8,6 +8,7 @@ import logging
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -51,7 +52,15 @@ class Submitter:
     """Turns claimed runs into jobs."""
 
     def __init__(
-        self, *, dynamodb: Any, s3: Any, batch: Any, table: str, bucket: str, clock: ledger.Clock = ledger.utc_now
+        self,
+        *,
+        dynamodb: Any,
+        s3: Any,
+        batch: Any,
+        table: str,
+        bucket: str,
+        lease: timedelta,
+        clock: ledger.Clock = ledger.utc_now,
     ) -> None:
         """`batch` must be a client that never repeats a call by itself; `bucket` is the output bucket's name."""
         self._dynamodb = dynamodb
@@ -59,6 +68,7 @@ class Submitter:
         self._batch = batch
         self._table = table
         self._bucket = bucket
+        self._lease = lease
         self._clock = clock
 
     def prepare(
@@ -185,4 +195,4 @@ class Submitter:
 
     def lease(self) -> str:
         """End, as a `timestamp`, of a lease that begins now."""
-        return ledger.timestamp(self._clock() + ledger.LEASE)
+        return ledger.timestamp(self._clock() + self._lease)

@@ -38,6 +38,7 @@ def _parts() -> _Parts:
         batch=wiring.client("batch"),
         sqs=wiring.client("sqs"),
         arrival_url=arrival_url,
+        lease=wiring.deployment().lease,
     )
     return _Parts(flow=flow, reconcile=reconcile)
 

@@ -3,7 +3,7 @@
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from dropbatch.contract import ledger
@@ -29,7 +29,15 @@ class Reconcile:
     """Repairs the runs of one deployment that fell behind."""
 
     def __init__(
-        self, *, book: Book, flow: RunEventsFlow, announcer: Announcer, batch: Any, sqs: Any, arrival_url: str
+        self,
+        *,
+        book: Book,
+        flow: RunEventsFlow,
+        announcer: Announcer,
+        batch: Any,
+        sqs: Any,
+        arrival_url: str,
+        lease: timedelta,
     ) -> None:
         """`arrival_url` is the arrival queue's: work enters through no other door, this work too."""
         self._book = book
@@ -38,6 +46,7 @@ class Reconcile:
         self._batch = batch
         self._sqs = sqs
         self._arrival_url = arrival_url
+        self._lease = lease
 
     def run(self, *, at: datetime) -> dict[str, int]:
         """Look at every unfinished run that nothing touched for a lease's time; returns repairs by kind."""
@@ -46,7 +55,7 @@ class Reconcile:
             return {}
         behind: dict[str, list[_Item]] = defaultdict(list)
         untold: list[_Item] = []
-        for item in self._book.unfinished(before=ledger.timestamp(at - ledger.LEASE)):
+        for item in self._book.unfinished(before=ledger.timestamp(at - self._lease)):
             if State(item["state"]).final:
                 untold.append(item)
             else:

@@ -10,7 +10,7 @@ from lambdas.common.announce import Announcer
 from lambdas.run_events.book import Book
 from lambdas.run_events.flow import RunEventsFlow
 from lambdas.run_events.reconcile import Reconcile
-from tests.lambdas.conftest import OUTPUT, dropped, sqs_record
+from tests.lambdas.conftest import DEPLOYMENT, OUTPUT, dropped, sqs_record
 from tests.lambdas.simulated_aws import SimulatedAws, error
 
 LATER = datetime.now(UTC) + timedelta(days=1)
@@ -30,7 +30,13 @@ def flow(aws: SimulatedAws) -> RunEventsFlow:
 def reconcile(aws: SimulatedAws, flow: RunEventsFlow) -> Reconcile:
     book = Book(dynamodb=aws.dynamodb, s3=aws.s3, table="ledger", bucket=OUTPUT)
     return Reconcile(
-        book=book, flow=flow, announcer=announcer(aws), batch=aws.batch, sqs=aws.sqs, arrival_url="arrivals"
+        book=book,
+        flow=flow,
+        announcer=announcer(aws),
+        batch=aws.batch,
+        sqs=aws.sqs,
+        arrival_url="arrivals",
+        lease=DEPLOYMENT.lease,
     )
 
 

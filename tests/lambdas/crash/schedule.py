@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from datetime import timedelta
 
-from dropbatch.contract import ledger
+from tests.lambdas.conftest import DEPLOYMENT
 from tests.lambdas.crash.world import SAFEGUARDS, World
 
 ROUNDS = 12
@@ -48,12 +48,12 @@ def _calm(world: World) -> int:
             while world.step():
                 pass
             if world.invocations:  # all of them held up: time passes
-                world.now += ledger.LEASE
+                world.now += DEPLOYMENT.lease
         while world.work_on_job():
             pass
         if not world.events and not any("unfinished" in run for run in world.aws.dynamodb.runs()):
             return number
-        world.now += ledger.LEASE + timedelta(seconds=1)
+        world.now += DEPLOYMENT.lease + timedelta(seconds=1)
         world.reconcile()
     return ROUNDS
 

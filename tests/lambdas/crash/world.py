@@ -18,7 +18,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
 from greenlet import getcurrent, greenlet
 
-from dropbatch.contract import keys, ledger
+from dropbatch.contract import keys
 from dropbatch.contract.manifest import Manifest, RunSpec
 from lambdas.arrival.flow import ArrivalFlow, Clients
 from lambdas.common.announce import Announcer
@@ -168,7 +168,7 @@ class World:
         if timed_out or self.chance("kill"):
             raise KilledError
         if self.chance("hold_up"):
-            invocation.frozen_until = self.now + ledger.LEASE * 1.1
+            invocation.frozen_until = self.now + DEPLOYMENT.lease * 1.1
             self.excuses += 1
         self._scheduler.switch()
 
@@ -219,7 +219,7 @@ class World:
 
     def reconcile(self) -> None:
         # Without the lease, everything counts as left behind at once.
-        at = self.now if "lease" in self.safeguards else self.now + ledger.LEASE * 2
+        at = self.now if "lease" in self.safeguards else self.now + DEPLOYMENT.lease * 2
 
         def work(invocation: _Invocation) -> None:
             self._run_events(invocation)[1].run(at=at)
@@ -323,6 +323,7 @@ class World:
             batch=self._client(invocation, aws.batch),
             sqs=self._client(invocation, arrivals),
             arrival_url="arrivals",
+            lease=DEPLOYMENT.lease,
         )
         return flow, reconcile
 

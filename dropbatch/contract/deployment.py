@@ -6,7 +6,7 @@ nothing here waits for an apply.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -28,6 +28,8 @@ class Pool:
     spot: bool
     usd_per_vcpu_hour: float | None = None
     usd_per_gib_hour: float | None = None
+    machines: tuple[tuple[int, int], ...] = ()
+    """vCPUs, and MiB that jobs may ask for, of the machines it may be made of; empty when that is not known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +79,8 @@ class Deployment:
     """What becomes of a file that nothing is set up for: ``reject``, with a reason, or ``ignore``."""
     max_runs_per_request: int = 10_000
     """The most runs that one request may start."""
+    instance_types: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
+    """vCPUs, MiB for jobs and GPUs of EC2's machines, for requests that ask for one by its type."""
 
     @property
     def lease(self) -> timedelta:
@@ -125,10 +129,15 @@ class Deployment:
                 )
                 for name, pipeline in body["pipelines"].items()
             },
-            pools={name: Pool(**pool) for name, pool in body["pools"].items()},
+            pools={name: _pool(pool) for name, pool in body["pools"].items()},
             lease_seconds=body["lease_seconds"],
             budget_action=body["budget_action"],
             auto_resume=body["auto_resume"],
             unmatched=body["unmatched"],
             max_runs_per_request=body["max_runs_per_request"],
+            instance_types={name: (facts[0], facts[1], facts[2]) for name, facts in body["instance_types"].items()},
         )
+
+
+def _pool(body: Mapping[str, Any]) -> Pool:
+    return Pool(**{**body, "machines": tuple((cores, mib) for cores, mib in body["machines"])})

@@ -18,6 +18,8 @@ __all__ = [
     "manifest_key",
     "output_prefix",
     "record_key",
+    "rejection_key",
+    "request_part_key",
     "split_uri",
     "started_key",
     "uri",
@@ -86,6 +88,16 @@ def manifest_key(group: str, pipeline: str, job_name: str) -> str:
 def started_key(group: str, pipeline: str, run_id: str, attempt: int) -> str:
     """Key of the fence of one attempt: whoever creates it first is the job that may run."""
     return f"{CONTROL_PREFIX}started/{group}/{pipeline}/{run_id}.{attempt}"
+
+
+def request_part_key(group: str, request: str, part: int) -> str:
+    """Key of a piece of what a request was found to mean; `request` is the digest of its identity."""
+    return f"{CONTROL_PREFIX}requests/{group}/{request}/{part}.json"
+
+
+def rejection_key(request_key: str) -> str:
+    """Key, in the output bucket, of what is wrong with a request."""
+    return f"{request_key}/_rejected.json"
 
 
 def uri(bucket: str, key: str) -> str:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from enum import StrEnum
 
-__all__ = ["FINAL_STATES", "State", "next_run_id", "order", "run_id"]
+__all__ = ["FINAL_STATES", "State", "next_run_id", "order", "request_id", "run_id"]
 
 
 class State(StrEnum):
@@ -38,6 +38,11 @@ def order(attempt: int, state: State) -> int:
     An update is applied only when its order is above the stored one, so late or doubled events change nothing.
     """
     return attempt * _ATTEMPT_STEP + _RANKS.get(state, _FINAL_RANK)
+
+
+def request_id(key: str, version_id: str) -> str:
+    """Identity of a request: a request file put twice is two requests, an event about it that comes twice is one."""
+    return f"{key}@{version_id}"
 
 
 def run_id(

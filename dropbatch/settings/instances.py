@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-__all__ = ["Instance", "expand", "near"]
+__all__ = ["Instance", "expand", "known", "near"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +45,11 @@ def expand(types: Sequence[str]) -> tuple[list[Instance], list[str]]:
         if not meant:
             unknown.append(name)
     return found, unknown
+
+
+def known() -> list[Instance]:
+    """All instances there are, by name."""
+    return sorted((each for family in _table().values() for each in family), key=lambda each: each.name)
 
 
 def near(name: str) -> str | None:

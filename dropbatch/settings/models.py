@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from dropbatch.contract import keys
 from dropbatch.contract.deployment import Deployment, Pipeline, Pool, resource_name
+from dropbatch.settings import instances
 from dropbatch.settings.compute import PoolSettings
 from dropbatch.settings.container import Container, RetryRule
 from dropbatch.settings.table import Table
@@ -229,7 +230,11 @@ class Settings(BaseModel):
                     trigger=pipeline.trigger,
                     marker=pipeline.marker or "_DONE",
                     read_buckets=pipeline.read_buckets,
-                    max_vcpus=pipeline.max_vcpus or 4 * pipeline.vcpus,
+                    # Nor more than any of its pools has: the job would wait for ever.
+                    max_vcpus=min(
+                        pipeline.max_vcpus or 4 * pipeline.vcpus,
+                        *(self.compute[pool].max_vcpus for pool in pipeline.pools),
+                    ),
                     max_memory_mib=pipeline.max_memory_mib or max(4 * pipeline.memory_mib, *pipeline.memory_steps, 0),
                     max_timeout_minutes=pipeline.max_timeout_minutes or 4 * pipeline.timeout_minutes,
                 )
@@ -241,6 +246,7 @@ class Settings(BaseModel):
                     spot=pool.kind == "spot",
                     usd_per_vcpu_hour=pool.usd_per_vcpu_hour,
                     usd_per_gib_hour=pool.usd_per_gib_hour,
+                    machines=tuple(sorted({(each.vcpus, each.usable_mib) for each in instances.expand(pool.types)[0]})),
                 )
                 for name, pool in self.compute.items()
             },
@@ -249,4 +255,5 @@ class Settings(BaseModel):
             auto_resume=self.budget.auto_resume,
             unmatched=self.arrivals.unmatched,
             max_runs_per_request=self.arrivals.max_runs_per_request,
+            instance_types={each.name: (each.vcpus, each.usable_mib, each.gpus) for each in instances.known()},
         )

@@ -1,8 +1,9 @@
 """What the arrival queue carries: notifications of S3, and the system's own requests.
 
 Messages of our own are ``{"dropbatch": 1, "kind": "held", "runs": [{"group": …, "run_id": …, "job_name": …}]}``,
-``{"dropbatch": 1, "kind": "resubmit", "job_name": …, "lease_until": …}`` and
-``{"dropbatch": 1, "kind": "next", "runs": [{"group": …, "run_id": …}]}``.
+``{"dropbatch": 1, "kind": "resubmit", "job_name": …, "lease_until": …}``,
+``{"dropbatch": 1, "kind": "next", "runs": [{"group": …, "run_id": …}]}`` and
+``{"dropbatch": 1, "kind": "requests", "steps": [{"request": "submit", "group": …, "key": …, …}]}``.
 """
 
 import json
@@ -17,10 +18,12 @@ __all__ = [
     "Held",
     "Message",
     "PoisonError",
+    "RequestStep",
     "Resubmit",
     "held_body",
     "next_body",
     "parse",
+    "requests_body",
     "resubmit_body",
 ]
 
@@ -68,6 +71,24 @@ class Finished:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RequestStep:
+    """A piece of a request's work, small enough for one invocation."""
+
+    group: str
+    request: str
+    """Kind of the request, such as ``submit``."""
+    bucket: str
+    key: str
+    version_id: str
+    size: int
+    stage: str = ""
+    """What is to be done; empty: the first thing."""
+    page: int = 0
+    after: str = ""
+    """Key after which a listing goes on."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Message:
     """A message, understood. A test event of S3 has no content."""
 
@@ -75,6 +96,7 @@ class Message:
     held: tuple[Held, ...] = ()
     resubmit: tuple[Resubmit, ...] = ()
     finished: tuple[Finished, ...] = ()
+    steps: tuple[RequestStep, ...] = ()
 
 
 class PoisonError(ValueError):
@@ -100,9 +122,12 @@ def parse(body: str) -> Message:
             return Message()
         if "Records" in content:
             return Message(arrivals=tuple(_arrival(record) for record in content["Records"] if _is_creation(record)))
+        if content.get("source") == "aws.s3":
+            created = content["detail-type"] == "Object Created"
+            return Message(arrivals=(_event(content["detail"]),)) if created else Message()
     except PoisonError:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise PoisonError(f"field missing or of another type: {type(error).__name__} {error}") from error
     raise PoisonError(f"unknown kind of message with the fields {', '.join(sorted(content)) or '(none)'}")
 
@@ -122,6 +147,11 @@ def resubmit_body(job: Resubmit) -> str:
     return json.dumps({"dropbatch": _VERSION, "kind": "resubmit", **asdict(job)})
 
 
+def requests_body(steps: Sequence[RequestStep]) -> str:
+    """Body of a message that asks for more of some requests' work."""
+    return json.dumps({"dropbatch": _VERSION, "kind": "requests", "steps": [asdict(step) for step in steps]})
+
+
 def _own(content: Mapping[str, Any]) -> Message:
     if content["dropbatch"] != _VERSION:
         raise PoisonError(f"message version {content['dropbatch']!r} is not {_VERSION}")
@@ -134,6 +164,8 @@ def _own(content: Mapping[str, Any]) -> Message:
                     Finished(group=_text(run["group"]), run_id=_text(run["run_id"])) for run in content["runs"]
                 )
             )
+        case "requests":
+            return Message(steps=tuple(_step(step) for step in content["steps"]))
         case "resubmit":
             job = Resubmit(job_name=_text(content["job_name"]), lease_until=_text(content["lease_until"]))
             return Message(resubmit=(job,))
@@ -142,6 +174,11 @@ def _own(content: Mapping[str, Any]) -> Message:
 
 def _held(run: Mapping[str, Any]) -> Held:
     return Held(group=_text(run["group"]), run_id=_text(run["run_id"]), job_name=_text(run["job_name"]))
+
+
+def _step(step: Mapping[str, Any]) -> RequestStep:
+    texts = {name: _text(step[name]) for name in ("group", "request", "bucket", "key", "version_id", "stage", "after")}
+    return RequestStep(size=_count(step["size"]), page=_count(step["page"]), **texts)
 
 
 def _is_creation(record: Mapping[str, Any]) -> bool:
@@ -155,9 +192,28 @@ def _arrival(record: Mapping[str, Any]) -> Arrival:
         # S3 encodes keys as forms do: a space is a plus, everything else percent-encoded UTF-8.
         key=unquote_plus(_text(thing["key"]), errors="strict"),
         version_id=_text(thing.get("versionId") or ""),
-        size=int(thing.get("size", 0)),
+        size=_count(thing.get("size", 0)),
         etag=_text(thing.get("eTag", "")),
     )
+
+
+def _event(detail: Mapping[str, Any]) -> Arrival:
+    """The arrival in an event of EventBridge, which leaves keys as they are."""
+    thing = detail["object"]
+    return Arrival(
+        bucket=_text(detail["bucket"]["name"]),
+        key=_text(thing["key"]),
+        version_id=_text(thing.get("version-id") or ""),
+        size=_count(thing.get("size", 0)),
+        etag=_text(thing.get("etag", "")),
+    )
+
+
+def _count(value: Any) -> int:
+    number = int(value)
+    if not 0 <= number < 2**63:
+        raise ValueError(f"a number of bytes is needed, got {number}")
+    return number
 
 
 def _text(value: Any) -> str:

@@ -73,6 +73,13 @@ def test_the_deployment_names_definitions_and_queues(file: Path) -> None:
     assert deployment.pools["spot"].queue == "dropbatch-lab1-spot"
 
 
+def test_the_deployment_knows_the_machines(file: Path) -> None:
+    deployment = read(file, GOOD.replace("max_vcpus = 4", 'max_vcpus = 4\ninstance_types = ["m6i.large"]')).deployment()
+
+    assert deployment.pools["spot"].machines == ((2, 7536),)
+    assert deployment.instance_types["m5.xlarge"] == (4, 15073, 0)
+
+
 def test_the_deployment_says_what_starts_runs_and_what_requests_may_ask_for(file: Path) -> None:
     text = GOOD.replace("[budget]", '[arrivals]\nunmatched = "ignore"\nmax_runs_per_request = 7\n[budget]')
     text += 'trigger = "folder"\nmax_vcpus = 2\nmemory_steps = [9000]\n'

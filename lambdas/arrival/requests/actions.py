@@ -1,0 +1,88 @@
+"""Requests about runs that exist: `retry`, `rerun`, `cancel`. And `backfill`, about files. Pure."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dropbatch.contract import keys
+from dropbatch.contract.deployment import Deployment
+from lambdas.arrival.requests.faults import Fault, FaultsError, shown
+from lambdas.arrival.requests.fields import Fields
+from lambdas.arrival.requests.submission import the_pipeline
+
+__all__ = ["Named", "read_prefix", "read_runs"]
+
+_RUN_ID = re.compile(r"r-[0-9a-f]{20}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """A run that a request names."""
+
+    place: str
+    run_id: str
+
+
+def read_runs(body: Mapping[str, Any], *, limit: int) -> list[Named]:
+    """The runs of a request, each once.
+
+    Raises:
+        FaultsError: with every fault.
+    """
+    faults: list[Fault] = []
+    fields = Fields(body, faults)
+    fields.only("runs")
+    if "runs" not in fields:
+        fields.fault("runs", "is required: list the ids of the runs, such as r-0123456789abcdef0123")
+    found: dict[str, Named] = {}
+    texts = fields.texts("runs", most=1_000_000)
+    if len(texts) > limit:
+        fields.fault("runs", f"are {len(texts)}, at most {limit} may be named at once: split the request")
+        raise FaultsError(*faults)
+    for place, text in texts:
+        if _RUN_ID.fullmatch(text):
+            found.setdefault(text, Named(place=place, run_id=text))
+        else:
+            faults.append(
+                Fault(place=place, text=f"is no id of a run, got {shown(text)}: they are r- and 20 digits of 0-9a-f")
+            )
+    if faults:
+        raise FaultsError(*faults)
+    return list(found.values())
+
+
+def read_prefix(body: Mapping[str, Any], *, group: str, key: str, deployment: Deployment) -> str:
+    """The prefix whose files a backfill looks at: the whole folder of a pipeline unless said.
+
+    Raises:
+        FaultsError: with every fault.
+    """
+    faults: list[Fault] = []
+    fields = Fields(body, faults)
+    fields.only("pipeline", "prefix")
+    prefix = fields.text("prefix")
+    folder = keys.InputKey.parse(prefix).folder if prefix else ""
+    name = (
+        the_pipeline(fields, group=group, key=key, deployment=deployment)
+        if not folder or "pipeline" in fields
+        else folder
+    )
+    if name is not None and name not in deployment.pipelines:
+        fields.fault("prefix", f"must lie in a pipeline's folder, got {shown(prefix)}: begin with {group}/<pipeline>/")
+    elif name is not None and group not in deployment.pipelines[name].definitions:
+        fields.fault("prefix", f"pipeline {name!r} is not set up for group {group!r}: ask for it")
+    elif name is not None:
+        own = f"{group}/{name}/"
+        if deployment.pipelines[name].trigger == "submit":
+            fields.fault(
+                "pipeline", f"{name!r} takes requests only, its files start nothing: name them in a submit.json"
+            )
+        if prefix is not None and not prefix.startswith(own):
+            fields.fault(
+                "prefix", f"must begin with {own}, got {shown(prefix)}: only that folder's files start its runs"
+            )
+        prefix = prefix or own
+    if faults:
+        raise FaultsError(*faults)
+    return prefix or ""

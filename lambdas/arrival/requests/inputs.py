@@ -1,0 +1,110 @@
+"""What a request may name: keys, folders and patterns in the group's own folders, or in buckets it may read. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dropbatch.contract import keys
+from dropbatch.contract.deployment import Deployment
+from lambdas.arrival.requests import globs
+from lambdas.arrival.requests.faults import Fault, shown
+
+__all__ = ["Named", "Reach"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """Something that a request names."""
+
+    place: str
+    """Where in the request."""
+    text: str
+    """As it is written there."""
+    bucket: str
+    key: str
+    """A key; of a folder if it ends in ``/``; or a pattern."""
+
+    @property
+    def is_glob(self) -> bool:
+        """Whether it stands for every object that matches."""
+        return globs.is_glob(self.key)
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it stands for all that lies below, as one input."""
+        return self.key.endswith("/") and not self.is_glob
+
+    @property
+    def prefix(self) -> str:
+        """What the key of every object that is meant begins with."""
+        return globs.literal_prefix(self.key)
+
+
+class Reach:
+    """What requests of a group may name for a pipeline: exactly what the pipeline's jobs may read for that group."""
+
+    def __init__(self, *, group: str, pipeline: str, bucket: str, deployment: Deployment) -> None:
+        """`bucket` is the input bucket."""
+        self._group = group
+        self._bucket = bucket
+        self._groups = deployment.groups
+        self._own = tuple(f"{group}/{folder}/" for folder in (pipeline, keys.INPUTS, keys.CONFIGS))
+        self._shared = deployment.pipelines[pipeline].read_buckets
+
+    def resolve(self, entries: Sequence[tuple[str, str]], faults: list[Fault], *, single: bool = False) -> list[Named]:
+        """What entries, each a place and a text, mean; faults are noted. `single`: only one object each."""
+        found = []
+        for place, text in entries:
+            named = self._named(place, text)
+            reason = named if isinstance(named, str) else self._refusal(named, single=single)
+            if reason:
+                faults.append(Fault(place=place, text=reason))
+            elif isinstance(named, Named):
+                found.append(named)
+        return found
+
+    def _named(self, place: str, text: str) -> Named | str:
+        if not text.startswith("s3://"):
+            return Named(place=place, text=text, bucket=self._bucket, key=text)
+        try:
+            bucket, key = keys.split_uri(text)
+        except ValueError:
+            return f"is no URI of S3, got {shown(text)}: write s3://<bucket>/<key>"
+        return Named(place=place, text=text, bucket=bucket, key=key)
+
+    def _refusal(self, named: Named, *, single: bool) -> str | None:
+        got = shown(named.text)
+        if ".." in named.key.split("/"):
+            return f"must not contain .., got {got}: name the folder itself"
+        if single and (named.is_glob or named.is_folder):
+            return f"must be one file, got {got}: name it"
+        if named.key.count("*") > globs.MAX_STARS:
+            return f"must have at most {globs.MAX_STARS} stars, got {got}: choose a simpler pattern"
+        if len(named.key.encode()) > keys.MAX_KEY_BYTES:
+            return f"must have at most {keys.MAX_KEY_BYTES} bytes, got {len(named.key.encode())}: shorten the name"
+        return self._own_bucket(named, got) if named.bucket == self._bucket else self._other_bucket(named, got)
+
+    def _own_bucket(self, named: Named, got: str) -> str | None:
+        group, below, _ = named.key.partition("/")
+        if named.prefix.startswith(self._own):
+            return None
+        places = " or ".join(self._own[:2])
+        if below and group in self._groups and group != self._group:
+            return f"belongs to group {group!r}, got {got}: only objects below {self._group}/ may be named"
+        if f"/{keys.CONTROL_PREFIX}" in f"/{named.key}":
+            return f"is a control object, got {got}: name a file below {places}"
+        if named.key.startswith(f"{self._group}/{keys.SUBMISSIONS}/"):
+            return f"is among the requests, got {got}: name a file below {places}"
+        if named.is_glob and not named.prefix.startswith(f"{self._group}/"):
+            return f"must begin with the group's folder, got {got}: begin the pattern with {places}"
+        return f"must lie below {places}, where the pipeline's jobs may read, got {got}: put the file there"
+
+    def _other_bucket(self, named: Named, got: str) -> str | None:
+        for allowed in self._shared:
+            bucket, _, prefix = allowed.partition("/")
+            if named.bucket == bucket and named.prefix.startswith(prefix):
+                return (
+                    None if named.prefix or named.is_glob else f"names a whole bucket, got {got}: name a folder in it"
+                )
+        allowed = ", ".join(self._shared)
+        fix = f"allowed are {allowed}" if allowed else "put the file below the group's own folder"
+        return f"lies in a bucket that the pipeline may not read, got {got}: {fix}"

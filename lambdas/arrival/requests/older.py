@@ -1,0 +1,72 @@
+"""Submissions as the older platform had them: its fields under the names of today. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from dropbatch.contract import keys
+from dropbatch.contract.deployment import Deployment
+from lambdas.arrival.requests.faults import Fault, shown
+from lambdas.arrival.requests.fields import Fields
+
+__all__ = ["FIELDS", "modern", "results_folder"]
+
+FIELDS = ("dataname", "configname", "timestamp", "resultpath", "instance_type")
+"""What the older platform's files may have."""
+
+_RENAMED = {"dataname": "inputs", "configname": "config"}
+
+
+def modern(body: Mapping[str, Any], deployment: Deployment, faults: list[Fault]) -> dict[str, Any]:
+    """The same submission with today's fields; `resultpath` stays. What is of today already is left as it is."""
+    found = {name: value for name, value in body.items() if name not in FIELDS or name == "resultpath"}
+    for old, new in _RENAMED.items():
+        if old not in body:
+            continue
+        if new in body:
+            faults.append(Fault(place=old, text=f"means the same as {new}, which is given too: keep one"))
+        else:
+            found[new] = body[old]
+    if "timestamp" in body and "name" not in body:
+        # A number, a text, or a date of TOML: it only ever was a label.
+        found["name"] = str(body["timestamp"])
+    if "instance_type" in body:
+        resources = _resources(body["instance_type"], deployment, faults)
+        given = body.get("overrides", {})
+        found["overrides"] = {**resources, **given} if isinstance(given, dict) else given
+    return found
+
+
+def _resources(name: object, deployment: Deployment, faults: list[Fault]) -> dict[str, int]:
+    """What a machine of a type has to offer a job."""
+    known = deployment.instance_types
+    if not isinstance(name, str) or name not in known:
+        fix = "name a type of EC2 such as m5.xlarge, or say vcpus and memory_mib in overrides"
+        faults.append(Fault(place="instance_type", text=f"is no instance type that is known, got {shown(name)}: {fix}"))
+        return {}
+    vcpus, memory_mib, gpus = known[name]
+    if gpus:
+        fix = "leave instance_type out: pipelines that need GPUs have them by their settings"
+        faults.append(Fault(place="instance_type", text=f"is a machine with GPUs, got {shown(name)}: {fix}"))
+        return {}
+    return {"vcpus": vcpus, "memory_mib": memory_mib}
+
+
+def results_folder(fields: Fields, *, group: str, pipeline: str) -> str:
+    """Folder of `resultpath` below the pipeline's results, ending in ``/``; empty for none."""
+    path = fields.text("resultpath", longest=300)
+    if path is None:
+        return ""
+    if path.startswith("s3://"):
+        fields.fault(
+            "resultpath",
+            f"must be a folder: results stay in the output bucket, got {shown(path)}: name a folder, or leave it out",
+        )
+        return ""
+    folder = path.strip("/").removeprefix(f"{group}/")
+    for known in (f"{pipeline}/", "results/"):
+        folder = folder.removeprefix(known)
+    parts = folder.split("/")
+    if ".." in parts or "." in parts or keys.CONTROL_PREFIX.rstrip("/") in parts:
+        fields.fault("resultpath", f"must be a plain folder, got {shown(path)}: write it without . and ..")
+        return ""
+    return f"{folder}/" if folder and folder != group else ""

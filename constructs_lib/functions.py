@@ -19,6 +19,7 @@ __all__ = ["Functions", "FunctionsProps"]
 _MANIFESTS = f"{keys.CONTROL_PREFIX}manifests/"
 _FENCES = f"{keys.CONTROL_PREFIX}started/"
 _RECORDS = f"*/{keys.RECORD_NAME}"
+_LOGS = f"*/{keys.LOG_NAME}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,15 +102,21 @@ class Functions(Construct):
             ),
         )
         role = function.role
-        props.ledger.grant(role, "GetItem", "PutItem", "UpdateItem", "Query")
+        # It deletes one thing, the flag of a pause that ends with its month.
+        props.ledger.grant(role, "GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem", "Query")
         props.ledger.grant_query(role)
-        props.outputs.grant(role, "ReadControlObjects", ["GetObject"], _MANIFESTS, _FENCES, _RECORDS)
+        props.outputs.grant(role, "ReadControlObjects", ["GetObject"], _MANIFESTS, _FENCES, _RECORDS, _LOGS)
+        # In place of a container that did not live to do it.
+        props.outputs.grant(role, "EndRuns", ["PutObject"], _FENCES, _RECORDS)
         # Most fences and records that it asks for do not exist, and S3 says so only to those who may list.
         props.outputs.grant_list(role)
         props.arrivals.grant_send(role)
         role.grant(
             # Have no resource level.
             Statement(sid="LookAtJobs", actions=["batch:ListJobs", "batch:DescribeJobs"], resources=["*"]),
+            # Those that wait for a pool without capacity, so that they go to another.
+            _end_jobs(site, "CancelJob", "TerminateJob"),
+            *_switch_pools(site),
             _announce(site),
         )
         function.consume(props.job_events, batch_size=props.batch_size, window_seconds=props.window_seconds)
@@ -132,20 +139,36 @@ class Functions(Construct):
         )
         props.ledger.grant_flags(function.role)
         function.role.grant(
-            # Have no resource level.
-            Statement(
-                sid="LookAtPools",
-                actions=["batch:DescribeJobQueues", "batch:DescribeComputeEnvironments"],
-                resources=["*"],
-            ),
-            Statement(
-                sid="SwitchPools",
-                actions=["batch:UpdateJobQueue", "batch:UpdateComputeEnvironment"],
-                resources=[site.batch_names("job-queue"), site.batch_names("compute-environment")],
-            ),
+            # Has no resource level.
+            Statement(sid="LookAtJobs", actions=["batch:ListJobs"], resources=["*"]),
+            _end_jobs(site, "TerminateJob"),
+            *_switch_pools(site),
         )
         return function
 
 
 def _announce(site: Site) -> Statement:
     return Statement(sid="Announce", actions=["events:PutEvents"], resources=[site.arn("events", "event-bus/default")])
+
+
+def _end_jobs(site: Site, *actions: str) -> Statement:
+    # Jobs have no names of ours: their ids are Batch's.
+    return Statement(
+        sid="EndJobs", actions=[f"batch:{action}" for action in actions], resources=[site.arn("batch", "job/*")]
+    )
+
+
+def _switch_pools(site: Site) -> list[Statement]:
+    return [
+        Statement(
+            sid="LookAtPools",
+            # Have no resource level.
+            actions=["batch:DescribeJobQueues", "batch:DescribeComputeEnvironments"],
+            resources=["*"],
+        ),
+        Statement(
+            sid="SwitchPools",
+            actions=["batch:UpdateJobQueue", "batch:UpdateComputeEnvironment"],
+            resources=[site.batch_names("job-queue"), site.batch_names("compute-environment")],
+        ),
+    ]

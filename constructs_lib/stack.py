@@ -148,7 +148,7 @@ class DropbatchStack(TerraformStack):
                 reconcile_minutes=settings.environment.reconcile_minutes,
             ),
         )
-        if settings.budget.action == "pause":
+        if settings.budget.action != "none":
             functions.spend_guard.subscribe(spent)
         pointers = Pointers(
             self,

@@ -1,25 +1,28 @@
-"""The ledger as the run events function uses it: runs are moved forward, never back."""
+"""The ledger and the control objects as the run events function reads them."""
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
 from dropbatch.contract import keys, ledger
 from dropbatch.contract.manifest import Manifest, RunSpec
-from dropbatch.contract.runs import State, order
+from dropbatch.contract.runs import order
+from lambdas.common.items import read_items
 from lambdas.run_events.changes import JobChange
 
 __all__ = ["Book"]
 
 log = logging.getLogger("dropbatch")
 
-_SET_ALWAYS = "SET #state = :state, #order = :order, updated_at = :now, job_id = :job"
+_TAIL_BYTES = 16_384
+_TAIL_LINES = 20
+_LINE = 400  # characters of a line of the log that are worth mailing
 
 
 class Book:
-    """RUN and JOB items of one deployment, and the manifests that join them."""
+    """RUN and JOB items of one deployment, the manifests that join them, fences, records and logs."""
 
     def __init__(
         self, *, dynamodb: Any, s3: Any, table: str, bucket: str, clock: ledger.Clock = ledger.utc_now
@@ -37,56 +40,61 @@ class Book:
         """JOB item in plain values, or None."""
         return self._get(ledger.job_key(job_name))
 
-    def paused(self) -> bool:
-        """Whether the deployment is paused."""
-        return self._get(ledger.PAUSED) is not None
+    def run(self, run: RunSpec) -> dict[str, Any] | None:
+        """RUN item in plain values, or None."""
+        return self._get(ledger.run_key(run.group, run.run_id))
+
+    def paused(self) -> dict[str, Any] | None:
+        """The flag that says the deployment is paused, or None."""
+        return self._get(ledger.PAUSED)
+
+    def dry(self, pools: Iterable[str]) -> frozenset[str]:
+        """Those of the pools that have no capacity."""
+        flags = {ledger.dry_key(pool): pool for pool in pools}
+        now = ledger.timestamp(self._clock())
+        found = read_items(self._dynamodb, self._table, flags)
+        return frozenset(flags[key] for key, flag in found.items() if flag["until"] > now)
+
+    def mark_dry(self, pool: str, reason: str) -> None:
+        """Note that a pool has no capacity, so that runs pass it over for a while."""
+        now = self._clock()
+        flag = {
+            "id": ledger.dry_key(pool),
+            "since": ledger.timestamp(now),
+            "until": ledger.timestamp(now + ledger.DRY),
+            "reason": reason,
+        }
+        self._dynamodb.put_item(TableName=self._table, Item=ledger.to_item(flag))
+        log.warning("pool %s has no capacity until %s: %s", pool, flag["until"], reason)
 
     def runs_of(self, job: Mapping[str, Any]) -> tuple[RunSpec, ...]:
         """The runs that a job works on, by index of its array; a plain job has one."""
         return self._manifest(job["manifest"]).runs
 
-    def move(self, run: RunSpec, change: JobChange, *, reason: str) -> dict[str, Any] | None:
-        """Bring a run to the state of a change.
-
-        Returns:
-            The RUN item if somebody must be told of it: the run moved now, or it had moved to this very final state
-            earlier and the telling was cut short. None for a late or doubled change.
-        """
-        position = order(run.attempt, change.state)
-        names = {"#state": "state", "#order": "order"}
+    def move(self, run: RunSpec, change: JobChange) -> dict[str, Any] | None:
+        """Bring a run to a state that is not final; returns its item, or None for a late or doubled change."""
         values = {
             ":state": change.state,
-            ":order": position,
+            ":order": order(run.attempt, change.state),
             ":now": ledger.timestamp(self._clock()),
             ":job": change.job_id,
         }
-        update = _SET_ALWAYS
-        for name, value in (("started_at", change.started_at), ("stopped_at", change.stopped_at)):
-            if value:
-                update += f", {name} = :{name}"
-                values[f":{name}"] = value
-        if reason:
-            update += ", reason = :reason"
-            values[":reason"] = reason
-        if change.state is State.SUCCEEDED:
-            update += ", #output = :output"
-            names["#output"] = "output"
-            values[":output"] = keys.uri(self._bucket, run.output)
+        update = "SET #state = :state, #order = :order, updated_at = :now, job_id = :job"
+        if change.started_at:
+            update += ", started_at = :started_at"
+            values[":started_at"] = change.started_at
         try:
             answer = self._dynamodb.update_item(
                 TableName=self._table,
                 Key=ledger.to_item({"id": ledger.run_key(run.group, run.run_id)}),
                 UpdateExpression=update,
                 ConditionExpression="attribute_exists(id) AND #order < :order",
-                ExpressionAttributeNames=names,
+                ExpressionAttributeNames={"#state": "state", "#order": "order"},
                 ExpressionAttributeValues=ledger.to_item(values),
                 ReturnValues="ALL_NEW",
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        except self._dynamodb.exceptions.ConditionalCheckFailedException as error:
-            old = ledger.from_item(error.response.get("Item") or {})
-            untold = change.state.final and old.get("order") == position and "unfinished" in old
-            return old if untold else None
+        except self._dynamodb.exceptions.ConditionalCheckFailedException:
+            return None
         return ledger.from_item(answer["Attributes"])
 
     def submitted(self, job_name: str, job_id: str) -> None:
@@ -116,13 +124,36 @@ class Book:
         """Id of the job that took the fence of an attempt, or None when no job did."""
         return self._read(keys.started_key(group, pipeline, run_id, attempt))
 
-    def recorded_reason(self, run: RunSpec) -> str | None:
-        """What the run record says of a failure, or None when the container left no record."""
+    def close_fence(self, run: RunSpec, job_id: str) -> str | None:
+        """Take the fence of an attempt in the name of a job that ended without; returns whose it is.
+
+        From here on a second job of the same attempt, should there be one, finds the fence taken.
+        """
+        key = keys.started_key(run.group, run.pipeline, run.run_id, run.attempt)
+        try:
+            self._s3.put_object(Bucket=self._bucket, Key=key, Body=job_id.encode(), IfNoneMatch="*")
+        except self._s3.exceptions.ClientError as error:
+            if error.response["Error"]["Code"] not in ("PreconditionFailed", "ConditionalRequestConflict", "412"):
+                raise
+            return self._read(key)
+        return job_id
+
+    def record(self, run: RunSpec) -> dict[str, Any] | None:
+        """The run record, of whatever attempt, or None."""
         text = self._read(keys.record_key(run.output))
-        if text is None:
-            return None
-        record = json.loads(text)
-        return f"{record['phase']}: {record['reason']}" if record.get("attempt") == run.attempt else None
+        found: dict[str, Any] | None = json.loads(text) if text is not None else None
+        return found
+
+    def write_record(self, run: RunSpec, record: Mapping[str, Any]) -> None:
+        """Write the record of a run whose container could not."""
+        body = json.dumps(record, ensure_ascii=False, indent=1).encode()
+        key = keys.record_key(run.output)
+        self._s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/json")
+
+    def log_tail(self, run: RunSpec) -> list[str]:
+        """The last lines of a run's log."""
+        text = self._read(keys.log_key(run.output), last=_TAIL_BYTES) or ""
+        return [line[:_LINE] for line in text.splitlines()[-_TAIL_LINES:]]
 
     def _get(self, item_id: str) -> dict[str, Any] | None:
         key = ledger.to_item({"id": item_id})
@@ -133,9 +164,14 @@ class Book:
         bucket, key = keys.split_uri(manifest)
         return Manifest.from_json(self._s3.get_object(Bucket=bucket, Key=key)["Body"].read())
 
-    def _read(self, key: str) -> str | None:
+    def _read(self, key: str, *, last: int | None = None) -> str | None:
+        part = {} if last is None else {"Range": f"bytes=-{last}"}
         try:
-            body: bytes = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+            body: bytes = self._s3.get_object(Bucket=self._bucket, Key=key, **part)["Body"].read()
         except self._s3.exceptions.NoSuchKey:
             return None
-        return body.decode()
+        except self._s3.exceptions.ClientError as error:
+            if error.response["Error"]["Code"] == "InvalidRange":
+                return ""  # the object is empty
+            raise
+        return body.decode("utf-8", "replace")

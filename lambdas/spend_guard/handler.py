@@ -1,12 +1,12 @@
-"""Entry point of the spend guard: the budget's alerts, and an operator's ``{"action": "pause" | "resume"}``."""
+"""Entry point of the spend guard: the budget's alerts, and an operator's ``{"action": …}``: pause, stop or resume."""
 
 from functools import cache
 from typing import Any
 
 from dropbatch.contract.deployment import resource_name
 from lambdas.common import wiring
+from lambdas.common.brake import Brake
 from lambdas.spend_guard.notice import read_notice
-from lambdas.spend_guard.pause import Brake
 
 __all__ = ["handle"]
 
@@ -24,22 +24,32 @@ def _brake() -> Brake:
     )
 
 
+@cache
+def _stops() -> bool:
+    return wiring.deployment().budget_action == "stop"
+
+
 def handle(event: dict[str, Any], context: object) -> dict[str, str]:
     """Pause on an alert that says the whole budget is spent; ignore every other message of the topic.
 
     Raises:
         ValueError: a direct call with an unknown action.
+        BrakeError: some pools could not be switched; the caller tries again.
     """
     if "Records" in event:
         return _alerts([record["Sns"]["Message"] for record in event["Records"]])
+    reason = str(event.get("reason") or "by hand")
     match event.get("action"):
         case "pause":
-            _brake().pause(str(event.get("reason") or "by hand"))
+            _brake().pause(reason, by="operator")
             return {"did": "paused"}
+        case "stop":
+            _brake().pause(reason, by="operator", stop=True)
+            return {"did": "stopped"}
         case "resume":
             _brake().resume()
             return {"did": "resumed"}
-    raise ValueError(f"action must be 'pause' or 'resume', got {event.get('action')!r}")
+    raise ValueError(f"action must be 'pause', 'stop' or 'resume', got {event.get('action')!r}")
 
 
 def _alerts(texts: list[str]) -> dict[str, str]:
@@ -49,6 +59,7 @@ def _alerts(texts: list[str]) -> dict[str, str]:
         if notice is None or notice.budget != resource_name(environment) or not notice.exhausted:
             log.info("not an alert that the budget is spent: %s", text[:200])
             continue
-        _brake().pause(f"budget spent: {notice.spent_usd} of {notice.limit_usd} USD")
-        return {"did": "paused"}
+        stop = _stops()
+        _brake().pause(f"budget spent: {notice.spent_usd} of {notice.limit_usd} USD", by="budget", stop=stop)
+        return {"did": "stopped" if stop else "paused"}
     return {"did": "nothing"}

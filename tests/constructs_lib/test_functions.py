@@ -30,17 +30,26 @@ def test_rights_of_the_arrival_function(stack: Stack) -> None:
 
 def test_rights_of_the_run_events_function(stack: Stack) -> None:
     assert actions(stack, "run-events") == {
-        *(f"dynamodb:{name}" for name in ("GetItem", "PutItem", "UpdateItem", "Query")),
+        *(f"dynamodb:{name}" for name in ("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem", "Query")),
         *(f"sqs:{name}" for name in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes", "SendMessage")),
-        *("batch:ListJobs", "batch:DescribeJobs"),
-        *("s3:GetObject", "s3:ListBucket", "events:PutEvents", "logs:CreateLogStream", "logs:PutLogEvents"),
+        *("batch:ListJobs", "batch:DescribeJobs", "batch:CancelJob", "batch:TerminateJob"),
+        *("batch:DescribeJobQueues", "batch:DescribeComputeEnvironments"),
+        *("batch:UpdateJobQueue", "batch:UpdateComputeEnvironment"),
+        *(
+            "s3:GetObject",
+            "s3:PutObject",
+            "s3:ListBucket",
+            "events:PutEvents",
+            "logs:CreateLogStream",
+            "logs:PutLogEvents",
+        ),
     }
 
 
 def test_rights_of_the_spend_guard(stack: Stack) -> None:
     assert actions(stack, "spend-guard") == {
         *("batch:DescribeJobQueues", "batch:DescribeComputeEnvironments"),
-        *("batch:UpdateJobQueue", "batch:UpdateComputeEnvironment"),
+        *("batch:UpdateJobQueue", "batch:UpdateComputeEnvironment", "batch:ListJobs", "batch:TerminateJob"),
         *("dynamodb:PutItem", "dynamodb:DeleteItem", "logs:CreateLogStream", "logs:PutLogEvents"),
     }
 

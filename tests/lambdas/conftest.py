@@ -6,6 +6,7 @@ import pytest
 
 from dropbatch.contract.deployment import Deployment, Pipeline, Pool
 from lambdas.arrival.flow import ArrivalFlow, Clients
+from lambdas.run_events import parts
 from tests.lambdas.simulated_aws import SimulatedAws
 
 INPUT = "in-bucket"
@@ -65,3 +66,17 @@ def aws() -> SimulatedAws:
 def arrival(aws: SimulatedAws) -> ArrivalFlow:
     clients = Clients(dynamodb=aws.dynamodb, s3=aws.s3, batch=aws.batch, sqs=aws.sqs, events=aws.events)
     return ArrivalFlow(deployment=DEPLOYMENT, clients=clients, table="ledger", bucket=OUTPUT, dead_letter_url="dead")
+
+
+def run_events(aws: SimulatedAws, deployment: Deployment = DEPLOYMENT, **more: Any) -> parts.Parts:
+    """The run events function on simulated services."""
+    clients = parts.Clients(dynamodb=aws.dynamodb, s3=aws.s3, events=aws.events, batch=aws.batch, sqs=aws.sqs)
+    return parts.put_together(
+        clients,
+        deployment,
+        table="ledger",
+        bucket=OUTPUT,
+        arrival_url="arrivals",
+        sleep=lambda seconds: None,
+        **more,
+    )

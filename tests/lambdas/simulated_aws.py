@@ -149,7 +149,7 @@ class DynamoDB(_Service):
 
 
 class S3(_Service):
-    exceptions = SimpleNamespace(NoSuchKey=_NoSuchKeyError)
+    exceptions = SimpleNamespace(NoSuchKey=_NoSuchKeyError, ClientError=ClientError)
 
     def __init__(self, tap: Tap) -> None:
         super().__init__(tap)
@@ -215,8 +215,21 @@ class Batch(_Service):
         self._called("DescribeJobQueues", call)
         return {
             "jobQueues": [
-                {"jobQueueName": name, "computeEnvironmentOrder": [{"order": 1, "computeEnvironment": f"ce-{name}"}]}
+                {
+                    "jobQueueName": name,
+                    "state": self.queues.get(name, "ENABLED"),
+                    "computeEnvironmentOrder": [{"order": 1, "computeEnvironment": f"ce-{name}"}],
+                }
                 for name in call["jobQueues"]
+            ]
+        }
+
+    def describe_compute_environments(self, **call: Any) -> dict[str, Any]:
+        self._called("DescribeComputeEnvironments", call)
+        return {
+            "computeEnvironments": [
+                {"computeEnvironmentName": name, "state": self.environments.get(name, "ENABLED")}
+                for name in call["computeEnvironments"]
             ]
         }
 

@@ -6,38 +6,22 @@ import pytest
 
 from dropbatch.contract.ledger import PAUSED, to_item
 from lambdas.arrival.flow import ArrivalFlow
-from lambdas.common.announce import Announcer
-from lambdas.run_events.book import Book
 from lambdas.run_events.flow import RunEventsFlow
 from lambdas.run_events.reconcile import Reconcile
-from tests.lambdas.conftest import DEPLOYMENT, OUTPUT, dropped, sqs_record
+from tests.lambdas.conftest import OUTPUT, dropped, run_events, sqs_record
 from tests.lambdas.simulated_aws import SimulatedAws, error
 
 LATER = datetime.now(UTC) + timedelta(days=1)
 
 
-def announcer(aws: SimulatedAws) -> Announcer:
-    return Announcer(events=aws.events, dynamodb=aws.dynamodb, table="ledger", environment="test")
-
-
 @pytest.fixture
 def flow(aws: SimulatedAws) -> RunEventsFlow:
-    book = Book(dynamodb=aws.dynamodb, s3=aws.s3, table="ledger", bucket=OUTPUT)
-    return RunEventsFlow(book=book, announcer=announcer(aws))
+    return run_events(aws).flow
 
 
 @pytest.fixture
-def reconcile(aws: SimulatedAws, flow: RunEventsFlow) -> Reconcile:
-    book = Book(dynamodb=aws.dynamodb, s3=aws.s3, table="ledger", bucket=OUTPUT)
-    return Reconcile(
-        book=book,
-        flow=flow,
-        announcer=announcer(aws),
-        batch=aws.batch,
-        sqs=aws.sqs,
-        arrival_url="arrivals",
-        lease=DEPLOYMENT.lease,
-    )
+def reconcile(aws: SimulatedAws) -> Reconcile:
+    return run_events(aws).reconcile
 
 
 def event(job: dict[str, Any], status: str, message_id: str = "e1", **detail: Any) -> dict[str, Any]:
@@ -117,9 +101,9 @@ def test_a_failure_without_record_gives_batchs_reason(
 ) -> None:
     arrival.process([dropped("lab/wordcount/a")])
 
-    flow.process([event(the_job(aws), "FAILED", statusReason="Host EC2 (instance i-1) terminated.")])
+    flow.process([event(the_job(aws), "FAILED", statusReason="Task failed to start")])
 
-    assert [run["reason"] for run in aws.dynamodb.runs()] == ["Host EC2 (instance i-1) terminated."]
+    assert [run["reason"] for run in aws.dynamodb.runs()] == ["Task failed to start"]
 
 
 def test_a_job_that_lost_the_fence_says_nothing_about_the_run(
@@ -249,7 +233,9 @@ def test_reconcile_leaves_the_young_and_the_paused_alone(
 
     assert reconcile.run(at=datetime.now(UTC)) == {}
     aws.dynamodb.items[PAUSED] = to_item({"id": PAUSED})
+    assert reconcile.run(at=LATER) == {"pools paused": 2}
     assert reconcile.run(at=LATER) == {}
+    assert set(aws.batch.queues.values()) == {"DISABLED"}
     assert not aws.sqs.sent
 
 

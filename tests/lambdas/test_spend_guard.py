@@ -3,9 +3,9 @@ from decimal import Decimal
 import pytest
 
 from dropbatch.contract.ledger import PAUSED
+from lambdas.common.brake import Brake
 from lambdas.spend_guard import handler
 from lambdas.spend_guard.notice import BudgetNotice, read_notice
-from lambdas.spend_guard.pause import Brake
 from tests.lambdas.simulated_aws import SimulatedAws
 
 NOTICE = """AWS Budget Notification November 20, 2026
@@ -36,6 +36,7 @@ def notice(name: str = "dropbatch-test", limit: str = "$50.00", spent: str = "$5
 def guard(aws: SimulatedAws, monkeypatch: pytest.MonkeyPatch) -> SimulatedAws:
     brake = Brake(dynamodb=aws.dynamodb, batch=aws.batch, table="ledger", queues=["q-spot", "q-ondemand"])
     monkeypatch.setattr(handler, "_brake", lambda: brake)
+    monkeypatch.setattr(handler, "_stops", lambda: False)
     monkeypatch.setenv("DROPBATCH_ENVIRONMENT", "test")
     return aws
 
@@ -94,5 +95,5 @@ def test_an_operator_pauses_and_resumes(guard: SimulatedAws) -> None:
 
 
 def test_an_unknown_action_is_an_error_that_names_the_known() -> None:
-    with pytest.raises(ValueError, match="action must be 'pause' or 'resume', got 'dance'"):
+    with pytest.raises(ValueError, match="action must be 'pause', 'stop' or 'resume', got 'dance'"):
         handler.handle({"action": "dance"}, None)

@@ -21,9 +21,9 @@ from greenlet import getcurrent, greenlet
 from dropbatch.contract import keys
 from dropbatch.contract.manifest import Manifest, RunSpec
 from lambdas.arrival.flow import ArrivalFlow, Clients
-from lambdas.common.announce import Announcer
-from lambdas.run_events.book import Book
 from lambdas.run_events.flow import RunEventsFlow
+from lambdas.run_events.parts import Clients as RunEventsClients
+from lambdas.run_events.parts import put_together
 from lambdas.run_events.reconcile import Reconcile
 from tests.lambdas.conftest import DEPLOYMENT, OUTPUT, dropped
 from tests.lambdas.simulated_aws import Batch, DynamoDB, SimulatedAws, error
@@ -302,30 +302,23 @@ class World:
     def _run_events(self, invocation: _Invocation) -> tuple[RunEventsFlow, Reconcile]:
         aws = self.aws
         arrivals = SimpleNamespace(send_message=lambda **call: self.send(call["MessageBody"]))
-        book = Book(
+        clients = RunEventsClients(
             dynamodb=self._client(invocation, aws.dynamodb),
             s3=self._client(invocation, aws.s3),
-            table="ledger",
-            bucket=OUTPUT,
-            clock=lambda: self.now,
-        )
-        announcer = Announcer(
             events=self._client(invocation, aws.events),
-            dynamodb=self._client(invocation, aws.dynamodb),
-            table="ledger",
-            environment="test",
-        )
-        flow = RunEventsFlow(book=book, announcer=announcer)
-        reconcile = Reconcile(
-            book=book,
-            flow=flow,
-            announcer=announcer,
             batch=self._client(invocation, aws.batch),
             sqs=self._client(invocation, arrivals),
-            arrival_url="arrivals",
-            lease=DEPLOYMENT.lease,
         )
-        return flow, reconcile
+        parts = put_together(
+            clients,
+            DEPLOYMENT,
+            table="ledger",
+            bucket=OUTPUT,
+            arrival_url="arrivals",
+            clock=lambda: self.now,
+            sleep=lambda seconds: None,
+        )
+        return parts.flow, parts.reconcile
 
     # Safeguards taken away
 

@@ -1,0 +1,117 @@
+"""Whether a run whose job failed is tried again, and how. Pure.
+
+| what happened                                   | what follows                                             |
+| ----------------------------------------------- | -------------------------------------------------------- |
+| the machine was taken away, after all of Batch's tries | the pipeline's next pool                          |
+| no machine was to be had                        | the pool counts as dry; the next one that is not         |
+| moved off a dry pool                            | the next one that is not                                 |
+| the image could not be pulled                   | once more                                                |
+| memory did not suffice                          | the next of the pipeline's `memory_steps`                |
+| stopped by the spend guard, or while paused     | once more, when the pause ends                           |
+| the program failed by itself                    | nothing, unless the pipeline says `retry_failures`       |
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from dropbatch.contract.deployment import Deployment, Pipeline
+from dropbatch.contract.jobs import Ending
+from dropbatch.contract.ledger import MAX_ATTEMPTS
+from lambdas.run_events.changes import JobChange
+
+__all__ = ["Cause", "Rescue", "cause_of", "rescue_of"]
+
+_NO_CAPACITY = "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"
+_STUCK = ("CAPACITY:", "MISCONFIGURATION:")
+_RECLAIMED = "Host EC2"
+_PULL = "CannotPullContainerError"
+_MEMORY = "OutOfMemoryError"
+_KILLED = 137
+_TIMED_OUT = "Job attempt duration exceeded timeout"
+
+
+class Cause(StrEnum):
+    """Why a job failed, as far as it decides what follows."""
+
+    RECLAIMED = "reclaimed"
+    NO_CAPACITY = "no capacity"
+    MOVED = "moved"
+    IMAGE_PULL = "image pull"
+    OUT_OF_MEMORY = "out of memory"
+    STOPPED = "stopped"
+    PROGRAM = "program failed"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rescue:
+    """A further attempt."""
+
+    cause: Cause
+    pool: str
+    memory_mib: int | None = None
+    """Memory of the new attempt, where it is not that of the last."""
+
+
+def cause_of(change: JobChange, *, paused: bool = False) -> Cause:
+    """What a failed job died of. `paused`: whether the deployment is, so that nothing could be placed."""
+    said = change.status_reason
+    if said == Ending.MOVED:
+        return Cause.MOVED
+    if said == Ending.STOPPED or (paused and not change.placed and any(mark in said for mark in _STUCK)):
+        return Cause.STOPPED
+    if _NO_CAPACITY in said:
+        return Cause.NO_CAPACITY
+    if said.startswith(_RECLAIMED) or (change.tries and change.tries[-1].reason.startswith(_RECLAIMED)):
+        return Cause.RECLAIMED
+    if change.reason.startswith(_PULL):
+        return Cause.IMAGE_PULL
+    if change.reason.startswith(_MEMORY):
+        return Cause.OUT_OF_MEMORY
+    if change.exit_code == _KILLED and not said.startswith(_TIMED_OUT):
+        # The program alone was killed and the runtime lived to say so: the container has no reason of its own.
+        return Cause.OUT_OF_MEMORY
+    return Cause.OTHER if change.exit_code is None or said.startswith(_TIMED_OUT) else Cause.PROGRAM
+
+
+def rescue_of(item: Mapping[str, Any], change: JobChange, cause: Cause, deployment: Deployment) -> Rescue | None:
+    """The further attempt of a run, given as its RUN item; None when the failure stands."""
+    pipeline = deployment.pipelines.get(item["pipeline"])
+    if pipeline is None:
+        return None
+    if cause is Cause.STOPPED:
+        return Rescue(cause=cause, pool=item["pool"])
+    if item["attempt"] >= MAX_ATTEMPTS:
+        return None
+    match cause:
+        case Cause.NO_CAPACITY | Cause.MOVED:
+            # Which pool has capacity is seen when the run is submitted.
+            return Rescue(cause=cause, pool=item["pool"])
+        case Cause.RECLAIMED:
+            pool = _next_pool(pipeline, item["pool"])
+            return Rescue(cause=cause, pool=pool) if pool else None
+        case Cause.IMAGE_PULL:
+            return Rescue(cause=cause, pool=item["pool"]) if _count(item, cause) < 1 else None
+        case Cause.OUT_OF_MEMORY:
+            memory_mib = _next_memory(pipeline, item, change)
+            return Rescue(cause=cause, pool=item["pool"], memory_mib=memory_mib) if memory_mib else None
+        case Cause.PROGRAM:
+            return Rescue(cause=cause, pool=item["pool"]) if _count(item, cause) < pipeline.retry_failures else None
+    return None
+
+
+def _next_pool(pipeline: Pipeline, pool: str) -> str | None:
+    pools = pipeline.pools
+    later = pools[pools.index(pool) + 1 :] if pool in pools else ()
+    return later[0] if later else None
+
+
+def _next_memory(pipeline: Pipeline, item: Mapping[str, Any], change: JobChange) -> int | None:
+    now = item.get("overrides", {}).get("memory_mib") or change.memory_mib or 0
+    return next((step for step in pipeline.memory_steps if step > now), None)
+
+
+def _count(item: Mapping[str, Any], cause: Cause) -> int:
+    return sum(earlier["cause"] == cause for earlier in item.get("earlier", ()))

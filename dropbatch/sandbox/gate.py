@@ -1,12 +1,16 @@
 """The door of the server, before MiniStack.
 
 Three things MiniStack lets pass are refused: requests by a name other than this machine's (a web page could send them),
-its administration calls, and unsigned requests, which its S3 would serve to anybody as the account's owner.
+its administration calls, and unsigned requests, which its S3 would serve to anybody as the account's owner. What is
+asked of the sandbox itself is answered here, and an answer that a fault takes away is broken off.
 """
 
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
+
+from dropbatch.sandbox.batch.api import LOST
+from dropbatch.sandbox.control import PATH, Control
 
 __all__ = ["Gate"]
 
@@ -28,12 +32,14 @@ class Gate:
         app: App,
         *,
         status: Callable[[], dict[str, Any]],
+        control: Control,
         on_first_request: Callable[[], None],
         on_shutdown: Callable[[], None],
     ) -> None:
         """`on_first_request` runs when the port is known to be open, `on_shutdown` before state is saved."""
         self._app = app
         self._status = status
+        self._control = control
         self._on_first_request = on_first_request
         self._on_shutdown = on_shutdown
         self._requested = False
@@ -67,12 +73,17 @@ class Gate:
             await _refuse(send, "requests must be addressed to 127.0.0.1 or localhost")
         elif path == _STATUS:
             await _answer(send, 200, "application/json", json.dumps(self._status()).encode())
+        elif path == PATH:
+            answered, answer = self._control.answer(
+                scope["method"], headers.get(b"authorization", b""), await _body(receive)
+            )
+            await _answer(send, answered, "application/json", json.dumps(answer).encode())
         elif path.startswith(_ADMINISTRATION):
             await _refuse(send, "administration calls of MiniStack are closed in the sandbox")
         elif not _signed(headers, scope["query_string"]):
             await _refuse(send, "unsigned requests are refused in the sandbox")
         else:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, _losing(send))
 
 
 def _host(headers: dict[bytes, bytes]) -> str:
@@ -83,6 +94,32 @@ def _signed(headers: dict[bytes, bytes], query: bytes) -> bool:
     return (
         headers.get(b"authorization", b"").startswith(b"AWS") or b"X-Amz-Signature=" in query or b"Signature=" in query
     )
+
+
+def _losing(send: Send) -> Send:
+    """`send`, but an answer marked as lost breaks off after its first byte, as when a connection fails."""
+    lost = False
+
+    async def sending(message: MutableMapping[str, Any]) -> None:
+        nonlocal lost
+        if message["type"] == "http.response.start":
+            lost = any(name.lower() == LOST.encode() for name, _ in message["headers"])
+            await send(message)
+        elif lost:
+            await send({"type": "http.response.body", "body": message.get("body", b"")[:1], "more_body": True})
+        else:
+            await send(message)
+
+    return sending
+
+
+async def _body(receive: Receive) -> bytes:
+    body = b""
+    while True:
+        message = await receive()
+        body += bytes(message.get("body", b""))
+        if not message.get("more_body"):
+            return body
 
 
 async def _refuse(send: Send, reason: str) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import tomllib
+import urllib.error
 import urllib.request
 import zlib
 from collections.abc import Callable
@@ -32,6 +33,7 @@ _READY_SECONDS = 60.0
 _SAVE_SECONDS = 30.0
 _LOG_LINES_SHOWN = 15
 _STATUS_PATH = "/_dropbatch/status"
+_CONTROL_PATH = "/_dropbatch/control"
 
 
 def _quiet(_: str) -> None:
@@ -122,6 +124,23 @@ class Sandbox:
             "AWS_CONFIG_FILE": str(self.layout.aws_config),
             "DROPBATCH_SANDBOX_DIR": str(self.layout.directory),
         }
+
+    def control(self, request: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Ask the control endpoint (`dropbatch.sandbox.control`): none to look, or faults and the clock's speed."""
+        if self._ask() is None:
+            raise SandboxError("the sandbox is not running; start it with `dropbatch sandbox up`")
+        asked = urllib.request.Request(  # noqa: S310 -- it is always http on this machine
+            self._url() + _CONTROL_PATH,
+            data=None if request is None else json.dumps(request).encode(),
+            headers={"Authorization": f"Bearer {self.layout.secret.read_text()}", "Content-Type": "application/json"},
+        )
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(asked, timeout=30) as response:
+                answer: dict[str, Any] = json.load(response)
+        except urllib.error.HTTPError as error:
+            raise SandboxError(json.load(error)["message"]) from None
+        return answer
 
     def destroy_state(self, progress: Progress = _quiet) -> None:
         """Stop the sandbox and remove its directory with all it holds."""

@@ -17,6 +17,7 @@ from dropbatch.sandbox import emulator
 from dropbatch.sandbox.batch.events import put_on_event_bus
 from dropbatch.sandbox.batch.runner_process import ProcessRunner
 from dropbatch.sandbox.batch.service import BatchService
+from dropbatch.sandbox.control import Control
 from dropbatch.sandbox.gate import Gate
 from dropbatch.sandbox.layout import Layout
 from dropbatch.sandbox.mail import MailBox
@@ -97,6 +98,7 @@ def main() -> None:
 
     gate = Gate(
         app.app,
+        control=Control(batch, os.environ["AWS_SECRET_ACCESS_KEY"]),
         status=lambda: {"pid": os.getpid(), "jobs": batch.counts()},
         on_first_request=begin,
         on_shutdown=shut_down,

@@ -50,6 +50,7 @@ def install(batch: BatchService, mail: MailBox) -> None:
     wrap_version_ranges()
     wrap_wildcards()
     wrap_transport()
+    wrap_alarm_listing()
     wrap_mail(mail)
 
 
@@ -272,6 +273,44 @@ def wrap_wildcards() -> None:
         return re.compile(found.pattern, found.flags | re.DOTALL)
 
     evaluator._fnmatch_compile = compiled
+
+
+_ALARM_TEXTS = [
+    *("AlarmName", "AlarmArn", "AlarmDescription", "ActionsEnabled", "StateValue", "StateReason"),
+    *("MetricName", "Namespace", "Statistic", "Period", "EvaluationPeriods", "DatapointsToAlarm"),
+    *("Threshold", "ComparisonOperator", "TreatMissingData", "Unit"),
+]
+
+
+def wrap_alarm_listing() -> None:
+    """DescribeAlarms leaves out most fields in its XML, which the provider reads: it would set them again each time."""
+    cloudwatch = emulator.service("cloudwatch")
+    original = _expected(cloudwatch, "_describe_alarms", "(params, cbor_data, is_cbor, is_json=False)")
+
+    def describe_alarms(params: Any, cbor_data: Any, is_cbor: bool, is_json: bool = False) -> Any:
+        status, headers, body = original(params, cbor_data, is_cbor, is_json)
+        if is_cbor or is_json or status != HTTPStatus.OK:
+            return status, headers, body
+        found = re.compile(r"<member><AlarmName>([^<]*)</AlarmName>(?:(?!<AlarmRule>|</member>).)*</member>", re.DOTALL)
+        text = found.sub(lambda match: _alarm_xml(cloudwatch._alarms[match[1]]), body.decode())
+        return status, headers, text.encode()
+
+    cloudwatch._describe_alarms = describe_alarms
+
+
+def _alarm_xml(alarm: dict[str, Any]) -> str:
+    texts = {name: alarm[name] for name in _ALARM_TEXTS if alarm.get(name) is not None}
+    texts["ActionsEnabled"] = str(alarm.get("ActionsEnabled", True)).lower()
+    parts = [f"<{name}>{html.escape(str(value))}</{name}>" for name, value in texts.items()]
+    parts += [
+        f"<{name}>{''.join(f'<member>{each}</member>' for each in alarm.get(name) or [])}</{name}>"
+        for name in ("AlarmActions", "OKActions", "InsufficientDataActions")
+    ]
+    dimensions = "".join(
+        f"<member><Name>{html.escape(each['Name'])}</Name><Value>{html.escape(each['Value'])}</Value></member>"
+        for each in alarm.get("Dimensions") or []
+    )
+    return f"<member>{''.join(parts)}<Dimensions>{dimensions}</Dimensions></member>"
 
 
 def wrap_mail(box: MailBox) -> None:

@@ -13,6 +13,8 @@ from botocore.validate import ParamValidator
 
 from dropbatch.sandbox.batch.api import Api
 from dropbatch.sandbox.batch.clock import Clock
+from dropbatch.sandbox.batch.faults import Faults
+from dropbatch.sandbox.batch.faulty import FaultyRunner
 from dropbatch.sandbox.batch.names import Arns
 from dropbatch.sandbox.batch.runner import Exit, Task
 from dropbatch.sandbox.batch.scheduler import Scheduler
@@ -84,10 +86,16 @@ class World:
         self.store = Store(ARNS)
         self.runner = ScriptedRunner()
         self.events: list[tuple[str, dict[str, Any]]] = []
-        self.scheduler = Scheduler(self.store, self.runner, self._emit, clock, most_at_once)
-        self._api = Api(self.store, self.scheduler)
+        self.answers: list[tuple[str, dict[str, str]]] = []
+        self.faults = Faults()
+        self.clock = clock or Clock()
+        runner = FaultyRunner(self.runner, self.faults, self.clock)
+        self.scheduler = Scheduler(
+            self.store, runner, self._emit, clock=self.clock, most_at_once=most_at_once, faults=self.faults
+        )
+        self._api = Api(self.store, self.scheduler, self.faults)
 
-    def _emit(self, detail_type: str, resource: str, detail: dict[str, Any]) -> None:
+    def _emit(self, detail_type: str, resources: list[str], detail: dict[str, Any]) -> None:
         self.events.append((detail_type, json.loads(json.dumps(detail))))
 
     def call(self, operation: str, **request: Any) -> dict[str, Any]:
@@ -107,7 +115,13 @@ class World:
         # The model calls it required, yet AWS leaves it out of jobs that have not started, as its own examples show.
         faults = [each for each in faults if not re.fullmatch(r'Missing .* in jobs\[\d+\]: "startedAt"', each)]
         assert not faults, faults
+        self.answers.append((operation, headers))
         return dict(answer)
+
+    def fault(self, fault: str, **settings: Any) -> None:
+        self.faults.put({"fault": fault, **settings})
+        with self.store.lock:
+            self.scheduler.environment_changed()
 
     def environment(self, name: str = "spot", vcpus: int = 4, **more: Any) -> str:
         answer = self.call(
@@ -173,7 +187,8 @@ class World:
 
     def statuses(self, job_id: str) -> list[str]:
         """The states a job went through, by its events."""
-        return [detail["status"] for _, detail in list(self.events) if detail["jobId"] == job_id]
+        changes = [detail for kind, detail in list(self.events) if kind == "Batch Job State Change"]
+        return [detail["status"] for detail in changes if detail["jobId"] == job_id]
 
 
 def eventually(condition: Callable[[], bool], describe: Callable[[], object] = lambda: "it did not happen") -> None:

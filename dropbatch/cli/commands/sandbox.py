@@ -1,7 +1,7 @@
 """``dropbatch sandbox``: AWS on this machine."""
 
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -58,6 +58,63 @@ def env() -> None:
         raise ReachError("the sandbox of this directory is not running: start it with `dropbatch sandbox up`")
     for name, value in sandbox.environ().items():
         click.echo(f"export {name}={shlex.quote(value)}")
+
+
+@command.command(
+    "fault", epilog="\b\nExample:\n  dropbatch sandbox fault no-capacity --queue spot\n  dropbatch sandbox fault clear"
+)
+@click.argument("kind", required=False)
+@click.option("--queue", help="Only in this job queue; the end of its name will do, such as `spot`.")
+@click.option("--job", help="reclaim: the machine of this job only.")
+@click.option("--function", "function", help="kill-function: the function, such as `arrival`.")
+@click.option("--status", "state", help="Events: only those of this job state, such as `SUCCEEDED`.")
+@click.option("--seconds", type=float, help="How long, for faults that last (of Batch's clock).")
+@click.option("--rate", type=float, help="throttle: calls of SubmitJob a second.")
+@click.option("--times", type=int, help="How often it strikes; 0: until cleared.")
+def fault(kind: str | None, **settings: str | float | None) -> None:
+    """Make something go wrong, or list what is set to (no KIND), or take all faults back (`clear`).
+
+    \b
+    no-capacity       no job of the queue is placed: Batch gets no instances
+    reclaim           machines under running jobs are taken away, now
+    pull-error        the image of a job cannot be pulled
+    out-of-memory     a job is killed for its memory use
+    slow-start        a job stays STARTING
+    throttle          SubmitJob is limited to a rate
+    lost-answer       SubmitJob is applied, but its answer never arrives
+    list-lag          ListJobs does not know the youngest jobs
+    drop-events       a job's event is lost
+    duplicate-events  a job's event comes twice
+    delay-events      a job's event comes later
+    kill-function     a function's process is killed at work
+    """  # noqa: D301 -- click needs the character
+    request: dict[str, object] = {key: value for key, value in settings.items() if value is not None}
+    if "state" in request:
+        request["status"] = request.pop("state")
+    asked: dict[str, object] | None = (
+        None if kind is None else {"clear": True} if kind == "clear" else {"fault": kind, **request}
+    )
+    answer = _control(asked)
+    for job in answer.get("jobs", []):
+        click.echo(f"reclaimed the machine of {job}")
+    for each in answer.get("faults", []):
+        name = each.pop("fault")
+        click.echo("  ".join([name, *(f"{key}={value}" for key, value in each.items())]))
+
+
+@command.command("clock", epilog="\b\nExample:\n  dropbatch sandbox clock 60   # a minute of Batch's time is a second")
+@click.argument("speed", type=float, required=False)
+def clock(speed: float | None) -> None:
+    """Let Batch's time run at SPEED seconds a second, or say how fast it runs. A restart sets it back to 1."""
+    answer = _control(None if speed is None else {"clock": speed})
+    click.echo(f"{answer['clock']:g} seconds of Batch's time a second")
+
+
+def _control(request: dict[str, object] | None) -> dict[str, Any]:
+    sandbox = _sandbox()
+    if not sandbox.status().running:
+        raise ReachError("the sandbox of this directory is not running: start it with `dropbatch sandbox up`")
+    return sandbox.control(request)
 
 
 def _sandbox() -> "Sandbox":

@@ -7,7 +7,8 @@ from typing import Any
 
 from dropbatch.sandbox.batch.definitions import Definitions
 from dropbatch.sandbox.batch.environments import Environments
-from dropbatch.sandbox.batch.errors import BatchError, ClientError, ServerError
+from dropbatch.sandbox.batch.errors import BatchError, ClientError, ServerError, ThrottlingError
+from dropbatch.sandbox.batch.faults import Faults
 from dropbatch.sandbox.batch.jobs import Jobs
 from dropbatch.sandbox.batch.policies import Policies
 from dropbatch.sandbox.batch.queues import Queues
@@ -17,33 +18,39 @@ from dropbatch.sandbox.batch.store import Store
 from dropbatch.sandbox.batch.submit import Submit
 from dropbatch.sandbox.batch.tags import Tags
 
-__all__ = ["Api", "Response"]
+__all__ = ["LOST", "Api", "Response"]
 
 _log = logging.getLogger(__name__)
 
 Response = tuple[int, dict[str, str], bytes]
 """Status, headers, body."""
 
+LOST = "x-dropbatch-answer-lost"
+"""A header of ours that tells the gate to break off the answer."""
+
 
 class Api:
     """Answers Batch requests."""
 
-    def __init__(self, store: Store, scheduler: Scheduler) -> None:
+    def __init__(self, store: Store, scheduler: Scheduler, faults: Faults) -> None:
         self._store = store
-        self._operations = _operations(store, scheduler)
+        self._faults = faults
+        self._operations = _operations(store, scheduler, faults)
 
     def answer(self, method: str, path: str, body: bytes, query: Mapping[str, Any]) -> Response:
         """The response to one request."""
         try:
-            return _json(200, self._call(method, path, body, query))
+            name, members = operation_of(method, path, query)
+            status, headers, answer = _json(200, self._call(name, members, body))
+            lost = name == "SubmitJob" and self._faults.strikes("lost-answer")
+            return status, {**headers, LOST: "1"} if lost else headers, answer
         except BatchError as error:
             return _error(error)
         except Exception as error:
             _log.exception("%s %s failed", method, path)
             return _error(ServerError(f"the sandbox's Batch failed: {error!r}"))
 
-    def _call(self, method: str, path: str, body: bytes, query: Mapping[str, Any]) -> dict[str, Any]:
-        name, request = operation_of(method, path, query)
+    def _call(self, name: str, members: dict[str, Any], body: bytes) -> dict[str, Any]:
         operate = self._operations.get(name)
         if operate is None:
             raise ClientError(f"not supported in the sandbox: {name}")
@@ -51,17 +58,21 @@ class Api:
             sent = json.loads(body or b"{}")
         except ValueError as error:
             raise ClientError(f"the body is not JSON: {error}") from None
-        request |= {key: value for key, value in sent.items() if value is not None}
+        request = members | {key: value for key, value in sent.items() if value is not None}
         if wrong := problems(name, request):
             raise ClientError(wrong)
+        if name == "SubmitJob" and self._faults.throttled():
+            raise ThrottlingError("Too Many Requests")
         with self._store.lock:
             return operate(request)
 
 
-def _operations(store: Store, scheduler: Scheduler) -> dict[str, Callable[[dict[str, Any]], dict[str, Any]]]:
+def _operations(
+    store: Store, scheduler: Scheduler, faults: Faults
+) -> dict[str, Callable[[dict[str, Any]], dict[str, Any]]]:
     environments, queues = Environments(store, scheduler), Queues(store, scheduler)
     policies, definitions = Policies(store), Definitions(store)
-    jobs, tags = Jobs(store, scheduler), Tags(store)
+    jobs, tags = Jobs(store, scheduler, faults), Tags(store)
     return {
         "CreateComputeEnvironment": environments.create,
         "UpdateComputeEnvironment": environments.update,

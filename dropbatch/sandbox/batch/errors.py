@@ -1,11 +1,12 @@
 """Errors of the Batch API.
 
 BatchError
-├── ClientError   the caller's mistake (HTTP 400, ``ClientException``)
-└── ServerError   ours (HTTP 500, ``ServerException``)
+├── ClientError        the caller's mistake (HTTP 400, ``ClientException``)
+├── ThrottlingError    too many at once (HTTP 429, ``TooManyRequestsException``)
+└── ServerError        ours (HTTP 500, ``ServerException``)
 """
 
-__all__ = ["BatchError", "ClientError", "ServerError"]
+__all__ = ["BatchError", "ClientError", "ServerError", "ThrottlingError"]
 
 
 class BatchError(Exception):
@@ -20,6 +21,13 @@ class ClientError(BatchError):
 
     code = "ClientException"
     status = 400
+
+
+class ThrottlingError(BatchError):
+    """More requests than AWS takes; the caller is to wait and try again."""
+
+    code = "TooManyRequestsException"
+    status = 429
 
 
 class ServerError(BatchError):

@@ -36,13 +36,13 @@ class EventSender:
         if self._thread.is_alive():
             self._thread.join(timeout=10)
 
-    def send(self, detail_type: str, resource_arn: str, detail: dict[str, Any]) -> None:
+    def send(self, detail_type: str, resource_arns: list[str], detail: dict[str, Any]) -> None:
         """Queue one event from ``aws.batch``."""
         self._queue.put(
             {
                 "Source": "aws.batch",
                 "DetailType": detail_type,
-                "Resources": [resource_arn],
+                "Resources": resource_arns,
                 "Detail": json.dumps(detail),
                 "EventBusName": "default",
             }

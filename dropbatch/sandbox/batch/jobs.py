@@ -5,6 +5,7 @@ from typing import Any
 
 from dropbatch.sandbox.batch.describe import describe, summarize
 from dropbatch.sandbox.batch.errors import ClientError
+from dropbatch.sandbox.batch.faults import Faults
 from dropbatch.sandbox.batch.model import Job, Status
 from dropbatch.sandbox.batch.paging import page
 from dropbatch.sandbox.batch.scheduler import Scheduler
@@ -19,9 +20,10 @@ _PAGE = 1000
 class Jobs:
     """The operations on jobs that exist."""
 
-    def __init__(self, store: Store, scheduler: Scheduler) -> None:
+    def __init__(self, store: Store, scheduler: Scheduler, faults: Faults) -> None:
         self._store = store
         self._scheduler = scheduler
+        self._faults = faults
 
     def describe(self, request: dict[str, Any]) -> dict[str, Any]:
         """DescribeJobs; unknown ids are left out, as on AWS."""
@@ -48,7 +50,8 @@ class Jobs:
                 raise ClientError(f"job queue {request['jobQueue']} does not exist")
             jobs = reversed(list(self._store.jobs_by_queue.get(queue["jobQueueArn"], {}).values()))
         wanted = _filter(request)
-        found, token = page([job for job in jobs if wanted(job)], request, default=_PAGE)
+        newest = self._newest()
+        found, token = page([job for job in jobs if job.created_at <= newest and wanted(job)], request, default=_PAGE)
         return {"jobSummaryList": [summarize(job, self._store.arns) for job in found], **token}
 
     def cancel(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -60,6 +63,11 @@ class Jobs:
         """TerminateJob."""
         self._scheduler.terminate(self._get(request["jobId"]), request["reason"])
         return {}
+
+    def _newest(self) -> int:
+        """The creation time of the newest job that ListJobs knows of."""
+        lag = self._faults.holds("list-lag")
+        return self._scheduler.now_ms() - int(lag.seconds * 1000 if lag else 0)
 
     def _get(self, job_id: str) -> Job:
         job = self._store.job(job_id)

@@ -3,6 +3,8 @@
 import heapq
 from collections import defaultdict
 
+from dropbatch.sandbox.batch.blocked import MAX_RESOURCE, NO_CAPACITY
+from dropbatch.sandbox.batch.faults import Faults
 from dropbatch.sandbox.batch.model import Job, Status
 from dropbatch.sandbox.batch.store import Resource, Store
 
@@ -15,8 +17,11 @@ _Waiting = tuple[int, int, Job]
 class Placement:
     """Jobs that are RUNNABLE, and the vCPUs in use. Every call is made under the store's lock."""
 
-    def __init__(self, store: Store, most_at_once: int) -> None:
+    def __init__(self, store: Store, most_at_once: int, faults: Faults) -> None:
         self._store = store
+        self._faults = faults
+        self.blocked: dict[str, tuple[Job, str]] = {}
+        """By queue ARN: the job at the head that could not be placed even if nothing ran, and why. Of the last look."""
         self._most_at_once = most_at_once
         self._waiting: dict[str, dict[str, list[_Waiting]]] = defaultdict(lambda: defaultdict(list))
         self._arrivals = 0
@@ -40,15 +45,15 @@ class Placement:
     def choose(self) -> list[tuple[Job, str]]:
         """Place what can be placed now; each job with its compute environment's ARN."""
         chosen: list[tuple[Job, str]] = []
+        self.blocked = {}
         for queue in sorted(self._store.queues.values(), key=lambda each: -int(each["priority"])):
-            while len(self._placed) < self._most_at_once:
-                share = self._next_share(queue)
-                if share is None:
-                    break
+            while (share := self._next_share(queue)) is not None:
                 waiting = self._waiting[queue["jobQueueArn"]][share]
                 job = waiting[0][2]
                 environment = self._room_for(job, queue)
-                if environment is None:
+                if environment is None and (why := self._obstacle(job, queue)):
+                    self.blocked[queue["jobQueueArn"]] = (job, why)
+                if environment is None or len(self._placed) >= self._most_at_once:
                     break  # as on AWS, the job at the head of the queue is waited for
                 heapq.heappop(waiting)
                 self._place(job, environment, share)
@@ -84,12 +89,26 @@ class Placement:
         return 1.0
 
     def _room_for(self, job: Job, queue: Resource) -> str | None:
-        for entry in sorted(queue["computeEnvironmentOrder"], key=lambda each: int(each["order"])):
-            environment = self._store.environment(entry["computeEnvironment"])
-            if environment is None or environment["state"] != "ENABLED" or environment["status"] != "VALID":
-                continue
-            arn = str(environment["computeEnvironmentArn"])
-            most = environment.get("computeResources", {}).get("maxvCpus", environment.get("unmanagedvCpus", 0))
-            if self._used[arn] + job.template.vcpus <= float(most):
+        if self._faults.holds("no-capacity", queue["jobQueueName"]):
+            return None
+        for arn, most in self._usable(queue):
+            if self._used[arn] + job.template.vcpus <= most:
                 return arn
         return None
+
+    def _obstacle(self, job: Job, queue: Resource) -> str | None:
+        """Why waiting will not help; none when only other jobs are in the way, or a person's switch."""
+        usable = self._usable(queue)
+        if usable and all(job.template.vcpus > most for _, most in usable):
+            return MAX_RESOURCE
+        return NO_CAPACITY if usable and self._faults.holds("no-capacity", queue["jobQueueName"]) else None
+
+    def _usable(self, queue: Resource) -> list[tuple[str, float]]:
+        """The environments of a queue that may start jobs, in order, each with the most vCPUs it may have."""
+        found = []
+        for entry in queue["computeEnvironmentOrder"]:
+            environment = self._store.environment(entry["computeEnvironment"])
+            if environment and environment["state"] == "ENABLED" and environment["status"] == "VALID":
+                most = environment.get("computeResources", {}).get("maxvCpus", environment.get("unmanagedvCpus", 0))
+                found.append((str(environment["computeEnvironmentArn"]), float(most)))
+        return found

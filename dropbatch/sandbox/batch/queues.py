@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from dropbatch.sandbox.batch.blocked import check_actions
 from dropbatch.sandbox.batch.errors import ClientError
 from dropbatch.sandbox.batch.names import check_name
 from dropbatch.sandbox.batch.paging import chosen
@@ -34,7 +35,7 @@ class Queues:
             "statusReason": "JobQueue Healthy",
             "priority": request["priority"],
             "computeEnvironmentOrder": self._order(request.get("computeEnvironmentOrder") or []),
-            "jobStateTimeLimitActions": list(request.get("jobStateTimeLimitActions") or []),
+            "jobStateTimeLimitActions": check_actions(list(request.get("jobStateTimeLimitActions") or [])),
             "jobQueueType": "ECS",
             "tags": dict(request.get("tags") or {}),
         }
@@ -52,6 +53,7 @@ class Queues:
             queue["schedulingPolicyArn"] = self._policy(request["schedulingPolicyArn"])
         if request.get("computeEnvironmentOrder"):
             queue["computeEnvironmentOrder"] = self._order(request["computeEnvironmentOrder"])
+        check_actions(list(request.get("jobStateTimeLimitActions") or []))
         for field in ("state", "priority", "jobStateTimeLimitActions"):
             if request.get(field) is not None:
                 queue[field] = request[field]

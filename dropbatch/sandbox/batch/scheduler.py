@@ -12,8 +12,10 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+from dropbatch.sandbox.batch.blocked import Heads
 from dropbatch.sandbox.batch.clock import Clock
 from dropbatch.sandbox.batch.describe import event_detail
+from dropbatch.sandbox.batch.faults import Faults
 from dropbatch.sandbox.batch.model import Attempt, Job, Status
 from dropbatch.sandbox.batch.placement import Placement
 from dropbatch.sandbox.batch.retry import retries
@@ -34,7 +36,8 @@ _KILL_AFTER_SECONDS = 30.0
 _REMEMBER_MS = 7 * 24 * 3600 * 1000
 _FORGET_EVERY_MS = 3600 * 1000
 
-Emit = Callable[[str, str, dict[str, Any]], None]
+Emit = Callable[[str, list[str], dict[str, Any]], None]
+"""Takes the type of an event, the ARNs it is about and its detail."""
 
 
 class _Live:
@@ -51,13 +54,21 @@ class Scheduler:
     """Places jobs on compute environments, runs them by `runner` and reports each change by `emit`."""
 
     def __init__(
-        self, store: Store, runner: Runner, emit: Emit, clock: Clock | None = None, most_at_once: int | None = None
+        self,
+        store: Store,
+        runner: Runner,
+        emit: Emit,
+        *,
+        clock: Clock | None = None,
+        most_at_once: int | None = None,
+        faults: Faults | None = None,
     ) -> None:
         self._store = store
         self._runner = runner
         self._emit = emit
         self._clock = clock or Clock()
-        self._placement = Placement(store, most_at_once or max(4, 2 * (os.cpu_count() or 1)))
+        self._placement = Placement(store, most_at_once or max(4, 2 * (os.cpu_count() or 1)), faults or Faults())
+        self._heads = Heads(store)
         self._fresh: list[Job] = []
         self._waiting: list[Job] = []
         self._live: dict[str, _Live] = {}
@@ -104,8 +115,17 @@ class Scheduler:
         job.terminated = True
 
     def environment_changed(self) -> None:
-        """Look again: a compute environment or queue was changed."""
+        """Look again: a compute environment or queue was changed, or a fault, or the clock."""
         self._store.changed.notify_all()
+
+    def reclaim(self, chosen: Callable[[Job], bool]) -> list[Job]:
+        """Take away the machines of the chosen jobs among those that are placed."""
+        lives = [live for live in self._live.values() if chosen(live.job)]
+        for live in lives:
+            live.stop_reason = live.stop_reason or HOST_LOST
+            if live.container:
+                live.container.kill()
+        return [live.job for live in lives]
 
     # --- life ------------------------------------------------------------------------------------------------------
 
@@ -120,11 +140,7 @@ class Scheduler:
         """End running jobs as if their machine were lost, so that they may be tried again after the next start."""
         with self._store.lock:
             self._stopping = True
-            lives = list(self._live.values())
-            for live in lives:
-                live.stop_reason = live.stop_reason or HOST_LOST
-                if live.container:
-                    live.container.kill()
+            self.reclaim(lambda job: True)
             self._store.changed.notify_all()
         if self._thread.is_alive():
             self._thread.join(timeout=5)
@@ -158,9 +174,8 @@ class Scheduler:
                     self._look()
                 except Exception:
                     _log.exception("the scheduler failed in one pass")
-                next_deadline = self._deadlines[0][0] - self._clock.now() if self._deadlines else None
                 if not self._fresh and not self._stopping:
-                    self._clock.wait(self._store.changed, next_deadline)
+                    self._clock.wait(self._store.changed, self._until_next_deadline())
 
     def _look(self) -> None:
         while self._deadlines and self._deadlines[0][0] <= self._clock.now():
@@ -170,8 +185,25 @@ class Scheduler:
         waiting, self._waiting = self._waiting, []
         for job in waiting:
             self._admit(job)
+        self._place()
+        while overdue := self._heads.overdue(self._clock.now()):
+            for job, reason in overdue:
+                self.cancel(job, reason)
+            self._place()
+
+    def _place(self) -> None:
         for job, environment in self._placement.choose():
             self._begin(job, environment)
+        arns = self._store.arns
+        for job in self._heads.update(self._placement.blocked, self._clock.now()):
+            resources = [arns.of("job", job.id), job.queue_arn]
+            self._emit("Batch Job Queue Blocked", resources, event_detail(job, arns))
+
+    def _until_next_deadline(self) -> float | None:
+        deadlines = [deadline for deadline, _, _ in self._deadlines[:1]]
+        if (due := self._heads.next_due()) is not None:
+            deadlines.append(due)
+        return min(deadlines) - self._clock.now() if deadlines else None
 
     # --- one job ---------------------------------------------------------------------------------------------------
 
@@ -267,6 +299,8 @@ class Scheduler:
         assert attempt is not None  # noqa: S101
         del self._live[job.id]
         self._placement.release(job)
+        if live.stop_reason == HOST_LOST:
+            exit_ = Exit(code=None)  # nobody was there to see it end
         attempt.exit_code, attempt.reason = exit_.code, exit_.reason
         attempt.status_reason = live.stop_reason or status_reason
         attempt.stopped_at = self._clock.now_ms()
@@ -306,7 +340,7 @@ class Scheduler:
 
     def _report(self, job: Job) -> None:
         arns = self._store.arns
-        self._emit("Batch Job State Change", arns.of("job", job.id), event_detail(job, arns))
+        self._emit("Batch Job State Change", [arns.of("job", job.id)], event_detail(job, arns))
 
     def _forget_old(self) -> None:
         now = self._clock.now_ms()

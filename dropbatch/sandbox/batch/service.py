@@ -8,7 +8,9 @@ from dropbatch.sandbox.batch.api import Api, Response
 from dropbatch.sandbox.batch.authorization import Check, checks
 from dropbatch.sandbox.batch.clock import Clock
 from dropbatch.sandbox.batch.events import EventSender
-from dropbatch.sandbox.batch.model import Status
+from dropbatch.sandbox.batch.faults import Fault, Faults
+from dropbatch.sandbox.batch.faulty import FaultyDelivery, FaultyRunner
+from dropbatch.sandbox.batch.model import Job, Status
 from dropbatch.sandbox.batch.names import Arns
 from dropbatch.sandbox.batch.runner import Runner
 from dropbatch.sandbox.batch.scheduler import Scheduler
@@ -32,9 +34,13 @@ class BatchService:
     ) -> None:
         self._region = region
         self.store = Store(Arns(emulator.ACCOUNT, region))
-        self._events = EventSender(deliver)
-        self._scheduler = Scheduler(self.store, runner, self._events.send, clock)
-        self._api = Api(self.store, self._scheduler)
+        self.clock = clock or Clock()
+        self.faults = Faults()
+        self._delivery = FaultyDelivery(deliver, self.faults, self.clock)
+        self._events = EventSender(self._delivery)
+        self._runner = FaultyRunner(runner, self.faults, self.clock)
+        self._scheduler = Scheduler(self.store, self._runner, self._events.send, clock=self.clock, faults=self.faults)
+        self._api = Api(self.store, self._scheduler, self.faults)
 
     def start(self) -> None:
         """Begin to schedule."""
@@ -43,8 +49,27 @@ class BatchService:
 
     def stop(self) -> None:
         """Stop running jobs and deliver what was to be told of them."""
+        self._runner.stop()
         self._scheduler.stop()
         self._events.stop()
+        self._delivery.stop()
+
+    def look_again(self) -> None:
+        """A fault or the clock was changed."""
+        with self.store.lock:
+            self._scheduler.environment_changed()
+
+    def reclaim(self, *, queue: str | None = None, job_id: str | None = None) -> list[str]:
+        """Take away the machine under a job, or under all jobs of a queue; the ids of the jobs it hit."""
+        place = Fault(fault="reclaim", queue=queue)
+        kind = self.store.arns.of("job-queue", "")
+
+        def chosen(job: Job) -> bool:
+            mine = job_id is None or job.id == job_id or bool(job.parent and job.parent.id == job_id)
+            return mine and place.meets(job.queue_arn.removeprefix(kind), None)
+
+        with self.store.lock:
+            return [job.id for job in self._scheduler.reclaim(chosen)]
 
     def checks(self, operation: str, path: str, body: bytes) -> list[Check]:
         """What IAM must allow for a request."""

@@ -1,0 +1,95 @@
+"""Jobs at the head of a queue that can never be placed as things are: told of, and after a limit cancelled.
+
+Texts and limits: AWS Batch user guide, "Jobs stuck in a RUNNABLE status" and "jobStateTimeLimitActions".
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from dropbatch.sandbox.batch.errors import ClientError
+from dropbatch.sandbox.batch.model import Job, Status
+from dropbatch.sandbox.batch.store import Store
+
+__all__ = ["MAX_RESOURCE", "NO_CAPACITY", "Heads", "check_actions"]
+
+NO_CAPACITY = (
+    "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - Service cannot fulfill the capacity requested for instance type "
+    "[optimal]"
+)
+MAX_RESOURCE = (
+    "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE - CE(s) associated with the job queue cannot meet the CPU "
+    "requirement of the job."
+)
+_REASONS = {
+    "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY",
+    "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE",
+    "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
+}
+_LEAST_SECONDS, _MOST_SECONDS = 600, 86_400
+
+
+@dataclass
+class _Head:
+    job: Job
+    reason: str
+    since: float
+
+
+class Heads:
+    """The blocked heads of queues, and since when they are."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._heads: dict[str, _Head] = {}
+
+    def update(self, blocked: dict[str, tuple[Job, str]], now: float) -> list[Job]:
+        """Take in what is blocked now; the jobs that are newly so. Each has the reason as its status reason."""
+        for queue, head in list(self._heads.items()):
+            if blocked.get(queue) != (head.job, head.reason):
+                del self._heads[queue]
+                if head.job.status is Status.RUNNABLE and head.job.status_reason == head.reason:
+                    head.job.status_reason = None
+        fresh = []
+        for queue, (job, reason) in blocked.items():
+            if queue not in self._heads:
+                self._heads[queue] = _Head(job, reason, now)
+                job.status_reason = reason
+                fresh.append(job)
+        return fresh
+
+    def overdue(self, now: float) -> list[tuple[Job, str]]:
+        """Jobs to be cancelled now, each with the status reason it gets."""
+        found = []
+        for head in self._heads.values():
+            action = self._action(head)
+            if action and now - head.since >= int(action["maxTimeSeconds"]):
+                found.append((head.job, f"Canceled by JobStateTimeLimit action due to reason: {action['reason']}"))
+        return found
+
+    def next_due(self) -> float | None:
+        """When the next job becomes overdue."""
+        actions = [(head, self._action(head)) for head in self._heads.values()]
+        return min((head.since + int(action["maxTimeSeconds"]) for head, action in actions if action), default=None)
+
+    def _action(self, head: _Head) -> dict[str, Any] | None:
+        """The queue's action for this reason; of several the quickest."""
+        queue = self._store.queue(head.job.queue_arn) or {}
+        actions = queue.get("jobStateTimeLimitActions") or []
+        fitting = [each for each in actions if head.reason.partition(" - ")[0] == each["reason"]]
+        return min(fitting, key=lambda each: int(each["maxTimeSeconds"]), default=None)
+
+
+def check_actions(actions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """`actions` of a queue, if AWS would take them."""
+    for each in actions:
+        if each["reason"] not in _REASONS:
+            allowed = ", ".join(sorted(_REASONS))
+            raise ClientError(f"jobStateTimeLimitActions.reason: one of {allowed}, got {each['reason']!r}")
+        if each["state"] != "RUNNABLE" or each["action"] != "CANCEL":
+            raise ClientError("jobStateTimeLimitActions: state must be RUNNABLE and action CANCEL")
+        if not _LEAST_SECONDS <= int(each["maxTimeSeconds"]) <= _MOST_SECONDS:
+            raise ClientError(
+                f"jobStateTimeLimitActions.maxTimeSeconds: must be {_LEAST_SECONDS} to {_MOST_SECONDS}, "
+                f"got {each['maxTimeSeconds']}"
+            )
+    return actions

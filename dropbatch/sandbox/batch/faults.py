@@ -1,0 +1,150 @@
+"""Faults on request: what shall go wrong, for how long, and what is left of it. They are gone after a restart."""
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from dropbatch.sandbox.batch.errors import ClientError
+
+__all__ = ["KINDS", "Fault", "Faults", "Kind"]
+
+_ANY = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """A kind of fault that can be set. `members` are the settings it takes besides `times`."""
+
+    what: str
+    members: tuple[str, ...] = ()
+    times: int | None = None
+    """How often it strikes unless told otherwise; 0: until cleared; none: it cannot be counted."""
+    seconds: float = 0
+    rate: float = 0
+
+
+KINDS: dict[str, Kind] = {
+    "no-capacity": Kind(what="no job of the queue is placed: Batch gets no instances", members=("queue",)),
+    "pull-error": Kind(what="the image of a job cannot be pulled", members=("queue",), times=1),
+    "out-of-memory": Kind(what="a job is killed for its memory use as soon as it runs", members=("queue",), times=1),
+    "slow-start": Kind(what="a job stays STARTING for so long", members=("queue", "seconds"), times=_ANY, seconds=60),
+    "throttle": Kind(what="SubmitJob is limited to so many a second", members=("rate",), rate=50),
+    "lost-answer": Kind(what="SubmitJob is applied, but its answer never arrives", times=1),
+    "list-lag": Kind(what="ListJobs does not know jobs younger than this", members=("seconds",), seconds=60),
+    "drop-events": Kind(what="a job's event is lost", members=("queue", "status"), times=1),
+    "duplicate-events": Kind(what="a job's event comes twice", members=("queue", "status"), times=1),
+    "delay-events": Kind(
+        what="a job's event comes so much later", members=("queue", "status", "seconds"), times=1, seconds=60
+    ),
+}
+
+
+@dataclass(kw_only=True)
+class Fault:
+    """One fault that is set. A `queue` is meant by its name or by the end of it (``spot``); none means every queue."""
+
+    fault: str
+    queue: str | None = None
+    status: str | None = None
+    seconds: float = 0
+    rate: float = 0
+    times: int | None = None
+
+    def meets(self, queue: str | None, status: str | None) -> bool:
+        """Whether it strikes in this queue, at a job in this state."""
+        here = self.queue is None or (queue is not None and (queue == self.queue or queue.endswith(f"-{self.queue}")))
+        return here and self.status in {None, status}
+
+
+class Faults:
+    """The faults that are set. A newer one of the same kind, queue and state replaces an older one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._set: list[Fault] = []
+        self._allowance: tuple[float, float] | None = None
+
+    def put(self, request: Mapping[str, Any]) -> Fault:
+        """Set a fault, given as ``{"fault": kind, …}`` with the kind's settings."""
+        fault = _parsed(request)
+        with self._lock:
+            self._set = [each for each in self._set if _place(each) != _place(fault)] + [fault]
+            self._allowance = None
+        return fault
+
+    def clear(self, kind: str | None = None) -> None:
+        """Take back the faults of a kind, or all."""
+        with self._lock:
+            self._set = [each for each in self._set if kind not in {None, each.fault}]
+
+    def report(self) -> list[dict[str, Any]]:
+        """The faults that are set, without the settings they lack."""
+        with self._lock:
+            return [{key: value for key, value in asdict(each).items() if value} for each in self._set]
+
+    def holds(self, kind: str, queue: str | None = None) -> Fault | None:
+        """A fault of this kind, if one is set; it is not used up."""
+        with self._lock:
+            return self._find(kind, queue, None)
+
+    def strikes(self, kind: str, queue: str | None = None, status: str | None = None) -> Fault | None:
+        """A fault of this kind, if one is set; one of its times is used up."""
+        with self._lock:
+            fault = self._find(kind, queue, status)
+            if fault and fault.times:
+                fault.times -= 1
+                if not fault.times:
+                    self._set.remove(fault)
+            return fault
+
+    def throttled(self) -> bool:
+        """Whether one more SubmitJob is too many; allows bursts of one second's worth, as AWS does. Real time."""
+        with self._lock:
+            fault = self._find("throttle", None, None)
+            if fault is None:
+                return False
+            now = time.monotonic()
+            left, then = self._allowance or (fault.rate, now)
+            left = min(fault.rate, left + (now - then) * fault.rate)
+            self._allowance = (left - 1, now) if left >= 1 else (left, now)
+            return left < 1
+
+    def _find(self, kind: str, queue: str | None, status: str | None) -> Fault | None:
+        if not self._set:
+            return None
+        return next((each for each in self._set if each.fault == kind and each.meets(queue, status)), None)
+
+
+def _place(fault: Fault) -> tuple[str, str | None, str | None]:
+    return fault.fault, fault.queue, fault.status
+
+
+def _parsed(request: Mapping[str, Any]) -> Fault:
+    name = str(request.get("fault"))
+    kind = KINDS.get(name)
+    if kind is None:
+        raise ClientError(f"fault: one of {', '.join(KINDS)}, got {name!r}")
+    allowed = {"fault", *kind.members} | ({"times"} if kind.times is not None else set())
+    given = {key: value for key, value in request.items() if value is not None}
+    if unknown := sorted(given.keys() - allowed):
+        raise ClientError(f"{name} takes {', '.join(sorted(allowed - {'fault'})) or 'no settings'}, got {unknown[0]}")
+    try:
+        return Fault(
+            fault=name,
+            queue=given.get("queue"),
+            status=given.get("status"),
+            seconds=_number(given, "seconds", kind.seconds),
+            rate=_number(given, "rate", kind.rate),
+            times=int(given.get("times", kind.times)) if kind.times is not None else None,
+        )
+    except (TypeError, ValueError):
+        raise ClientError(f"{name}: seconds, rate and times are numbers") from None
+
+
+def _number(given: Mapping[str, Any], member: str, default: float) -> float:
+    value = float(given.get(member, default))
+    if value < 0 or (member == "rate" and default and value < 1):
+        raise ClientError(f"{member}: must be {'at least 1' if member == 'rate' else '0 or more'}, got {value:g}")
+    return value

@@ -1,0 +1,76 @@
+"""The control endpoint of the sandbox, ``/_dropbatch/control``: faults and the speed of Batch's clock.
+
+It takes the owner's secret access key as a bearer token, so neither a web page nor a job can call it.
+
+======  ========================================  ==========================================================
+GET                                               ``{"clock": speed, "faults": [{"fault": …, …}]}``
+POST    ``{"fault": kind, …}``                    set a fault (`KINDS` in ``batch/faults.py``); answers as GET
+POST    ``{"fault": "reclaim", …}``               at once; members ``queue`` or ``job``; answers ``{"jobs": [ids]}``
+POST    ``{"fault": "kill-function", …}``         member ``function``, and ``seconds`` after it began to work
+POST    ``{"clock": speed}``                      seconds of Batch's time per second
+POST    ``{"clear": true}`` or ``{"clear": kind}``  take faults back
+======  ========================================  ==========================================================
+"""
+
+import hmac
+import json
+from typing import Any
+
+from dropbatch.sandbox import functions
+from dropbatch.sandbox.batch.errors import BatchError, ClientError
+from dropbatch.sandbox.batch.service import BatchService
+
+__all__ = ["PATH", "Control"]
+
+PATH = "/_dropbatch/control"
+_SPEEDS = (0.01, 100_000)
+
+
+class Control:
+    """Answers requests to the control endpoint."""
+
+    def __init__(self, batch: BatchService, secret: str) -> None:
+        self._batch = batch
+        self._token = f"Bearer {secret}".encode()
+
+    def answer(self, method: str, authorization: bytes, body: bytes) -> tuple[int, dict[str, Any]]:
+        """Status and JSON answer."""
+        if not hmac.compare_digest(authorization, self._token):
+            return 403, {"message": "the control endpoint takes the sandbox's secret access key as a bearer token"}
+        try:
+            if method == "GET":
+                return 200, self._state()
+            if method != "POST":
+                raise ClientError(f"GET or POST, got {method}")
+            request = json.loads(body)
+            if not isinstance(request, dict):
+                raise ClientError("a JSON object is needed")
+            return 200, self._act(request)
+        except BatchError as error:
+            return error.status, {"message": str(error)}
+        except ValueError as error:
+            return 400, {"message": f"the body is not JSON: {error}"}
+
+    def _state(self) -> dict[str, Any]:
+        return {"clock": self._batch.clock.speed, "faults": self._batch.faults.report()}
+
+    def _act(self, request: dict[str, Any]) -> dict[str, Any]:
+        fault = request.get("fault")
+        if "clock" in request:
+            self._set_clock(request["clock"])
+        elif clear := request.get("clear"):
+            self._batch.faults.clear(None if clear is True else str(clear))
+        elif fault == "reclaim":
+            return {"jobs": self._batch.reclaim(queue=request.get("queue"), job_id=request.get("job"))}
+        elif fault == "kill-function":
+            functions.kill(str(request.get("function", "")), float(request.get("seconds") or 0))
+        else:
+            self._batch.faults.put(request)
+        self._batch.look_again()
+        return self._state()
+
+    def _set_clock(self, speed: Any) -> None:
+        least, most = _SPEEDS
+        if not isinstance(speed, (int, float)) or not least <= speed <= most:
+            raise ClientError(f"clock: {least} to {most} seconds per second, got {speed!r}")
+        self._batch.clock.set_speed(float(speed))

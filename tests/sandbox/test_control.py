@@ -1,0 +1,138 @@
+"""The control endpoint of a running sandbox, and the faults that need one."""
+
+import http.client
+import io
+import json
+import time
+import zipfile
+from collections.abc import Iterator
+
+import pytest
+from botocore.exceptions import ConnectionClosedError
+from click.testing import CliRunner
+
+from dropbatch.cli.main import cli
+from dropbatch.sandbox import Sandbox
+from dropbatch.sandbox.errors import SandboxError
+from tests.sandbox.batch_stack import BatchStack, trust
+from tests.sandbox.batch_world import eventually
+from tests.sandbox.conftest import Client
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays(sandbox: Sandbox) -> Iterator[None]:
+    yield
+    sandbox.control({"clear": True})
+    sandbox.control({"clock": 1})
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer guess"}])
+def test_given_no_key_when_the_endpoint_is_asked_then_refused(sandbox: Sandbox, headers: dict[str, str]) -> None:
+    host = sandbox.environ()["AWS_ENDPOINT_URL"].removeprefix("http://")
+    connection = http.client.HTTPConnection(host, timeout=10)
+
+    connection.request("POST", "/_dropbatch/control", body='{"clock": 5}', headers=headers)
+
+    assert connection.getresponse().status == 403
+    connection.close()
+    assert sandbox.control()["clock"] == 1
+
+
+def test_given_nonsense_when_asked_then_the_answer_says_what_is_taken(sandbox: Sandbox) -> None:
+    with pytest.raises(SandboxError, match="fault: one of"):
+        sandbox.control({"fault": "fire"})
+    with pytest.raises(SandboxError, match="seconds per second, got 0"):
+        sandbox.control({"clock": 0})
+    with pytest.raises(SandboxError, match="no function is named 'nobody'"):
+        sandbox.control({"fault": "kill-function", "function": "nobody"})
+
+
+def test_given_a_lost_answer_when_boto3_submits_then_its_connection_breaks_and_the_job_runs(
+    sandbox: Sandbox, aws: Client
+) -> None:
+    stack = BatchStack(sandbox, aws)
+    sandbox.control({"fault": "lost-answer"})
+
+    with pytest.raises(ConnectionClosedError):
+        stack.submit("true")
+
+    def listed() -> list[str]:
+        found = stack.batch.list_jobs(jobQueue=stack.queue, filters=[{"name": "JOB_NAME", "values": ["job"]}])
+        return [each["jobId"] for each in found["jobSummaryList"]]
+
+    (job,) = listed()
+    stack.until(job, "SUCCEEDED")
+    stack.submit("true")
+    assert len(listed()) == 2
+
+
+def test_given_a_reclaimed_host_when_a_real_process_runs_then_it_is_gone(sandbox: Sandbox, aws: Client) -> None:
+    stack = BatchStack(sandbox, aws)
+    job = stack.submit("sleep", "600")
+    stack.until(job, "RUNNING")
+
+    answer = sandbox.control({"fault": "reclaim", "job": job})
+
+    assert answer == {"jobs": [job]}
+    assert stack.until(job, "FAILED")["statusReason"].startswith("Host EC2 (instance i-")
+
+
+def test_given_a_fast_clock_when_a_job_has_a_time_limit_then_it_ends_soon(sandbox: Sandbox, aws: Client) -> None:
+    stack = BatchStack(sandbox, aws)
+    sandbox.control({"clock": 600})
+
+    begun = time.monotonic()
+    ended = stack.run("sleep", "600", timeout={"attemptDurationSeconds": 60})
+
+    assert ended["statusReason"] == "Job attempt duration exceeded timeout"
+    assert time.monotonic() - begun < 10
+
+
+def test_given_a_function_at_work_when_its_process_is_killed_then_the_invocation_fails(
+    sandbox: Sandbox, aws: Client
+) -> None:
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr(
+            "f.py", "import time\ndef handle(event, context):\n    time.sleep(event['seconds'])\n    return 1\n"
+        )
+    role = aws("iam").create_role(RoleName="killed", AssumeRolePolicyDocument=trust("lambda.amazonaws.com"))
+    functions = aws("lambda")
+    functions.create_function(
+        FunctionName="lab-killed",
+        Runtime="python3.13",
+        Role=role["Role"]["Arn"],
+        Handler="f.handle",
+        Code={"ZipFile": code.getvalue()},
+        Timeout=30,
+    )
+
+    sandbox.control({"fault": "kill-function", "function": "killed"})
+    died = functions.invoke(FunctionName="lab-killed", Payload=json.dumps({"seconds": 20}))
+    after = functions.invoke(FunctionName="lab-killed", Payload=json.dumps({"seconds": 0}))
+
+    assert died["FunctionError"]
+    assert "FunctionError" not in after
+
+
+def test_given_the_command_when_faults_are_set_listed_and_cleared_then_it_says_so(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(sandbox.layout.directory.parents[1])
+
+    def run(*arguments: str) -> str:
+        result = CliRunner().invoke(cli, ["sandbox", *arguments])
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    assert run("fault", "no-capacity", "--queue", "spot") == "no-capacity  queue=spot\n"
+    assert run("fault", "drop-events", "--status", "FAILED") == (
+        "no-capacity  queue=spot\ndrop-events  status=FAILED  times=1\n"
+    )
+    assert run("fault", "clear") == ""
+    assert run("fault") == ""
+    assert run("clock", "60") == "60 seconds of Batch's time a second\n"
+    eventually(lambda: sandbox.control()["clock"] == 60)
+    failed = CliRunner().invoke(cli, ["sandbox", "fault", "fire"])
+    assert failed.exit_code == 1
+    assert "fault: one of no-capacity" in failed.stderr

@@ -1,0 +1,342 @@
+"""Faults in a Batch without a server."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from dropbatch.sandbox.batch.api import LOST
+from dropbatch.sandbox.batch.blocked import MAX_RESOURCE, NO_CAPACITY
+from dropbatch.sandbox.batch.clock import Clock
+from dropbatch.sandbox.batch.errors import ClientError
+from dropbatch.sandbox.batch.faults import KINDS, Faults
+from dropbatch.sandbox.batch.faulty import OUT_OF_MEMORY, FaultyDelivery
+from dropbatch.sandbox.batch.scheduler import HOST_LOST
+from tests.sandbox.batch_world import RefusedError, World, eventually
+
+CAPACITY = "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"
+
+
+def limit(seconds: int, reason: str = CAPACITY) -> dict[str, Any]:
+    return {"reason": reason, "state": "RUNNABLE", "maxTimeSeconds": seconds, "action": "CANCEL"}
+
+
+def blocked(world: World) -> list[dict[str, Any]]:
+    return [detail for kind, detail in world.events if kind == "Batch Job Queue Blocked"]
+
+
+def test_given_no_capacity_when_a_job_is_at_the_head_then_it_waits_and_one_event_says_why(world: World) -> None:
+    world.ready()
+    world.fault("no-capacity", queue="spot")
+
+    head, behind = world.submit("exit", "0"), world.submit("exit", "0")
+    eventually(lambda: world.job(head).get("statusReason") == NO_CAPACITY)
+    world.until(behind, "RUNNABLE")
+
+    (event,) = blocked(world)
+    assert (event["jobId"], event["status"], event["statusReason"]) == (head, "RUNNABLE", NO_CAPACITY)
+    assert "statusReason" not in world.job(behind)
+
+
+def test_given_no_capacity_when_it_is_there_again_then_the_jobs_run(world: World) -> None:
+    world.ready()
+    world.fault("no-capacity")
+    job = world.submit("exit", "0")
+    eventually(lambda: bool(blocked(world)))
+
+    world.faults.clear("no-capacity")
+    with world.store.lock:
+        world.scheduler.environment_changed()
+
+    assert world.until(job, "SUCCEEDED")["statusReason"] == "Essential container in task exited"
+
+
+def test_given_no_capacity_in_one_queue_when_jobs_wait_then_those_of_another_run(world: World) -> None:
+    world.ready()
+    world.environment("od")
+    world.queue("lab-od", ("od",))
+    world.fault("no-capacity", queue="spot")
+
+    stuck = world.submit("exit", "0")
+    world.until(world.submit("exit", "0", queue="lab-od"), "SUCCEEDED")
+
+    world.until(stuck, "RUNNABLE")
+
+
+def test_given_a_time_limit_when_the_head_has_no_capacity_then_cancelled_one_after_the_other() -> None:
+    world = World(Clock(speed=6000))  # ten minutes are a tenth of a second
+    world.environment()
+    world.queue(jobStateTimeLimitActions=[limit(600)])
+    world.definition()
+    world.fault("no-capacity", queue="spot")
+    world.scheduler.start()
+
+    first = world.submit("exit", "0", retryStrategy={"attempts": 3})
+    second = world.submit("exit", "0")
+    ended = [world.until(each, "FAILED") for each in (first, second)]
+
+    assert {each["statusReason"] for each in ended} == {
+        f"Canceled by JobStateTimeLimit action due to reason: {CAPACITY}"
+    }
+    assert all(each["attempts"] == [] and each["isCancelled"] for each in ended)
+    assert ended[0]["stoppedAt"] - ended[0]["createdAt"] >= 600_000
+    assert ended[1]["stoppedAt"] - ended[0]["stoppedAt"] >= 600_000  # only the head's time counts
+    assert [each["jobId"] for each in blocked(world)] == [first, second]
+    world.scheduler.stop()
+
+
+def test_given_a_time_limit_when_only_other_jobs_are_in_the_way_then_none_is_cancelled() -> None:
+    clock = Clock(speed=100_000)
+    world = World(clock)
+    world.environment(vcpus=1)
+    world.queue(jobStateTimeLimitActions=[limit(600)])
+    world.definition()
+    world.scheduler.start()
+    world.until(world.submit("wait"), "RUNNING")
+
+    waiting = world.submit("wait")
+    begun = clock.now()
+    eventually(lambda: clock.now() > begun + 6000)
+
+    assert world.job(waiting)["status"] == "RUNNABLE"
+    assert blocked(world) == []
+    world.scheduler.stop()
+
+
+def test_given_a_job_larger_than_its_pool_when_it_is_at_the_head_then_told_and_cancelled_by_that_reason() -> None:
+    reason = "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE"
+    world = World(Clock(speed=6000))
+    world.environment(vcpus=1)
+    world.queue(jobStateTimeLimitActions=[limit(600), limit(600, reason)])
+    world.definition()
+    world.scheduler.start()
+
+    resources = [{"type": "VCPU", "value": "2"}, {"type": "MEMORY", "value": "128"}]
+    answer = world.call(
+        "SubmitJob",
+        jobName="job",
+        jobQueue="spot",
+        jobDefinition="count",
+        containerOverrides={"resourceRequirements": resources},
+    )
+    found = world.until(answer["jobId"], "FAILED")
+
+    assert found["statusReason"].endswith(reason)
+    assert [each["statusReason"] for each in blocked(world)] == [MAX_RESOURCE]
+    world.scheduler.stop()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"maxTimeSeconds": 599}, "must be 600 to 86400, got 599"),
+        ({"reason": "whatever"}, "got 'whatever'"),
+        ({"action": "TERMINATE"}, "action CANCEL"),
+    ],
+)
+def test_given_a_time_limit_that_aws_refuses_when_a_queue_is_made_then_refused(
+    world: World, change: dict[str, Any], message: str
+) -> None:
+    world.environment()
+
+    with pytest.raises(RefusedError, match=message):
+        world.queue(jobStateTimeLimitActions=[limit(600) | change])
+
+
+def test_given_a_reclaimed_host_when_tries_are_left_then_the_job_runs_again(world: World) -> None:
+    world.ready()
+    rules = [{"onStatusReason": "Host EC2*", "action": "RETRY"}, {"onReason": "*", "action": "EXIT"}]
+    job = world.submit("wait", retryStrategy={"attempts": 2, "evaluateOnExit": rules})
+    other = world.submit("wait")
+    for each in (job, other):
+        world.until(each, "RUNNING")
+
+    with world.store.lock:
+        world.scheduler.reclaim(lambda each: each.id == job)
+    eventually(lambda: len(world.job(job)["attempts"]) == 1)
+    world.until(job, "RUNNING")
+
+    (attempt,) = world.job(job)["attempts"]
+    assert attempt["statusReason"] == HOST_LOST
+    assert "exitCode" not in attempt["container"]
+    assert world.job(other)["attempts"] == []
+
+
+def test_given_a_pull_error_once_when_the_rules_retry_it_then_the_second_try_runs(world: World) -> None:
+    world.ready()
+    world.fault("pull-error")
+    rules = [{"onReason": "CannotPullContainerError:*", "action": "RETRY"}, {"onReason": "*", "action": "EXIT"}]
+
+    job = world.submit("exit", "0", retryStrategy={"attempts": 2, "evaluateOnExit": rules})
+    first, _ = world.until(job, "SUCCEEDED")["attempts"]
+
+    assert first["container"]["reason"].startswith("CannotPullContainerError: ")
+    assert "startedAt" not in first
+    assert world.faults.report() == []
+
+
+def test_given_out_of_memory_twice_when_three_jobs_run_then_two_die_with_the_reason_of_ecs(world: World) -> None:
+    world.ready()
+    world.fault("out-of-memory", times=2)
+
+    ended = [world.until(world.submit("exit", "0"), "SUCCEEDED", "FAILED") for _ in range(3)]
+
+    assert [each["status"] for each in ended] == ["FAILED", "FAILED", "SUCCEEDED"]
+    assert (ended[0]["container"]["exitCode"], ended[0]["container"]["reason"]) == (137, OUT_OF_MEMORY)
+
+
+def test_given_a_slow_start_when_a_job_is_placed_then_it_stays_in_starting() -> None:
+    world = World(Clock(speed=600)).ready()
+    world.fault("slow-start", seconds=60)
+
+    found = world.until(world.submit("exit", "0"), "SUCCEEDED")
+
+    assert found["startedAt"] - found["createdAt"] >= 60_000
+    world.scheduler.stop()
+
+
+def test_given_throttling_when_many_are_submitted_at_once_then_those_over_the_rate_are_refused(world: World) -> None:
+    world.ready()
+    world.fault("throttle", rate=5)
+
+    refused = 0
+    for _ in range(20):
+        try:
+            world.submit("exit", "0")
+        except RefusedError as error:
+            refused += error.code == "TooManyRequestsException"
+
+    assert 10 <= refused <= 15
+    world.faults.clear()
+    world.submit("exit", "0")
+
+
+def test_given_a_lost_answer_when_a_job_is_submitted_then_it_exists_and_the_gate_is_told(world: World) -> None:
+    world.ready()
+    world.fault("lost-answer")
+
+    first, second = world.submit("exit", "0"), world.submit("exit", "0")
+
+    marked = [LOST in headers for operation, headers in world.answers if operation == "SubmitJob"]
+    assert marked == [True, False]
+    for job in (first, second):
+        world.until(job, "SUCCEEDED")
+
+
+def test_given_list_jobs_lags_when_a_job_is_young_then_it_is_not_listed_until_later() -> None:
+    world = World(Clock(speed=600)).ready()
+    world.fault("list-lag", seconds=60)
+    job = world.submit("exit", "0")
+    by_name = {"jobQueue": "spot", "filters": [{"name": "JOB_NAME", "values": ["job"]}]}
+
+    assert world.call("ListJobs", **by_name)["jobSummaryList"] == []
+    eventually(lambda: bool(world.call("ListJobs", **by_name)["jobSummaryList"]))
+
+    assert world.job(job)
+    world.scheduler.stop()
+
+
+def entry(status: str, queue: str = "lab-spot") -> dict[str, Any]:
+    return {"Detail": f'{{"status": "{status}", "jobQueue": "arn:aws:batch:r:0:job-queue/{queue}"}}'}
+
+
+@pytest.fixture
+def delivered() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def delivery(delivered: list[str]) -> Callable[[dict[str, Any]], FaultyDelivery]:
+    def make(fault: dict[str, Any]) -> FaultyDelivery:
+        faults = Faults()
+        faults.put(fault)
+        return FaultyDelivery(
+            lambda entries: delivered.extend(each["Detail"].split('"')[3] for each in entries), faults, Clock(speed=600)
+        )
+
+    return make
+
+
+Delivery = Callable[[dict[str, Any]], FaultyDelivery]
+
+
+def test_given_a_dropped_event_when_its_state_is_named_then_only_one_of_that_state_is_lost(
+    delivery: Delivery, delivered: list[str]
+) -> None:
+    made = delivery({"fault": "drop-events", "status": "SUCCEEDED", "queue": "spot"})
+
+    made([entry("SUCCEEDED", "other"), entry("RUNNING"), entry("SUCCEEDED"), entry("SUCCEEDED")])
+
+    assert delivered == ["SUCCEEDED", "RUNNING", "SUCCEEDED"]
+
+
+def test_given_duplicates_until_cleared_when_events_come_then_each_comes_twice(
+    delivery: Delivery, delivered: list[str]
+) -> None:
+    made = delivery({"fault": "duplicate-events", "times": 0})
+
+    made([entry("RUNNING"), entry("SUCCEEDED")])
+
+    assert delivered == ["RUNNING", "RUNNING", "SUCCEEDED", "SUCCEEDED"]
+
+
+def test_given_a_delayed_event_when_others_follow_then_it_comes_after_them(
+    delivery: Delivery, delivered: list[str]
+) -> None:
+    made = delivery({"fault": "delay-events", "seconds": 60})
+
+    made([entry("RUNNING"), entry("SUCCEEDED")])
+
+    eventually(lambda: len(delivered) == 2)
+    assert delivered == ["SUCCEEDED", "RUNNING"]
+
+
+def test_given_a_delayed_event_when_the_sandbox_stops_then_it_is_delivered(
+    delivery: Delivery, delivered: list[str]
+) -> None:
+    made = delivery({"fault": "delay-events", "seconds": 1e6})
+    made([entry("RUNNING")])
+
+    made.stop()
+
+    assert delivered == ["RUNNING"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        ({"fault": "fire"}, "fault: one of no-capacity, .*, got 'fire'"),
+        ({"fault": "throttle", "queue": "spot"}, "throttle takes rate, got queue"),
+        ({"fault": "list-lag", "times": 3}, "list-lag takes seconds, got times"),
+        ({"fault": "slow-start", "seconds": "long"}, "numbers"),
+        ({"fault": "throttle", "rate": 0}, "at least 1"),
+    ],
+)
+def test_given_a_fault_that_makes_no_sense_when_set_then_the_answer_says_what_would(
+    request_: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ClientError, match=message):
+        Faults().put(request_)
+
+
+def test_every_kind_can_be_set_and_taken_back() -> None:
+    faults = Faults()
+    for kind in KINDS:
+        faults.put({"fault": kind})
+    assert [each["fault"] for each in faults.report()] == list(KINDS)
+
+    faults.clear("throttle")
+    faults.clear()
+
+    assert faults.report() == []
+
+
+def test_given_a_clock_when_its_speed_changes_then_time_goes_on_from_where_it_was() -> None:
+    clock = Clock()
+    before = clock.now()
+
+    clock.set_speed(10_000)
+    eventually(lambda: clock.now() > before + 60)
+    clock.set_speed(1)
+
+    assert clock.now() < before + 60 + 3600

@@ -56,6 +56,8 @@ class Image:
     uri: str | None = None
     directory: str = ""
     tag: str = ""
+    architecture: str = "amd64"
+    """What it is built for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,8 +129,10 @@ def _image(root: Path, settings: Settings, pipeline: str) -> Image:
     where = f"environments/{settings.name}.toml: pipeline.{pipeline}.image"
     directory = root / text
     if (directory / "Dockerfile").is_file():
-        tag = f"{pipeline}-{images.digest(images.context_files(root, directory))}"
-        return Image(directory=text, tag=tag)
+        architecture = settings.compute[settings.pipeline[pipeline].pools[0]].architecture
+        kind = pipeline if architecture == "amd64" else f"{pipeline}-{architecture}"
+        tag = f"{kind}-{images.digest(images.context_files(root, directory))}"
+        return Image(directory=text, tag=tag, architecture=architecture)
     if directory.is_dir():
         raise AssetError([f"{where}: a directory must hold a Dockerfile, got {text!r}: add {text}/Dockerfile"])
     if ":" in text or "@" in text:

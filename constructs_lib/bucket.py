@@ -1,15 +1,10 @@
 """A private, versioned, encrypted bucket."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cdktf import ITerraformDependable
 from cdktf_cdktf_provider_aws.s3_bucket import S3Bucket
-from cdktf_cdktf_provider_aws.s3_bucket_lifecycle_configuration import (
-    S3BucketLifecycleConfiguration,
-    S3BucketLifecycleConfigurationRule,
-    S3BucketLifecycleConfigurationRuleAbortIncompleteMultipartUpload,
-    S3BucketLifecycleConfigurationRuleFilter,
-)
+from cdktf_cdktf_provider_aws.s3_bucket_lifecycle_configuration import S3BucketLifecycleConfiguration
 from cdktf_cdktf_provider_aws.s3_bucket_notification import S3BucketNotification, S3BucketNotificationQueue
 from cdktf_cdktf_provider_aws.s3_bucket_ownership_controls import S3BucketOwnershipControls
 from cdktf_cdktf_provider_aws.s3_bucket_policy import S3BucketPolicy
@@ -21,9 +16,10 @@ from cdktf_cdktf_provider_aws.s3_bucket_server_side_encryption_configuration imp
 from cdktf_cdktf_provider_aws.s3_bucket_versioning import S3BucketVersioningA
 from constructs import Construct
 
-from constructs_lib.policy import Statement, policy_json, tls_only
+from constructs_lib.lifecycle import lifecycle_rules
+from constructs_lib.policy import policy_json, tls_only
 from constructs_lib.queue import Queue
-from constructs_lib.role import Role
+from constructs_lib.reachable import Reachable
 from constructs_lib.site import Site
 
 __all__ = ["Bucket", "BucketProps"]
@@ -37,29 +33,45 @@ class BucketProps:
     purpose: str
     """``input`` or ``output``: the name is ``dropbatch-<environment>-<purpose>-`` and digits that make it unique."""
     abort_uploads_days: int = 1
+    kms_key_arn: str | None = None
+    """A customer's key. Default: S3's own."""
+    expire_days: int | None = None
+    """Days after which objects and their versions are deleted. Default: never."""
+    archive_days: int | None = None
+    """Days after which larger objects move to the archive class. Default: never."""
+    archive_class: str = "GLACIER_IR"
 
 
-class Bucket(Construct):
+class Bucket(Reachable):
     """A bucket: versioned, encrypted, closed to the public. Kept when destroyed, unless the site is disposable."""
 
     def __init__(self, scope: Construct, id_: str, props: BucketProps) -> None:
-        super().__init__(scope, id_)
+        super().__init__(scope, id_, site=props.site, kms_key_arn=props.kms_key_arn)
         bucket = S3Bucket(
             self,
             "Bucket",
             bucket_prefix=props.site.name(props.purpose, ""),
             force_destroy=props.site.disposable,
         )
+        self.purpose = props.purpose
         self.name: str = bucket.bucket
         self.arn: str = bucket.arn
-        S3BucketVersioningA(self, "Versioning", bucket=self.name, versioning_configuration={"status": "Enabled"})
-        S3BucketServerSideEncryptionConfigurationA(
+        versioning = S3BucketVersioningA(
+            self, "Versioning", bucket=self.name, versioning_configuration={"status": "Enabled"}
+        )
+        encryption = S3BucketServerSideEncryptionConfigurationA(
             self,
             "Encryption",
             bucket=self.name,
             rule=[
                 S3BucketServerSideEncryptionConfigurationRuleA(
-                    apply_server_side_encryption_by_default={"sse_algorithm": "AES256"}
+                    apply_server_side_encryption_by_default=(
+                        {"sse_algorithm": "aws:kms", "kms_master_key_id": props.kms_key_arn}
+                        if props.kms_key_arn
+                        else {"sse_algorithm": "AES256"}
+                    ),
+                    # One call to the key for many objects: at a thousandth of the price.
+                    bucket_key_enabled=True if props.kms_key_arn else None,
                 )
             ],
         )
@@ -72,31 +84,30 @@ class Bucket(Construct):
             ignore_public_acls=True,
             restrict_public_buckets=True,
         )
-        S3BucketPolicy(
+        policy = S3BucketPolicy(
             self,
             "Policy",
             bucket=self.name,
             policy=policy_json([tls_only("s3", self.arn, f"{self.arn}/*")]),
             depends_on=[private],  # S3 takes one change of a bucket's access at a time
         )
-        S3BucketOwnershipControls(self, "Owner", bucket=self.name, rule={"object_ownership": "BucketOwnerEnforced"})
-        S3BucketLifecycleConfiguration(
+        owner = S3BucketOwnershipControls(
+            self, "Owner", bucket=self.name, rule={"object_ownership": "BucketOwnerEnforced"}
+        )
+        lifecycle = S3BucketLifecycleConfiguration(
             self,
             "Lifecycle",
             bucket=self.name,
-            rule=[
-                S3BucketLifecycleConfigurationRule(
-                    id="abort-uploads",
-                    status="Enabled",
-                    filter=[S3BucketLifecycleConfigurationRuleFilter(prefix="")],
-                    abort_incomplete_multipart_upload=[
-                        S3BucketLifecycleConfigurationRuleAbortIncompleteMultipartUpload(
-                            days_after_initiation=props.abort_uploads_days
-                        )
-                    ],
-                )
-            ],
+            rule=lifecycle_rules(
+                abort_uploads_days=props.abort_uploads_days,
+                expire_days=props.expire_days,
+                archive_days=props.archive_days,
+                archive_class=props.archive_class,
+            ),
+            depends_on=[versioning],  # rules about old versions need them to exist
         )
+        self.whole: list[ITerraformDependable] = [versioning, encryption, private, policy, owner, lifecycle]
+        """What makes the bucket what it is."""
 
     def notify(self, queue: Queue) -> None:
         """Send every creation of an object to a queue. Replaces any other notification of the bucket."""
@@ -106,20 +117,4 @@ class Bucket(Construct):
             "Notification",
             bucket=self.name,
             queue=[S3BucketNotificationQueue(id="created", queue_arn=queue.arn, events=["s3:ObjectCreated:*"])],
-        )
-
-    def grant_list(self, role: Role) -> None:
-        """Let a role see which objects there are: without, S3 answers "forbidden" where an object is missing."""
-        role.grant(Statement(sid="KnowWhatIsThere", actions=["s3:ListBucket"], resources=[self.arn]))
-
-    def grant(self, role: Role, sid: str, actions: Sequence[str], *prefixes: str) -> None:
-        """Let a role do things (``GetObject`` …) to the objects below some prefixes (or matching ``*`` patterns)."""
-        role.grant(
-            Statement(
-                sid=sid,
-                actions=[f"s3:{action}" for action in actions],
-                resources=[
-                    f"{self.arn}/{prefix}*" if prefix.endswith("/") else f"{self.arn}/{prefix}" for prefix in prefixes
-                ],
-            )
         )

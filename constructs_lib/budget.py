@@ -21,6 +21,8 @@ class BudgetProps:
     limit: TerraformVariable
     """US dollars a month."""
     warn_at_percent: Sequence[int]
+    warn_forecast_percent: Sequence[int]
+    """Shares of the limit at which AWS expects the month to end."""
     warnings: Topic
     """Told at each warning."""
     exceeded: Topic
@@ -48,15 +50,16 @@ class Budget(Construct):
             cost_filter=[BudgetsBudgetCostFilter(name="TagKeyValue", values=[f"user:research-stack-id${site.prefix}"])],
             notification=[
                 *(_at(percent, props.warnings) for percent in sorted(set(props.warn_at_percent) - {100})),
+                *(_at(percent, props.warnings, "FORECASTED") for percent in sorted(set(props.warn_forecast_percent))),
                 _at(100, props.exceeded),
             ],
         )
 
 
-def _at(percent: int, topic: Topic) -> BudgetsBudgetNotification:
+def _at(percent: int, topic: Topic, kind: str = "ACTUAL") -> BudgetsBudgetNotification:
     return BudgetsBudgetNotification(
         comparison_operator="GREATER_THAN",
-        notification_type="ACTUAL",
+        notification_type=kind,
         threshold=percent,
         threshold_type="PERCENTAGE",
         subscriber_sns_topic_arns=[topic.arn],

@@ -49,7 +49,9 @@ class Function(Construct):
             "Role",
             RoleProps(name=f"{name}.function", service="lambda.amazonaws.com", description=f"Function {name}"),
         )
-        log = LogGroup(self, "Log", LogGroupProps(name=f"/aws/lambda/{name}"))
+        log = LogGroup(
+            self, "Log", LogGroupProps(name=f"/aws/lambda/{name}", retention_days=props.site.log_retention_days)
+        )
         log.grant_write(self.role)
         asset = TerraformAsset(
             self,
@@ -75,6 +77,9 @@ class Function(Construct):
             logging_config={"log_format": "JSON", "log_group": log.name},
             depends_on=self.role.rights,
         )
+        self.short_name = props.name
+        self.full_name = name
+        self.log_path = f"/aws/lambda/{name}"
         self.arn: str = function.arn
         self.name: str = function.function_name
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from constructs import Construct
 
 from constructs_lib.assets import Package
-from constructs_lib.bucket import Bucket
 from constructs_lib.function import Function, FunctionProps
 from constructs_lib.ledger import Ledger
 from constructs_lib.policy import Statement
 from constructs_lib.queue import Queue
+from constructs_lib.reachable import Reachable
 from constructs_lib.site import Site
 from dropbatch.contract import keys
 
@@ -28,14 +28,16 @@ class FunctionsProps:
 
     site: Site
     packages: Mapping[str, Package]
-    inputs: Bucket
-    outputs: Bucket
+    inputs: Reachable
+    outputs: Reachable
     ledger: Ledger
     arrivals: Queue
     job_events: Queue
     batch_size: int
     window_seconds: int
     reconcile_minutes: int
+    timeout_seconds: int
+    """Of every function; well below the lease of what it takes in hand."""
 
 
 class Functions(Construct):
@@ -57,7 +59,7 @@ class Functions(Construct):
                 name="arrival",
                 description="Turns arrived files into runs and submits them",
                 package=props.packages["arrival"],
-                timeout_seconds=120,
+                timeout_seconds=props.timeout_seconds,
                 environment={
                     "LEDGER_TABLE": props.ledger.name,
                     "INPUT_BUCKET": props.inputs.name,
@@ -93,7 +95,7 @@ class Functions(Construct):
                 name="run-events",
                 description="Keeps the ledger in step with the jobs, and repairs what fell behind",
                 package=props.packages["run_events"],
-                timeout_seconds=120,
+                timeout_seconds=props.timeout_seconds,
                 environment={
                     "LEDGER_TABLE": props.ledger.name,
                     "OUTPUT_BUCKET": props.outputs.name,
@@ -133,7 +135,7 @@ class Functions(Construct):
                 name="spend-guard",
                 description="Pauses the deployment when its budget is spent",
                 package=props.packages["spend_guard"],
-                timeout_seconds=120,
+                timeout_seconds=props.timeout_seconds,
                 environment={"LEDGER_TABLE": props.ledger.name},
             ),
         )

@@ -1,8 +1,7 @@
 """Jobs of one pipeline for one group: definition and role."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 from cdktf_cdktf_provider_aws.batch_job_definition import (
     BatchJobDefinition,
@@ -10,27 +9,27 @@ from cdktf_cdktf_provider_aws.batch_job_definition import (
 )
 from constructs import Construct
 
-from constructs_lib.bucket import Bucket
+from constructs_lib.container import Container, Resources, Surroundings
 from constructs_lib.json_text import json_text
 from constructs_lib.log_group import LogGroup
+from constructs_lib.policy import Statement
+from constructs_lib.reachable import Reachable
 from constructs_lib.role import Role, RoleProps
 from constructs_lib.site import Site
 from dropbatch.contract import jobs, keys
 
-__all__ = ["Job", "JobProps", "Resources"]
-
-_USER = "10001:10001"
-"""Any but root: the machines' credentials are out of reach for such users (see `machine_template`)."""
-
-_RUNTIME = ("dropbatch-run", "--")
+__all__ = ["Job", "JobProps", "Retry"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Resources:
-    """What a container gets."""
+class Retry:
+    """What Batch does when a try ends in a certain way; all that is given must match."""
 
-    vcpus: int
-    memory_mib: int
+    action: str
+    """``RETRY`` or ``EXIT``."""
+    exit_code: str | None = None
+    reason: str | None = None
+    status_reason: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +47,11 @@ class JobProps:
     execution: Role
     """Role by which the container is started."""
     log: LogGroup
-    inputs: Bucket
-    outputs: Bucket
+    inputs: Reachable
+    outputs: Reachable
+    retries: Sequence[Retry] = ()
+    """Rules that come before those about machines and images."""
+    surroundings: Surroundings = field(default_factory=Surroundings)
     after: Sequence[Construct] = ()
     """What must exist before the first job."""
 
@@ -81,10 +83,20 @@ class Job(Construct):
             name=name,
             type="container",
             platform_capabilities=["EC2"],
-            container_properties=json_text(_container(props, role)),
+            container_properties=json_text(
+                Container(
+                    image=props.image,
+                    command=props.command,
+                    resources=props.resources,
+                    surroundings=props.surroundings,
+                    variables={jobs.OUTPUT_BUCKET: props.outputs.name},
+                    log_stream=f"{props.group}/{props.pipeline}",
+                ).properties(props.site, props.log, job_role=role.arn, execution_role=props.execution.arn)
+            ),
             retry_strategy={
                 "attempts": props.tries,
                 "evaluate_on_exit": [
+                    *(_own_rule(each) for each in props.retries),
                     _rule("RETRY", on_status_reason="Host EC2*"),
                     _rule("RETRY", on_reason="CannotPullContainerError:*"),
                     _rule("EXIT", on_reason="*"),  # without a match Batch would try again
@@ -93,9 +105,18 @@ class Job(Construct):
             timeout={"attempt_duration_seconds": props.timeout_minutes * 60},
             deregister_on_new_revision=False,
             propagate_tags=True,
-            tags={"dropbatch:group": props.group, "dropbatch:pipeline": props.pipeline},
+            tags={
+                **props.surroundings.tags,
+                "dropbatch:group": props.group,
+                "dropbatch:pipeline": props.pipeline,
+            },
             depends_on=[*role.rights, *props.after],
         )
+
+
+def _own_rule(rule: Retry) -> BatchJobDefinitionRetryStrategyEvaluateOnExit:
+    given = {"on_exit_code": rule.exit_code, "on_reason": rule.reason, "on_status_reason": rule.status_reason}
+    return _rule(rule.action, **{name: value for name, value in given.items() if value is not None})
 
 
 def _rule(action: str, **condition: str) -> BatchJobDefinitionRetryStrategyEvaluateOnExit:
@@ -117,40 +138,10 @@ def _grant_data(role: Role, props: JobProps) -> None:
     props.outputs.grant(role, "ReadManifests", ["GetObject"], keys.manifest_key(group, pipeline, "*"))
     props.outputs.grant(role, "ClaimRuns", ["GetObject", "PutObject"], f"{keys.CONTROL_PREFIX}started/{own}")
     props.outputs.grant(role, "PublishResults", ["PutObject", "DeleteObject", "AbortMultipartUpload"], own)
-
-
-def _container(props: JobProps, role: Role) -> dict[str, Any]:
-    site = props.site
-    environment = {
-        jobs.ENVIRONMENT: site.environment,
-        jobs.OUTPUT_BUCKET: props.outputs.name,
-        jobs.IMAGE: props.image,
-        "AWS_REGION": site.region,
-        "AWS_DEFAULT_REGION": site.region,
-    }
-    return {
-        "image": props.image,
-        "command": [*_RUNTIME, *props.command],
-        "jobRoleArn": role.arn,
-        "executionRoleArn": props.execution.arn,
-        "resourceRequirements": [
-            {"type": "VCPU", "value": str(props.resources.vcpus)},
-            {"type": "MEMORY", "value": str(props.resources.memory_mib)},
-        ],
-        "environment": [{"name": name, "value": environment[name]} for name in sorted(environment)],
-        "user": _USER,
-        "readonlyRootFilesystem": True,
-        # Scratch is a volume of the job's own on the machine's disk. Docker gives it the owner and mode of the image's
-        # /tmp, so that any user may write; it goes with the container.
-        "volumes": [{"name": "scratch"}],
-        "mountPoints": [{"sourceVolume": "scratch", "containerPath": "/tmp", "readOnly": False}],  # noqa: S108
-        "linuxParameters": {"initProcessEnabled": True},
-        "logConfiguration": {
-            "logDriver": "awslogs",
-            "options": {
-                "awslogs-group": props.log.name,
-                "awslogs-region": site.region,
-                "awslogs-stream-prefix": f"{props.group}/{props.pipeline}",
-            },
-        },
-    }
+    names = [f"arn:{props.site.partition}:s3:::{name}" for name in props.surroundings.read_buckets]
+    if names:
+        actions = ["s3:GetObject", "s3:GetObjectVersion"]
+        role.grant(
+            Statement(sid="ReadOtherBuckets", actions=actions, resources=[f"{name}/*" for name in names]),
+            Statement(sid="ListOtherBuckets", actions=["s3:ListBucket"], resources=names),
+        )

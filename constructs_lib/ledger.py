@@ -52,6 +52,8 @@ class Ledger(Construct):
         )
         self.name: str = table.name
         self.arn: str = table.arn
+        self.whole = [table]
+        """What makes the ledger what it is."""
 
     def grant(self, role: Role, *actions: str) -> None:
         """Let a role do things (``GetItem`` …) to items."""

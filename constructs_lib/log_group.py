@@ -36,3 +36,7 @@ class LogGroup(Construct):
                 sid="WriteLogs", actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[f"{self.arn}:*"]
             )
         )
+
+    def grant_describe_streams(self, role: Role) -> None:
+        """Let a role see which streams there are."""
+        role.grant(Statement(sid="FindStreams", actions=["logs:DescribeLogStreams"], resources=[f"{self.arn}:*"]))

@@ -13,6 +13,14 @@ from constructs_lib.site import Site
 
 __all__ = ["MachineProfile", "MachineProfileProps"]
 
+_SHELLS = (
+    "ssm:UpdateInstanceInformation",
+    "ssmmessages:CreateControlChannel",
+    "ssmmessages:CreateDataChannel",
+    "ssmmessages:OpenControlChannel",
+    "ssmmessages:OpenDataChannel",
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class MachineProfileProps:
@@ -21,6 +29,10 @@ class MachineProfileProps:
     site: Site
     registry: Registry
     job_logs: LogGroup
+    name: str = "machines"
+    """Ends the names of role and profile."""
+    session_manager: bool = False
+    """Whether people may open a shell on the machines."""
 
 
 class MachineProfile(Construct):
@@ -33,7 +45,7 @@ class MachineProfile(Construct):
             self,
             "Role",
             RoleProps(
-                name=f"{site.prefix}.machines",
+                name=f"{site.prefix}.{props.name}",
                 service="ec2.amazonaws.com",
                 description="Machines of the pools: the ECS agent and Docker's log driver",
             ),
@@ -66,8 +78,11 @@ class MachineProfile(Construct):
                 resources=[instances],
             ),
         )
+        if props.session_manager:
+            # Have no resource level.
+            role.grant(Statement(sid="OpenShells", actions=_SHELLS, resources=["*"]))
         props.registry.grant_pull(role)
         props.job_logs.grant_write(role)
-        profile = IamInstanceProfile(self, "Profile", name=site.name("machines"), role=role.name)
+        profile = IamInstanceProfile(self, "Profile", name=site.name(props.name), role=role.name)
         self.arn: str = profile.arn
         self.rights = role.rights

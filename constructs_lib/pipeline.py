@@ -1,45 +1,50 @@
 """A pipeline: its image, and a job definition with a role for every group that uses it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 from cdktf import DataResource, LocalExecProvisioner
 from constructs import Construct
 
 from constructs_lib.assets import Image
-from constructs_lib.bucket import Bucket
-from constructs_lib.job import Job, JobProps, Resources
+from constructs_lib.container import Resources, Surroundings
+from constructs_lib.job import Job, JobProps, Retry
 from constructs_lib.log_group import LogGroup
+from constructs_lib.policy import Statement
+from constructs_lib.project_command import project_command
+from constructs_lib.reachable import Reachable
 from constructs_lib.registry import Registry
 from constructs_lib.role import Role, RoleProps
 from constructs_lib.site import Site
 
-__all__ = ["Pipeline", "PipelineProps"]
+__all__ = ["Pipeline", "PipelineProps", "Shared"]
 
-# Run by Terraform in the folder of the stack, cdktf.out/stacks/<environment>; whoever runs it elsewhere says where the
-# project is. `$${` is how Terraform writes the shell's `${`. The project's own Python comes before the one on PATH.
-_PUSH = (
-    'cd "$${{DROPBATCH_PROJECT_ROOT:-../../..}}" && PATH="$PWD/.venv/bin:$PATH" exec python3 -m dropbatch.images push '
-    "--directory '{directory}' --tag '{tag}' --repository '{repository}'"
-)
+
+@dataclass(frozen=True, kw_only=True)
+class Shared:
+    """What all pipelines of a deployment have in common."""
+
+    site: Site
+    registry: Registry
+    job_logs: LogGroup
+    inputs: Reachable
+    outputs: Reachable
+    groups: Sequence[str]
 
 
 @dataclass(frozen=True, kw_only=True)
 class PipelineProps:
-    """A program, what it needs, and who uses it."""
+    """A program, what it needs, and where it runs."""
 
-    site: Site
+    shared: Shared
     name: str
     image: Image
     command: Sequence[str]
     resources: Resources
     timeout_minutes: int
     tries: int
-    groups: Sequence[str]
-    registry: Registry
-    job_logs: LogGroup
-    inputs: Bucket
-    outputs: Bucket
+    retries: Sequence[Retry] = ()
+    surroundings: Surroundings = field(default_factory=Surroundings)
 
 
 class Pipeline(Construct):
@@ -52,20 +57,21 @@ class Pipeline(Construct):
             "Execution",
             RoleProps(
                 # The dot keeps the name apart from those of job roles.
-                name=f"{props.site.name(props.name)}.execution",
+                name=f"{props.shared.site.name(props.name)}.execution",
                 service="ecs-tasks.amazonaws.com",
                 description=f"Starts containers of pipeline {props.name}",
-                conditions=props.site.only_for("ecs"),
+                conditions=props.shared.site.only_for("ecs"),
             ),
         )
-        props.registry.grant_pull(execution)
+        props.shared.registry.grant_pull(execution)
+        _grant_secrets(execution, props.surroundings.secrets.values())
         uri, pushed = self._image(props)
         self.jobs = {
             group: Job(
                 self,
                 group.capitalize(),
                 JobProps(
-                    site=props.site,
+                    site=props.shared.site,
                     pipeline=props.name,
                     group=group,
                     image=uri,
@@ -74,20 +80,22 @@ class Pipeline(Construct):
                     timeout_minutes=props.timeout_minutes,
                     tries=props.tries,
                     execution=execution,
-                    log=props.job_logs,
-                    inputs=props.inputs,
-                    outputs=props.outputs,
+                    log=props.shared.job_logs,
+                    inputs=props.shared.inputs,
+                    outputs=props.shared.outputs,
+                    retries=props.retries,
+                    surroundings=props.surroundings,
                     after=[*pushed, *execution.rights],
                 ),
             )
-            for group in props.groups
+            for group in props.shared.groups
         }
 
     def _image(self, props: PipelineProps) -> tuple[str, list[Construct]]:
         """The image's URI, and what must be done before it can be pulled."""
         if props.image.uri is not None:
             return props.image.uri, []
-        registry, image = props.registry, props.image
+        registry, image = props.shared.registry, props.image
         push = DataResource(
             self,
             "Image",
@@ -95,8 +103,27 @@ class Pipeline(Construct):
             provisioners=[
                 LocalExecProvisioner(
                     type="local-exec",
-                    command=_PUSH.format(directory=image.directory, tag=image.tag, repository=registry.url),
+                    command=project_command(
+                        "dropbatch.images",
+                        "push",
+                        *("--directory", image.directory),
+                        *("--tag", image.tag),
+                        *("--repository", registry.url),
+                        *("--architecture", image.architecture),
+                    ),
                 )
             ],
         )
         return f"{registry.url}:{image.tag}", [push]
+
+
+def _grant_secrets(execution: Role, arns: Iterable[str]) -> None:
+    """Let containers of this pipeline, and of no other, be started with its secrets."""
+    # Behind the secret's name may stand key and version: `…:secret:name-AbCdEf:key:stage:version`.
+    secrets = sorted({":".join(arn.split(":")[:7]) for arn in arns if ":secretsmanager:" in arn})
+    parameters = sorted({arn for arn in arns if ":ssm:" in arn})
+    if secrets:
+        action = "secretsmanager:GetSecretValue"
+        execution.grant(Statement(sid="ReadSecrets", actions=[action], resources=secrets))
+    if parameters:
+        execution.grant(Statement(sid="ReadParameters", actions=["ssm:GetParameters"], resources=parameters))

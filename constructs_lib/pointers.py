@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from cdktf_cdktf_provider_aws.ssm_parameter import SsmParameter
 from constructs import Construct
 
-from constructs_lib.bucket import Bucket
 from constructs_lib.json_text import json_text
 from constructs_lib.ledger import Ledger
 from constructs_lib.log_group import LogGroup
 from constructs_lib.pool import Pool
 from constructs_lib.queue import Queue
+from constructs_lib.reachable import Reachable
 from constructs_lib.site import Site
 from constructs_lib.topic import Topic
 
@@ -25,8 +25,8 @@ class PointersProps:
     """What programs on a person's machine work with."""
 
     site: Site
-    inputs: Bucket
-    outputs: Bucket
+    inputs: Reachable
+    outputs: Reachable
     ledger: Ledger
     job_logs: LogGroup
     arrivals: Queue

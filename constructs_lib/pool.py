@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cdktf import Fn, TerraformLocal
 from cdktf_cdktf_provider_aws.batch_compute_environment import (
     BatchComputeEnvironment,
     BatchComputeEnvironmentComputeResourcesEc2Configuration,
@@ -18,6 +19,7 @@ from cdktf_cdktf_provider_aws.batch_scheduling_policy import (
 )
 from constructs import Construct
 
+from constructs_lib.existing_network import ExistingNetwork
 from constructs_lib.machine_profile import MachineProfile
 from constructs_lib.machine_template import MachineTemplate, MachineTemplateProps
 from constructs_lib.network import Network
@@ -41,7 +43,7 @@ class PoolProps:
     site: Site
     name: str
     spot: bool
-    network: Network
+    network: Network | ExistingNetwork
     profile: MachineProfile
     max_vcpus: int
     instance_types: Sequence[str]
@@ -51,6 +53,14 @@ class PoolProps:
     min_vcpus: int = 0
     priority: int = 1
     root_gib: int = 50
+    scratch_gib: int = 0
+    """Size of a disk for the jobs' scratch space. Default: none, it is on the root disk."""
+    gpu: bool = False
+    """Whether the machines have GPUs: they need an image with NVIDIA's driver."""
+    ami: str | None = None
+    """A machine image of one's own. Default: the newest that AWS has for ECS."""
+    session_manager: bool = False
+    """Whether the agent of Session Manager runs; the profile must allow it."""
 
 
 class Pool(Construct):
@@ -90,12 +100,24 @@ class Pool(Construct):
             # Paused by the spend guard: a deploy must not resume it.
             lifecycle={"ignore_changes": ["state"]},
         )
+        self.name: str = props.name
+        cluster = TerraformLocal(self, "Cluster", Fn.element(Fn.split("/", environment.ecs_cluster_arn), 1))
+        self.cluster_name: str = cluster.as_string
+        """The ECS cluster that Batch made for the machines."""
         self.queue_arn: str = queue.arn
         self.queue_name: str = queue.name
 
     def _environment(self, props: PoolProps) -> BatchComputeEnvironment:
         template = MachineTemplate(
-            self, "Machines", MachineTemplateProps(site=props.site, pool=props.name, root_gib=props.root_gib)
+            self,
+            "Machines",
+            MachineTemplateProps(
+                site=props.site,
+                pool=props.name,
+                root_gib=props.root_gib,
+                scratch_gib=props.scratch_gib,
+                session_manager=props.session_manager,
+            ),
         )
         kind = "SPOT" if props.spot else "EC2"
         return BatchComputeEnvironment(
@@ -117,7 +139,11 @@ class Pool(Construct):
                 "subnets": props.network.subnet_ids,
                 "security_group_ids": [props.network.security_group_id],
                 "launch_template": {"launch_template_id": template.id, "version": template.version},
-                "ec2_configuration": [BatchComputeEnvironmentComputeResourcesEc2Configuration(image_type="ECS_AL2023")],
+                "ec2_configuration": [
+                    BatchComputeEnvironmentComputeResourcesEc2Configuration(
+                        image_type="ECS_AL2023_NVIDIA" if props.gpu else "ECS_AL2023", image_id_override=props.ami
+                    )
+                ],
             },
             update_policy={"job_execution_timeout_minutes": 30, "terminate_jobs_on_update": False},
             lifecycle={

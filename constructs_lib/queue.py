@@ -57,6 +57,9 @@ class Queue(Construct):
         )
         self.arn: str = self._queue.arn
         self.url: str = self._queue.url
+        self.short_name = props.name
+        self.name = name
+        self.dead_name = f"{name}-dead"
         self.dead_arn: str = dead.arn
         self.dead_url: str = dead.url
         # Apart from the queue: each step takes the provider 25 seconds, and so both queues are made at once.

@@ -34,9 +34,10 @@ class Registry(Construct):
             image_scanning_configuration={"scan_on_push": True},
             force_delete=props.site.disposable,
         )
+        self.name: str = repository.name
         self.arn: str = repository.arn
         self.url: str = repository.repository_url
-        EcrLifecyclePolicy(
+        expiry = EcrLifecyclePolicy(
             self,
             "ExpireUntagged",
             repository=repository.name,
@@ -58,6 +59,8 @@ class Registry(Construct):
                 }
             ),
         )
+        self.whole = [repository, expiry]
+        """What makes the registry what it is."""
 
     def grant_pull(self, role: Role) -> None:
         """Let a role pull images."""

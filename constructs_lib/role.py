@@ -49,7 +49,7 @@ class Role(Construct):
 
     def grant(self, *statements: Statement) -> None:
         """Add rights. Called by the construct that knows them, on behalf of the stack that decides."""
-        self._statements += statements
+        self._statements += [each for each in statements if each not in self._statements]
         document = policy_json(self._statements)
         if self._policy is None:
             self._policy = IamRolePolicy(self, "Grants", name="grants", role=self.resource.id, policy=document)

@@ -19,6 +19,8 @@ class SiteProps:
     region: str
     disposable: bool = False
     """Whether destroying the stack may delete data."""
+    log_retention_days: int = 90
+    """How long logs are kept."""
 
 
 class Site(Construct):
@@ -30,6 +32,7 @@ class Site(Construct):
         self.environment = props.environment
         self.region = props.region
         self.disposable = props.disposable
+        self.log_retention_days = props.log_retention_days
         self.account: str = DataAwsCallerIdentity(self, "Account").account_id
         self.partition: str = DataAwsPartition(self, "Partition").partition
 

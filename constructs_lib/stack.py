@@ -6,22 +6,27 @@ from cdktf import LocalBackend, S3Backend, TerraformOutput, TerraformStack
 from cdktf_cdktf_provider_aws.provider import AwsProvider, AwsProviderDefaultTags
 from constructs import Construct
 
+from constructs_lib.alarms import Alarms, AlarmsProps
 from constructs_lib.assets import Assets
 from constructs_lib.bucket import Bucket, BucketProps
 from constructs_lib.budget import Budget, BudgetProps
+from constructs_lib.dashboard import Dashboard, DashboardProps
 from constructs_lib.events import JobEvents, JobEventsProps, RunNotices, RunNoticesProps
+from constructs_lib.existing_bucket import ExistingBucket, ExistingBucketProps
 from constructs_lib.functions import Functions, FunctionsProps
-from constructs_lib.job import Resources
+from constructs_lib.kept import Kept, KeptProps
 from constructs_lib.ledger import Ledger, LedgerProps
 from constructs_lib.log_group import LogGroup, LogGroupProps
-from constructs_lib.machine_profile import MachineProfile, MachineProfileProps
-from constructs_lib.network import Network, NetworkProps
-from constructs_lib.pipeline import Pipeline, PipelineProps
+from constructs_lib.pipeline import Shared
 from constructs_lib.pointers import Pointers, PointersProps
-from constructs_lib.pool import Pool, PoolProps
+from constructs_lib.pool import Pool
+from constructs_lib.preflight import Preflight, PreflightProps
 from constructs_lib.queue import Queue, QueueProps
+from constructs_lib.reachable import Reachable
 from constructs_lib.registry import Registry, RegistryProps
+from constructs_lib.run_log import RunLog, RunLogProps
 from constructs_lib.site import Site, SiteProps
+from constructs_lib.stack_compute import make_pipeline, make_pools
 from constructs_lib.topic import Topic, TopicProps
 from constructs_lib.variables import Variables, VariablesProps
 from dropbatch.settings import Settings
@@ -57,64 +62,39 @@ class DropbatchStack(TerraformStack):
                 environment=settings.name,
                 region=settings.environment.region,
                 disposable=settings.environment.disposable,
+                log_retention_days=settings.observability.log_retention_days,
             ),
         )
         groups = sorted(settings.group)
+        timeout = min(120, settings.environment.lease_seconds * 2 // 3)
+        visibility = 6 * timeout  # what AWS advises for a queue that a function reads
 
-        abort_days = settings.storage.abort_uploads_days
-        inputs = Bucket(self, "Inputs", BucketProps(site=site, purpose="input", abort_uploads_days=abort_days))
-        outputs = Bucket(self, "Outputs", BucketProps(site=site, purpose="output", abort_uploads_days=abort_days))
-        arrivals = Queue(self, "Arrivals", QueueProps(site=site, name="arrivals", visibility_seconds=720))
+        inputs, outputs, data = self._buckets(settings, site)
+        arrivals = Queue(self, "Arrivals", QueueProps(site=site, name="arrivals", visibility_seconds=visibility))
         inputs.notify(arrivals)
         ledger = Ledger(self, "Ledger", LedgerProps(site=site))
         registry = Registry(self, "Registry", RegistryProps(site=site))
-        job_logs = LogGroup(self, "JobLogs", LogGroupProps(name=f"/dropbatch/{settings.name}/jobs"))
-
-        network = Network(self, "Network", NetworkProps(site=site, cidr=settings.network.cidr))
-        profile = MachineProfile(
-            self, "MachineProfile", MachineProfileProps(site=site, registry=registry, job_logs=job_logs)
+        if not site.disposable:
+            kept = {f"{bucket.purpose} bucket": bucket.name for bucket in data}
+            kept |= {"ledger": ledger.name, "images": registry.name}
+            whole = [part for bucket in data for part in bucket.whole]
+            Kept(self, "Kept", KeptProps(site=site, things=kept, whole=[*whole, *ledger.whole, *registry.whole]))
+        job_logs = LogGroup(
+            self,
+            "JobLogs",
+            LogGroupProps(name=f"/dropbatch/{settings.name}/jobs", retention_days=site.log_retention_days),
         )
-        pools = {
-            name: Pool(
+        pools = make_pools(self, settings, site, registry, job_logs)
+        for name in settings.pipeline:
+            make_pipeline(
                 self,
-                f"Pool-{name}",
-                PoolProps(
-                    site=site,
-                    name=name,
-                    spot=pool.kind == "spot",
-                    network=network,
-                    profile=profile,
-                    min_vcpus=pool.min_vcpus,
-                    max_vcpus=pool.max_vcpus,
-                    instance_types=pool.types,
-                    priority=pool.priority,
-                    root_gib=pool.root_gib,
-                    shares=groups,
-                ),
-            )
-            for name, pool in settings.compute.items()
-        }
-        for name, pipeline in settings.pipeline.items():
-            Pipeline(
-                self,
-                f"Pipeline-{name}",
-                PipelineProps(
-                    site=site,
-                    name=name,
-                    image=props.assets.images[name],
-                    command=pipeline.command,
-                    resources=Resources(vcpus=pipeline.vcpus, memory_mib=pipeline.memory_mib),
-                    timeout_minutes=pipeline.timeout_minutes,
-                    tries=pipeline.tries,
-                    groups=groups,
-                    registry=registry,
-                    job_logs=job_logs,
-                    inputs=inputs,
-                    outputs=outputs,
-                ),
+                name,
+                settings.pipeline[name],
+                Shared(site=site, registry=registry, job_logs=job_logs, inputs=inputs, outputs=outputs, groups=groups),
+                props.assets.images[name],
             )
 
-        job_events = Queue(self, "JobEvents", QueueProps(site=site, name="job-events", visibility_seconds=720))
+        job_events = Queue(self, "JobEvents", QueueProps(site=site, name="job-events", visibility_seconds=visibility))
         JobEvents(self, "JobEventsRule", JobEventsProps(site=site, pools=list(pools.values()), queue=job_events))
         operators = Topic(self, "Operators", TopicProps(site=site, name="operators"))
         operators.mail_to(variables.notification_email)
@@ -128,6 +108,7 @@ class DropbatchStack(TerraformStack):
                 site=site,
                 limit=variables.budget_limit,
                 warn_at_percent=settings.budget.warn_at_percent,
+                warn_forecast_percent=settings.budget.warn_forecast_percent,
                 warnings=operators,
                 exceeded=spent,
             ),
@@ -146,10 +127,19 @@ class DropbatchStack(TerraformStack):
                 batch_size=settings.arrivals.batch_size,
                 window_seconds=settings.arrivals.window_seconds,
                 reconcile_minutes=settings.environment.reconcile_minutes,
+                timeout_seconds=timeout,
             ),
         )
         if settings.budget.action != "none":
             functions.spend_guard.subscribe(spent)
+        dashboard = self._watch(
+            settings,
+            site,
+            functions=functions,
+            queues=[arrivals, job_events],
+            pools=list(pools.values()),
+            tell=operators,
+        )
         pointers = Pointers(
             self,
             "Pointers",
@@ -172,6 +162,75 @@ class DropbatchStack(TerraformStack):
         self._output("repository_url", registry.url, "Images of the pipelines")
         self._output("operators_topic_arn", operators.arn, "Who listens here is told of every run's end")
         self._output("parameter", pointers.name, "SSM parameter with all of this, for programs")
+        self._output("dashboard", dashboard.url, "Runs, queues, machines and spend on one page")
+        self._preflight(settings, site, props.assets)
+
+    def _buckets(self, settings: Settings, site: Site) -> tuple[Reachable, Bucket, list[Bucket]]:
+        """The buckets for inputs and results, and those of them that are ours."""
+        storage = settings.storage
+        outputs = Bucket(
+            self,
+            "Outputs",
+            BucketProps(
+                site=site,
+                purpose="output",
+                abort_uploads_days=storage.abort_uploads_days,
+                kms_key_arn=storage.kms_key_arn,
+                archive_days=storage.archive_results_days,
+                archive_class=storage.archive_class,
+            ),
+        )
+        if storage.input_bucket is not None:
+            existing = ExistingBucketProps(site=site, name=storage.input_bucket, kms_key_arn=storage.kms_key_arn)
+            return ExistingBucket(self, "ExistingInputs", existing), outputs, [outputs]
+        inputs = Bucket(
+            self,
+            "Inputs",
+            BucketProps(
+                site=site,
+                purpose="input",
+                abort_uploads_days=storage.abort_uploads_days,
+                kms_key_arn=storage.kms_key_arn,
+                expire_days=storage.expire_inputs_days,
+            ),
+        )
+        return inputs, outputs, [inputs, outputs]
+
+    def _watch(
+        self,
+        settings: Settings,
+        site: Site,
+        *,
+        functions: Functions,
+        queues: list[Queue],
+        pools: list[Pool],
+        tell: Topic,
+    ) -> Dashboard:
+        Alarms(
+            self,
+            "Alarms",
+            AlarmsProps(
+                site=site,
+                queues=queues,
+                functions=[functions.arrival, functions.run_events, functions.spend_guard],
+                pools=pools,
+                topic=tell,
+                oldest_message_minutes=settings.observability.oldest_message_minutes,
+            ),
+        )
+        runs = RunLog(self, "RunLog", RunLogProps(site=site))
+        return Dashboard(self, "Dashboard", DashboardProps(site=site, runs=runs, queues=queues, pools=pools))
+
+    def _preflight(self, settings: Settings, site: Site, assets: Assets) -> None:
+        tags = {name: image.tag for name, image in assets.images.items() if image.uri is None}
+        if not tags and settings.storage.input_bucket is None:
+            return
+        preflight = Preflight(
+            self,
+            "Preflight",
+            PreflightProps(site=site, repository=site.prefix, tags=tags, input_bucket=settings.storage.input_bucket),
+        )
+        preflight.precede_everything(self)
 
     def _set_up_terraform(self, settings: Settings) -> None:
         account = settings.environment.account_id

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NoReturn
 
-__all__ = ["PushError", "context_files", "digest", "main", "push"]
+__all__ = ["PushError", "context_files", "digest", "engine", "main", "push"]
 
 PIPELINE_FOLDER = "opt/pipeline"
 PACKAGE_FOLDER = "opt/dropbatch/dropbatch"
@@ -67,7 +67,9 @@ def _executable(path: Path) -> bool:
     return bool(path.stat().st_mode & 0o100)
 
 
-def push(root: Path, directory: str, tag: str, repository: str, env: Mapping[str, str]) -> str:
+def push(
+    root: Path, directory: str, tag: str, repository: str, env: Mapping[str, str], *, architecture: str = "amd64"
+) -> str:
     """Make the image `repository:tag` available; nothing is done when it is already.
 
     With ``DROPBATCH_SANDBOX_DIR`` set the sandbox gets a copy of the build context, which it runs without containers.
@@ -84,7 +86,7 @@ def push(root: Path, directory: str, tag: str, repository: str, env: Mapping[str
     sandbox = env.get("DROPBATCH_SANDBOX_DIR")
     if sandbox:
         return _snapshot(files, Path(sandbox) / "images" / tag)
-    return _push_to_ecr(files, tag, repository)
+    return _push_to_ecr(files, tag, repository, architecture)
 
 
 def _snapshot(files: Mapping[str, Path], target: Path) -> str:
@@ -115,7 +117,7 @@ def _lay_out(files: Mapping[str, Path], folder: Path) -> None:
             path.chmod(0o755)
 
 
-def _push_to_ecr(files: Mapping[str, Path], tag: str, repository: str) -> str:
+def _push_to_ecr(files: Mapping[str, Path], tag: str, repository: str, architecture: str) -> str:
     host, _, name = repository.partition("/")
     match host.split("."):
         case [account, "dkr", "ecr", region, "amazonaws", *_]:
@@ -133,22 +135,27 @@ def _push_to_ecr(files: Mapping[str, Path], tag: str, repository: str) -> str:
             pass
         else:
             return f"{repository}:{tag} is there already"
-        engine = _engine()
+        builder = engine()
         token = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
     except (BotoCoreError, ClientError) as error:
         raise PushError(f"the registry {host} cannot be used: {error}") from error
     user, _, password = base64.b64decode(token).decode().partition(":")
-    _run([engine, "login", "--username", user, "--password-stdin", host], stdin=password)
+    _run([builder, "login", "--username", user, "--password-stdin", host], stdin=password)
     image = f"{repository}:{tag}"
     with tempfile.TemporaryDirectory(prefix="dropbatch-image-") as scratch:
         _lay_out(files, Path(scratch))
         dockerfile = f"{scratch}/{PIPELINE_FOLDER}/Dockerfile"
-        _run([engine, "build", "--platform", "linux/amd64", "--tag", image, "--file", dockerfile, scratch])
-    _run([engine, "push", image])
+        _run([builder, "build", "--platform", f"linux/{architecture}", "--tag", image, "--file", dockerfile, scratch])
+    _run([builder, "push", image])
     return f"pushed {image}"
 
 
-def _engine() -> str:
+def engine() -> str:
+    """Name of the program that builds images.
+
+    Raises:
+        PushError: there is none on PATH.
+    """
     for name in ("docker", "podman"):
         if shutil.which(name):
             return name
@@ -177,9 +184,14 @@ def main(argv: list[str], env: Mapping[str, str]) -> int:
     command.add_argument("--directory", required=True, help="the pipeline's folder, such as image/wordcount")
     command.add_argument("--tag", required=True, help="tag as synthesized: <pipeline>-<digest of the build context>")
     command.add_argument("--repository", required=True, help="URL of the ECR repository")
+    command.add_argument(
+        "--architecture", default="amd64", choices=["amd64", "arm64"], help="what it is built for (amd64)"
+    )
     options = parser.parse_args(argv)
     try:
-        print(push(Path.cwd(), options.directory, options.tag, options.repository, env))
+        print(
+            push(Path.cwd(), options.directory, options.tag, options.repository, env, architecture=options.architecture)
+        )
     except PushError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -6,11 +6,11 @@ import pytest
 
 from constructs_lib.assets import Image
 from constructs_lib.bucket import Bucket, BucketProps
-from constructs_lib.job import Resources
+from constructs_lib.container import Resources
 from constructs_lib.log_group import LogGroup, LogGroupProps
 from constructs_lib.machine_profile import MachineProfile, MachineProfileProps
 from constructs_lib.network import Network, NetworkProps
-from constructs_lib.pipeline import Pipeline, PipelineProps
+from constructs_lib.pipeline import Pipeline, PipelineProps, Shared
 from constructs_lib.pool import Pool, PoolProps
 from constructs_lib.registry import Registry, RegistryProps
 from tests.constructs_lib.synthesis import Stack, statement, synthesize
@@ -37,6 +37,13 @@ def pipeline(scope, site, **props) -> Pipeline:
         name: Bucket(scope, name, BucketProps(site=site, purpose=purpose))
         for name, purpose in (("inputs", "input"), ("outputs", "output"))
     }
+    shared = Shared(
+        site=site,
+        groups=["lab", "hub"],
+        registry=Registry(scope, "Registry", RegistryProps(site=site)),
+        job_logs=LogGroup(scope, "Logs", LogGroupProps(name="/dropbatch/test/jobs")),
+        **buckets,
+    )
     defaults: Json = {
         "name": "align",
         "image": Image(directory="image/align", tag="align-0123"),
@@ -44,11 +51,8 @@ def pipeline(scope, site, **props) -> Pipeline:
         "resources": Resources(vcpus=2, memory_mib=3500),
         "timeout_minutes": 90,
         "tries": 3,
-        "groups": ["lab", "hub"],
-        "registry": Registry(scope, "Registry", RegistryProps(site=site)),
-        "job_logs": LogGroup(scope, "Logs", LogGroupProps(name="/dropbatch/test/jobs")),
     }
-    return Pipeline(scope, "Pipeline", PipelineProps(site=site, **buckets, **(defaults | props)))
+    return Pipeline(scope, "Pipeline", PipelineProps(shared=shared, **(defaults | props)))
 
 
 class TestNetwork:

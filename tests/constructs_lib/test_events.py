@@ -14,7 +14,12 @@ def budget(scope, site) -> None:
     warnings, exceeded = (Topic(scope, name, TopicProps(site=site, name=name)) for name in ("operators", "budget"))
     warnings.mail_to(variables.notification_email)
     props = BudgetProps(
-        site=site, limit=variables.budget_limit, warn_at_percent=[80, 50, 100], warnings=warnings, exceeded=exceeded
+        site=site,
+        limit=variables.budget_limit,
+        warn_at_percent=[80, 50, 100],
+        warn_forecast_percent=[100],
+        warnings=warnings,
+        exceeded=exceeded,
     )
     Budget(scope, "Budget", props)
 

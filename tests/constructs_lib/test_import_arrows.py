@@ -18,6 +18,7 @@ ARROWS: dict[str, tuple[set[str], set[str] | None]] = {
     "dropbatch.contract": (set(), set()),
     "dropbatch.settings": ({"dropbatch.contract"}, {"pydantic", "pydantic_core"}),
     "dropbatch.images": (set(), {"boto3", "botocore"}),
+    "dropbatch.before_deploy": ({"dropbatch.images"}, {"boto3", "botocore"}),
     "dropbatch.runtime": ({"dropbatch", "dropbatch.contract"}, AWS_SDK),
     "dropbatch.cli": ({"dropbatch", "dropbatch.contract", "dropbatch.settings", "dropbatch.sandbox"}, None),
     "dropbatch.sandbox": ({"dropbatch", "dropbatch.contract", "dropbatch.settings"}, None),

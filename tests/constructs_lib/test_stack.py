@@ -79,8 +79,30 @@ def test_jobs_of_every_pool_are_heard_of(stacks: dict[str, Stack]) -> None:
 def test_construct_ids_name_no_environment(stacks: dict[str, Stack]) -> None:
     assert [set(stack.types()) for stack in stacks.values()].count(set(stacks["dev"].types())) == len(stacks)
     for type_ in stacks["dev"].types():
-        ids = [set(stack.body["resource"][type_]) for stack in stacks.values()]
+        ids = [{each for each in stack.body["resource"][type_] if "Kept" not in each} for stack in stacks.values()]
         assert all(each == ids[0] for each in ids)
+
+
+def test_what_is_not_disposable_says_so_when_it_is_destroyed(stacks: dict[str, Stack]) -> None:
+    (message,) = (each for each in stacks["prod"].resources("terraform_data") if "input" in each)
+    text = message["input"]["message"]
+    for thing in ("input bucket: ${aws_s3_bucket.", "output bucket: ${aws_s3_bucket.", "ledger: ${", "images: ${"):
+        assert f"  {thing}" in text
+    assert "set disposable = true in environments/prod.toml" in text
+    assert message["provisioner"][0]["local-exec"]["when"] == "destroy"
+    for type_ in ("aws_s3_bucket_policy", "aws_s3_bucket_public_access_block", "aws_dynamodb_table"):
+        for name in stacks["prod"].body["resource"][type_]:
+            assert f"{type_}.{name}" in message["depends_on"]
+    assert not [each for each in stacks["dev"].resources("terraform_data") if "input" in each]
+
+
+def test_everything_waits_for_the_preflight(stacks: dict[str, Stack]) -> None:
+    stack = stacks["dev"]
+    (check,) = (name for name in stack.body["resource"]["terraform_data"] if name.startswith("Preflight"))
+    for type_, resources in stack.body["resource"].items():
+        for name, each in resources.items():
+            if name != check:
+                assert f"terraform_data.{check}" in each["depends_on"], f"{type_}.{name}"
 
 
 def test_grants_with_wildcard_actions_are_refused() -> None:

@@ -1,0 +1,138 @@
+"""When people are told that the system itself is not well."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cdktf_cdktf_provider_aws.cloudwatch_event_rule import CloudwatchEventRule
+from cdktf_cdktf_provider_aws.cloudwatch_event_target import (
+    CloudwatchEventTarget,
+    CloudwatchEventTargetInputTransformer,
+)
+from cdktf_cdktf_provider_aws.cloudwatch_metric_alarm import CloudwatchMetricAlarm
+from constructs import Construct
+
+from constructs_lib.function import Function
+from constructs_lib.json_text import json_text
+from constructs_lib.pool import Pool
+from constructs_lib.queue import Queue
+from constructs_lib.site import Site
+from constructs_lib.topic import Topic
+
+__all__ = ["Alarms", "AlarmsProps"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlarmsProps:
+    """What is watched, and who is told."""
+
+    site: Site
+    queues: Sequence[Queue]
+    functions: Sequence[Function]
+    pools: Sequence[Pool]
+    topic: Topic
+    oldest_message_minutes: int = 30
+
+
+class Alarms(Construct):
+    """Dead letters, messages that wait too long, functions that fail, job queues that are blocked."""
+
+    def __init__(self, scope: Construct, id_: str, props: AlarmsProps) -> None:
+        super().__init__(scope, id_)
+        self._site = props.site
+        self._topic = props.topic
+        # By their names: the topic need not wait for alarms that wait for it.
+        pattern = props.site.arn("cloudwatch", f"alarm:{props.site.prefix}-*")
+        props.topic.accept_from("Alarms", "cloudwatch.amazonaws.com", pattern)
+        for queue in props.queues:
+            id_ = "".join(part.capitalize() for part in queue.short_name.split("-"))
+            self._alarm(
+                f"{id_}Dead",
+                name=f"{queue.short_name}-dead-letters",
+                description=f"Messages that could not be processed are in {queue.dead_name}; each says why",
+                namespace="AWS/SQS",
+                metric="ApproximateNumberOfMessagesVisible",
+                dimensions={"QueueName": queue.dead_name},
+                above=0,
+            )
+            self._alarm(
+                f"{id_}Oldest",
+                name=f"{queue.short_name}-oldest-message",
+                description=f"A message in {queue.name} has waited for {props.oldest_message_minutes} minutes: look at "
+                "the log of the function that reads it",
+                namespace="AWS/SQS",
+                metric="ApproximateAgeOfOldestMessage",
+                dimensions={"QueueName": queue.name},
+                above=props.oldest_message_minutes * 60,
+            )
+        for function in props.functions:
+            id_ = "".join(part.capitalize() for part in function.short_name.split("-"))
+            self._alarm(
+                f"{id_}Errors",
+                name=f"{function.short_name}-errors",
+                description=f"The function {function.full_name} fails: look at {function.log_path}",
+                namespace="AWS/Lambda",
+                metric="Errors",
+                dimensions={"FunctionName": function.full_name},
+                above=0,
+                statistic="Sum",
+                periods=3,  # once is mended by the queue, which delivers again
+            )
+        self._blocked_queues(props.pools)
+
+    def _alarm(
+        self,
+        id_: str,
+        *,
+        name: str,
+        description: str,
+        namespace: str,
+        metric: str,
+        dimensions: dict[str, str],
+        above: int,
+        statistic: str = "Maximum",
+        periods: int = 1,
+    ) -> None:
+        CloudwatchMetricAlarm(
+            self,
+            id_,
+            alarm_name=self._site.name(name),
+            alarm_description=description,
+            namespace=namespace,
+            metric_name=metric,
+            dimensions=dimensions,
+            statistic=statistic,
+            period=300,
+            evaluation_periods=periods,
+            comparison_operator="GreaterThanThreshold",
+            threshold=above,
+            treat_missing_data="notBreaching",
+            alarm_actions=[self._topic.arn],
+            ok_actions=[self._topic.arn],
+        )
+
+    def _blocked_queues(self, pools: Sequence[Pool]) -> None:
+        """A job at the head of a queue cannot be placed; what is behind it waits too."""
+        rule = CloudwatchEventRule(
+            self,
+            "Blocked",
+            name=self._site.name("queue-blocked"),
+            description="Job queues whose first job cannot be placed",
+            event_pattern=json_text(
+                {
+                    "source": ["aws.batch"],
+                    "detail-type": ["Batch Job Queue Blocked"],
+                    "resources": [pool.queue_arn for pool in pools],
+                }
+            ),
+        )
+        self._topic.accept_from("BlockedQueues", "events.amazonaws.com", rule.arn)
+        CloudwatchEventTarget(
+            self,
+            "BlockedTarget",
+            rule=rule.name,
+            arn=self._topic.arn,
+            input_transformer=CloudwatchEventTargetInputTransformer(
+                input_paths={"queue": "$.resources[0]", "job": "$.detail.jobId", "reason": "$.detail.statusReason"},
+                input_template='"A job queue is blocked: <queue>, by job <job>: <reason>"',
+            ),
+        )

@@ -1,0 +1,130 @@
+"""Network, pools and pipelines of a stack, from the settings of its environment."""
+
+from constructs import Construct
+
+from constructs_lib.assets import Image
+from constructs_lib.container import Resources, Surroundings
+from constructs_lib.existing_network import ExistingNetwork, ExistingNetworkProps
+from constructs_lib.flow_logs import FlowLogs, FlowLogsProps
+from constructs_lib.job import Retry
+from constructs_lib.log_group import LogGroup
+from constructs_lib.machine_profile import MachineProfile, MachineProfileProps
+from constructs_lib.network import Network, NetworkProps
+from constructs_lib.pipeline import Pipeline, PipelineProps, Shared
+from constructs_lib.pool import Pool, PoolProps
+from constructs_lib.registry import Registry
+from constructs_lib.site import Site
+from dropbatch.settings import PipelineSettings, Settings
+
+__all__ = ["make_pipeline", "make_pools"]
+
+
+def _make_network(scope: Construct, settings: Settings, site: Site) -> Network | ExistingNetwork:
+    wanted = settings.network
+    all_ports = wanted.egress == "all"
+    network: Network | ExistingNetwork
+    if wanted.kind == "existing":
+        network = ExistingNetwork(
+            scope,
+            "ExistingNetwork",
+            ExistingNetworkProps(
+                site=site, vpc_id=wanted.vpc_id or "", subnet_ids=wanted.subnet_ids, all_ports=all_ports
+            ),
+        )
+    else:
+        network = Network(
+            scope,
+            "Network",
+            NetworkProps(
+                site=site,
+                cidr=wanted.cidr,
+                private=wanted.kind == "private",
+                nat_per_zone=wanted.nat == "per_zone",
+                all_ports=all_ports,
+            ),
+        )
+    if wanted.flow_logs:
+        FlowLogs(scope, "FlowLogs", FlowLogsProps(site=site, vpc_id=network.vpc_id))
+    return network
+
+
+def make_pools(
+    scope: Construct, settings: Settings, site: Site, registry: Registry, job_logs: LogGroup
+) -> dict[str, Pool]:
+    """The network and the pools in it, by name."""
+    network = _make_network(scope, settings, site)
+    profile = MachineProfile(
+        scope, "MachineProfile", MachineProfileProps(site=site, registry=registry, job_logs=job_logs)
+    )
+    open_profile = profile
+    if any(pool.session_manager for pool in settings.compute.values()):
+        open_profile = MachineProfile(
+            scope,
+            "OpenMachineProfile",
+            MachineProfileProps(
+                site=site, registry=registry, job_logs=job_logs, name="open-machines", session_manager=True
+            ),
+        )
+    return {
+        name: Pool(
+            scope,
+            f"Pool-{name}",
+            PoolProps(
+                site=site,
+                name=name,
+                spot=pool.kind == "spot",
+                network=network,
+                profile=open_profile if pool.session_manager else profile,
+                min_vcpus=pool.min_vcpus,
+                max_vcpus=pool.max_vcpus,
+                instance_types=pool.types,
+                priority=pool.priority,
+                root_gib=pool.root_gib,
+                scratch_gib=pool.scratch_gib,
+                gpu=pool.gpu,
+                ami=pool.ami,
+                session_manager=pool.session_manager,
+                shares=sorted(settings.group),
+            ),
+        )
+        for name, pool in settings.compute.items()
+    }
+
+
+def make_pipeline(scope: Construct, name: str, pipeline: PipelineSettings, shared: Shared, image: Image) -> None:
+    """A pipeline as it is set."""
+    Pipeline(
+        scope,
+        f"Pipeline-{name}",
+        PipelineProps(
+            name=name,
+            image=image,
+            command=pipeline.command,
+            resources=Resources(
+                vcpus=pipeline.vcpus,
+                memory_mib=pipeline.memory_mib,
+                gpus=pipeline.gpus,
+                shared_memory_mib=pipeline.shared_memory_mib,
+                ulimits=pipeline.ulimits,
+            ),
+            timeout_minutes=pipeline.timeout_minutes,
+            tries=pipeline.tries,
+            retries=[
+                Retry(
+                    action=rule.action.upper(),
+                    exit_code=rule.exit_code,
+                    reason=rule.reason,
+                    status_reason=rule.status_reason,
+                )
+                for rule in pipeline.retry
+            ],
+            surroundings=Surroundings(
+                environment=pipeline.environment,
+                secrets=pipeline.secrets,
+                mounts=pipeline.mounts,
+                read_buckets=pipeline.read_buckets,
+                tags=pipeline.tags,
+            ),
+            shared=shared,
+        ),
+    )

@@ -29,7 +29,8 @@ from botocore.compat import HTTPHeaders
 from botocore.config import Config
 
 from dropbatch.contract.deployment import Deployment, Pipeline, Pool
-from lambdas.arrival.flow import ArrivalFlow, Clients
+from lambdas.arrival.clients import Clients
+from lambdas.arrival.flow import ArrivalFlow
 
 FILES = 100_000
 LANES = 5
@@ -230,7 +231,14 @@ def ours(files: int) -> dict[str, float]:
     aws = Aws()
     names = ("dynamodb", "s3", "batch", "sqs", "events")
     clients = Clients(**{name: aws.client(name) for name in names})
-    flow = ArrivalFlow(deployment=DEPLOYMENT, clients=clients, table="ledger", bucket="out", dead_letter_url="dead")
+    flow = ArrivalFlow(
+        deployment=DEPLOYMENT,
+        clients=clients,
+        table="ledger",
+        bucket="out",
+        arrival_url="arrivals",
+        dead_letter_url="dead",
+    )
     lanes = [0.0] * LANES
     cpu = []
     for batch in events(files):

@@ -3,38 +3,29 @@
 import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from dropbatch.contract import ledger
 from dropbatch.contract.deployment import Deployment
 from dropbatch.contract.manifest import RunSpec
 from dropbatch.contract.overrides import Overrides
-from lambdas.arrival.admission import Admitted, Ignored, Rejected, Requested, judge, refused
+from lambdas.arrival.admission import Admitted, Ignored, Rejected, Requested, judge
 from lambdas.arrival.claims import claim, claim_item, rejected_item
+from lambdas.arrival.clients import Clients
 from lambdas.arrival.gates import Gates, read_gates
 from lambdas.arrival.jobs import MAX_ARRAY, Submitter, new_job_name
 from lambdas.arrival.next_steps import next_steps
+from lambdas.arrival.requests import first_step, request_desk
 from lambdas.arrival.takeover import TakeOver
 from lambdas.common.announce import Announcer
 from lambdas.common.batches import Failures, chunks
 from lambdas.common.items import MAX_TRANSACTION, read_items
-from lambdas.common.messages import Message, PoisonError, parse
+from lambdas.common.messages import Message, PoisonError, RequestStep, parse
 
 __all__ = ["ArrivalFlow", "Clients"]
 
 log = logging.getLogger("dropbatch")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Clients:
-    """The AWS services the flow talks to. `batch` must never repeat a call by itself."""
-
-    dynamodb: Any
-    s3: Any
-    batch: Any
-    sqs: Any
-    events: Any
 
 
 class ArrivalFlow:
@@ -47,10 +38,11 @@ class ArrivalFlow:
         clients: Clients,
         table: str,
         bucket: str,
+        arrival_url: str,
         dead_letter_url: str,
         clock: ledger.Clock = ledger.utc_now,
     ) -> None:
-        """`bucket` is the output bucket, where manifests go; `dead_letter_url` the queue for poison."""
+        """`bucket` is the output bucket, where manifests go; the URLs are those of the queue and of that for poison."""
         self._deployment = deployment
         self._clients = clients
         self._table = table
@@ -66,6 +58,15 @@ class ArrivalFlow:
         )
         self._announcer = Announcer(
             events=clients.events, dynamodb=clients.dynamodb, table=table, environment=deployment.environment
+        )
+        self._desk = request_desk(
+            deployment=deployment,
+            clients=clients,
+            table=table,
+            bucket=bucket,
+            arrival_url=arrival_url,
+            announcer=self._announcer,
+            clock=clock,
         )
         self._clock = clock
 
@@ -83,6 +84,7 @@ class ArrivalFlow:
             now = self._now()
             gates = read_gates(self._clients.dynamodb, self._table, self._deployment.pools, now=now)
             self._arrivals(messages, failures, gates)
+            self._desk.send_on(failures)
             # While paused nothing is submitted: the runs stay HELD, and reconcile asks again afterwards.
             if not gates.paused:
                 self._held(messages, failures, gates)
@@ -92,30 +94,37 @@ class ArrivalFlow:
     def _arrivals(self, messages: Mapping[str, Message], failures: Failures, gates: Gates) -> None:
         # Keyed by run id: the same object version twice in one batch is one run.
         rejected: dict[str, tuple[str, Rejected]] = {}
-        admitted: list[tuple[str, Admitted]] = []
+        alike: dict[tuple[str, str, Overrides], dict[str, tuple[str, Admitted]]] = defaultdict(dict)
+        for message_id, outcome in self._outcomes(messages, failures):
+            if isinstance(outcome, Rejected):
+                rejected[outcome.run_id] = (message_id, outcome)
+                continue
+            placed, pool = self._placed(outcome, gates)
+            alike[placed.definition, pool, placed.overrides][placed.run.run_id] = (message_id, placed)
+        for refusals in chunks(rejected.values(), MAX_TRANSACTION):
+            with failures.collect(*(message_id for message_id, _ in refusals)):
+                self._reject([refusal for _, refusal in refusals])
+        for (_, pool, _), found_alike in alike.items():
+            for members in chunks(found_alike.values(), MAX_ARRAY):
+                self._start(members, failures, hold=not pool)
+
+    def _outcomes(
+        self, messages: Mapping[str, Message], failures: Failures
+    ) -> Iterator[tuple[str, Admitted | Rejected]]:
+        """Runs to be started and refusals, each with the id of its message."""
+        steps: list[tuple[str, RequestStep]] = []
         for message_id, message in messages.items():
+            steps += ((message_id, step) for step in message.steps)
             for arrival in message.arrivals:
                 match judge(arrival, self._deployment):
                     case Ignored(reason=reason):
                         log.info("ignored s3://%s/%s: %s", arrival.bucket, arrival.key, reason)
-                    case Requested():
-                        refusal = refused(arrival, self._deployment, "requests are not understood by this version")
-                        rejected[refusal.run_id] = (message_id, refusal)
-                    case Rejected() as refusal:
-                        rejected[refusal.run_id] = (message_id, refusal)
-                    case Admitted() as found:
-                        admitted.append((message_id, found))
-        for refusals in chunks(rejected.values(), MAX_TRANSACTION):
-            with failures.collect(*(message_id for message_id, _ in refusals)):
-                self._reject([refusal for _, refusal in refusals])
-        admitted += self._next_steps(messages, failures)
-        alike: dict[tuple[str, str, Overrides], dict[str, tuple[str, Admitted]]] = defaultdict(dict)
-        for message_id, found in admitted:
-            placed, pool = self._placed(found, gates)
-            alike[placed.definition, pool, placed.overrides][placed.run.run_id] = (message_id, placed)
-        for (_, pool, _), found_alike in alike.items():
-            for members in chunks(found_alike.values(), MAX_ARRAY):
-                self._start(members, failures, hold=not pool)
+                    case Requested() as request:
+                        steps.append((message_id, first_step(request)))
+                    case outcome:
+                        yield message_id, outcome
+        yield from self._desk.work(steps, failures)
+        yield from self._next_steps(messages, failures)
 
     def _placed(self, found: Admitted, gates: Gates) -> tuple[Admitted, str]:
         """The run on a pool that has capacity, and that pool; none if it has to wait."""

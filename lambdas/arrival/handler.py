@@ -3,7 +3,8 @@
 from functools import cache
 from typing import Any
 
-from lambdas.arrival.flow import ArrivalFlow, Clients
+from lambdas.arrival.clients import Clients
+from lambdas.arrival.flow import ArrivalFlow
 from lambdas.common import wiring
 
 __all__ = ["handle"]
@@ -13,17 +14,23 @@ log = wiring.logger()
 
 @cache
 def _flow() -> ArrivalFlow:
-    table, bucket, dead_letters = wiring.variables("LEDGER_TABLE", "OUTPUT_BUCKET", "ARRIVAL_DEAD_LETTER_URL")
+    table, bucket, arrivals, dead_letters = wiring.variables(
+        "LEDGER_TABLE", "OUTPUT_BUCKET", "ARRIVAL_QUEUE_URL", "ARRIVAL_DEAD_LETTER_URL"
+    )
     clients = Clients(
         dynamodb=wiring.client("dynamodb"),
         s3=wiring.client("s3"),
-        # SubmitJob has no idempotency token: a repeated call is a second job.
         batch=wiring.client("batch", retry=False),
         sqs=wiring.client("sqs"),
         events=wiring.client("events"),
     )
     return ArrivalFlow(
-        deployment=wiring.deployment(), clients=clients, table=table, bucket=bucket, dead_letter_url=dead_letters
+        deployment=wiring.deployment(),
+        clients=clients,
+        table=table,
+        bucket=bucket,
+        arrival_url=arrivals,
+        dead_letter_url=dead_letters,
     )
 
 

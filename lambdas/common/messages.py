@@ -84,6 +84,8 @@ class RequestStep:
     stage: str = ""
     """What is to be done; empty: the first thing."""
     page: int = 0
+    first: int = 0
+    """Number, within the page, of the run to begin with."""
     after: str = ""
     """Key after which a listing goes on."""
 
@@ -178,7 +180,8 @@ def _held(run: Mapping[str, Any]) -> Held:
 
 def _step(step: Mapping[str, Any]) -> RequestStep:
     texts = {name: _text(step[name]) for name in ("group", "request", "bucket", "key", "version_id", "stage", "after")}
-    return RequestStep(size=_count(step["size"]), page=_count(step["page"]), **texts)
+    size, page, first = (_count(step[name]) for name in ("size", "page", "first"))
+    return RequestStep(size=size, page=page, first=first, **texts)
 
 
 def _is_creation(record: Mapping[str, Any]) -> bool:

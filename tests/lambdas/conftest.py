@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from dropbatch.contract.deployment import Deployment, Pipeline, Pool
-from lambdas.arrival.flow import ArrivalFlow, Clients
+from lambdas.arrival.clients import Clients
+from lambdas.arrival.flow import ArrivalFlow
 from lambdas.run_events import parts
 from tests.lambdas.simulated_aws import SimulatedAws
 
@@ -56,16 +57,31 @@ def dropped(*keys: str, message_id: str = "m1") -> dict[str, Any]:
 @pytest.fixture
 def aws() -> SimulatedAws:
     simulated = SimulatedAws()
-    simulated.batch.definitions = {
-        name: 1 for pipeline in DEPLOYMENT.pipelines.values() for name in pipeline.definitions.values()
-    }
+    simulated.batch.definitions = definitions()
     return simulated
+
+
+def definitions(deployment: Deployment = DEPLOYMENT) -> dict[str, int]:
+    """Job definitions of a deployment, each in its first revision."""
+    return {name: 1 for pipeline in deployment.pipelines.values() for name in pipeline.definitions.values()}
 
 
 @pytest.fixture
 def arrival(aws: SimulatedAws) -> ArrivalFlow:
+    return make_arrival(aws)
+
+
+def make_arrival(aws: SimulatedAws, deployment: Deployment = DEPLOYMENT) -> ArrivalFlow:
+    """The arrival function on simulated services."""
     clients = Clients(dynamodb=aws.dynamodb, s3=aws.s3, batch=aws.batch, sqs=aws.sqs, events=aws.events)
-    return ArrivalFlow(deployment=DEPLOYMENT, clients=clients, table="ledger", bucket=OUTPUT, dead_letter_url="dead")
+    return ArrivalFlow(
+        deployment=deployment,
+        clients=clients,
+        table="ledger",
+        bucket=OUTPUT,
+        arrival_url="arrivals",
+        dead_letter_url="dead",
+    )
 
 
 def run_events(aws: SimulatedAws, deployment: Deployment = DEPLOYMENT, **more: Any) -> parts.Parts:

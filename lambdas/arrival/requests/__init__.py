@@ -1,5 +1,66 @@
 """Requests: files that ask for runs, or for something to happen to runs.
 
-Reading and checking (`text`, `fields`, `submission`, `older`, `inputs`, `globs`, `actions`) is pure; `listing` looks at
-buckets, `plans` keeps what a submission was found to mean, `desk` takes requests on, a piece at a time.
+Reading and checking (`text`, `fields`, `submission`, `older`, `inputs`, `globs`, `actions`) is pure. `listing` looks at
+buckets, `expansion` makes runs of what it finds, `plans` keeps that. `desk` takes requests on, a piece at a time;
+`runs_desk` and `cancel` those about runs that exist.
 """
+
+from dropbatch.contract import ledger
+from dropbatch.contract.deployment import Deployment
+from lambdas.arrival.admission import Requested
+from lambdas.arrival.clients import Clients
+from lambdas.arrival.requests.cancel import Canceller
+from lambdas.arrival.requests.desk import RequestDesk
+from lambdas.arrival.requests.runs_desk import RunsDesk
+from lambdas.common.announce import Announcer
+from lambdas.common.messages import RequestStep
+
+__all__ = ["RequestDesk", "first_step", "request_desk"]
+
+
+def first_step(requested: Requested) -> RequestStep:
+    """What is to be done first about a request."""
+    arrival = requested.arrival
+    return RequestStep(
+        group=requested.group,
+        request=requested.kind,
+        bucket=arrival.bucket,
+        key=arrival.key,
+        version_id=arrival.version_id,
+        size=arrival.size,
+    )
+
+
+def request_desk(
+    *,
+    deployment: Deployment,
+    clients: Clients,
+    table: str,
+    bucket: str,
+    arrival_url: str,
+    announcer: Announcer,
+    clock: ledger.Clock,
+) -> RequestDesk:
+    """The desk of a deployment; `bucket` is the output bucket."""
+    canceller = Canceller(
+        dynamodb=clients.dynamodb,
+        s3=clients.s3,
+        batch=clients.batch,
+        table=table,
+        bucket=bucket,
+        announcer=announcer,
+        clock=clock,
+    )
+    runs = RunsDesk(
+        deployment=deployment,
+        dynamodb=clients.dynamodb,
+        sqs=clients.sqs,
+        table=table,
+        arrival_url=arrival_url,
+        canceller=canceller,
+        announcer=announcer,
+        clock=clock,
+    )
+    return RequestDesk(
+        deployment=deployment, s3=clients.s3, sqs=clients.sqs, bucket=bucket, arrival_url=arrival_url, runs=runs
+    )

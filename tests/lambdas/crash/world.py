@@ -20,7 +20,8 @@ from greenlet import getcurrent, greenlet
 
 from dropbatch.contract import keys
 from dropbatch.contract.manifest import Manifest, RunSpec
-from lambdas.arrival.flow import ArrivalFlow, Clients
+from lambdas.arrival.clients import Clients
+from lambdas.arrival.flow import ArrivalFlow
 from lambdas.run_events.flow import RunEventsFlow
 from lambdas.run_events.parts import Clients as RunEventsClients
 from lambdas.run_events.parts import put_together
@@ -295,6 +296,7 @@ class World:
             clients=clients,
             table="ledger",
             bucket=OUTPUT,
+            arrival_url="arrivals",
             dead_letter_url="dead",
             clock=lambda: self.now,
         )

@@ -1,0 +1,206 @@
+"""Cancelling runs.
+
+Whether a run that has not started will, nobody can know: its job may be on the way. So cancelling takes the run's
+fence: who creates that first decides. If it was free, no job will ever start the run, and the run is CANCELLED at once;
+a job that waits in Batch is ended too, only to spare the queue. If a job holds it, that job is ended, and its event
+tells the rest.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from dropbatch.contract import keys, ledger
+from dropbatch.contract.jobs import Ending
+from dropbatch.contract.manifest import Manifest
+from dropbatch.contract.runs import State, order
+from lambdas.common.announce import Announcer
+from lambdas.common.items import read_items
+
+__all__ = ["Canceller"]
+
+log = logging.getLogger("dropbatch")
+
+_MINE = "cancelled:"
+_CONFLICTS = {"PreconditionFailed", "412", "ConditionalRequestConflict"}
+_ROUNDS = 5
+_REMEMBERED = 10
+_Item = Mapping[str, Any]
+
+
+class Canceller:
+    """Ends runs that are not over."""
+
+    def __init__(
+        self,
+        *,
+        dynamodb: Any,
+        s3: Any,
+        batch: Any,
+        table: str,
+        bucket: str,
+        announcer: Announcer,
+        clock: ledger.Clock = ledger.utc_now,
+    ) -> None:
+        """`bucket` is the output bucket, where fences are."""
+        self._dynamodb = dynamodb
+        self._s3 = s3
+        self._batch = batch
+        self._table = table
+        self._bucket = bucket
+        self._announcer = announcer
+        self._clock = clock
+
+    def cancel(self, items: Sequence[_Item], request: str) -> None:
+        """Cancel runs, given as RUN items, on a request. Those that are over stay as they are.
+
+        Repeating it is safe, and necessary after any error.
+        """
+        jobs = _Jobs(dynamodb=self._dynamodb, s3=self._s3, table=self._table)
+        for item in items:
+            if request in item.get("requests", ()) and "cancel" not in item:
+                log.info("%s was tried again since it was cancelled", item["id"])
+                continue
+            self._cancel(self._mark(item, request), jobs)
+
+    def _cancel(self, item: _Item, jobs: "_Jobs") -> None:
+        for _ in range(_ROUNDS):
+            if State(item["state"]).final and not _untold(item):
+                log.info("%s is %s already", item["id"], item["state"])
+                return
+            owner = self._take_fence(item)
+            if owner.startswith(_MINE):
+                item = self._end(item)
+                if State(item["state"]).final:
+                    self._spare_queue(jobs.of(item))
+                    return
+            else:
+                self._terminate(owner)
+                attempt = item["attempt"]
+                item = self._read(item)
+                if item["attempt"] == attempt:
+                    return
+            log.info("%s began anew meanwhile", item["id"])
+        raise LookupError(f"{item['id']} begins anew again and again")
+
+    def _mark(self, item: _Item, request: str) -> _Item:
+        """Note the request on the run, so that it is not rescued from now on; returns it as it is now.
+
+        When the request comes again after the run was tried again, which takes the mark off, it does not mean that
+        attempt.
+        """
+        requests = [*(each for each in item.get("requests", ()) if each != request), request]
+        answer = self._dynamodb.update_item(
+            TableName=self._table,
+            Key=ledger.to_item({"id": item["id"]}),
+            UpdateExpression="SET cancel = :request, requests = :requests",
+            ConditionExpression="attribute_exists(id)",
+            ExpressionAttributeValues=ledger.to_item({":request": request, ":requests": requests[-_REMEMBERED:]}),
+            ReturnValues="ALL_NEW",
+        )
+        return ledger.from_item(answer["Attributes"])
+
+    def _read(self, item: _Item) -> _Item:
+        return read_items(self._dynamodb, self._table, [item["id"]])[item["id"]]
+
+    def _take_fence(self, item: _Item) -> str:
+        """Who holds the fence now: we, or a job by its id."""
+        key = keys.started_key(item["group"], item["pipeline"], item["run_id"], item["attempt"])
+        for _ in range(3):
+            try:
+                self._s3.put_object(
+                    Bucket=self._bucket, Key=key, Body=f"{_MINE}{item['cancel']}".encode(), IfNoneMatch="*"
+                )
+            except ClientError as error:
+                if error.response.get("Error", {}).get("Code") not in _CONFLICTS:
+                    raise
+            try:
+                found: bytes = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+            except self._s3.exceptions.NoSuchKey:
+                continue  # somebody's write is still under way
+            return found.decode("utf-8", "replace")
+        raise LookupError(f"the fence {key} is being written by several at once")
+
+    def _end(self, item: _Item) -> _Item:
+        """Bring the attempt to its end; returns the run as it is now, which may be at another attempt."""
+        now = ledger.timestamp(self._clock())
+        fields = {
+            "state": State.CANCELLED,
+            "order": order(item["attempt"], State.CANCELLED),
+            "reason": "cancelled on request before it started",
+            "updated_at": now,
+            "stopped_at": now,
+        }
+        try:
+            answer = self._dynamodb.update_item(
+                TableName=self._table,
+                Key=ledger.to_item({"id": item["id"]}),
+                UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in fields),
+                ConditionExpression="attempt = :attempt AND #order < :order",
+                ExpressionAttributeNames={f"#{name}": name for name in fields},
+                ExpressionAttributeValues=ledger.to_item(
+                    {**{f":{name}": value for name, value in fields.items()}, ":attempt": item["attempt"]}
+                ),
+                ReturnValues="ALL_NEW",
+            )
+        except self._dynamodb.exceptions.ConditionalCheckFailedException:
+            ended = self._read(item)
+        else:
+            ended = ledger.from_item(answer["Attributes"])
+        if _untold(ended):
+            self._announcer.tell([ended])
+        return ended
+
+    def _terminate(self, job_id: str) -> None:
+        """End a job or a child of an array; one that is over already stays as it is."""
+        try:
+            self._batch.terminate_job(jobId=job_id, reason=Ending.CANCELLED)
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") != "ClientException":
+                raise
+            log.info("job %s cannot be ended: %s", job_id, error)  # Batch has forgotten it
+
+    def _spare_queue(self, job_id: str | None) -> None:
+        """End a job that would find the fence taken. Not needed, so no error counts."""
+        if job_id is not None:
+            try:
+                self._terminate(job_id)
+            except (ClientError, BotoCoreError) as error:
+                log.warning("job %s is left to end by itself: %s", job_id, error)
+
+
+class _Jobs:
+    """Ids of the jobs that are to work on runs, each JOB item and each manifest read once."""
+
+    def __init__(self, *, dynamodb: Any, s3: Any, table: str) -> None:
+        self._dynamodb = dynamodb
+        self._s3 = s3
+        self._table = table
+        self._jobs: dict[str, _Item] = {}
+        self._places: dict[str, dict[str, int]] = {}
+
+    def of(self, item: _Item) -> str | None:
+        """Id of a run's job, of its child when it is an array; None when there is none as yet."""
+        name = item["job_name"]
+        if name not in self._jobs:
+            key = ledger.job_key(name)
+            self._jobs[name] = read_items(self._dynamodb, self._table, [key]).get(key, {})
+        job = self._jobs[name]
+        if "job_id" not in job:
+            return None
+        job_id: str = job["job_id"]
+        if job["size"] == 1:
+            return job_id
+        if name not in self._places:
+            bucket, key = keys.split_uri(job["manifest"])
+            runs = Manifest.from_json(self._s3.get_object(Bucket=bucket, Key=key)["Body"].read()).runs
+            self._places[name] = {run.run_id: index for index, run in enumerate(runs)}
+        index = self._places[name].get(item["run_id"])
+        return None if index is None else f"{job_id}:{index}"
+
+
+def _untold(item: _Item) -> bool:
+    """Whether an earlier try to cancel ended before anybody heard of it."""
+    return item["state"] == State.CANCELLED and "unfinished" in item

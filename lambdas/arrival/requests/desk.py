@@ -1,0 +1,172 @@
+"""Where requests are taken on, a piece at a time.
+
+A piece is one invocation's work at most; what is left is sent to the arrival queue as a further step. A step done twice
+makes the same runs twice, which is once.
+"""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from dropbatch.contract.deployment import Deployment
+from lambdas.arrival.admission import Admitted, Rejected, judge, refused
+from lambdas.arrival.requests import text
+from lambdas.arrival.requests.actions import read_prefix
+from lambdas.arrival.requests.expansion import expand, runs_of
+from lambdas.arrival.requests.faults import Fault, FaultsError
+from lambdas.arrival.requests.listing import Listing
+from lambdas.arrival.requests.plans import Part, Plans
+from lambdas.arrival.requests.reply import Replies
+from lambdas.arrival.requests.runs_desk import RunsDesk
+from lambdas.arrival.requests.submission import Submission, read_submission
+from lambdas.common.batches import Failures, chunks
+from lambdas.common.messages import Arrival, RequestStep, requests_body
+
+__all__ = ["RUNS_AT_ONCE", "RequestDesk"]
+
+log = logging.getLogger("dropbatch")
+
+RUNS_AT_ONCE = 2000
+"""Runs that one step starts."""
+
+_MOST_RUNS = 2 * RUNS_AT_ONCE  # of one invocation
+_SECONDS = 8.0  # after which an invocation begins no further step
+_STEPS_PER_MESSAGE = 100
+_GONE = {"NoSuchKey", "NoSuchVersion", "404"}
+
+_START = "start"
+
+Outcome = Admitted | Rejected
+
+
+class RequestDesk:
+    """Takes on the requests of one deployment, over one invocation."""
+
+    def __init__(
+        self,
+        *,
+        deployment: Deployment,
+        s3: Any,
+        sqs: Any,
+        bucket: str,
+        arrival_url: str,
+        runs: RunsDesk,
+        ticks: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`bucket` is the output bucket, `arrival_url` the arrival queue's."""
+        self._deployment = deployment
+        self._s3 = s3
+        self._sqs = sqs
+        self._arrival_url = arrival_url
+        self._runs = runs
+        self._plans = Plans(s3=s3, bucket=bucket)
+        self._replies = Replies(s3=s3, bucket=bucket)
+        self._listing = Listing(s3)
+        self._ticks = ticks
+        self._later: list[tuple[str, RequestStep]] = []
+
+    def work(self, steps: Iterable[tuple[str, RequestStep]], failures: Failures) -> Iterator[tuple[str, Outcome]]:
+        """Take steps, each with the id of its message; gives the runs to be started and the requests refused."""
+        started = self._ticks()
+        runs = 0
+        waiting = deque(dict.fromkeys(steps))
+        while waiting:
+            message_id, step = waiting.popleft()
+            if runs >= _MOST_RUNS or self._ticks() - started > _SECONDS:
+                self._later.append((message_id, step))
+                continue
+            with failures.collect(message_id):
+                outcomes, following = self._take(step)
+                runs += len(outcomes)
+                yield from ((message_id, outcome) for outcome in outcomes)
+                waiting.extend((message_id, each) for each in following)
+
+    def send_on(self, failures: Failures) -> None:
+        """Send what is left to the arrival queue, once the runs found so far are claimed.
+
+        Steps of a message that comes again are left to that.
+        """
+        left = [(message_id, step) for message_id, step in self._later if message_id not in failures.ids]
+        self._later = []
+        for part in chunks(left, _STEPS_PER_MESSAGE):
+            with failures.collect(*(message_id for message_id, _ in part)):
+                body = requests_body([step for _, step in part])
+                self._sqs.send_message(QueueUrl=self._arrival_url, MessageBody=body)
+
+    def _take(self, step: RequestStep) -> tuple[list[Outcome], list[RequestStep]]:
+        """Do one step: runs to be started or a refusal, and the steps that follow."""
+        try:
+            body = self._read(step)
+            match step.request:
+                case "submit":
+                    return self._submit(step, body)
+                case "backfill":
+                    return self._backfill(step, body)
+            return self._runs.take(step, body)
+        except FaultsError as error:
+            return [self._refuse(step, error.faults)], []
+
+    def _read(self, step: RequestStep) -> Mapping[str, Any]:
+        if step.size > text.MAX_BYTES:
+            fix = "name folders or patterns instead of every file, or split it"
+            raise FaultsError(
+                Fault(place="", text=f"the file has {step.size} bytes, at most {text.MAX_BYTES} are read: {fix}")
+            )
+        try:
+            answer = self._s3.get_object(Bucket=step.bucket, Key=step.key, VersionId=step.version_id)
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") not in _GONE:
+                raise
+            fault = Fault(place="", text="the request was deleted before it was read: put it again")
+            raise FaultsError(fault) from error
+        return text.read(answer["Body"].read(text.MAX_BYTES), toml=step.key.endswith(".toml"))
+
+    def _refuse(self, step: RequestStep, faults: tuple[Fault, ...]) -> Rejected:
+        arrival = Arrival(bucket=step.bucket, key=step.key, version_id=step.version_id, size=step.size, etag="")
+        return refused(arrival, self._deployment, self._replies.refuse(step, faults))
+
+    def _submit(self, step: RequestStep, body: Mapping[str, Any]) -> tuple[list[Outcome], list[RequestStep]]:
+        submission = read_submission(
+            body, group=step.group, key=step.key, bucket=step.bucket, deployment=self._deployment
+        )
+        if step.stage == _START:
+            return list(self._start(step, submission, self._plans.read(step, step.page))), []
+        before = self._plans.read(step, step.page - 1) if step.page else None
+        limit = self._deployment.max_runs_per_request
+        part = self._plans.write(step, step.page, expand(submission, before, self._listing, limit=limit))
+        if part.next is not None:
+            return [], [replace(step, page=step.page + 1)]
+        if part.faults:
+            raise FaultsError(*part.faults)
+        log.info("request %s: %d runs", step.key, sum(part.counts) * submission.combinations)
+        return [], list(_starts(step, part, submission))
+
+    def _start(self, step: RequestStep, submission: Submission, part: Part) -> Iterator[Admitted]:
+        return runs_of(submission, part, step, self._deployment, first=step.first, count=RUNS_AT_ONCE)
+
+    def _backfill(self, step: RequestStep, body: Mapping[str, Any]) -> tuple[list[Outcome], list[RequestStep]]:
+        """Judge files as if they arrived now: those that have a run already make the same run, which is none."""
+        prefix = read_prefix(body, group=step.group, key=step.key, deployment=self._deployment)
+        page = self._listing.page(step.bucket, prefix, after=step.after)
+        found: list[Outcome] = []
+        for each in page.objects:
+            arrival = Arrival(bucket=each.bucket, key=each.key, version_id=each.version_id, size=each.size, etag="")
+            verdict = judge(arrival, self._deployment)
+            if isinstance(verdict, Admitted | Rejected):
+                found.append(verdict)
+        if not step.after and page.after is None and not page.objects:
+            raise FaultsError(Fault(place="prefix", text=f"no file lies below {prefix}: mend the prefix"))
+        log.info("backfill %s: %d files below %s", step.key, len(found), prefix)
+        return found, [] if page.after is None else [replace(step, page=step.page + 1, after=page.after)]
+
+
+def _starts(step: RequestStep, last: Part, submission: Submission) -> Iterator[RequestStep]:
+    """The steps that start all runs of a plan."""
+    for number, objects in enumerate(last.counts):
+        for first in range(0, objects * submission.combinations, RUNS_AT_ONCE):
+            yield replace(step, stage=_START, page=number, first=first)

@@ -1,0 +1,190 @@
+"""Requests about runs that exist: try them again, run them anew, cancel them."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from dropbatch.contract import ledger
+from dropbatch.contract.deployment import Deployment
+from dropbatch.contract.overrides import Overrides
+from dropbatch.contract.runs import State, order, request_id, run_id
+from lambdas.arrival.admission import Admitted, Rejected, choice
+from lambdas.arrival.claims import spec_of
+from lambdas.arrival.requests.actions import Named, read_runs
+from lambdas.arrival.requests.cancel import Canceller
+from lambdas.arrival.requests.faults import MAX_FAULTS, Fault, FaultsError
+from lambdas.common.announce import Announcer
+from lambdas.common.items import MAX_TRANSACTION, read_items, write_where_true
+from lambdas.common.messages import Held, RequestStep, held_body
+
+__all__ = ["RunsDesk"]
+
+log = logging.getLogger("dropbatch")
+
+_AT_ONCE = MAX_TRANSACTION
+_REMEMBERED = 10
+_AGAIN = (State.FAILED, State.CANCELLED)
+_OF_THE_END = (
+    *("reason", "phase", "exit_code", "log_tail", "not_started", "output", "job_id"),
+    *("started_at", "stopped_at", "tries", "cancel"),
+)
+_Item = Mapping[str, Any]
+
+
+class RunsDesk:
+    """Takes on `retry`, `rerun` and `cancel`."""
+
+    def __init__(
+        self,
+        *,
+        deployment: Deployment,
+        dynamodb: Any,
+        sqs: Any,
+        table: str,
+        arrival_url: str,
+        canceller: Canceller,
+        announcer: Announcer,
+        clock: ledger.Clock = ledger.utc_now,
+    ) -> None:
+        self._deployment = deployment
+        self._dynamodb = dynamodb
+        self._sqs = sqs
+        self._table = table
+        self._arrival_url = arrival_url
+        self._canceller = canceller
+        self._announcer = announcer
+        self._clock = clock
+
+    def take(self, step: RequestStep, body: Mapping[str, Any]) -> tuple[list[Admitted | Rejected], list[RequestStep]]:
+        """Do one step: a hundred of the runs. The first step looks at all of them, and touches none if one is wrong."""
+        named = read_runs(body, limit=self._deployment.max_runs_per_request)
+        if step.page == 0:
+            self._check(step, named)
+        mine = named[step.page * _AT_ONCE : (step.page + 1) * _AT_ONCE]
+        items = self._items(step, mine)
+        started: list[Admitted | Rejected] = []
+        match step.request:
+            case "retry":
+                self._retry(step, list(items.values()))
+            case "rerun":
+                started += [self._rerun(step, item) for item in items.values()]
+            case "cancel":
+                self._canceller.cancel(list(items.values()), _mark(step))
+        more = (step.page + 1) * _AT_ONCE < len(named)
+        return started, [replace(step, page=step.page + 1)] if more else []
+
+    def _items(self, step: RequestStep, named: Sequence[Named]) -> dict[str, _Item]:
+        ids = {ledger.run_key(step.group, each.run_id): each.run_id for each in named}
+        return {ids[key]: item for key, item in read_items(self._dynamodb, self._table, ids).items()}
+
+    def _check(self, step: RequestStep, named: Sequence[Named]) -> None:
+        items = self._items(step, named)
+        faults = []
+        for each in named:
+            reason = self._refusal(step, items.get(each.run_id))
+            if reason:
+                faults.append(Fault(place=each.place, text=f"{each.run_id} {reason}"))
+            if len(faults) > MAX_FAULTS:
+                break
+        if faults:
+            raise FaultsError(*faults)
+
+    def _refusal(self, step: RequestStep, item: _Item | None) -> str | None:
+        if item is None:
+            return f"is no run of group {step.group!r}: look it up with dropbatch status"
+        state = item["state"]
+        if state == State.REJECTED:
+            return "was refused and never ran: put the file again, mended"
+        if step.request == "retry" and state not in _AGAIN and _mark(step) not in item.get("requests", ()):
+            return f"is {state}: only failed and cancelled runs are tried again, use rerun.json for a new run"
+        pipelines = self._deployment.pipelines
+        if step.request != "cancel" and item["pipeline"] not in pipelines:
+            return f"is a run of pipeline {item['pipeline']!r}, which is gone: {choice(item['pipeline'], pipelines)}"
+        return None
+
+    def _retry(self, step: RequestStep, items: Sequence[_Item]) -> None:
+        """Open the next attempt of runs that ended, HELD until a job is made for it."""
+        # Runs that this request has seen to already are left alone: the step is being repeated.
+        fresh = [item for item in items if _mark(step) not in item.get("requests", ()) and item["state"] in _AGAIN]
+        changes = [(item, self._anew(step, item)) for item in fresh]
+        written = write_where_true(self._dynamodb, changes, self._update)
+        if not written:
+            return
+        # Should this message never be sent, reconcile finds the runs waiting for a job that nobody knows.
+        waiting = [
+            Held(group=step.group, run_id=item["run_id"], job_name=fields["job_name"]) for item, fields in written
+        ]
+        self._sqs.send_message(QueueUrl=self._arrival_url, MessageBody=held_body(waiting))
+        self._announcer.tell([{**item, **fields, "reason": ""} for item, fields in written])
+
+    def _anew(self, step: RequestStep, item: _Item) -> dict[str, Any]:
+        attempt = item["attempt"] + 1
+        pools = self._deployment.pipelines[item["pipeline"]].pools
+        earlier = {
+            "attempt": item["attempt"],
+            "pool": item["pool"],
+            "cause": "retry on request",
+            "reason": item.get("reason", ""),
+            "job_id": item.get("job_id", ""),
+            "tries": item.get("tries", 0),
+        }
+        return {
+            "state": State.HELD,
+            "attempt": attempt,
+            "order": order(attempt, State.HELD),
+            "job_name": f"retry-{item['run_id']}.{attempt}",
+            "pool": item["pool"] if item["pool"] in pools else pools[0],
+            "earlier": [*item.get("earlier", ()), earlier],
+            "requests": [*item.get("requests", ()), _mark(step)][-_REMEMBERED:],
+            "updated_at": ledger.timestamp(self._clock()),
+            "unfinished": ledger.unfinished_key(item["run_id"]),
+        }
+
+    def _update(self, change: tuple[_Item, Mapping[str, Any]]) -> dict[str, Any]:
+        item, fields = change
+        removed = [name for name in _OF_THE_END if name in item]
+        update = "SET " + ", ".join(f"#{name} = :{name}" for name in fields)
+        if removed:
+            update += " REMOVE " + ", ".join(f"#{name}" for name in removed)
+        return {
+            "Update": {
+                "TableName": self._table,
+                "Key": ledger.to_item({"id": item["id"]}),
+                "UpdateExpression": update,
+                "ConditionExpression": "#order = :was",
+                "ExpressionAttributeNames": {f"#{name}": name for name in (*fields, *removed)},
+                "ExpressionAttributeValues": ledger.to_item(
+                    {**{f":{name}": value for name, value in fields.items()}, ":was": item["order"]}
+                ),
+            }
+        }
+
+    def _rerun(self, step: RequestStep, item: _Item) -> Admitted:
+        """A new run over the same input: with today's program, and another identity for each request."""
+        old = spec_of(item)
+        identity = run_id(
+            group=old.group,
+            pipeline=old.pipeline,
+            bucket=old.bucket,
+            key=old.key,
+            version_id=old.version_id,
+            parameters=old.parameters,
+            request_id=f"{_mark(step)}#{old.run_id}",
+        )
+        output = f"{old.output.removesuffix(f'{old.run_id}/')}{identity}/"
+        pipeline = self._deployment.pipelines[old.pipeline]
+        pool = item["pool"] if item["pool"] in pipeline.pools else pipeline.pools[0]
+        return Admitted(
+            run=replace(old, run_id=identity, attempt=1, output=output, earlier=()),
+            definition=pipeline.definitions[old.group],
+            pool=pool,
+            queue=self._deployment.pools[pool].queue,
+            overrides=Overrides.from_item(item),
+            name=item.get("name", ""),
+            request=step.key,
+        )
+
+
+def _mark(step: RequestStep) -> str:
+    return request_id(step.key, step.version_id)

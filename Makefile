@@ -5,7 +5,7 @@ PYTHON ?= python3
 SETUP = @$(PYTHON) dropbatch/preflight.py
 RUN = .venv/bin/python
 
-.PHONY: demo demo-down test lint format synth bench-synth pins
+.PHONY: demo demo-down test soak lint format synth bench-synth bench-arrival bench-import pins
 
 demo:  ## drop a file in the sandbox and see it come back processed (FILE=… for one of yours)
 	$(SETUP) demo
@@ -37,6 +37,19 @@ synth:  ## write the Terraform of every environment to cdktf.out
 bench-synth:  ## synthesis time, with and without the lazy provider import
 	$(SETUP) synth
 	@$(RUN) bench/synth.py
+
+bench-arrival:  ## 100,000 files at once under AWS's limits, against one SubmitJob per file
+	$(SETUP) demo
+	@$(RUN) -m bench.arrival
+
+bench-import:  ## what the arrival function's imports add to a cold start
+	$(SETUP) demo
+	@$(RUN) bench/import_cost.py
+
+soak:  ## what takes too long for `make test`: more schedules, more files, more deaths
+	$(SETUP) test
+	@DROPBATCH_CRASH_SCHEDULES=100000 DROPBATCH_KILL_FILES=5000 $(RUN) -m pytest tests/lambdas/crash \
+	  tests/e2e/test_killed_functions.py
 
 pins:  ## pin requirements*.in again, newest versions that go together
 	@$(RUN) -m pip install --quiet uv

@@ -1,0 +1,326 @@
+"""Runs whose job failed: tried again where that makes sense, ended with a record where not."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from dropbatch.contract import ledger
+from dropbatch.contract.deployment import Deployment
+from dropbatch.contract.jobs import Ending
+from dropbatch.contract.usage import MonthUsage, month_usage
+from lambdas.arrival.flow import ArrivalFlow
+from tests.lambdas.conftest import DEPLOYMENT, OUTPUT, dropped, make_arrival, run_events, sqs_record
+from tests.lambdas.simulated_aws import SimulatedAws
+from tests.lambdas.test_run_events import event, told
+
+RECLAIMED = "Host EC2 (instance i-1) terminated."
+NO_CAPACITY = "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - Service cannot fulfill the capacity requested"
+CONTAINER = {
+    "resourceRequirements": [{"type": "VCPU", "value": "2"}, {"type": "MEMORY", "value": "2048"}],
+    "image": "repository:wordcount-1",
+}
+STEPS = replace(
+    DEPLOYMENT,
+    pipelines={
+        **DEPLOYMENT.pipelines,
+        "wordcount": replace(DEPLOYMENT.pipelines["wordcount"], memory_steps=(4096, 8192)),
+    },
+    pools={
+        "spot": replace(DEPLOYMENT.pools["spot"], usd_per_vcpu_hour=0.36, usd_per_gib_hour=0.036),
+        "ondemand": DEPLOYMENT.pools["ondemand"],
+    },
+)
+
+
+def tries(*seconds: float, reason: str = "") -> list[dict[str, Any]]:
+    return [
+        {"startedAt": 1_700_000_000_000, "stoppedAt": 1_700_000_000_000 + int(each * 1000), "statusReason": reason}
+        for each in seconds
+    ]
+
+
+def failed(job: Mapping[str, Any], reason: str, message_id: str = "e", **detail: Any) -> dict[str, Any]:
+    container = {**CONTAINER, **detail.pop("container", {})}
+    return event(dict(job), "FAILED", message_id, statusReason=reason, container=container, **detail)
+
+
+class Life:
+    """One deployment, driven by hand."""
+
+    def __init__(self, aws: SimulatedAws, deployment: Deployment) -> None:
+        self.aws = aws
+        self.arrival: ArrivalFlow = make_arrival(aws, deployment)
+        parts = run_events(aws, deployment)
+        self.flow, self.reconcile = parts.flow, parts.reconcile
+
+    def drop(self, *keys: str) -> dict[str, Any]:
+        self.arrival.process([dropped(*keys)])
+        return self.last_job()
+
+    def last_job(self) -> dict[str, Any]:
+        return list(self.aws.batch.jobs.values())[-1]
+
+    def deliver(self) -> None:
+        """What was sent to the arrival queue arrives."""
+        sent, self.aws.sqs.sent = self.aws.sqs.sent, []
+        assert not self.arrival.process(
+            [sqs_record(each["MessageBody"], f"m{number}") for number, each in enumerate(sent)]
+        ).ids
+
+    def happens(self, *events: dict[str, Any]) -> None:
+        assert not self.flow.process(list(events)).ids
+        self.deliver()
+
+    @property
+    def run(self) -> dict[str, Any]:
+        (run,) = self.aws.dynamodb.runs()
+        return run
+
+
+@pytest.fixture
+def life(aws: SimulatedAws) -> Life:
+    return Life(aws, STEPS)
+
+
+def test_a_run_whose_machine_was_taken_away_goes_to_the_next_pool(life: Life) -> None:
+    first = life.drop("lab/wordcount/a")
+
+    life.happens(failed(first, RECLAIMED, attempts=tries(10, 5, reason=RECLAIMED)))
+
+    second = life.last_job()
+    assert second["jobQueue"] == "dropbatch-test-ondemand"
+    run = life.run
+    assert (run["state"], run["attempt"], run["pool"], run["job_name"]) == ("HELD", 2, "ondemand", second["jobName"])
+    assert run["earlier"] == [
+        {
+            "attempt": 1,
+            "pool": "spot",
+            "cause": "reclaimed",
+            "reason": RECLAIMED,
+            "job_id": first["jobId"],
+            "tries": 2,
+        }
+    ]
+
+    life.happens(event(second, "SUCCEEDED", "e2"))
+
+    assert life.run["state"] == "SUCCEEDED"
+    assert [state for state in told(life.aws) if state in ("SUCCEEDED", "FAILED")] == ["SUCCEEDED"]
+    assert (OUTPUT, f"{run['output_prefix']}_run.json") not in life.aws.s3.objects
+
+
+def test_without_a_next_pool_a_reclaimed_run_has_failed_and_has_a_record(life: Life) -> None:
+    job = life.drop("lab/sort/a.dat")
+
+    life.happens(failed(job, RECLAIMED, attempts=tries(10, reason=RECLAIMED)))
+
+    run = life.run
+    assert (run["state"], run["reason"], run["phase"]) == ("FAILED", RECLAIMED, "lost")
+    record = json.loads(life.aws.s3.objects[OUTPUT, f"{run['output_prefix']}_run.json"])
+    assert (record["status"], record["attempt"], record["reason"]) == ("FAILED", 1, RECLAIMED)
+    assert (record["job_definition"], record["image"]) == ("dropbatch-test-sort-lab:1", "repository:wordcount-1")
+    assert record["pool"] == "spot"
+
+
+def test_the_record_of_the_container_stays(life: Life) -> None:
+    job = life.drop("lab/wordcount/a")
+    key = OUTPUT, f"{life.run['output_prefix']}_run.json"
+    mine = json.dumps({"attempt": 1, "phase": "program", "reason": "exit code 3"}).encode()
+    life.aws.s3.objects[key] = mine
+    life.aws.s3.objects[OUTPUT, f"{life.run['output_prefix']}_log.txt"] = b"".join(b"%d\n" % n for n in range(50))
+
+    life.happens(failed(job, "Essential container in task exited", container={"exitCode": 3}))
+
+    assert life.aws.s3.objects[key] == mine
+    assert life.run["log_tail"] == [str(number) for number in range(30, 50)]
+
+
+def test_no_capacity_marks_the_pool_dry_and_arrivals_pass_it_over(life: Life) -> None:
+    first = life.drop("lab/wordcount/a")
+
+    life.happens(failed(first, NO_CAPACITY))
+
+    assert life.last_job()["jobQueue"] == "dropbatch-test-ondemand"
+    assert life.aws.dynamodb.plain("flag#dry#spot")["reason"] == NO_CAPACITY
+    assert life.drop("lab/wordcount/b")["jobQueue"] == "dropbatch-test-ondemand"
+    before = len(life.aws.batch.jobs)
+    life.drop("lab/sort/only-spot.dat")
+    assert len(life.aws.batch.jobs) == before  # it waits: its only pool is dry
+
+
+def test_a_dry_pool_is_tried_again_when_its_time_is_over(life: Life) -> None:
+    life.happens(failed(life.drop("lab/wordcount/a"), NO_CAPACITY))
+    life.aws.dynamodb.items["flag#dry#spot"]["until"] = {"S": "2020-01-01T00:00:00.000Z"}
+
+    assert life.drop("lab/wordcount/b")["jobQueue"] == "dropbatch-test-spot"
+
+
+def test_an_image_that_cannot_be_pulled_is_tried_once_more(life: Life) -> None:
+    reason = {"reason": "CannotPullContainerError: pull access denied"}
+    first = life.drop("lab/wordcount/a")
+
+    life.happens(failed(first, "Task failed to start", container=reason))
+    second = life.last_job()
+    assert second["jobId"] != first["jobId"]
+    life.happens(failed(second, "Task failed to start", "e2", container=reason))
+
+    assert (life.run["state"], life.run["attempt"]) == ("FAILED", 2)
+    assert life.run["reason"].startswith("CannotPullContainerError")
+
+
+def test_memory_that_did_not_suffice_grows_by_the_pipelines_steps(life: Life) -> None:
+    first = life.drop("lab/wordcount/a")
+    asked = []
+
+    killed = {"exitCode": 137, "reason": "OutOfMemoryError: Container killed due to memory usage"}
+    life.happens(failed(first, "Essential container in task exited", container=killed))
+    for number in range(2):
+        job = life.last_job()
+        (requirement,) = job["containerOverrides"]["resourceRequirements"]
+        asked.append(requirement)
+        life.happens(failed(job, "Essential container in task exited", f"m{number}", container=killed))
+
+    assert asked == [{"type": "MEMORY", "value": "4096"}, {"type": "MEMORY", "value": "8192"}]
+    assert (life.run["state"], life.run["attempt"]) == ("FAILED", 3)
+    assert [each["cause"] for each in life.run["earlier"]] == ["out of memory", "out of memory"]
+
+
+def test_a_programs_own_failure_is_tried_again_only_if_the_pipeline_says_so(aws: SimulatedAws) -> None:
+    retrying = replace(
+        DEPLOYMENT, pipelines={"wordcount": replace(DEPLOYMENT.pipelines["wordcount"], retry_failures=1)}
+    )
+    life = Life(aws, retrying)
+    failing: Any = {"reason": "Essential container in task exited", "container": {"exitCode": 1}}
+
+    life.happens(failed(life.drop("lab/wordcount/a"), **failing))
+    assert life.run["attempt"] == 2
+    life.happens(failed(life.last_job(), **failing))
+
+    assert (life.run["state"], life.run["attempt"]) == ("FAILED", 2)
+
+
+def test_a_timeout_is_not_taken_for_want_of_memory(life: Life) -> None:
+    job = life.drop("lab/wordcount/a")
+
+    life.happens(failed(job, "Job attempt duration exceeded timeout", container={"exitCode": 137}))
+
+    assert (life.run["state"], life.run["attempt"]) == ("FAILED", 1)
+
+
+def test_a_stopped_run_is_held_until_the_pause_ends(life: Life) -> None:
+    job = life.drop("lab/wordcount/a")
+    life.aws.dynamodb.items[ledger.PAUSED] = ledger.to_item({"id": ledger.PAUSED, "since": "2026", "reason": "test"})
+
+    life.happens(failed(job, Ending.STOPPED, container={"exitCode": 143}))
+    assert (life.run["state"], life.run["attempt"]) == ("HELD", 2)
+    assert len(life.aws.batch.jobs) == 1
+
+    del life.aws.dynamodb.items[ledger.PAUSED]
+    life.arrival.process([sqs_record(held_again(life.run))])
+    assert life.last_job()["jobQueue"] == "dropbatch-test-spot"
+
+
+def held_again(run: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "dropbatch": 1,
+        "kind": "held",
+        "runs": [{"group": run["group"], "run_id": run["run_id"], "job_name": run["job_name"]}],
+    }
+
+
+def test_a_cancelled_job_is_a_cancelled_run(life: Life) -> None:
+    job = life.drop("lab/wordcount/a")
+
+    life.happens(failed(job, Ending.CANCELLED))
+
+    assert life.run["state"] == "CANCELLED"
+    record = json.loads(life.aws.s3.objects[OUTPUT, f"{life.run['output_prefix']}_run.json"])
+    assert record["status"] == "CANCELLED"
+
+
+def test_a_rescue_comes_once_however_often_its_event_comes(life: Life) -> None:
+    first = life.drop("lab/wordcount/a")
+    end = failed(first, RECLAIMED, attempts=tries(10, reason=RECLAIMED))
+
+    for _ in range(3):
+        life.happens(end, end)
+
+    assert life.run["attempt"] == 2
+    assert len(life.aws.batch.jobs) == 2
+
+
+def test_a_twin_of_a_job_that_never_started_finds_the_fence_taken(life: Life) -> None:
+    first = life.drop("lab/wordcount/a")
+
+    life.happens(failed(first, NO_CAPACITY))
+
+    fence = f"_dropbatch/started/lab/wordcount/{life.run['run_id']}.1"
+    assert life.aws.s3.objects[OUTPUT, fence].decode() == first["jobId"]
+
+
+def test_a_thousand_runs_on_a_dry_pool_move_as_array_jobs(life: Life) -> None:
+    job = life.drop(*(f"lab/wordcount/{number}" for number in range(1000)))
+    head = failed({**job, "jobId": f"{job['jobId']}:0"}, NO_CAPACITY, arrayProperties={"index": 0})
+    life.happens(head)
+    cancelled: list[Any] = []
+    life.aws.tap = lambda name, call: cancelled.append(call) if name == "CancelJob" else None
+    life.aws.batch.jobs[job["jobId"]]["arrayProperties"] = {"size": 1000, "statusSummary": {"RUNNABLE": 999}}
+
+    repaired = life.reconcile.run(at=ledger.utc_now() + 2 * STEPS.lease)
+    assert repaired["runs moved off dry pools"] == 999
+    assert cancelled == [{"jobId": job["jobId"], "reason": Ending.MOVED}]
+    life.happens(
+        *(
+            failed({**job, "jobId": f"{job['jobId']}:{n}"}, Ending.MOVED, f"e{n}", arrayProperties={"index": n})
+            for n in range(1, 1000)
+        )
+    )
+
+    moved = list(life.aws.batch.jobs.values())[1:]
+    assert [each.get("arrayProperties") for each in moved] == [None, {"size": 999}]
+    assert {each["jobQueue"] for each in moved} == {"dropbatch-test-ondemand"}
+    assert {(run["attempt"], run["pool"]) for run in life.aws.dynamodb.runs()} == {(2, "ondemand")}
+
+
+def usage_of_month(aws: SimulatedAws, month: str = "2023-11") -> dict[str, MonthUsage]:
+    items = [aws.dynamodb.plain(key) for key in ledger.usage_keys("lab", month) if key in aws.dynamodb.items]
+    return month_usage(items)
+
+
+def test_usage_is_counted_once_per_attempt_and_its_cost_estimated(life: Life) -> None:
+    stopped = {"stoppedAt": 1_700_000_010_000}
+    first = failed(life.drop("lab/wordcount/a"), RECLAIMED, attempts=tries(60, 40, reason=RECLAIMED), **stopped)
+    life.happens(first, first)
+    life.happens(first)
+
+    # 100 s of 2 vCPUs at 0.36 USD and 2 GiB at 0.036 USD an hour
+    assert life.run["usage"] == {"vcpu_ms": 200_000, "mib_ms": 204_800_000, "micro_usd": 22_000}
+    assert usage_of_month(life.aws) == {
+        "wordcount": MonthUsage(attempts=1, vcpu_ms=200_000, mib_ms=204_800_000, micro_usd=22_000)
+    }
+
+    second = event(life.last_job(), "SUCCEEDED", "e2", container=CONTAINER, attempts=tries(1), **stopped)
+    life.happens(second, second)
+
+    # The pool "ondemand" has no price: what the run cost is unknown, not the cost of its first attempt.
+    assert life.run["usage"] == {"vcpu_ms": 202_000, "mib_ms": 206_848_000, "micro_usd": None}
+    assert usage_of_month(life.aws)["wordcount"] == MonthUsage(
+        attempts=2, vcpu_ms=202_000, mib_ms=206_848_000, micro_usd=22_000, unknown_cost=1
+    )
+
+
+def test_times_that_batch_does_not_say_are_unknown_not_nothing(life: Life) -> None:
+    job = life.drop("lab/wordcount/a")
+
+    life.happens(event(job, "SUCCEEDED", startedAt=1_700_000_000_000, container=CONTAINER))
+
+    assert life.run["usage"] == {"vcpu_ms": None, "mib_ms": None, "micro_usd": None}
+
+
+def test_a_job_that_never_started_used_nothing(life: Life) -> None:
+    life.happens(failed(life.drop("lab/wordcount/a"), NO_CAPACITY))
+
+    assert life.run["usage"] == {"vcpu_ms": 0, "mib_ms": 0, "micro_usd": 0}

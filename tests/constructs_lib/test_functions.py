@@ -23,9 +23,15 @@ def test_rights_of_the_arrival_function(stack: Stack) -> None:
     assert actions(stack, "arrival") == {
         *(f"dynamodb:{name}" for name in ("GetItem", "BatchGetItem", "PutItem", "UpdateItem")),
         *(f"sqs:{name}" for name in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes", "SendMessage")),
-        *(f"batch:{name}" for name in ("SubmitJob", "TagResource", "DescribeJobDefinitions")),
-        *("s3:PutObject", "events:PutEvents", "logs:CreateLogStream", "logs:PutLogEvents"),
+        *(f"batch:{name}" for name in ("SubmitJob", "TagResource", "DescribeJobDefinitions", "TerminateJob")),
+        *(f"s3:{name}" for name in ("PutObject", "GetObject", "GetObjectVersion", "ListBucket", "ListBucketVersions")),
+        *("events:PutEvents", "logs:CreateLogStream", "logs:PutLogEvents"),
     }
+
+
+def test_the_arrival_function_reads_requests_but_no_data(stack: Stack) -> None:
+    reading = statement(stack.rights(f"{P}-arrival.function"), "ReadRequests")["Resource"]
+    assert [arn.rpartition("}")[2] for arn in reading] == ["/*/submissions/*"]
 
 
 def test_rights_of_the_run_events_function(stack: Stack) -> None:
@@ -78,7 +84,7 @@ def test_every_resource_is_named_unless_aws_has_no_resource_level(stack: Stack) 
 @pytest.mark.parametrize(
     ("function", "variables"),
     [
-        ("arrival", {"LEDGER_TABLE", "INPUT_BUCKET", "OUTPUT_BUCKET", "ARRIVAL_DEAD_LETTER_URL"}),
+        ("arrival", {"LEDGER_TABLE", "INPUT_BUCKET", "OUTPUT_BUCKET", "ARRIVAL_QUEUE_URL", "ARRIVAL_DEAD_LETTER_URL"}),
         ("run-events", {"LEDGER_TABLE", "OUTPUT_BUCKET", "ARRIVAL_QUEUE_URL"}),
         ("spend-guard", {"LEDGER_TABLE"}),
     ],

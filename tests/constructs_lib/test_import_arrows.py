@@ -25,7 +25,7 @@ ARROWS: dict[str, tuple[set[str], set[str] | None]] = {
     "lambdas": ({"dropbatch.contract"}, AWS_SDK),
     "constructs_lib": ({"dropbatch.contract", "dropbatch.settings", "dropbatch.images"}, CDKTF),
     "main": ({"constructs_lib", "dropbatch.settings"}, CDKTF),
-    "bench": ({"dropbatch", "dropbatch.contract", "dropbatch.settings", "dropbatch.sandbox"}, None),
+    "bench": ({"dropbatch", "dropbatch.contract", "dropbatch.settings", "dropbatch.sandbox", "lambdas"}, None),
     "image": (set(), None),
 }
 MAY_IMPORT_CDKTF = {"constructs_lib", "main"}

@@ -1,6 +1,6 @@
 """Our three functions, their surroundings and their rights."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from constructs import Construct
@@ -11,6 +11,7 @@ from constructs_lib.ledger import Ledger
 from constructs_lib.policy import Statement
 from constructs_lib.queue import Queue
 from constructs_lib.reachable import Reachable
+from constructs_lib.role import Role
 from constructs_lib.site import Site
 from dropbatch.contract import keys
 
@@ -18,6 +19,8 @@ __all__ = ["Functions", "FunctionsProps"]
 
 _MANIFESTS = f"{keys.CONTROL_PREFIX}manifests/"
 _FENCES = f"{keys.CONTROL_PREFIX}started/"
+_PLANS = f"{keys.CONTROL_PREFIX}requests/"
+_REQUESTS = f"*/{keys.SUBMISSIONS}/"
 _RECORDS = f"*/{keys.RECORD_NAME}"
 _LOGS = f"*/{keys.LOG_NAME}"
 
@@ -38,6 +41,8 @@ class FunctionsProps:
     reconcile_minutes: int
     timeout_seconds: int
     """Of every function; well below the lease of what it takes in hand."""
+    read_buckets: Sequence[str] = ()
+    """Buckets beside the input bucket that requests may name objects of."""
 
 
 class Functions(Construct):
@@ -64,6 +69,7 @@ class Functions(Construct):
                     "LEDGER_TABLE": props.ledger.name,
                     "INPUT_BUCKET": props.inputs.name,
                     "OUTPUT_BUCKET": props.outputs.name,
+                    "ARRIVAL_QUEUE_URL": props.arrivals.url,
                     "ARRIVAL_DEAD_LETTER_URL": props.arrivals.dead_url,
                 },
             ),
@@ -72,7 +78,9 @@ class Functions(Construct):
         # A transaction needs the rights of its parts.
         props.ledger.grant(role, "GetItem", "BatchGetItem", "PutItem", "UpdateItem")
         props.outputs.grant(role, "WriteManifests", ["PutObject"], _MANIFESTS)
+        props.arrivals.grant_send(role)
         props.arrivals.grant_send_dead(role)
+        _grant_requests(role, props)
         ours = [site.batch_names("job-definition"), site.batch_names("job-queue")]
         role.grant(
             # Has no resource level.
@@ -80,6 +88,7 @@ class Functions(Construct):
             Statement(sid="SubmitJobs", actions=["batch:SubmitJob"], resources=ours),
             # Jobs have no names of ours: their ids are Batch's.
             Statement(sid="TagJobs", actions=["batch:TagResource"], resources=[*ours, site.arn("batch", "job/*")]),
+            _end_jobs(site, "TerminateJob"),
             _announce(site),
         )
         function.consume(props.arrivals, batch_size=props.batch_size, window_seconds=props.window_seconds)
@@ -147,6 +156,20 @@ class Functions(Construct):
             *_switch_pools(site),
         )
         return function
+
+
+def _grant_requests(role: Role, props: FunctionsProps) -> None:
+    """What requests need: to be read, a list of what data there is, plans, refusals and fences. No data."""
+    props.inputs.grant(role, "ReadRequests", ["GetObject", "GetObjectVersion"], _REQUESTS)
+    partition = props.site.partition
+    buckets = [props.inputs.arn, *(f"arn:{partition}:s3:::{name}" for name in sorted(set(props.read_buckets)))]
+    listing = ["s3:ListBucket", "s3:ListBucketVersions"]
+    role.grant(Statement(sid="ListInputs", actions=listing, resources=buckets))
+    props.outputs.grant(role, "KeepPlansAndFences", ["PutObject"], _PLANS, _FENCES, _REQUESTS)
+    props.outputs.grant(role, "ReadPlansAndFences", ["GetObject"], _PLANS, _FENCES, _MANIFESTS)
+    # Dead letters go back to the queue when what was wrong is mended.
+    redrive = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
+    role.grant(Statement(sid="TakeDeadLetters", actions=redrive, resources=[props.arrivals.dead_arn]))
 
 
 def _announce(site: Site) -> Statement:

@@ -128,6 +128,9 @@ class DropbatchStack(TerraformStack):
                 window_seconds=settings.arrivals.window_seconds,
                 reconcile_minutes=settings.environment.reconcile_minutes,
                 timeout_seconds=timeout,
+                read_buckets=[
+                    name.partition("/")[0] for pipeline in settings.pipeline.values() for name in pipeline.read_buckets
+                ],
             ),
         )
         if settings.budget.action != "none":

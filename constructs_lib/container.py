@@ -7,6 +7,7 @@ from typing import Any
 from constructs_lib.log_group import LogGroup
 from constructs_lib.site import Site
 from dropbatch.contract import jobs
+from dropbatch.contract.options import Options
 
 __all__ = ["Container", "Resources", "Surroundings"]
 
@@ -39,6 +40,10 @@ class Surroundings:
     """Place in the container by folder of the machine; ``:rw`` behind it lets the program write."""
     read_buckets: Sequence[str] = ()
     """Names of further buckets that the program may read."""
+    after: Sequence[str] = ()
+    """Pipelines whose results the program works on."""
+    options: Options = field(default_factory=Options)
+    """What the pipeline asks of the runtime."""
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -63,6 +68,7 @@ class Container:
             jobs.ENVIRONMENT: site.environment,
             **self.variables,
             jobs.IMAGE: self.image,
+            **({jobs.OPTIONS: around.options.to_json()} if around.options != Options() else {}),
             "AWS_REGION": site.region,
             "AWS_DEFAULT_REGION": site.region,
         }

@@ -127,14 +127,14 @@ def _grant_data(role: Role, props: JobProps) -> None:
     """The group's inputs, results of this pipeline, and its own control objects."""
     group, pipeline = props.group, props.pipeline
     own = f"{group}/{pipeline}/"
-    props.inputs.grant(
-        role,
-        "ReadInputs",
-        ["GetObject", "GetObjectVersion"],
-        own,
-        f"{group}/{keys.INPUTS}/",
-        f"{group}/{keys.CONFIGS}/",
-    )
+    folders = (own, f"{group}/{keys.INPUTS}/", f"{group}/{keys.CONFIGS}/")
+    props.inputs.grant(role, "ReadInputs", ["GetObject", "GetObjectVersion"], *folders)
+    props.inputs.grant_list_below(role, "ListInputs", *folders)
+    before = [f"{group}/{name}/" for name in props.surroundings.after]
+    if before:
+        props.outputs.grant(role, "ReadEarlierResults", ["GetObject", "GetObjectVersion"], *before)
+    # Its own too: what a try that was killed has published is looked for, and removed, before the next one begins.
+    props.outputs.grant_list_below(role, "ListResults", own, *before)
     props.outputs.grant(role, "ReadManifests", ["GetObject"], keys.manifest_key(group, pipeline, "*"))
     props.outputs.grant(role, "ClaimRuns", ["GetObject", "PutObject"], f"{keys.CONTROL_PREFIX}started/{own}")
     props.outputs.grant(role, "PublishResults", ["PutObject", "DeleteObject", "AbortMultipartUpload"], own)
@@ -143,5 +143,5 @@ def _grant_data(role: Role, props: JobProps) -> None:
         actions = ["s3:GetObject", "s3:GetObjectVersion"]
         role.grant(
             Statement(sid="ReadOtherBuckets", actions=actions, resources=[f"{name}/*" for name in names]),
-            Statement(sid="ListOtherBuckets", actions=["s3:ListBucket"], resources=names),
+            Statement(sid="ListOtherBuckets", actions=["s3:ListBucket", "s3:ListBucketVersions"], resources=names),
         )

@@ -31,6 +31,17 @@ class Reachable(Construct):
         """Let a role see which objects there are: without, S3 answers "forbidden" where an object is missing."""
         role.grant(Statement(sid="KnowWhatIsThere", actions=["s3:ListBucket"], resources=[self.arn]))
 
+    def grant_list_below(self, role: Role, sid: str, *prefixes: str) -> None:
+        """Let a role see which objects and versions there are below some prefixes."""
+        role.grant(
+            Statement(
+                sid=sid,
+                actions=["s3:ListBucket", "s3:ListBucketVersions"],
+                resources=[self.arn],
+                conditions={"StringLike": {"s3:prefix": [f"{prefix}*" for prefix in prefixes]}},
+            )
+        )
+
     def grant(self, role: Role, sid: str, actions: Sequence[str], *prefixes: str) -> None:
         """Let a role do things (``GetObject`` …) to the objects below some prefixes (or matching ``*`` patterns)."""
         role.grant(

@@ -14,6 +14,7 @@ from constructs_lib.pipeline import Pipeline, PipelineProps, Shared
 from constructs_lib.pool import Pool, PoolProps
 from constructs_lib.registry import Registry
 from constructs_lib.site import Site
+from dropbatch.contract.options import Options
 from dropbatch.settings import PipelineSettings, Settings
 
 __all__ = ["make_pipeline", "make_pools"]
@@ -123,6 +124,13 @@ def make_pipeline(scope: Construct, name: str, pipeline: PipelineSettings, share
                 secrets=pipeline.secrets,
                 mounts=pipeline.mounts,
                 read_buckets=pipeline.read_buckets,
+                after=[pipeline.after] if pipeline.after else [],
+                options=Options(
+                    input_flags=pipeline.input_flags,
+                    output_flags=pipeline.output_flags,
+                    requires_config=pipeline.requires_config,
+                    requires_output=pipeline.requires_output,
+                ),
                 tags=pipeline.tags,
             ),
             shared=shared,

@@ -2,7 +2,17 @@
 
 from enum import IntEnum, StrEnum
 
-__all__ = ["ENVIRONMENT", "GIT_COMMIT", "IMAGE", "JOB_DEFINITION", "MANIFEST", "OUTPUT_BUCKET", "Ending", "ExitCode"]
+__all__ = [
+    "ENVIRONMENT",
+    "GIT_COMMIT",
+    "IMAGE",
+    "JOB_DEFINITION",
+    "MANIFEST",
+    "OPTIONS",
+    "OUTPUT_BUCKET",
+    "Ending",
+    "ExitCode",
+]
 
 ENVIRONMENT = "DROPBATCH_ENVIRONMENT"
 OUTPUT_BUCKET = "DROPBATCH_OUTPUT_BUCKET"
@@ -12,6 +22,8 @@ JOB_DEFINITION = "DROPBATCH_JOB_DEFINITION"
 """``name:revision`` that was submitted; a definition does not know its own revision."""
 IMAGE = "DROPBATCH_IMAGE"
 """The image's URI with its tag, from the definition."""
+OPTIONS = "DROPBATCH_OPTIONS"
+"""What the pipeline asks of the runtime (`contract.options`), from the definition."""
 GIT_COMMIT = "DROPBATCH_GIT_COMMIT"
 """Commit that the image was built from, if the image says."""
 

@@ -1,6 +1,7 @@
 """The run record ``_run.json``: how a result was made, and the mark that a run has ended.
 
-It is the last object a run writes, on every exit. A person or a program that sees it sees the whole result.
+It is the last object a run writes, on every exit. A person or a program that sees it sees the whole result. Its
+shape is `docs/run-record.schema.json`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,6 +36,11 @@ class RunRecord:
     group: str
     pipeline: str
     inputs: Sequence[FileRecord]
+    """Every object that was read, in exactly the version that was read."""
+    input: str = ""
+    """URI of the input as a whole: of a folder it ends in ``/``."""
+    config: FileRecord | None = None
+    """The file behind ``{config}``."""
     outputs: Sequence[FileRecord] = ()
     parameters: Mapping[str, str] = field(default_factory=dict)
     command: Sequence[str] = ()
@@ -50,6 +56,10 @@ class RunRecord:
     image: str | None = None
     job_definition: str | None = None
     git_commit: str | None = None
+    pool: str | None = None
+    """The pool it was submitted to; nothing is known of it before the first submission."""
+    earlier: Sequence[Mapping[str, Any]] = ()
+    """Earlier attempts: ``attempt``, ``pool``, ``cause`` and ``reason`` of each, oldest first."""
     peak_memory_mib: float | None = None
     cpu_seconds: float | None = None
     warnings: Sequence[str] = ()

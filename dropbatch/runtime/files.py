@@ -17,9 +17,11 @@ class Scratch:
         self.root = Path(tempfile.mkdtemp(prefix="dropbatch-", dir=parent)).resolve()
         self.input = self.root / "in"
         self.output = self.root / "out"
+        self.elsewhere = self.root / "elsewhere"
+        """For outputs that go to URIs of the command."""
         self.tmp = self.root / "tmp"
         self.log = self.root / "log.txt"
-        for directory in (self.input, self.output, self.tmp):
+        for directory in (self.input, self.output, self.elsewhere, self.tmp):
             directory.mkdir()
         self.log.touch()
 

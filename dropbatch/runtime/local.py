@@ -10,6 +10,7 @@ from dropbatch.contract.record import FileRecord, RunRecord
 from dropbatch.runtime import names
 from dropbatch.runtime.errors import StageInError, StageOutError, UsageError
 from dropbatch.runtime.files import find_results, sha256
+from dropbatch.runtime.store import Staged
 
 __all__ = ["LocalStore"]
 
@@ -17,13 +18,18 @@ __all__ = ["LocalStore"]
 class LocalStore:
     """A run whose input is a file or a directory, and whose results go into a directory."""
 
-    def __init__(self, source: Path, target: Path) -> None:
-        if not source.exists():
-            raise UsageError(f"--input {source} does not exist")
+    who = "you"
+
+    def __init__(self, source: Path, target: Path, config: Path | None = None) -> None:
+        for option, path in (("--input", source), ("--config", config)):
+            if path is not None and not path.exists():
+                raise UsageError(f"{option} {path} does not exist")
         if target.exists() and not target.is_dir():
             raise UsageError(f"--output {target} is a file: name a directory")
         self._source = source.resolve()
         self._target = target.resolve()
+        self._config = config.resolve() if config else None
+        self.has_config = config is not None
         self.input_uri = self._source.as_uri()
         self.output_uri = self._target.as_uri()
 
@@ -34,23 +40,27 @@ class LocalStore:
         except OSError as error:
             raise UsageError(f"--output {self._target} cannot be made: {error.strerror}") from error
 
-    def discard_record(self) -> None:
-        """Remove an earlier ``_run.json``."""
+    def discard(self) -> None:
+        """Remove an earlier ``_run.json``; the rest are the user's own files by now."""
         (self._target / keys.record_key("")).unlink(missing_ok=True)
 
     def expected_inputs(self) -> list[FileRecord]:
         """The file, or every file of the directory."""
-        files = [self._source] if self._source.is_file() else find_results(self._source)[0]
-        return [FileRecord(uri=path.as_uri(), size=path.stat().st_size, sha256="") for path in files]
+        return [FileRecord(uri=path.as_uri(), size=path.stat().st_size, sha256="") for path in self._files()]
 
-    def stage_in(self, directory: Path) -> tuple[Path, list[FileRecord], list[str]]:
+    def stage_in(self, directory: Path) -> Staged:
         """The input stays where it is; it is read once for its checksum."""
-        files = [self._source] if self._source.is_file() else find_results(self._source)[0]
+        files = [*self._files(), *([self._config] if self._config else [])]
         try:
             inputs = [FileRecord(uri=path.as_uri(), size=path.stat().st_size, sha256=sha256(path)) for path in files]
         except OSError as error:
             raise StageInError(f"{error.filename}: {error.strerror}") from error
-        return self._source, inputs, []
+        return Staged(
+            input=self._source,
+            config=self._config,
+            records=inputs[: len(inputs) - bool(self._config)],
+            config_record=inputs[-1] if self._config else None,
+        )
 
     def publish(self, results: Sequence[Path], root: Path) -> list[FileRecord]:
         """Copy the results below the target directory."""
@@ -75,6 +85,9 @@ class LocalStore:
     def write_record(self, record: RunRecord) -> None:
         """Write ``_run.json``."""
         self._put(keys.record_key(""), json.dumps(record.to_dict(), ensure_ascii=False, indent=2).encode() + b"\n")
+
+    def _files(self) -> list[Path]:
+        return [self._source] if self._source.is_file() else find_results(self._source)[0]
 
     def _put(self, name: str, body: bytes) -> None:
         path = self._target / name

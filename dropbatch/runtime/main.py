@@ -2,6 +2,7 @@
 
 In a job, ``dropbatch-run -- COMMAND…``: everything else comes from the manifest named by ``DROPBATCH_MANIFEST``.
 On a laptop, ``dropbatch-run --input FILE|DIR --output DIR -- COMMAND…``: no cloud at all.
+Anywhere, ``dropbatch-run -- COMMAND…`` with ``s3://`` URIs in the command: nothing but these move.
 """
 
 # ruff: noqa: PLC0415 – imports inside functions: boto3 costs a third of a second, and only a job needs it
@@ -9,25 +10,36 @@ On a laptop, ``dropbatch-run --input FILE|DIR --output DIR -- COMMAND…``: no c
 import argparse
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from dropbatch import __version__
 from dropbatch.contract import jobs, keys
 from dropbatch.contract.manifest import Manifest, ManifestError, RunSpec
+from dropbatch.contract.options import Options, OptionsError
+from dropbatch.runtime import uris
 from dropbatch.runtime.errors import RefusedError, RunError, UsageError
 from dropbatch.runtime.run import Task, execute, tell
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 __all__ = ["entry", "main"]
 
 _EPILOG = """\
-placeholders in COMMAND: {input} {output} {scratch} {input_uri} {output_uri} {param.NAME}
+placeholders in COMMAND: {input} {output} {config} {scratch} {input_uri} {output_uri} {param.NAME}
+
+s3:// URIs in COMMAND (an argument, --opt=s3://…, comma lists) become local paths: what exists is staged in, what does
+not is staged out after a success. Local paths are left as they are, so the same command works everywhere.
 
 exit codes: the program's own; 128+N when signal N ended it; 126 not executable, 127 not found; 64 usage, 65 refused,
 66 stage-in, 73 stage-out, 75 superseded by another job
 
-example: dropbatch-run --input notes.txt --output result -- wordcount {input} {output}/counts.txt
+examples: dropbatch-run --input notes.txt --output result -- wordcount {input} {output}/counts.txt
+          dropbatch-run -- wordcount s3://bucket/notes.txt s3://bucket/counts.txt
 """
 
 
@@ -47,6 +59,8 @@ def main(argv: Sequence[str], env: Mapping[str, str]) -> int:
         options, command = _parse(argv)
         if options.input is not None:
             return _on_laptop(options, command, env)
+        if not env.get(jobs.MANIFEST) and uris.find(command):
+            return _by_arguments(options, command, env)
         return _in_job(command, env)
     except RunError as fault:
         tell(fault.line)
@@ -56,7 +70,7 @@ def main(argv: Sequence[str], env: Mapping[str, str]) -> int:
 def _parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser = _Parser(
         prog="dropbatch-run",
-        usage="dropbatch-run [--input FILE|DIR --output DIR] -- COMMAND…",
+        usage="dropbatch-run [--input FILE|DIR --output DIR [--config FILE]] [--param NAME=VALUE] -- COMMAND…",
         description="Stage the input in, run a program, stage its results out.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -65,6 +79,7 @@ def _parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--version", action="version", version=f"dropbatch-run {__version__}")
     parser.add_argument("--input", type=Path, metavar="FILE|DIR", help="work on this, without any cloud")
     parser.add_argument("--output", type=Path, metavar="DIR", help="where results, _log.txt and _run.json go")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="what {config} stands for")
     parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="value of {param.NAME}")
     own, dashes, command = _split(argv)
     options = parser.parse_args(own)
@@ -74,6 +89,8 @@ def _parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         )
     if (options.input is None) != (options.output is None):
         raise UsageError("--input and --output belong together: give both, or neither inside a job")
+    if options.config is not None and options.input is None:
+        raise UsageError("--config goes with --input and --output: inside a job the request names the config")
     return options, command
 
 
@@ -88,22 +105,45 @@ def _split(argv: Sequence[str]) -> tuple[list[str], bool, list[str]]:
 def _on_laptop(options: argparse.Namespace, command: Sequence[str], env: Mapping[str, str]) -> int:
     from dropbatch.runtime.local import LocalStore
 
+    task = Task(run_id="local", command=command, parameters=_parameters(options), options=_options(env))
+    task = replace(task, git_commit=env.get(jobs.GIT_COMMIT))
+    return execute(task, LocalStore(options.input, options.output, options.config), env, _client(env))
+
+
+def _by_arguments(options: argparse.Namespace, command: Sequence[str], env: Mapping[str, str]) -> int:
+    from dropbatch.runtime.bare import BareStore
+
+    task = Task(run_id="local", command=command, parameters=_parameters(options), options=_options(env))
+    return execute(task, BareStore(), env, _client(env))
+
+
+def _parameters(options: argparse.Namespace) -> dict[str, str]:
     parameters = {}
     for text in options.param:
         name, equals, value = text.partition("=")
         if not equals or not name:
             raise UsageError(f"--param takes NAME=VALUE, got {text}")
         parameters[name] = value
-    task = Task(
-        run_id="local",
-        attempt=1,
-        group="",
-        pipeline="",
-        command=command,
-        parameters=parameters,
-        git_commit=env.get(jobs.GIT_COMMIT),
-    )
-    return execute(task, LocalStore(options.input, options.output), env)
+    return parameters
+
+
+def _options(env: Mapping[str, str]) -> Options:
+    try:
+        return Options.from_json(env.get(jobs.OPTIONS, ""))
+    except OptionsError as error:
+        raise UsageError(f"{jobs.OPTIONS}: {error}") from error
+
+
+def _client(env: Mapping[str, str]) -> "Callable[[], S3Client]":
+    """Makes the client when it is first asked for."""
+
+    @cache
+    def make() -> "S3Client":
+        from dropbatch.runtime.client import make_client
+
+        return make_client(env)
+
+    return make
 
 
 def _in_job(command: Sequence[str], env: Mapping[str, str]) -> int:
@@ -113,12 +153,13 @@ def _in_job(command: Sequence[str], env: Mapping[str, str]) -> int:
     job_id = env.get("AWS_BATCH_JOB_ID")
     if not job_id:
         raise UsageError("AWS_BATCH_JOB_ID is not set: AWS Batch sets it in every job")
-    from dropbatch.runtime import s3
+    from dropbatch.runtime.client import read_manifest
+    from dropbatch.runtime.s3 import S3Store
 
-    client = s3.make_client(env)
-    spec = pick(s3.read_manifest(client, uri), env.get("AWS_BATCH_JOB_ARRAY_INDEX"))
-    store = s3.S3Store(
-        client,
+    client = _client(env)
+    spec = pick(read_manifest(client(), uri), env.get("AWS_BATCH_JOB_ARRAY_INDEX"))
+    store = S3Store(
+        client(),
         spec,
         output_bucket=env.get(jobs.OUTPUT_BUCKET) or keys.split_uri(uri)[0],
         job_id=job_id,
@@ -132,6 +173,9 @@ def _in_job(command: Sequence[str], env: Mapping[str, str]) -> int:
         pipeline=spec.pipeline,
         command=command,
         parameters=spec.parameters,
+        options=_options(env),
+        earlier=spec.earlier,
+        pool=spec.pool or None,
         job_id=job_id,
         job_try=int(tries) if tries.isdigit() else None,
         image=env.get(jobs.IMAGE),
@@ -139,7 +183,7 @@ def _in_job(command: Sequence[str], env: Mapping[str, str]) -> int:
         git_commit=env.get(jobs.GIT_COMMIT),
     )
     tell(f"run {spec.run_id} attempt {spec.attempt}: {store.input_uri}")
-    return execute(task, store, env)
+    return execute(task, store, env, client)
 
 
 def pick(text: bytes, index: str | None) -> RunSpec:

@@ -5,9 +5,9 @@ import os
 from pathlib import Path, PurePosixPath
 
 from dropbatch.contract import keys
-from dropbatch.runtime.errors import StageOutError
+from dropbatch.runtime.errors import StageInError, StageOutError
 
-__all__ = ["MAX_KEY_BYTES", "MAX_NAME_BYTES", "file_name", "output_key"]
+__all__ = ["MAX_KEY_BYTES", "MAX_NAME_BYTES", "file_name", "output_key", "path_below"]
 
 MAX_NAME_BYTES = 255
 """Longest name of one file on Linux and macOS."""
@@ -35,6 +35,24 @@ def file_name(key: str) -> str:
     room = MAX_NAME_BYTES - len(digest) - 1 - len(os.fsencode(suffix))
     stem = os.fsencode(kept.removesuffix(suffix))[:room].decode("utf-8", "ignore")
     return f"{stem}-{digest}{suffix}"
+
+
+def path_below(prefix: str, key: str) -> PurePosixPath:
+    """Path of an object within the copy of its folder: what its key says below the folder's prefix.
+
+    Raises:
+        StageInError: a file system cannot hold that path, or it would lead out of the copy. To rename it silently would
+            give the program another folder than the one that was meant.
+    """
+    below = key.removeprefix(prefix)
+    for part in below.split("/"):
+        if part in {"", ".", ".."} or "\0" in part or len(os.fsencode(part)) > MAX_NAME_BYTES:
+            shown = f"{part[:40]}…" if len(part) > 40 else part
+            raise StageInError(
+                f"the object {key!r} cannot be a file of the folder {prefix!r}: {shown!r} is no name for a file or "
+                "directory: rename the object"
+            )
+    return PurePosixPath(below)
 
 
 def output_key(prefix: str, relative: PurePosixPath | Path) -> str:

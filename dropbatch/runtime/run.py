@@ -2,18 +2,24 @@
 
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from dropbatch.contract import ledger
 from dropbatch.contract.jobs import ExitCode
+from dropbatch.contract.options import Options
 from dropbatch.contract.record import FileRecord, RunRecord
 from dropbatch.runtime import command, program
+from dropbatch.runtime.arguments import Arguments
 from dropbatch.runtime.errors import ProgramError, RefusedError, RunError, StageInError, StageOutError
 from dropbatch.runtime.files import Scratch, find_results
 from dropbatch.runtime.stop import Stop
 from dropbatch.runtime.store import Store
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 __all__ = ["Task", "execute", "tell"]
 
@@ -23,16 +29,19 @@ class Task:
     """What is to be run, and what the record should say about where it ran."""
 
     run_id: str
-    attempt: int
-    group: str
-    pipeline: str
     command: Sequence[str]
+    attempt: int = 1
+    group: str = ""
+    pipeline: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
+    options: Options = field(default_factory=Options)
+    earlier: Sequence[Mapping[str, Any]] = ()
     job_id: str | None = None
     job_try: int | None = None
     image: str | None = None
     job_definition: str | None = None
     git_commit: str | None = None
+    pool: str | None = None
 
 
 def tell(text: str) -> None:
@@ -40,7 +49,7 @@ def tell(text: str) -> None:
     print(f"dropbatch-run: {text}", file=sys.stderr, flush=True)
 
 
-def execute(task: Task, store: Store, env: Mapping[str, str]) -> int:
+def execute(task: Task, store: Store, env: Mapping[str, str], client: "Callable[[], S3Client]") -> int:
     """Run the task; returns the exit code. Whatever happens once the fence is ours, a record is written last.
 
     Raises:
@@ -48,23 +57,36 @@ def execute(task: Task, store: Store, env: Mapping[str, str]) -> int:
     """
     with Stop() as stop:
         store.claim()
-        store.discard_record()
+        store.discard()
         with Scratch(env.get("TMPDIR")) as scratch:
-            return _Run(task, store, env, stop, scratch).finish()
+            return _Run(task, store, _Surroundings(env, stop, scratch, client)).finish()
+
+
+@dataclass(frozen=True)
+class _Surroundings:
+    """Where a run finds itself."""
+
+    env: Mapping[str, str]
+    stop: Stop
+    scratch: Scratch
+    client: "Callable[[], S3Client]"
 
 
 class _Run:
     """The state of a run under way, gathered for its record."""
 
-    def __init__(self, task: Task, store: Store, env: Mapping[str, str], stop: Stop, scratch: Scratch) -> None:
+    def __init__(self, task: Task, store: Store, around: "_Surroundings") -> None:
         self._task = task
         self._store = store
-        self._env = env
-        self._stop = stop
-        self._scratch = scratch
+        self._env = around.env
+        self._stop = around.stop
+        self._scratch = around.scratch
+        self._client = around.client
         self._started_at = ledger.timestamp(ledger.utc_now())
         self._inputs: list[FileRecord] = store.expected_inputs()
+        self._config: FileRecord | None = None
         self._outputs: list[FileRecord] = []
+        self._arguments: Arguments | None = None
         self._command = list(task.command)
         self._outcome: program.Outcome | None = None
         self._warnings: list[str] = []
@@ -108,16 +130,26 @@ class _Run:
     def _stage_in(self) -> None:
         self._stop.phase = "stage-in"
         self._stop.check()
-        path, self._inputs, warnings = self._store.stage_in(self._scratch.input)
-        self._warnings += warnings
+        options = self._task.options
+        if options.requires_config and not self._store.has_config:
+            raise RefusedError(options.requires_config)
+        marked = command.mark(self._task.command, self._task.parameters)
+        self._arguments = Arguments(marked, options, self._client, self._store.who)
+        staged = self._store.stage_in(self._scratch.input)
+        records, warnings = self._arguments.stage_in(self._scratch.input / "arguments", self._scratch.elsewhere)
+        self._inputs = [*staged.records, *records]
+        self._warnings += [*staged.warnings, *warnings]
+        self._config = staged.config_record
         values = {
-            "input": str(path),
-            "output": str(self._scratch.output),
-            "scratch": str(self._scratch.tmp),
-            "input_uri": self._store.input_uri,
-            "output_uri": self._store.output_uri,
+            "input": staged.input,
+            "output": self._scratch.output if self._store.output_uri else None,
+            "config": staged.config,
+            "scratch": self._scratch.tmp,
+            "input_uri": self._store.input_uri or None,
+            "output_uri": self._store.output_uri or None,
         }
-        self._command = command.fill(self._task.command, values, self._task.parameters)
+        known = {name: str(value) for name, value in values.items() if value is not None}
+        self._command = command.fill(self._arguments.words, known)
 
     def _run_program(self) -> None:
         self._stop.phase = None
@@ -134,11 +166,17 @@ class _Run:
     def _stage_out(self) -> None:
         self._stop.phase = "stage-out"
         self._stop.check()
+        assert self._arguments is not None  # noqa: S101 – stage-in came before
         results, warnings = find_results(self._scratch.output)
-        self._warnings += warnings
-        if not results:
-            self._warnings.append("the program succeeded but left no file in its output directory")
+        elsewhere, more = self._arguments.results()
+        self._warnings += [*warnings, *more]
+        if not results and not elsewhere:
+            if self._task.options.requires_output:
+                raise StageOutError("the program succeeded but left no result, and its pipeline requires one")
+            if not self._arguments.outputs:
+                self._warnings.append("the program succeeded but left no file in its output directory")
         self._outputs = self._store.publish(results, self._scratch.output)
+        self._outputs += self._arguments.publish(elsewhere)
         self._store.write_log(self._scratch.log)
         for warning in self._warnings:
             tell(f"warning: {warning}")
@@ -159,7 +197,9 @@ class _Run:
             attempt=task.attempt,
             group=task.group,
             pipeline=task.pipeline,
+            input=self._store.input_uri,
             inputs=self._inputs,
+            config=self._config,
             outputs=self._outputs,
             parameters=task.parameters,
             command=self._command,
@@ -173,6 +213,8 @@ class _Run:
             image=task.image,
             job_definition=task.job_definition,
             git_commit=task.git_commit,
+            pool=task.pool,
+            earlier=task.earlier,
             peak_memory_mib=outcome.peak_memory_mib if outcome else None,
             cpu_seconds=outcome.cpu_seconds if outcome else None,
             warnings=self._warnings,

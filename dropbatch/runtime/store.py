@@ -1,38 +1,46 @@
 """What a run needs from the place that its data lives in: a bucket, or a directory on a laptop."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from dropbatch.contract.record import FileRecord, RunRecord
 
-__all__ = ["Result", "Store"]
+__all__ = ["Staged", "Store"]
 
 
-class Result(Protocol):
-    """A file that the program made: where it is, and its path below the output directory."""
+@dataclass(frozen=True, kw_only=True)
+class Staged:
+    """What stage-in brought: local paths, what was read, warnings."""
 
-    path: Path
-    name: Path
+    records: Sequence[FileRecord]
+    input: Path | None = None
+    config: Path | None = None
+    config_record: FileRecord | None = None
+    warnings: Sequence[str] = ()
 
 
 class Store(Protocol):
     """The doors through which a run's data moves."""
 
+    who: str
+    """Whose rights count, in words."""
     input_uri: str
     output_uri: str
+    has_config: bool
 
     def claim(self) -> None:
         """Take the fence of this attempt; raises `SupersededError` when another job holds it."""
 
-    def discard_record(self) -> None:
-        """Remove the record of an earlier try, so that nobody takes its results for this one's."""
+    def discard(self) -> None:
+        """Remove what an earlier try left, its record first, so that nobody takes its results for this one's."""
 
     def expected_inputs(self) -> list[FileRecord]:
         """The inputs as far as they are known before they are read: no checksums."""
 
-    def stage_in(self, directory: Path) -> tuple[Path, list[FileRecord], list[str]]:
-        """Bring the input into a directory: its local path, what was read, warnings. Raises `StageInError`."""
+    def stage_in(self, directory: Path) -> Staged:
+        """Bring input and config into a directory. Raises `StageInError`."""
 
     def publish(self, results: Sequence[Path], root: Path) -> list[FileRecord]:
         """Publish the files below ``root``; all of them or, as far as possible, none. Raises `StageOutError`."""

@@ -21,6 +21,7 @@ SecretArn = Annotated[
     ),
 ]
 BucketName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+Flag = Annotated[str, StringConstraints(pattern=r"^[\w.-]+$")]
 LimitName = Annotated[str, StringConstraints(pattern=r"^[a-z]+$")]
 TagKey = Annotated[str, StringConstraints(pattern=r"^[\w.:/=+@-]{1,128}$")]
 TagValue = Annotated[str, StringConstraints(max_length=256)]
@@ -60,5 +61,13 @@ class Container(Table):
     """Tags of the jobs, besides ours."""
     read_buckets: tuple[BucketName, ...] = Field(default=(), strict=False)
     """Buckets beside the input bucket that programs may read, and whose objects requests may name as ``s3://`` URIs."""
+    input_flags: tuple[Flag, ...] = Field(default=(), strict=False)
+    """Options of the program whose ``s3://`` values are inputs: what is not there is an error."""
+    output_flags: tuple[Flag, ...] = Field(default=(), strict=False)
+    """Options of the program whose ``s3://`` values are outputs, whether or not something is there already."""
+    requires_config: str = ""
+    """What people are told who start a run without a config. Default: runs may have none."""
+    requires_output: bool = False
+    """Whether a run that succeeds without a result has failed. Default: it gets a warning."""
     retry: tuple[RetryRule, ...] = Field(default=(), max_length=2, strict=False)
     """Rules of yours, before those about machines and images. AWS takes five in all."""

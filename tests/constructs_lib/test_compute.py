@@ -252,12 +252,24 @@ class TestPipeline:
                 [_key(arn) for arn in each["Resource"]],
             )
             for each in stack.rights("dropbatch-test-align-lab")
+            if "Condition" not in each
         }
         assert rights == {
             "ReadInputs": ({"GetObject", "GetObjectVersion"}, ["lab/align/*", "lab/inputs/*", "lab/configs/*"]),
             "ReadManifests": ({"GetObject"}, ["_dropbatch/manifests/lab/align/*.json"]),
             "ClaimRuns": ({"GetObject", "PutObject"}, ["_dropbatch/started/lab/align/*"]),
             "PublishResults": ({"PutObject", "DeleteObject", "AbortMultipartUpload"}, ["lab/align/*"]),
+        }
+
+    def test_job_role_lists_its_own_folders_only(self, stack: Stack) -> None:
+        lists = {
+            each["Sid"]: each["Condition"]["StringLike"]["s3:prefix"]
+            for each in stack.rights("dropbatch-test-align-lab")
+            if "s3:ListBucket" in each["Action"]
+        }
+        assert lists == {
+            "ListInputs": ["lab/align/*", "lab/inputs/*", "lab/configs/*"],
+            "ListResults": ["lab/align/*"],
         }
 
     def test_roles_are_for_tasks_of_this_account_only(self, stack: Stack) -> None:

@@ -18,7 +18,7 @@ from dropbatch.contract.manifest import Manifest, RunSpec
 from dropbatch.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[2]
-INPUT, OUTPUT = "runtime-input", "runtime-output"
+INPUT, OUTPUT, SHARED = "runtime-input", "runtime-output", "runtime-shared"
 REGION = "eu-central-1"
 _numbers = count(1)
 
@@ -29,11 +29,22 @@ def rights() -> list[dict[str, Any]]:
     def allow(actions: list[str], *resources: str) -> dict[str, Any]:
         return {"Effect": "Allow", "Action": actions, "Resource": [f"arn:aws:s3:::{each}" for each in resources]}
 
+    def below(*prefixes: str) -> dict[str, Any]:
+        return {"Condition": {"StringLike": {"s3:prefix": [f"{prefix}*" for prefix in prefixes]}}}
+
+    own = "lab/wordcount/*"
     return [
-        allow(["s3:GetObject", "s3:GetObjectVersion"], f"{INPUT}/lab/wordcount/*"),
-        allow(["s3:GetObject"], f"{OUTPUT}/_dropbatch/manifests/lab/wordcount/*"),
-        allow(["s3:GetObject", "s3:PutObject"], f"{OUTPUT}/_dropbatch/started/lab/wordcount/*"),
-        allow(["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"], f"{OUTPUT}/lab/wordcount/*"),
+        allow(
+            ["s3:GetObject", "s3:GetObjectVersion"], f"{INPUT}/{own}", f"{INPUT}/lab/inputs/*", f"{INPUT}/lab/configs/*"
+        ),
+        allow(["s3:ListBucket", "s3:ListBucketVersions"], INPUT)
+        | below("lab/wordcount/", "lab/inputs/", "lab/configs/"),
+        allow(["s3:GetObject"], f"{OUTPUT}/_dropbatch/manifests/{own}"),
+        allow(["s3:GetObject", "s3:PutObject"], f"{OUTPUT}/_dropbatch/started/{own}"),
+        allow(["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"], f"{OUTPUT}/{own}"),
+        allow(["s3:ListBucket", "s3:ListBucketVersions"], OUTPUT) | below("lab/wordcount/"),
+        allow(["s3:GetObject", "s3:GetObjectVersion"], f"{SHARED}/*"),
+        allow(["s3:ListBucket", "s3:ListBucketVersions"], SHARED),
     ]
 
 
@@ -129,6 +140,13 @@ class Cloud:
         spec = replace(spec, **changes)
         return Job(self, spec, self._environment(f"job-{number}", [spec]))
 
+    def folder(self, files: Mapping[str, bytes], *, name: str = "folder", **changes: Any) -> Job:
+        """A plain job of one run whose input is a folder of these files."""
+        prefix = f"lab/wordcount/{name}/"
+        for below, body in files.items():
+            self.s3.put_object(Bucket=INPUT, Key=prefix + below, Body=body)
+        return self.job(b"", name="unused", key=prefix, version_id="", **changes)
+
     def again(self, job: Job, *, job_id: str, **changes: Any) -> Job:
         """Another job for the same run, or for another attempt of it."""
         spec = replace(job.spec, **changes)
@@ -181,7 +199,7 @@ def cloud(_sandbox: Mapping[str, str], tmp_path: Path) -> Cloud:
     """Two buckets behind IAM; each test gets a scratch directory of its own."""
     session: Any = boto3.Session(_sandbox["AWS_ACCESS_KEY_ID"], _sandbox["AWS_SECRET_ACCESS_KEY"], region_name=REGION)
     s3, iam, sts = (session.client(name, endpoint_url=_sandbox["AWS_ENDPOINT_URL"]) for name in ("s3", "iam", "sts"))
-    for bucket in (INPUT, OUTPUT):
+    for bucket in (INPUT, OUTPUT, SHARED):
         try:
             s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
         except s3.exceptions.BucketAlreadyOwnedByYou:

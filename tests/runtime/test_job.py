@@ -78,9 +78,6 @@ def test_exactly_the_version_that_arrived_is_read(cloud: Cloud):
     assert job.get("copy") == b"first"
 
 
-@pytest.mark.xfail(
-    strict=False, reason="MiniStack 1.5.33 ignores Range when a version is named; the sandbox must wrap it"
-)
 def test_a_file_larger_than_one_part(cloud: Cloud):
     body = os.urandom(1024) * 20_000
     job = cloud.job(body, name="large.bin")

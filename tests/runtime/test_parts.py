@@ -70,7 +70,7 @@ def test_a_reserved_name_below_a_directory_is_free():
 
 # --- command -------------------------------------------------------------------------------------------------------
 
-VALUES = {"input": "/s/in put", "output": "/s/out", "scratch": "/s/tmp"}
+VALUES = {"input": "/s/in put", "output": "/s/out", "scratch": "/s/tmp", "config": "/s/config"}
 
 
 @pytest.mark.parametrize(
@@ -81,16 +81,16 @@ VALUES = {"input": "/s/in put", "output": "/s/out", "scratch": "/s/tmp"}
         (["awk", "{print $1}", "{}"], ["awk", "{print $1}", "{}"]),
         (["p", "{param.k}"], ["p", "{input}"]),
         (["p", "{{input}}"], ["p", "{/s/in put}"]),
-        (["p", "{config}"], ["p", "{config}"]),
+        (["p", "{config}"], ["p", "/s/config"]),
     ],
 )
 def test_placeholders(words: list[str], filled: list[str]):
-    assert command.fill(words, VALUES, {"k": "{input}"}) == filled, "values are not looked at again"
+    assert command.fill(command.mark(words, {"k": "{input}"}), VALUES) == filled, "values are not looked at again"
 
 
 def test_a_place_without_a_uri():
     with pytest.raises(errors.RefusedError, match="output_uri"):
-        command.fill(["{output_uri}"], VALUES, {})
+        command.fill(command.mark(["{output_uri}"], {}), VALUES)
 
 
 # --- the error tree ------------------------------------------------------------------------------------------------

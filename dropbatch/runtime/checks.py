@@ -1,0 +1,92 @@
+"""Checksums that S3 keeps, computed again over what arrived.
+
+boto3 checks what comes in one piece by itself. Larger objects come in pieces, which it does not check: those are asked
+for the checksum of the whole.
+"""
+
+import hashlib
+import importlib
+import zlib
+from base64 import b64encode
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from dropbatch.contract.manifest import ObjectSpec
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+__all__ = ["Check", "announced"]
+
+_ONE_PIECE_BYTES = 8 * 1024 * 1024
+"""Below this boto3 fetches an object by one request."""
+
+
+class Check(Protocol):
+    """A checksum under way."""
+
+    name: str
+
+    def update(self, data: bytes) -> None:
+        """Take a piece."""
+
+    def holds(self) -> bool:
+        """Whether the pieces are those that S3 keeps."""
+
+
+def announced(client: "S3Client", source: ObjectSpec) -> Check | None:
+    """The check of a large object; None where S3 keeps none of the whole that can be computed here."""
+    if source.size < _ONE_PIECE_BYTES:
+        return None
+    version = {"VersionId": source.version_id} if source.version_id else {}
+    head = client.head_object(Bucket=source.bucket, Key=source.key, ChecksumMode="ENABLED", **version)  # type: ignore[arg-type]
+    if head.get("ChecksumType") != "COMPOSITE":
+        if value := head.get("ChecksumSHA256"):
+            return _Hash("SHA-256", hashlib.sha256(), value)
+        if value := head.get("ChecksumCRC64NVME"):
+            if crc64 := _crc64nvme():
+                return _Crc("CRC64NVME", crc64, 8, value)
+        elif value := head.get("ChecksumCRC32"):
+            return _Crc("CRC32", zlib.crc32, 4, value)
+    etag = head["ETag"].strip('"')
+    if "-" not in etag and head.get("ServerSideEncryption", "AES256") == "AES256":
+        return _Hash("MD5", hashlib.md5(usedforsecurity=False), b64encode(bytes.fromhex(etag)).decode())
+    return None
+
+
+class _Hash:
+    def __init__(self, name: str, state: "hashlib._Hash", wanted: str) -> None:
+        self.name = name
+        self._state = state
+        self._wanted = wanted
+
+    def update(self, data: bytes) -> None:
+        self._state.update(data)
+
+    def holds(self) -> bool:
+        return b64encode(self._state.digest()).decode() == self._wanted
+
+
+class _Crc:
+    def __init__(self, name: str, step: Callable[[bytes, int], int], width: int, wanted: str) -> None:
+        self.name = name
+        self._step = step
+        self._width = width
+        self._wanted = wanted
+        self._value = 0
+
+    def update(self, data: bytes) -> None:
+        self._value = self._step(data, self._value)
+
+    def holds(self) -> bool:
+        return b64encode(self._value.to_bytes(self._width, "big")).decode() == self._wanted
+
+
+def _crc64nvme() -> Callable[[bytes, int], int] | None:
+    """AWS's own implementation, where it is installed (``boto3[crt]``)."""
+    try:
+        checksums = importlib.import_module("awscrt.checksums")
+    except ImportError:
+        return None
+    step: Callable[[bytes, int], int] = checksums.crc64nvme
+    return step

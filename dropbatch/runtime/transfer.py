@@ -1,0 +1,203 @@
+"""Moves objects: many at once, by the transfer manager that boto3 itself uses, shared by everything that moves.
+
+Why this one: `bench/staging.py` compares. Names and sizes are known before anything moves, so nothing is asked twice.
+"""
+
+# ruff: noqa: PLC0415 – boto3 is imported inside functions, so that a run without S3 does not wait for it
+
+import hashlib
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from dropbatch.contract import keys
+from dropbatch.contract.manifest import ObjectSpec
+from dropbatch.contract.record import FileRecord
+from dropbatch.runtime import checks
+from dropbatch.runtime.errors import StageInError, StageOutError
+from dropbatch.runtime.files import sha256
+from dropbatch.runtime.s3_errors import explain, failures
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+__all__ = ["CONCURRENCY", "Download", "Upload", "check_room", "download", "upload"]
+
+CONCURRENCY = 8
+_FREE_MARGIN_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Download:
+    """An object, and the file that it becomes. The file's directory exists, the file does not."""
+
+    source: ObjectSpec
+    path: Path
+    etag: str | None = None
+    """As the listing gave it; without it S3 is asked once more."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file, and the object that it becomes."""
+
+    path: Path
+    bucket: str
+    key: str
+    content_type: str | None = None
+
+
+def check_room(directory: Path, size: int) -> None:
+    """Refuse what the disk cannot hold before the first byte moves.
+
+    Raises:
+        StageInError: there is too little room.
+    """
+    free = shutil.disk_usage(directory).free
+    if size + _FREE_MARGIN_BYTES > free:
+        raise StageInError(
+            f"the input has {size / 2**20:.0f} MiB, scratch has {free / 2**20:.0f} MiB free: raise root_gib of the pool"
+        )
+
+
+def download(client: "S3Client", wanted: Sequence[Download], who: str) -> list[FileRecord]:
+    """Bring exact versions in, each checked for its size; S3's own checksums are checked on the way.
+
+    Raises:
+        StageInError: one of them could not be read, or is not what was announced.
+    """
+    try:
+        sinks = [_Sink(item.path, checks.announced(client, item.source)) for item in wanted]
+    except failures() as error:
+        raise StageInError(explain(who, "read", "the input", error)) from error
+    try:
+        with _manager(client) as manager:
+            futures = [
+                manager.download(
+                    item.source.bucket,
+                    item.source.key,
+                    # Written in order, since it cannot seek: the checksum needs no second pass over the disk.
+                    sink,
+                    extra_args={"VersionId": item.source.version_id} if item.source.version_id else {},
+                    subscribers=[_known(item, sink)],
+                )
+                for item, sink in zip(wanted, sinks, strict=True)
+            ]
+            for item, future in zip(wanted, futures, strict=True):
+                try:
+                    future.result()
+                except failures() as error:
+                    # Leaving the context waits for the rest; what fails because of this is not worth a word.
+                    for other in futures:
+                        other.cancel()
+                    raise StageInError(explain(who, "read", _uri(item.source), error)) from error
+    finally:
+        for sink in sinks:
+            sink.close()
+    return [_received(item.source, sink) for item, sink in zip(wanted, sinks, strict=True)]
+
+
+def _received(source: ObjectSpec, sink: "_Sink") -> FileRecord:
+    if sink.size != source.size:
+        raise StageInError(
+            f"{_uri(source)} has {sink.size} bytes, the arrival said {source.size}: upload the file again"
+        )
+    if sink.check is not None and not sink.check.holds():
+        raise StageInError(f"{_uri(source)} has another {sink.check.name} checksum than S3 keeps: retry the run")
+    return FileRecord(uri=_uri(source), size=sink.size, sha256=sink.sha256, version_id=source.version_id)
+
+
+def upload(client: "S3Client", wanted: Sequence[Upload], who: str) -> list[FileRecord]:
+    """Publish files, all at once.
+
+    Raises:
+        StageOutError: one of them could not be written; others may have been.
+    """
+    with _manager(client) as manager:
+        futures = [
+            manager.upload(
+                str(item.path),
+                item.bucket,
+                item.key,
+                extra_args={"ContentType": item.content_type} if item.content_type else {},
+            )
+            for item in wanted
+        ]
+        # Read once more while the first are on their way: checksums are of the file, not of what a library made of it.
+        records = [_announced(item) for item in wanted]
+        for item, future in zip(wanted, futures, strict=True):
+            try:
+                future.result()
+            except failures() as error:
+                for other in futures:
+                    other.cancel()
+                raise StageOutError(explain(who, "write", keys.uri(item.bucket, item.key), error)) from error
+    return records
+
+
+def _announced(item: Upload) -> FileRecord:
+    try:
+        return FileRecord(uri=keys.uri(item.bucket, item.key), size=item.path.stat().st_size, sha256=sha256(item.path))
+    except OSError as error:
+        raise StageOutError(f"the result {item.path.name} cannot be read: {error.strerror}") from error
+
+
+def _uri(source: ObjectSpec) -> str:
+    return keys.uri(source.bucket, source.key)
+
+
+class _Sink:
+    """A file that is opened when its first piece comes; counts and hashes. Deliberately without ``seek``."""
+
+    def __init__(self, path: Path, check: "checks.Check | None" = None) -> None:
+        self._path = path
+        self.check = check
+        self._file: BinaryIO | None = None
+        self._hash = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: bytes) -> int:
+        """Append a piece."""
+        if self._file is None:
+            self._file = self._path.open("xb")
+        self._hash.update(data)
+        if self.check is not None:
+            self.check.update(data)
+        self.size += len(data)
+        return self._file.write(data)
+
+    def close(self) -> None:
+        """No more will come. An empty object never had a piece; its file is made here."""
+        if self._file is not None:
+            self._file.close()
+        elif not self.size:
+            self._path.touch()
+
+    @property
+    def sha256(self) -> str:
+        return self._hash.hexdigest()
+
+
+def _known(item: Download, sink: _Sink) -> Any:
+    """Tells the manager what it would ask S3 for, and lets go of the file as soon as it is complete."""
+    from s3transfer.subscribers import BaseSubscriber
+
+    class Known(BaseSubscriber):  # type: ignore[misc, unused-ignore]
+        def on_queued(self, future: Any, **_: Any) -> None:
+            if item.etag:
+                future.meta.provide_transfer_size(item.source.size)
+                future.meta.provide_object_etag(item.etag)
+
+        def on_done(self, future: Any, **_: Any) -> None:
+            sink.close()
+
+    return Known()
+
+
+def _manager(client: "S3Client") -> Any:
+    from boto3.s3.transfer import TransferConfig, create_transfer_manager
+
+    config = TransferConfig(max_concurrency=CONCURRENCY, preferred_transfer_client="classic")
+    return create_transfer_manager(client, config)

@@ -154,6 +154,7 @@ class S3(_Service):
     def __init__(self, tap: Tap) -> None:
         super().__init__(tap)
         self.objects: dict[tuple[str, str], bytes] = {}
+        self.versions: dict[tuple[str, str], str] = {}
 
     def put_object(self, **call: Any) -> dict[str, Any]:
         self._called("PutObject", call)
@@ -168,6 +169,30 @@ class S3(_Service):
         if place not in self.objects:
             raise _NoSuchKeyError({"Error": {"Code": "NoSuchKey"}}, "GetObject")
         return {"Body": io.BytesIO(self.objects[place])}
+
+    def list_object_versions(self, **call: Any) -> dict[str, Any]:
+        self._called("ListObjectVersions", call)
+        below = self._below(call, call.get("KeyMarker", ""))
+        most = call["MaxKeys"]
+        versions = [
+            {"Key": key, "VersionId": self.versions.get((call["Bucket"], key), "v1"), "IsLatest": True, "Size": size}
+            for key, size in below[:most]
+        ]
+        more = {"NextKeyMarker": below[most - 1][0], "NextVersionIdMarker": "any"} if len(below) > most else {}
+        return {"IsTruncated": bool(more), "Versions": versions, **more}
+
+    def list_objects_v2(self, **call: Any) -> dict[str, Any]:
+        self._called("ListObjectsV2", call)
+        below = self._below(call, "")[: call["MaxKeys"]]
+        return {"KeyCount": len(below), **({"Contents": [{"Key": key} for key, _ in below]} if below else {})}
+
+    def _below(self, call: Mapping[str, Any], after: str) -> list[tuple[str, int]]:
+        found = [
+            (key, len(body))
+            for (bucket, key), body in self.objects.items()
+            if bucket == call["Bucket"] and key.startswith(call["Prefix"]) and key.encode() > after.encode()
+        ]
+        return sorted(found, key=lambda each: each[0].encode())
 
 
 class Batch(_Service):

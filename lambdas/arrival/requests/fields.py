@@ -12,9 +12,18 @@ __all__ = ["Fields"]
 class Fields:
     """A table of a request with the faults found so far."""
 
-    def __init__(self, body: Mapping[str, Any], faults: list[Fault], within: str = "") -> None:
+    def __init__(
+        self,
+        body: Mapping[str, Any],
+        faults: list[Fault],
+        within: str = "",
+        *,
+        written: Mapping[str, str] | None = None,
+    ) -> None:
+        """`within` is the place of the table; `written` says how fields are called in the file, if otherwise."""
         self._body = body
         self._within = within
+        self._written = written or {}
         self.faults = faults
 
     def __contains__(self, name: str) -> bool:
@@ -29,6 +38,8 @@ class Fields:
 
     def place(self, name: str) -> str:
         """Where a field is."""
+        field, bracket, index = name.partition("[")
+        name = f"{self._written.get(field, field)}{bracket}{index}"
         return f"{self._within}.{name}" if self._within else name
 
     def only(self, *known: str) -> None:

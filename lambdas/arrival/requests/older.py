@@ -16,8 +16,14 @@ FIELDS = ("dataname", "configname", "timestamp", "resultpath", "instance_type")
 _RENAMED = {"dataname": "inputs", "configname": "config"}
 
 
-def modern(body: Mapping[str, Any], deployment: Deployment, faults: list[Fault]) -> dict[str, Any]:
-    """The same submission with today's fields; `resultpath` stays. What is of today already is left as it is."""
+def modern(
+    body: Mapping[str, Any], deployment: Deployment, faults: list[Fault]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The same submission with today's fields, and what each is called in the file where that differs.
+
+    `resultpath` stays. What is of today already is left as it is.
+    """
+    written: dict[str, str] = {}
     found = {name: value for name, value in body.items() if name not in FIELDS or name == "resultpath"}
     for old, new in _RENAMED.items():
         if old not in body:
@@ -26,14 +32,18 @@ def modern(body: Mapping[str, Any], deployment: Deployment, faults: list[Fault])
             faults.append(Fault(place=old, text=f"means the same as {new}, which is given too: keep one"))
         else:
             found[new] = body[old]
+            written[new] = old
     if "timestamp" in body and "name" not in body:
         # A number, a text, or a date of TOML: it only ever was a label.
         found["name"] = str(body["timestamp"])
+        written["name"] = "timestamp"
     if "instance_type" in body:
         resources = _resources(body["instance_type"], deployment, faults)
         given = body.get("overrides", {})
         found["overrides"] = {**resources, **given} if isinstance(given, dict) else given
-    return found
+        if "overrides" not in body:
+            written["overrides"] = "instance_type"
+    return found, written
 
 
 def _resources(name: object, deployment: Deployment, faults: list[Fault]) -> dict[str, int]:

@@ -61,7 +61,8 @@ def read_submission(
         FaultsError: with every fault.
     """
     faults: list[Fault] = []
-    fields = Fields(older.modern(body, deployment, faults), faults)
+    today, written = older.modern(body, deployment, faults)
+    fields = Fields(today, faults, written=written)
     fields.only(*_KNOWN, "resultpath")
     name = the_pipeline(fields, group=group, key=key, deployment=deployment)
     if name is None:  # no rule about the rest can be told without
@@ -117,7 +118,7 @@ def _config(fields: Fields, reach: Reach) -> Named | None:
     text = fields.text("config")
     if text is None:
         return None
-    return next(iter(reach.resolve([("config", text)], fields.faults, single=True)), None)
+    return next(iter(reach.resolve([(fields.place("config"), text)], fields.faults, single=True)), None)
 
 
 def _grid(fields: Fields, limit: int) -> tuple[tuple[str, tuple[str, ...]], ...]:

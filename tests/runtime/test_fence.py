@@ -10,21 +10,6 @@ from dropbatch.contract.jobs import ExitCode
 from tests.runtime.conftest import Cloud, rights
 
 
-def test_of_two_jobs_for_one_attempt_one_runs(cloud: Cloud):
-    for round_ in range(6):
-        first = cloud.job(name=f"race{round_}.txt")
-        second = cloud.again(first, job_id=f"rival-{round_}")
-        processes = [job.popen("sh", "-c", "echo $AWS_BATCH_JOB_ID > {output}/who") for job in (first, second)]
-        codes = [process.wait(timeout=60) for process in processes]
-
-        assert sorted(codes) == [0, ExitCode.SUPERSEDED]
-        winner = (first, second)[codes.index(0)].env["AWS_BATCH_JOB_ID"]
-        assert first.get("who") == f"{winner}\n".encode()
-        record = first.record
-        assert record is not None
-        assert record["job_id"] == winner
-
-
 def test_the_superseded_touches_nothing(cloud: Cloud):
     job = cloud.job()
     job.sh("echo result > {output}/r")

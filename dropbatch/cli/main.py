@@ -17,7 +17,7 @@ from dropbatch.cli.errors import in_words
 __all__ = ["Context", "cli", "main"]
 
 _COMMANDS = {
-    "drop": "upload files, which starts a run of each",
+    "drop": "upload files and directories, which starts a run of each file",
     "status": "recent runs, and how many are in which state",
     "show": "everything known about a run",
     "logs": "what a run's program printed",

@@ -1,15 +1,23 @@
-"""Dropping files: keys, checks before anything is sent, and the upload that tells which version it made."""
+"""Dropping files: their keys, what is there already, and the upload that tells which version it made."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
 
 from dropbatch.cli.deployed import Deployed
 from dropbatch.cli.errors import CliError, NotFoundError, UsageFault
+from dropbatch.cli.parts import Uploader, digests
 from dropbatch.contract import keys, runs
 
-__all__ = ["Drop", "Dropped", "drop", "plan"]
+if TYPE_CHECKING:
+    from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
+
+__all__ = ["Drop", "Dropped", "Listener", "close_folder", "drop", "drop_all", "plan"]
+
+_FILES_AT_ONCE = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,37 +32,44 @@ class Drop:
 
 @dataclass(frozen=True, kw_only=True)
 class Dropped:
-    """A file that arrived, and the run that it starts."""
+    """A file that is there, and the run that it starts or started."""
 
     drop: Drop
     uri: str
     version_id: str
     run_id: str
+    already_there: bool = False
+    """The same content lay there under the same key: nothing was sent, nothing starts."""
 
 
-def plan(files: Sequence[Path], *, group: str, pipeline: str) -> list[Drop]:
-    """Give every file its key, or refuse them all.
+class Listener(Protocol):
+    """Told of what goes on, from several threads."""
+
+    def sent(self, count: int) -> None:
+        """So many bytes have arrived, or were found there."""
+
+
+class _Nobody:
+    def sent(self, count: int) -> None:
+        pass
+
+
+def plan(files: Sequence[Path], *, group: str, pipeline: str, marker: str = "") -> list[Drop]:
+    """Give every file, and every file below a directory, its key, or refuse them all.
+
+    `marker` is the name of the object that closes a folder: a file of that name is left to `close_folder`.
 
     Raises:
-        NotFoundError, UsageFault: a file is missing, is no file, has too long a name, or shares its name with another.
+        NotFoundError, UsageFault: a file is missing, is no file, has too long a name, or shares its key with another.
     """
     if group == keys.SYSTEM_GROUP:
         raise UsageFault(f"{group} holds files that belong to no group, nothing can be dropped there: see --group")
     drops: dict[str, Drop] = {}
-    for path in files:
-        key = f"{group}/{pipeline}/{path.name}"
-        try:
-            size = len(key.encode())
-        except UnicodeEncodeError:
-            raise UsageFault(f"the name of {str(path)!r} is not UTF-8: rename the file") from None
-        if size > keys.MAX_KEY_BYTES:
-            raise UsageFault(
-                f"{path.name} would get a key of {size} bytes, {keys.MAX_KEY_BYTES} are taken: shorten the name"
-            )
-        if not path.exists():
-            raise NotFoundError(f"{path} does not exist")
-        if not path.is_file():
-            raise UsageFault(f"{path} is not a file: give files, for instance {path}/*")
+    for path, name in _named(files):
+        if marker and name.rpartition("/")[2] == marker:
+            continue
+        key = f"{group}/{pipeline}/{name}"
+        _check(path, key)
         if key in drops:
             raise UsageFault(
                 f"{drops[key].path} and {path} would get the same key {key}: drop them one after the other"
@@ -63,28 +78,121 @@ def plan(files: Sequence[Path], *, group: str, pipeline: str) -> list[Drop]:
     return list(drops.values())
 
 
-def drop(deployed: Deployed, planned: Drop) -> Dropped:
-    """Upload one file. The run's id follows from the version that S3 answers with, so nobody need be asked for it."""
-    bucket = deployed.description.input_bucket
-    versions: list[str] = []
+def _named(files: Sequence[Path]) -> Iterator[tuple[Path, str]]:
+    """Every file with its name below the pipeline's folder: a directory's own name leads those of its files."""
+    for path in files:
+        if not os.path.isdir(path):  # says no, where pathlib fails, to a name that no file can have
+            yield path, path.name
+            continue
+        top = Path(os.path.abspath(path))  # `.` has a name too
+        below = [Path(directory, name) for directory, _, names in sorted(os.walk(path)) for name in sorted(names)]
+        if not below:
+            raise UsageFault(f"{path} holds no files: give files, or a directory that has some")
+        for each in below:
+            yield each, f"{top.name}/{each.relative_to(path).as_posix()}"
 
-    def remember(parsed: dict[str, Any], **_: Any) -> None:
-        versions.append(parsed.get("VersionId", ""))
 
-    # s3transfer does not hand out the answers of S3; the client's events do, for both ways of uploading.
-    events = deployed.s3.meta.events
-    operations = ("PutObject", "CompleteMultipartUpload")
-    for operation in operations:
-        events.register(f"after-call.s3.{operation}", remember)
+def _check(path: Path, key: str) -> None:
     try:
-        deployed.s3.upload_file(str(planned.path), bucket, planned.key)
+        size = len(key.encode())
+    except UnicodeEncodeError:
+        raise UsageFault(f"the name of {str(path)!r} is not UTF-8: rename the file") from None
+    if size > keys.MAX_KEY_BYTES:
+        raise UsageFault(
+            f"{path.name} would get a key of {size} bytes, {keys.MAX_KEY_BYTES} are taken: shorten the name"
+        )
+    if not path.exists():
+        raise NotFoundError(f"{path} does not exist")
+    if not path.is_file():
+        raise UsageFault(f"{path} is not a file: give files or directories")
+
+
+def drop_all(
+    deployed: Deployed, planned: Sequence[Drop], listener: Listener | None = None, *, again: bool = False
+) -> Iterator[Dropped]:
+    """Upload files, several at once; told of in the order of the plan. `again`: also what is there already."""
+    listener = listener or _Nobody()
+    if not planned:
+        return
+    there = {} if again else _sizes(deployed, planned)
+    uploader = Uploader(deployed.s3, deployed.description.input_bucket, listener.sent)
+    pool = ThreadPoolExecutor(_FILES_AT_ONCE)
+    try:
+        waiting = [pool.submit(_drop, deployed, uploader, each, there.get(each.key)) for each in planned]
+        for each in waiting:
+            yield each.result()
     finally:
-        for operation in operations:
-            events.unregister(f"after-call.s3.{operation}", remember)
-    version_id = versions[-1] if versions else ""
+        # Also when the caller is interrupted: what was not begun is not begun any more.
+        uploader.stop()
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def drop(deployed: Deployed, planned: Drop) -> Dropped:
+    """Upload one file, whatever is there."""
+    (dropped,) = drop_all(deployed, [planned], again=True)
+    return dropped
+
+
+def _sizes(deployed: Deployed, planned: Sequence[Drop]) -> dict[str, int]:
+    """Sizes of the objects that are there, by key: only one of the same size can be the same file."""
+    bucket, wanted = deployed.description.input_bucket, {each.key for each in planned}
+    found: dict[str, int] = {}
+    pages = deployed.s3.get_paginator("list_objects_v2")
+    for prefix in sorted(_prefixes(wanted)):
+        for page in pages.paginate(Bucket=bucket, Prefix=prefix):
+            found.update((each["Key"], each["Size"]) for each in page.get("Contents", []) if each["Key"] in wanted)
+    return found
+
+
+def _prefixes(wanted: set[str]) -> set[str]:
+    """What to list: dropped folders, and single files by their own name, for their folder may hold a million."""
+    return {"/".join(key.split("/")[:3]) + ("/" if key.count("/") > 2 else "") for key in wanted}
+
+
+def _drop(deployed: Deployed, uploader: Uploader, planned: Drop, size_there: int | None) -> Dropped:
+    size = planned.path.stat().st_size
+    sha256, md5 = digests(planned.path)
+    if size_there == size:
+        head = deployed.s3.head_object(Bucket=deployed.description.input_bucket, Key=planned.key)
+        if _is_same(head, sha256, md5):
+            uploader.sent(size)
+            return _dropped(deployed, planned, head.get("VersionId", ""), already_there=True)
+    return _dropped(deployed, planned, uploader.upload(planned.path, planned.key, sha256))
+
+
+def _is_same(head: "HeadObjectOutputTypeDef", sha256: str, md5: str) -> bool:
+    metadata: Mapping[str, str] = head["Metadata"]
+    # What other clients uploaded carries no SHA-256 of ours, but its ETag is its MD5 when it came in one piece.
+    return metadata.get(Uploader.SHA256) == sha256 or head["ETag"].strip('"') == md5
+
+
+def _dropped(deployed: Deployed, planned: Drop, version_id: str, *, already_there: bool = False) -> Dropped:
+    return Dropped(
+        drop=planned,
+        uri=keys.uri(deployed.description.input_bucket, planned.key),
+        version_id=version_id,
+        run_id=_identity(deployed, planned, planned.key, version_id),
+        already_there=already_there,
+    )
+
+
+def _identity(deployed: Deployed, planned: Drop, key: str, version_id: str) -> str:
+    bucket = deployed.description.input_bucket
     if not version_id:
         raise CliError(f"{bucket} has no versioning, so the run cannot be followed: deploy the environment again")
-    run_id = runs.run_id(
-        group=planned.group, pipeline=planned.pipeline, bucket=bucket, key=planned.key, version_id=version_id
+    return runs.run_id(group=planned.group, pipeline=planned.pipeline, bucket=bucket, key=key, version_id=version_id)
+
+
+def close_folder(deployed: Deployed, directory: Path, *, group: str, pipeline: str, marker: str) -> Dropped:
+    """Put the object that says a dropped directory is complete; it starts one run with the whole folder."""
+    folder = f"{group}/{pipeline}/{Path(os.path.abspath(directory)).name}/"
+    planned = Drop(path=directory, group=group, pipeline=pipeline, key=folder)
+    bucket = deployed.description.input_bucket
+    answer = deployed.s3.put_object(Bucket=bucket, Key=folder + marker, Body=b"")
+    version_id = answer.get("VersionId", "")
+    return Dropped(
+        drop=planned,
+        uri=keys.uri(bucket, folder),
+        version_id=version_id,
+        run_id=_identity(deployed, planned, folder, version_id),
     )
-    return Dropped(drop=planned, uri=keys.uri(bucket, planned.key), version_id=version_id, run_id=run_id)

@@ -171,8 +171,9 @@ def _fresh(world: World) -> None:
             continue
         world.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
         world.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-    for entry in world.s3.list_objects_v2(Bucket=OUTPUT).get("Contents", []):
-        world.s3.delete_object(Bucket=OUTPUT, Key=entry["Key"])
+    for bucket in (INPUT, OUTPUT):
+        for entry in world.s3.list_objects_v2(Bucket=bucket).get("Contents", []):
+            world.s3.delete_object(Bucket=bucket, Key=entry["Key"])
     if not world.logs.describe_log_groups(logGroupNamePrefix=LOGS)["logGroups"]:
         world.logs.create_log_group(logGroupName=LOGS)
     if TABLE in world.dynamodb.list_tables()["TableNames"]:

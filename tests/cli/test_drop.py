@@ -4,9 +4,13 @@ import json
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.client import BaseClient
+from botocore.exceptions import EndpointConnectionError
 
+from dropbatch.cli import parts, uploads
 from dropbatch.contract import keys
 from dropbatch.contract.runs import State, run_id
 from tests.cli.conftest import INPUT, OUTPUT, World
@@ -82,7 +86,7 @@ def test_drop_as_json(world: World, tmp_path: Path):
     result = world.call("drop", str(path), "--wait", "--json")
 
     (answer,) = json.loads(result.stdout)
-    assert answer.keys() == {"input", "version_id", "run_id", "state", "reason", "outputs", "record"}
+    assert answer.keys() == {"input", "version_id", "run_id", "already_there", "state", "reason", "outputs", "record"}
     assert answer["state"] == "SUCCEEDED"
 
 
@@ -113,7 +117,9 @@ def test_interrupting_stops_following_not_the_run(world: World, tmp_path: Path, 
     ("arguments", "code", "words"),
     [
         (["{dir}/none.txt"], 3, "does not exist"),
-        (["{dir}"], 2, "is not a file"),
+        (["{dir}/empty"], 2, "holds no files"),
+        (["/dev/null"], 2, "is not a file"),
+        (["{dir}/notes.txt", "--marker", "_DONE"], 2, "closes directories"),
         (["{dir}/notes.txt", "--pipeline", "nope"], 2, "no pipeline named nope: known are wordcount"),
         (["{dir}/notes.txt", "{dir}/sub/notes.txt"], 2, "would get the same key"),
         (["{dir}/" + "\u00fc" * 120], 0, ""),
@@ -123,6 +129,7 @@ def test_interrupting_stops_following_not_the_run(world: World, tmp_path: Path, 
 def test_what_cannot_be_dropped(world: World, tmp_path: Path, arguments: list[str], code: int, words: str):
     file(tmp_path)
     (tmp_path / "sub").mkdir()
+    (tmp_path / "empty").mkdir()
     file(tmp_path / "sub")
     file(tmp_path, "\u00fc" * 120)
 
@@ -133,3 +140,123 @@ def test_what_cannot_be_dropped(world: World, tmp_path: Path, arguments: list[st
     if code:
         assert result.stdout == ""
         assert len(result.stderr.splitlines()) == 1
+
+
+# --- many files, and what is there already ----------------------------------------------------------------------------
+
+
+def objects(world: World) -> dict[str, int]:
+    return {each["Key"]: each["Size"] for each in world.s3.list_objects_v2(Bucket=INPUT).get("Contents", [])}
+
+
+def test_a_directory_keeps_its_name_and_shape(world: World, tmp_path: Path):
+    scans = tmp_path / "scans"
+    (scans / "a").mkdir(parents=True)
+    for name in ("1.txt", "a/1.txt", "a/2.txt"):
+        file(scans, name)
+
+    result = world.call("drop", str(scans))
+
+    assert result.exit_code == 0, result.output
+    below = "lab/wordcount/scans/"
+    assert set(objects(world)) == {below + "1.txt", below + "a/1.txt", below + "a/2.txt"}
+    assert result.stdout.splitlines() == [f"s3://{INPUT}/{below}{name}" for name in ("1.txt", "a/1.txt", "a/2.txt")]
+
+
+def test_the_same_content_is_not_sent_again(world: World, tmp_path: Path):
+    path = file(tmp_path)
+    (first,) = json.loads(world.call("drop", str(path), "--json").stdout)
+
+    result = world.call("drop", str(path), "--json")
+
+    (second,) = json.loads(result.stdout)
+    assert second == first | {"already_there": True}
+    assert f"dropbatch rerun {first['run_id'][:12]}" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+    path.write_bytes(b"two one")
+    (third,) = json.loads(world.call("drop", str(path), "--json").stdout)
+    assert not third["already_there"]
+    assert third["run_id"] != first["run_id"]
+
+
+def test_what_another_client_uploaded_is_known_by_its_etag(world: World, tmp_path: Path):
+    world.s3.put_object(Bucket=INPUT, Key="lab/wordcount/notes.txt", Body=b"one two")
+
+    (answer,) = json.loads(world.call("drop", str(file(tmp_path)), "--json").stdout)
+
+    assert answer["already_there"]
+
+
+def test_a_folder_is_closed_after_its_files(world: World, tmp_path: Path):
+    scan = tmp_path / "scan"
+    scan.mkdir()
+    file(scan, "1.txt")
+    file(scan, "_DONE")
+
+    (answer,) = json.loads(world.call("drop", str(scan), "--marker", "_DONE", "--json").stdout)
+
+    folder = "lab/wordcount/scan/"
+    assert objects(world) == {folder + "1.txt": 7, folder + "_DONE": 0}
+    version_id = world.s3.head_object(Bucket=INPUT, Key=folder + "_DONE")["VersionId"]
+    assert answer["run_id"] == run_id(
+        group="lab", pipeline="wordcount", bucket=INPUT, key=folder, version_id=version_id
+    )
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(parts, "PART_BYTES", 5 * 2**20)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_an_interrupted_upload_goes_on(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    body = bytes(range(256)) * (17 * 2**12)  # 17 MiB, four parts
+    path = file(tmp_path, "big.dat", body)
+    asked: list[int] = []
+
+    def counting(self: Any, operation_name: str, kwargs: dict[str, Any]) -> Any:
+        if operation_name == "UploadPart":
+            asked.append(kwargs["PartNumber"])
+            if broken and kwargs["PartNumber"] == 3:
+                raise EndpointConnectionError(endpoint_url="http://s3")
+        return call(self, operation_name, kwargs)
+
+    call = BaseClient._make_api_call  # type: ignore[attr-defined]
+    monkeypatch.setattr(BaseClient, "_make_api_call", counting)
+    broken = True
+    first = world.call("drop", str(path))
+    before, broken = set(asked) - {3}, False
+    asked.clear()
+
+    second = world.call("drop", str(path))
+
+    assert first.exit_code == 5, first.output
+    assert "no answer" in first.stderr
+    assert second.exit_code == 0, second.output
+    assert set(asked) == {1, 2, 3, 4} - before
+    assert before
+    assert world.s3.get_object(Bucket=INPUT, Key="lab/wordcount/big.dat")["Body"].read() == body
+    assert list((tmp_path / "cache" / "dropbatch" / "uploads").iterdir()) == []
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_file_that_changes_under_the_upload_is_not_dropped(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = file(tmp_path, "big.dat", bytes(6 * 2**20))
+    digests = parts.digests
+
+    def slow(path: Path) -> tuple[str, str]:
+        found = digests(path)
+        path.write_bytes(b"other")
+        return found
+
+    monkeypatch.setattr(uploads, "digests", slow)
+
+    result = world.call("drop", str(path))
+
+    assert result.exit_code == 1
+    assert "changed while it was uploaded" in result.stderr
+    assert objects(world) == {}

@@ -1,15 +1,19 @@
 """``dropbatch drop``."""
 
 import json
+import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from dropbatch.cli import results, runs, uploads
-from dropbatch.cli.errors import RunFailedError
+from dropbatch.cli.deployed import Deployed
+from dropbatch.cli.errors import RunFailedError, UsageFault
 from dropbatch.cli.main import Context
+from dropbatch.cli.progress import Progress
 from dropbatch.cli.text import Talk, duration, printable, talk
 from dropbatch.contract import keys
 from dropbatch.contract.runs import State
@@ -19,12 +23,22 @@ __all__ = ["command"]
 _QUIET_SECONDS = 60
 
 
-@click.command("drop", epilog="\b\nExample:\n  dropbatch drop notes.txt --pipeline wordcount --fetch results")
+@click.command(
+    "drop",
+    epilog="\b\nExamples:\n  dropbatch drop notes.txt --pipeline wordcount --fetch results\n"
+    "  dropbatch drop scans/ --wait",
+)
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--pipeline", metavar="NAME", help="Pipeline; may be left out where there is only one.")
 @click.option("--wait", is_flag=True, help="Follow the runs to their end; Ctrl-C stops following, not the runs.")
 @click.option(
     "--fetch", "directory", metavar="DIR", type=click.Path(path_type=Path), help="Then bring the results here."
+)
+@click.option(
+    "--marker",
+    metavar="NAME",
+    default="",
+    help="For pipelines that take folders: close each directory with this object, such as _DONE; one run of each.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON list on stdout instead of lines.")
 @click.pass_obj
@@ -35,39 +49,78 @@ def command(
     pipeline: str | None,
     wait: bool,
     directory: Path | None,
+    marker: str,
     as_json: bool,
 ) -> None:
-    """Upload FILES, which starts a run of each.
+    """Upload FILES and all files below directories, which starts a run of each.
+
+    What is there already with the same content is not sent again and starts nothing. An upload that was interrupted
+    goes on where it stopped when it is called again.
 
     Prints the s3:// URI of each file, and with --wait those of the results. Exit code 1 when a run did not succeed.
     """
     deployed, group = context.deployed, context.group
-    planned = uploads.plan(files, group=group, pipeline=deployed.description.pipeline(pipeline))
-    answers: list[dict[str, Any]] = []
+    pipeline = deployed.description.pipeline(pipeline)
+    if marker and not all(path.is_dir() for path in files):
+        raise UsageFault("--marker closes directories: give directories only, or leave it out")
+    planned = uploads.plan(files, group=group, pipeline=pipeline, marker=marker)
     with talk() as voice:
-        dropped = []
-        for each in planned:
-            voice.now(f"uploading {printable(each.path.name)}")
-            dropped.append(uploads.drop(deployed, each))
-            answers.append(
-                {"input": dropped[-1].uri, "version_id": dropped[-1].version_id, "run_id": dropped[-1].run_id}
-            )
-            if not as_json:
-                click.echo(dropped[-1].uri)
+        dropped = _upload(deployed, planned, voice, show=not as_json)
+        if marker:
+            dropped = [
+                uploads.close_folder(deployed, path, group=group, pipeline=pipeline, marker=marker) for path in files
+            ]
+        answers: list[dict[str, Any]] = [
+            {
+                "input": each.uri,
+                "version_id": each.version_id,
+                "run_id": each.run_id,
+                "already_there": each.already_there,
+            }
+            for each in dropped
+        ]
         ended: dict[str, runs.Run] = {}
         if wait or directory is not None:
             ended = _follow(context, dropped, voice)
-        for each, answer in zip(planned, answers, strict=True):
+        for each, answer in zip(dropped, answers, strict=True):
             run = ended.get(answer["run_id"])
             if run is None:
                 continue
-            target = directory / each.path.name if directory is not None and len(planned) > 1 else directory
+            target = directory / _below(each.drop) if directory is not None and len(dropped) > 1 else directory
             answer.update(_outcome(context, run, target, voice))
             for uri in [] if as_json else answer["outputs"]:
                 click.echo(uri)
     if as_json:
         click.echo(json.dumps(answers, ensure_ascii=False, indent=2))
     _judge(list(ended.values()))
+
+
+def _below(drop: uploads.Drop) -> str:
+    """Name of a file below its pipeline's folder."""
+    return keys.InputKey.parse(drop.key).rest.strip("/")
+
+
+def _upload(deployed: Deployed, planned: Sequence[uploads.Drop], voice: Talk, *, show: bool) -> list[uploads.Dropped]:
+    what = printable(planned[0].path.name) if len(planned) == 1 else f"{len(planned)} files"
+    total = sum(each.path.stat().st_size for each in planned)
+    progress = Progress(voice, f"uploading {what}", total, live=sys.stderr.isatty())
+    dropped: list[uploads.Dropped] = []
+    try:
+        for each in uploads.drop_all(deployed, planned, progress):
+            dropped.append(each)
+            if show:
+                click.echo(each.uri)
+    except KeyboardInterrupt:
+        voice.say(f"{len(dropped)} of {len(planned)} files are there; the same command goes on from here")
+        raise
+    same = [each for each in dropped if each.already_there]
+    if same:
+        which = f"{_below(same[0].drop)} is" if len(same) == 1 else f"{len(same)} of {len(dropped)} files are"
+        voice.say(
+            f"{printable(which)} there already with the same content, nothing starts; "
+            f"to process again: `dropbatch rerun {same[0].run_id[:12]}`"
+        )
+    return dropped
 
 
 def _judge(ended: list[runs.Run]) -> None:
@@ -83,7 +136,7 @@ def _judge(ended: list[runs.Run]) -> None:
 
 
 def _follow(context: Context, dropped: list[uploads.Dropped], voice: Talk) -> dict[str, runs.Run]:
-    names = {each.run_id: printable(each.drop.path.name) for each in dropped}
+    names = {each.run_id: printable(_below(each.drop)) for each in dropped}
     begun = time.monotonic()
     warned = False
 

@@ -168,7 +168,7 @@ def _grant_requests(role: Role, props: FunctionsProps) -> None:
     props.outputs.grant(role, "KeepPlansAndFences", ["PutObject"], _PLANS, _FENCES, _REQUESTS)
     props.outputs.grant(role, "ReadPlansAndFences", ["GetObject"], _PLANS, _FENCES, _MANIFESTS)
     # Dead letters go back to the queue when what was wrong is mended.
-    redrive = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
+    redrive = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"]
     role.grant(Statement(sid="TakeDeadLetters", actions=redrive, resources=[props.arrivals.dead_arn]))
 
 

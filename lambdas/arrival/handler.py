@@ -1,10 +1,11 @@
-"""Entry point of the arrival function: messages of the arrival queue."""
+"""Entry point of the arrival function: messages of the arrival queue, and an operator's look at the dead ones."""
 
 from functools import cache
 from typing import Any
 
 from lambdas.arrival.clients import Clients
 from lambdas.arrival.flow import ArrivalFlow
+from lambdas.arrival.redrive import DeadLetters
 from lambdas.common import wiring
 
 __all__ = ["handle"]
@@ -35,5 +36,21 @@ def _flow() -> ArrivalFlow:
 
 
 def handle(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Process a batch; messages that shall come again are named in the answer."""
-    return _flow().process(event["Records"]).response()
+    """Process a batch; messages that shall come again are named in the answer.
+
+    Operators call it with ``{"action": "dead-letters"}`` or ``{"action": "redrive"}``, and a ``limit`` if they like.
+
+    Raises:
+        ValueError: a direct call with an unknown action.
+    """
+    if "Records" in event:
+        return _flow().process(event["Records"]).response()
+    arrivals, dead_letters = wiring.variables("ARRIVAL_QUEUE_URL", "ARRIVAL_DEAD_LETTER_URL")
+    letters = DeadLetters(sqs=wiring.client("sqs"), arrival_url=arrivals, dead_letter_url=dead_letters)
+    limit = int(event.get("limit", 100))
+    match event.get("action"):
+        case "dead-letters":
+            return letters.show(limit=limit)
+        case "redrive":
+            return letters.redrive(limit=limit)
+    raise ValueError(f"action must be 'dead-letters' or 'redrive', got {event.get('action')!r}")

@@ -23,6 +23,7 @@ def test_rights_of_the_arrival_function(stack: Stack) -> None:
     assert actions(stack, "arrival") == {
         *(f"dynamodb:{name}" for name in ("GetItem", "BatchGetItem", "PutItem", "UpdateItem")),
         *(f"sqs:{name}" for name in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes", "SendMessage")),
+        "sqs:ChangeMessageVisibility",
         *(f"batch:{name}" for name in ("SubmitJob", "TagResource", "DescribeJobDefinitions", "TerminateJob")),
         *(f"s3:{name}" for name in ("PutObject", "GetObject", "GetObjectVersion", "ListBucket", "ListBucketVersions")),
         *("events:PutEvents", "logs:CreateLogStream", "logs:PutLogEvents"),

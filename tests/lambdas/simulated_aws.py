@@ -273,11 +273,36 @@ class SQS(_Service):
     def __init__(self, tap: Tap) -> None:
         super().__init__(tap)
         self.sent: list[dict[str, Any]] = []
+        self.taken: set[str] = set()
+        """Ids of messages that are hidden or deleted; a message's id is its place among those sent."""
 
     def send_message(self, **call: Any) -> dict[str, Any]:
         self._called("SendMessage", call)
         self.sent.append(call)
         return {}
+
+    def receive_message(self, **call: Any) -> dict[str, Any]:
+        self._called("ReceiveMessage", call)
+        there = [
+            {"MessageId": str(place), "ReceiptHandle": str(place), "Body": sent["MessageBody"], **_attributes(sent)}
+            for place, sent in enumerate(self.sent)
+            if sent["QueueUrl"] == call["QueueUrl"] and str(place) not in self.taken
+        ][: call["MaxNumberOfMessages"]]
+        self.taken |= {each["MessageId"] for each in there}
+        return {"Messages": there} if there else {}
+
+    def delete_message(self, **call: Any) -> dict[str, Any]:
+        self._called("DeleteMessage", call)
+        return {}
+
+    def change_message_visibility(self, **call: Any) -> dict[str, Any]:
+        self._called("ChangeMessageVisibility", call)
+        self.taken.discard(call["ReceiptHandle"])
+        return {}
+
+
+def _attributes(sent: Mapping[str, Any]) -> dict[str, Any]:
+    return {"MessageAttributes": sent["MessageAttributes"]} if "MessageAttributes" in sent else {}
 
 
 class Events(_Service):

@@ -10,7 +10,7 @@ import json
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
 from greenlet import getcurrent, greenlet
 
 from dropbatch.contract import keys
+from dropbatch.contract.deployment import Pipeline
 from dropbatch.contract.manifest import Manifest, RunSpec
 from lambdas.arrival.clients import Clients
 from lambdas.arrival.flow import ArrivalFlow
@@ -26,9 +27,17 @@ from lambdas.run_events.flow import RunEventsFlow
 from lambdas.run_events.parts import Clients as RunEventsClients
 from lambdas.run_events.parts import put_together
 from lambdas.run_events.reconcile import Reconcile
-from tests.lambdas.conftest import DEPLOYMENT, OUTPUT, dropped
+from tests.lambdas.conftest import DEPLOYMENT, OUTPUT, definitions, dropped
 from tests.lambdas.simulated_aws import Batch, DynamoDB, SimulatedAws, error
 
+CHAINED = replace(
+    DEPLOYMENT,
+    pipelines={
+        "wordcount": DEPLOYMENT.pipelines["wordcount"],
+        "plot": Pipeline(pools=("spot", "ondemand"), definitions={"lab": "dropbatch-test-plot-lab"}, after="wordcount"),
+    },
+)
+_LAST_POOL = CHAINED.pools["ondemand"].queue
 SAFEGUARDS = frozenset({"claim", "lease", "fence", "no retry of SubmitJob"})
 _LAG = timedelta(seconds=30)
 _TIMEOUT = timedelta(seconds=60)  # of the functions; Lambda ends them then
@@ -49,6 +58,8 @@ class Weather:
     double: float = 0.15
     drop_event: float = 0.15
     lag: float = 0.3
+    reclaim: float = 0.15
+    no_capacity: float = 0.08
 
 
 @dataclass
@@ -112,6 +123,13 @@ class _Batch(Batch):
             self.children[child["jobId"]] = child
         return answer
 
+    def cancel_job(self, **call: Any) -> dict[str, Any]:
+        for child in self.children.values():
+            if child["job"]["jobId"] == call["jobId"] and child["status"] == "RUNNABLE":
+                child |= {"status": "FAILED", "reason": str(call["reason"])}
+                self.world.emit(child)
+        return {}
+
     def list_jobs(self, **call: Any) -> dict[str, Any]:
         found = super().list_jobs(**call)["jobSummaryList"]
         shown = [job for job in found if self.world.now - self.born[job["jobId"]] > self.world.lag]
@@ -126,7 +144,9 @@ class _Batch(Batch):
             child = self.children[job_id]
             array = {"arrayProperties": {"index": child["index"]}} if ":" in job_id else {}
             exit_code = {"container": {"exitCode": child["exit"]}} if "exit" in child else {}
-            return {"jobName": child["jobName"], "jobId": job_id, "status": child["status"], **array, **exit_code}
+            reason = {"statusReason": child["reason"]} if "reason" in child else {}
+            same = {"jobName": child["jobName"], "jobId": job_id, "status": child["status"]}
+            return {**same, **array, **exit_code, **reason}
         states = Counter(child["status"] for child in self.children.values() if child["job"]["jobId"] == job_id)
         array = {"arrayProperties": {"size": sum(states.values()), "statusSummary": dict(states)}}
         return {"jobName": self.jobs[job_id]["jobName"], "jobId": job_id, "status": "PENDING", **array}
@@ -146,7 +166,7 @@ class World:
         self.excuses = 0
         self.aws = SimulatedAws()
         self.aws.batch = self.batch = _Batch(self)
-        self.batch.definitions = dict.fromkeys(DEPLOYMENT.pipelines["wordcount"].definitions.values(), 1)
+        self.batch.definitions = definitions(CHAINED)
         if "claim" not in safeguards:
             self.aws.dynamodb.transact_write_items = self._unconditional_claim  # type: ignore[method-assign]
         self.files = [f"lab/wordcount/{number}" for number in range(files)]
@@ -154,6 +174,7 @@ class World:
         self.events: list[dict[str, Any]] = []
         self.invocations: list[_Invocation] = []
         self.executions: dict[tuple[str, int], set[str]] = defaultdict(set)
+        self.completions: Counter[str] = Counter()
         self._scheduler = getcurrent()
         self._numbers = iter(range(1_000_000))
 
@@ -233,6 +254,10 @@ class World:
         if not open_jobs:
             return False
         child = self.random.choice(open_jobs)
+        if child["status"] == "RUNNABLE" and self.chance("no_capacity"):
+            child |= {"status": "FAILED", "reason": "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"}
+            self.emit(child)
+            return True
         run = self._run_of(child)
         fence = OUTPUT, keys.started_key(run.group, run.pipeline, run.run_id, run.attempt)
         owner = self.aws.s3.objects.setdefault(fence, child["jobId"].encode()).decode()
@@ -241,10 +266,14 @@ class World:
         else:
             self.executions[run.run_id, run.attempt].add(child["jobId"])
             child["status"] = "SUCCEEDED" if child["status"] == "RUNNING" else "RUNNING"
-        self._emit(child)
+            self.completions[run.run_id] += child["status"] == "SUCCEEDED"
+            # Without a further pool a reclaimed run would have failed for good.
+            if child["status"] == "RUNNING" and child["job"]["jobQueue"] != _LAST_POOL and self.chance("reclaim"):
+                child |= {"status": "FAILED", "reason": "Host EC2 (instance i-1) terminated."}
+        self.emit(child)
         return True
 
-    def _emit(self, child: Mapping[str, Any]) -> None:
+    def emit(self, child: Mapping[str, Any]) -> None:
         body = json.dumps({"detail": self.batch.detail(child["jobId"])})
         for _ in range((not self.chance("drop_event")) * (1 + self.chance("double"))):
             self.events.append({"messageId": f"e{next(self._numbers)}", "body": body})
@@ -292,7 +321,7 @@ class World:
             events=self._client(invocation, aws.events),
         )
         return ArrivalFlow(
-            deployment=DEPLOYMENT,
+            deployment=CHAINED,
             clients=clients,
             table="ledger",
             bucket=OUTPUT,
@@ -313,7 +342,7 @@ class World:
         )
         parts = put_together(
             clients,
-            DEPLOYMENT,
+            CHAINED,
             table="ledger",
             bucket=OUTPUT,
             arrival_url="arrivals",

@@ -1,0 +1,129 @@
+"""Chains and branches: what comes after a run that succeeded, once each."""
+
+import json
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from dropbatch.contract import ledger
+from dropbatch.contract.deployment import Pipeline
+from dropbatch.contract.runs import State
+from tests.lambdas.conftest import DEPLOYMENT, OUTPUT, definitions
+from tests.lambdas.simulated_aws import SimulatedAws, error
+from tests.lambdas.test_rescue import RECLAIMED, Life, failed
+from tests.lambdas.test_run_events import event
+
+
+def after(name: str, parent: str) -> Pipeline:
+    return Pipeline(pools=("spot", "ondemand"), definitions={"lab": f"dropbatch-test-{name}-lab"}, after=parent)
+
+
+# wordcount -> sort2 -> plot, and a branch: wordcount -> report
+CHAINED = replace(
+    DEPLOYMENT,
+    pipelines={
+        **DEPLOYMENT.pipelines,
+        "sort2": after("sort2", "wordcount"),
+        "report": after("report", "wordcount"),
+        "plot": after("plot", "sort2"),
+    },
+)
+
+
+@pytest.fixture
+def life(aws: SimulatedAws) -> Life:
+    aws.batch.definitions = definitions(CHAINED)
+    return Life(aws, CHAINED)
+
+
+def succeed_all(life: Life, *, twice: bool = False) -> None:
+    """Everything submitted so far succeeds, child by child."""
+    events = []
+    for job in life.aws.batch.jobs.values():
+        size = job.get("arrayProperties", {}).get("size", 1)
+        for index in range(size):
+            child = {**job, "jobId": f"{job['jobId']}:{index}"} if size > 1 else job
+            place: dict[str, Any] = {"arrayProperties": {"index": index}} if size > 1 else {}
+            events.append(event(child, "SUCCEEDED", child["jobId"], **place))
+    life.happens(*events, *(events if twice else ()))
+
+
+def test_a_chain_of_three_steps_with_a_branch_runs_every_step_once_per_file(life: Life) -> None:
+    life.drop(*(f"lab/wordcount/{number}.txt" for number in range(100)))
+
+    for _ in range(4):
+        succeed_all(life, twice=True)
+
+    runs = life.aws.dynamodb.runs()
+    assert Counter((run["pipeline"], run["state"]) for run in runs) == {
+        (name, "SUCCEEDED"): 100 for name in ("wordcount", "sort2", "report", "plot")
+    }
+    # Finished parents become array jobs again: one job for each step.
+    assert sorted(job["jobDefinition"] for job in life.aws.batch.jobs.values()) == sorted(
+        f"dropbatch-test-{name}-lab:1" for name in ("wordcount", "sort2", "report", "plot")
+    )
+
+
+def test_a_next_step_reads_what_its_parent_left(life: Life) -> None:
+    life.drop("lab/wordcount/day 1/a.txt")
+    (parent,) = life.aws.dynamodb.runs()
+
+    succeed_all(life)
+
+    child = next(run for run in life.aws.dynamodb.runs() if run["pipeline"] == "sort2")
+    assert child["input"] == f"s3://{OUTPUT}/lab/wordcount/day 1/a.txt/{parent['run_id']}/"
+    assert child["marker"] == f"lab/wordcount/day 1/a.txt/{parent['run_id']}/_run.json"
+    assert child["output_prefix"] == f"lab/sort2/day 1/a.txt/{child['run_id']}/"
+    assert child["parent"] == parent["run_id"]
+
+
+def test_a_failed_parent_leaves_its_children_unstarted_and_says_so(life: Life) -> None:
+    job = life.drop("lab/wordcount/a")
+
+    life.happens(failed(job, "Essential container in task exited", container={"exitCode": 1}))
+
+    (run,) = life.aws.dynamodb.runs()
+    assert run["not_started"] == ["report", "sort2", "plot"]
+    (detail,) = [json.loads(entry["Detail"]) for entry in life.aws.events.entries]
+    assert detail["not_started"] == ["report", "sort2", "plot"]
+    assert "not started: report, sort2, plot" in detail["summary"]
+
+
+def test_a_rescued_parent_has_its_children_once(life: Life) -> None:
+    life.happens(failed(life.drop("lab/wordcount/a"), RECLAIMED))
+    second = life.last_job()
+
+    life.happens(event(second, "SUCCEEDED", "e2"))
+    life.happens(event(second, "SUCCEEDED", "e3"))
+
+    assert Counter(run["pipeline"] for run in life.aws.dynamodb.runs()) == {"wordcount": 1, "sort2": 1, "report": 1}
+
+
+def test_next_steps_that_could_not_be_asked_for_are_asked_for_by_reconcile(life: Life) -> None:
+    job = life.drop("lab/wordcount/a")
+
+    def tap(operation: str, call: Any) -> None:
+        if operation == "SendMessage":
+            raise error("ServiceUnavailable", operation)
+
+    life.aws.tap = tap
+    assert life.flow.process([event(job, "SUCCEEDED")]).ids
+    life.aws.tap = lambda operation, call: None
+
+    life.reconcile.run(at=ledger.utc_now() + 2 * CHAINED.lease)
+    life.deliver()
+
+    assert {run["pipeline"] for run in life.aws.dynamodb.runs()} == {"wordcount", "sort2", "report"}
+
+
+def test_while_paused_next_steps_are_held(life: Life) -> None:
+    job = life.drop("lab/wordcount/a")
+    life.aws.dynamodb.items[ledger.PAUSED] = ledger.to_item({"id": ledger.PAUSED, "since": "2026", "reason": "test"})
+
+    life.happens(event(job, "SUCCEEDED"))
+
+    states = {run["pipeline"]: run["state"] for run in life.aws.dynamodb.runs()}
+    assert states == {"wordcount": State.SUCCEEDED, "sort2": State.HELD, "report": State.HELD}
+    assert len(life.aws.batch.jobs) == 1

@@ -1,0 +1,47 @@
+from lambdas.arrival.flow import ArrivalFlow
+from lambdas.arrival.redrive import DeadLetters
+from tests.lambdas.conftest import sqs_record
+from tests.lambdas.simulated_aws import SimulatedAws
+
+
+def letters(aws: SimulatedAws) -> DeadLetters:
+    return DeadLetters(sqs=aws.sqs, arrival_url="arrivals", dead_letter_url="dead")
+
+
+def sent(aws: SimulatedAws, queue: str) -> list[str]:
+    return [message["MessageBody"] for message in aws.sqs.sent if message["QueueUrl"] == queue]
+
+
+def test_letters_are_shown_with_their_reasons_and_stay(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
+    arrival.process([sqs_record("rubbish", "m1"), sqs_record("{}", "m2")])
+    aws.sqs.send_message(QueueUrl="dead", MessageBody="worn out")
+
+    for _ in range(2):
+        shown = letters(aws).show(limit=100)["letters"]
+
+        assert [each["body"] for each in shown] == ["rubbish", "{}", "worn out"]
+        assert shown[0]["reason"].startswith("not JSON")
+        assert shown[2]["reason"].startswith("could not be processed, again and again")
+
+
+def test_letters_go_back_to_the_queue_up_to_a_limit(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
+    arrival.process([sqs_record("{}", f"m{number}") for number in range(25)])
+    calls: list[str] = []
+    aws.tap = lambda operation, call: calls.append(operation)
+
+    said = letters(aws).redrive(limit=23)
+
+    assert said == {"redriven": 23, "reasons": {"unknown kind of message with the fields (none)": 23}}
+    assert sent(aws, "arrivals") == ["{}"] * 23
+    # Sent before it is deleted: dying in between loses nothing.
+    assert calls[1:3] == ["SendMessage", "DeleteMessage"]
+    assert letters(aws).redrive(limit=23)["redriven"] == 2
+    assert letters(aws).redrive(limit=23) == {"redriven": 0, "reasons": {}}
+
+
+def test_a_reason_holds_nothing_that_the_queue_refuses(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
+    arrival.process([sqs_record('{"a\\u0000\\ud800b": 1}')])
+
+    (letter,) = letters(aws).show(limit=1)["letters"]
+
+    assert letter["reason"].endswith("fields a??b")

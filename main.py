@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from constructs_lib.assets import AssetError, Assets, build_assets
-from dropbatch.settings import Settings, SettingsError, load_all
+from dropbatch.settings import Bootstrap, Settings, SettingsError, load_all, load_bootstrap
 
 ROOT = Path(__file__).resolve().parent
 
@@ -18,27 +18,33 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="dropbatch-synth-") as scratch:
         try:
             environments = load_all(Path(os.path.relpath(ROOT / "environments")))  # short in messages
+            bootstrap = load_bootstrap(Path(os.path.relpath(ROOT / "bootstrap.toml")))
             assets = {each.name: build_assets(ROOT, each, Path(scratch)) for each in environments}
         except (SettingsError, AssetError) as error:
             print(*error.faults, sep="\n", file=sys.stderr)
             return 2
-        synthesize(environments, assets)
+        synthesize(environments, assets, bootstrap)
     return 0
 
 
-def synthesize(environments: Sequence[Settings], assets: Mapping[str, Assets]) -> None:
-    """Write one stack per environment. Packages of functions are copied into it."""
+def synthesize(
+    environments: Sequence[Settings], assets: Mapping[str, Assets], bootstrap: Bootstrap | None = None
+) -> None:
+    """Write one stack per environment, and the account's. Packages of functions are copied into it."""
     # jsii prints a page about the end of Node 20's life, which it works with.
     os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "20")
     # Only now: importing cdktf starts a Node process, for which a fault in a file should not have to wait.
     from cdktf import App  # noqa: PLC0415
 
+    from constructs_lib.bootstrap_stack import BootstrapStack, BootstrapStackProps  # noqa: PLC0415
     from constructs_lib.stack import DropbatchStack, DropbatchStackProps  # noqa: PLC0415
 
     outdir = Path(os.environ.get("CDKTF_OUTDIR", ROOT / "cdktf.out"))
     app = App(outdir=str(outdir))
     for settings in environments:
         DropbatchStack(app, settings.name, DropbatchStackProps(settings=settings, assets=assets[settings.name]))
+    if bootstrap is not None:
+        BootstrapStack(app, "bootstrap", BootstrapStackProps(settings=bootstrap))
     app.synth()
     _remove_old_packages(outdir, assets)
 

@@ -20,6 +20,8 @@ class Statement:
     """Empty in a role's trust policy only."""
     service: str | None = None
     """Principal of a resource policy: an AWS service such as ``s3.amazonaws.com``."""
+    federated: str | None = None
+    """Principal of a role's trust: ARN of an identity provider."""
     anyone: bool = False
     """Principal of a resource policy: everybody. For denials."""
     allow: bool = True
@@ -34,6 +36,8 @@ class Statement:
         body: dict[str, Any] = {"Sid": self.sid, "Effect": "Allow" if self.allow else "Deny"}
         if self.service:
             body["Principal"] = {"Service": self.service}
+        elif self.federated:
+            body["Principal"] = {"Federated": self.federated}
         elif self.anyone:
             body["Principal"] = "*"
         body["Action"] = list(self.actions)

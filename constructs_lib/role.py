@@ -17,9 +17,11 @@ class RoleProps:
     """Who takes the role, and its name (at most 64 characters, unique in the account)."""
 
     name: str
-    service: str
-    """The service that may assume it, such as ``lambda.amazonaws.com``."""
     description: str
+    service: str | None = None
+    """The service that may assume it, such as ``lambda.amazonaws.com``."""
+    federated: str | None = None
+    """Or else: the ARN of the identity provider whose identities may, under the conditions."""
     conditions: Mapping[str, Mapping[str, str | Sequence[str]]] = field(default_factory=dict)
     """Further conditions on assuming it. Default: none."""
 
@@ -31,7 +33,13 @@ class Role(Construct):
         super().__init__(scope, id_)
         self._statements: list[Statement] = []
         self._policy: IamRolePolicy | None = None
-        trust = Statement(sid="Assume", actions=["sts:AssumeRole"], service=props.service, conditions=props.conditions)
+        trust = Statement(
+            sid="Assume",
+            actions=["sts:AssumeRoleWithWebIdentity" if props.federated else "sts:AssumeRole"],
+            service=props.service,
+            federated=props.federated,
+            conditions=props.conditions,
+        )
         self.resource = IamRole(
             self,
             "Role",

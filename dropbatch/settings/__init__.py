@@ -4,6 +4,7 @@ One file describes one deployment. Every fault in it is reported at once, each w
 the fix, so that a file is mended in one go.
 """
 
+from dropbatch.settings.bootstrap import Bootstrap
 from dropbatch.settings.models import (
     ArrivalSettings,
     BudgetSettings,
@@ -19,10 +20,11 @@ from dropbatch.settings.models import (
     StateSettings,
     StorageSettings,
 )
-from dropbatch.settings.reader import SettingsError, load, load_all
+from dropbatch.settings.reader import SettingsError, load, load_all, load_bootstrap
 
 __all__ = [
     "ArrivalSettings",
+    "Bootstrap",
     "BudgetSettings",
     "EnvironmentSettings",
     "GroupSettings",
@@ -38,4 +40,5 @@ __all__ = [
     "StorageSettings",
     "load",
     "load_all",
+    "load_bootstrap",
 ]

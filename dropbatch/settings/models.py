@@ -74,6 +74,8 @@ class NotifySettings(Table):
     """``[notify]``: who is told. Also the Terraform variable ``notification_email``."""
 
     email: Email | None = None
+    window_minutes: Annotated[int, Field(ge=1, le=1440)] = 10
+    """Minutes of drops that one mail tells of; a request has a mail of its own."""
 
 
 class BudgetSettings(Table):
@@ -253,6 +255,7 @@ class Settings(BaseModel):
             budget_action=self.budget.action,
             lease_seconds=self.environment.lease_seconds,
             auto_resume=self.budget.auto_resume,
+            mail_window_minutes=self.notify.window_minutes,
             unmatched=self.arrivals.unmatched,
             max_runs_per_request=self.arrivals.max_runs_per_request,
             instance_types={each.name: (each.vcpus, each.usable_mib, each.gpus) for each in instances.known()},

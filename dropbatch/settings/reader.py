@@ -10,10 +10,11 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from dropbatch.settings import models
+from dropbatch.settings.bootstrap import Bootstrap
 from dropbatch.settings.models import DEFAULT_GROUP, Settings, Table
 from dropbatch.settings.rules import check
 
-__all__ = ["SettingsError", "load", "load_all"]
+__all__ = ["SettingsError", "load", "load_all", "load_bootstrap"]
 
 
 class SettingsError(ValueError):
@@ -53,12 +54,7 @@ def load(path: Path) -> Settings:
     Raises:
         SettingsError: with every fault of the file.
     """
-    try:
-        body = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError([f"{path}: cannot be read: {error.strerror}"]) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError([f"{path}: not TOML: {error}: correct that place; strings need quotes"]) from error
+    body = _read(path)
     reader = _Reader(str(path))
     settings = reader.settings(body)
     pools = body.get("compute", {})
@@ -69,6 +65,30 @@ def load(path: Path) -> Settings:
     if faults:
         raise SettingsError(faults)
     return settings
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError([f"{path}: cannot be read: {error.strerror}"]) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError([f"{path}: not TOML: {error}: correct that place; strings need quotes"]) from error
+
+
+def load_bootstrap(path: Path) -> Bootstrap | None:
+    """What an account needs once; none when there is no such file.
+
+    Raises:
+        SettingsError: with every fault of the file.
+    """
+    if not path.exists():
+        return None
+    reader = _Reader(str(path))
+    found = reader.table(Bootstrap, _read(path))
+    if found is None:
+        raise SettingsError(reader.faults)
+    return found
 
 
 def load_all(directory: Path) -> list[Settings]:
@@ -113,6 +133,10 @@ class _Reader:
             found["group"] = {DEFAULT_GROUP: models.GroupSettings()}
         # Validated above, table by table; a table that failed is None and its fault is already on the list.
         return Settings.model_construct(**found)
+
+    def table(self, model: type[_T], body: Any) -> _T | None:
+        """A whole file that is one model."""
+        return self._table(model, body, ())
 
     def _named(self, name: str, model: type[_T], name_type: Any, body: Any) -> dict[str, _T]:
         if not isinstance(body, Mapping):

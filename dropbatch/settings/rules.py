@@ -5,7 +5,7 @@ import ipaddress
 import itertools
 from collections.abc import Collection, Iterator
 
-from dropbatch.settings import containers, machines
+from dropbatch.settings import bootstrap, containers, machines
 from dropbatch.settings.models import RESERVED_FOLDERS, NetworkSettings, PipelineSettings, Settings
 
 __all__ = ["check"]
@@ -39,6 +39,8 @@ def _environment(settings: Settings, expected_name: str) -> Iterator[str]:
             f"environment.name: must be the file's name {expected_name!r}, got {settings.name!r}: "
             "rename the file or the environment"
         )
+    if settings.environment is not None and settings.name == bootstrap.NAME:
+        yield f"environment.name: must not be {bootstrap.NAME!r}, which is a stack of its own: choose another name"
 
 
 def _state(settings: Settings) -> Iterator[str]:

@@ -28,5 +28,6 @@ def project(tmp_path: Path) -> Path:
     ignore = shutil.ignore_patterns("__pycache__")
     for folder in ("constructs_lib", "dropbatch", "environments", "image", "lambdas"):
         shutil.copytree(ROOT / folder, copy / folder, ignore=ignore)
-    shutil.copy(ROOT / "main.py", copy / "main.py")
+    for file in ("main.py", "bootstrap.toml"):
+        shutil.copy(ROOT / file, copy / file)
     return copy

@@ -77,6 +77,7 @@ def test_jobs_of_every_pool_are_heard_of(stacks: dict[str, Stack]) -> None:
 
 
 def test_construct_ids_name_no_environment(stacks: dict[str, Stack]) -> None:
+    stacks = {name: stack for name, stack in stacks.items() if name != "bootstrap"}
     assert [set(stack.types()) for stack in stacks.values()].count(set(stacks["dev"].types())) == len(stacks)
     for type_ in stacks["dev"].types():
         ids = [{each for each in stack.body["resource"][type_] if "Kept" not in each} for stack in stacks.values()]

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatch
 
 import pytest
+from pydantic import BaseModel
 
 from dropbatch import settings as models
 from tests.constructs_lib.synthesis import Stack
@@ -124,6 +125,7 @@ CASES: dict[str, dict[str, tuple[str, set[str]]]] = {
                 "aws_sqs_queue:Arrivals_Queue",
                 "aws_lambda_function:Functions_Arrival_Function",
                 "aws_iam_role_policy:Pipeline-*_Lab_Role_Grants",
+                "aws_iam_role_policy:Functions_Arrival_*",
                 "aws_ssm_parameter:*",
                 "output:input_bucket",
                 "terraform_data:Kept_Message",
@@ -187,14 +189,21 @@ CASES: dict[str, dict[str, tuple[str, set[str]]]] = {
         "retry": ('retry = [{ action = "retry", exit_code = "75" }]', {DEFINITION}),
         "timeout_minutes": ("timeout_minutes = 9", {DEFINITION, FUNCTIONS}),
         "tries": ("tries = 3", {DEFINITION}),
-        "read_buckets": ('read_buckets = ["b-b"]', {"aws_iam_role_policy:Pipeline-count_Lab_*", FUNCTIONS}),
+        "read_buckets": (
+            'read_buckets = ["b-b"]',
+            {"aws_iam_role_policy:Pipeline-count_Lab_*", "aws_iam_role_policy:Functions_Arrival_*", FUNCTIONS},
+        ),
+        "after": ('after = "other"', {"aws_iam_role_policy:Pipeline-count_Lab_*", FUNCTIONS}),
+        "input_flags": ('input_flags = ["--in"]', {DEFINITION}),
+        "output_flags": ('output_flags = ["--out"]', {DEFINITION}),
+        "requires_config": ('requires_config = "a table is needed"', {DEFINITION}),
+        "requires_output": ("requires_output = true", {DEFINITION}),
     },
 }
 CASES["network"]["subnet_ids"] = CASES["network"]["vpc_id"]
 # Keys that only our functions read: they are in the functions' packages, and nowhere else.
 FOR_FUNCTIONS = {
     "pipeline.count": {
-        "after": 'after = "other"',
         "memory_steps": "memory_steps = [4000]",
         "retry_failures": "retry_failures = 1",
         "trigger": 'trigger = "submit"',
@@ -205,7 +214,7 @@ FOR_FUNCTIONS = {
         "max_timeout_minutes": "max_timeout_minutes = 77",
     },
 }
-MODELS = {
+MODELS: dict[str, type[BaseModel]] = {
     "environment": models.EnvironmentSettings,
     "state": models.StateSettings,
     "notify": models.NotifySettings,
@@ -283,6 +292,7 @@ def test_a_pool_and_a_pipeline_may_have_gpus() -> None:
 
 def test_every_setting_is_in_the_table() -> None:
     for table, model in MODELS.items():
+        fields = set(model.model_fields)
         known = {key for name, key in NAMES if name == table}
         known |= CASES[table].keys() | FOR_FUNCTIONS.get(table, {}).keys()
-        assert set(model.model_fields) == known, table
+        assert fields == known, table

@@ -1,0 +1,255 @@
+"""What a deploy needs, by service: to look at everything, to change what bears an environment's name."""
+
+from constructs_lib.policy import Statement
+from constructs_lib.site import Site
+
+__all__ = ["change", "look"]
+
+_LOOK = [
+    "batch:Describe*",
+    "batch:List*",
+    "budgets:ViewBudget",
+    "budgets:ListTagsForResource",
+    "cloudwatch:DescribeAlarms",
+    "cloudwatch:GetDashboard",
+    "cloudwatch:ListTagsForResource",
+    "dynamodb:Describe*",
+    "dynamodb:ListTagsOfResource",
+    "ec2:Describe*",
+    "ecr:DescribeRepositories",
+    "ecr:DescribeImages",
+    "ecr:GetLifecyclePolicy",
+    "ecr:ListTagsForResource",
+    "events:Describe*",
+    "events:List*",
+    "iam:GetRole",
+    "iam:GetRolePolicy",
+    "iam:GetInstanceProfile",
+    "iam:List*",
+    "kms:DescribeKey",
+    "lambda:GetFunction*",
+    "lambda:GetEventSourceMapping",
+    "lambda:GetPolicy",
+    "lambda:List*",
+    "logs:Describe*",
+    "logs:ListTagsForResource",
+    "s3:GetAccelerateConfiguration",
+    "s3:GetBucket*",
+    "s3:GetEncryptionConfiguration",
+    "s3:GetLifecycleConfiguration",
+    "s3:GetReplicationConfiguration",
+    "sns:GetTopicAttributes",
+    "sns:GetSubscriptionAttributes",
+    "sns:List*",
+    "sqs:GetQueueAttributes",
+    "sqs:GetQueueUrl",
+    "sqs:ListQueueTags",
+    "ssm:DescribeParameters",
+    "ssm:ListTagsForResource",
+]
+
+_NETWORK = [
+    "CreateVpc",
+    "CreateSubnet",
+    "CreateRouteTable",
+    "CreateRoute",
+    "CreateInternetGateway",
+    "CreateNatGateway",
+    "CreateSecurityGroup",
+    "CreateVpcEndpoint",
+    "CreateFlowLogs",
+    "CreateLaunchTemplate",
+    "CreateTags",
+    "AllocateAddress",
+]
+
+_NETWORK_LATER = [
+    "AssociateRouteTable",
+    "AttachInternetGateway",
+    "AuthorizeSecurityGroupEgress",
+    "CreateLaunchTemplateVersion",
+    "CreateRoute",
+    "DeleteFlowLogs",
+    "DeleteInternetGateway",
+    "DeleteLaunchTemplate",
+    "DeleteLaunchTemplateVersions",
+    "DeleteNatGateway",
+    "DeleteRoute",
+    "DeleteRouteTable",
+    "DeleteSecurityGroup",
+    "DeleteSubnet",
+    "DeleteTags",
+    "DeleteVpc",
+    "DeleteVpcEndpoints",
+    "DetachInternetGateway",
+    "DisassociateRouteTable",
+    "ModifyLaunchTemplate",
+    "ModifySecurityGroupRules",
+    "ModifySubnetAttribute",
+    "ModifyVpcAttribute",
+    "ModifyVpcEndpoint",
+    "ReleaseAddress",
+    "ReplaceRoute",
+    "RevokeSecurityGroupEgress",
+    "RevokeSecurityGroupIngress",
+]
+
+
+def look(state: str, environment: str) -> list[Statement]:
+    """Read every setting there is and the state of an environment (``*``: of all), but no data."""
+    return [
+        # Most have no resource level; they tell how things are set up, not what is in them.
+        Statement(sid="Look", actions=_LOOK, resources=["*"]),
+        Statement(
+            sid="ReadParameters", actions=["ssm:GetParameter*"], resources=["arn:*:ssm:*:*:parameter/dropbatch/*"]
+        ),
+        Statement(sid="FindState", actions=["s3:ListBucket"], resources=[state]),
+        Statement(sid="ReadState", actions=["s3:GetObject"], resources=[f"{state}/dropbatch/{environment}.tfstate"]),
+    ]
+
+
+def change(site: Site, state: str, environment: str) -> list[Statement]:
+    """Make, change and delete what bears the environment's name."""
+    name = f"dropbatch-{environment}"
+    iam = f"arn:{site.partition}:iam::{site.account}"
+    roles = [f"{iam}:role/{name}-*", f"{iam}:role/{name}.*"]
+    tagged = {"StringEquals": {"aws:ResourceTag/research-stack-id": name}}
+    return [
+        _on(
+            "Buckets",
+            "s3",
+            "CreateBucket DeleteBucket PutBucket* PutEncryptionConfiguration PutLifecycleConfiguration "
+            "DeleteBucketPolicy ListBucket ListBucketVersions DeleteObject DeleteObjectVersion",
+            f"arn:{site.partition}:s3:::{name}-*",
+        ),
+        _on(
+            "Queues",
+            "sqs",
+            "CreateQueue DeleteQueue SetQueueAttributes TagQueue UntagQueue",
+            site.arn("sqs", f"{name}-*"),
+        ),
+        _on(
+            "Topics",
+            "sns",
+            "CreateTopic DeleteTopic SetTopicAttributes Subscribe Unsubscribe SetSubscriptionAttributes "
+            "TagResource UntagResource",
+            site.arn("sns", f"{name}-*"),
+        ),
+        _on(
+            "Tables",
+            "dynamodb",
+            "CreateTable DeleteTable UpdateTable UpdateContinuousBackups UpdateTimeToLive TagResource UntagResource",
+            site.arn("dynamodb", f"table/{name}-*"),
+        ),
+        _on(
+            "Functions",
+            "lambda",
+            "CreateFunction DeleteFunction UpdateFunctionCode UpdateFunctionConfiguration "
+            "AddPermission RemovePermission TagResource UntagResource",
+            site.arn("lambda", f"function:{name}-*"),
+        ),
+        Statement(
+            sid="EventSources",
+            actions=[f"lambda:{verb}EventSourceMapping" for verb in ("Create", "Update", "Delete")],
+            resources=["*"],  # named by number; the condition says whose
+            conditions={"ArnLike": {"lambda:FunctionArn": site.arn("lambda", f"function:{name}-*")}},
+        ),
+        _on(
+            "Rules",
+            "events",
+            "PutRule DeleteRule PutTargets RemoveTargets TagResource UntagResource",
+            site.arn("events", f"rule/{name}-*"),
+        ),
+        _on(
+            "Logs",
+            "logs",
+            "CreateLogGroup DeleteLogGroup PutRetentionPolicy DeleteRetentionPolicy TagResource UntagResource",
+            *(
+                site.arn("logs", f"log-group:{prefix}*")
+                for prefix in (f"/dropbatch/{environment}/", f"/aws/lambda/{name}-", f"/aws/events/{name}/")
+            ),
+        ),
+        # Has no resource level.
+        _on("LogPolicies", "logs", "PutResourcePolicy DeleteResourcePolicy", "*"),
+        _on(
+            "Watch",
+            "cloudwatch",
+            "PutMetricAlarm DeleteAlarms PutDashboard DeleteDashboards TagResource UntagResource",
+            site.arn("cloudwatch", f"alarm:{name}-*"),
+            f"arn:{site.partition}:cloudwatch::{site.account}:dashboard/{name}",
+        ),
+        _on(
+            "Batch",
+            "batch",
+            "CreateComputeEnvironment UpdateComputeEnvironment DeleteComputeEnvironment CreateJobQueue "
+            "UpdateJobQueue DeleteJobQueue CreateSchedulingPolicy UpdateSchedulingPolicy DeleteSchedulingPolicy "
+            "RegisterJobDefinition TagResource UntagResource",
+            *(
+                site.arn("batch", f"{kind}/{name}-*")
+                for kind in ("compute-environment", "job-queue", "scheduling-policy", "job-definition")
+            ),
+        ),
+        # Has no resource level.
+        _on("OldDefinitions", "batch", "DeregisterJobDefinition", "*"),
+        _on(
+            "Images",
+            "ecr",
+            "CreateRepository DeleteRepository PutLifecyclePolicy DeleteLifecyclePolicy "
+            "PutImageScanningConfiguration PutImageTagMutability TagResource UntagResource InitiateLayerUpload "
+            "UploadLayerPart CompleteLayerUpload PutImage BatchCheckLayerAvailability GetDownloadUrlForLayer "
+            "BatchGetImage",
+            site.arn("ecr", f"repository/{name}"),
+        ),
+        # Has no resource level.
+        _on("LogInToRegistry", "ecr", "GetAuthorizationToken", "*"),
+        _on(
+            "Pointers",
+            "ssm",
+            "PutParameter DeleteParameter AddTagsToResource RemoveTagsFromResource",
+            site.arn("ssm", f"parameter/dropbatch/{environment}"),
+        ),
+        _on(
+            "Budget",
+            "budgets",
+            "ModifyBudget TagResource UntagResource",
+            f"arn:{site.partition}:budgets::{site.account}:budget/{name}",
+        ),
+        _on(
+            "Roles",
+            "iam",
+            "CreateRole DeleteRole PutRolePolicy DeleteRolePolicy UpdateAssumeRolePolicy UpdateRole "
+            "UpdateRoleDescription TagRole UntagRole",
+            *roles,
+        ),
+        _on(
+            "Profiles",
+            "iam",
+            "CreateInstanceProfile DeleteInstanceProfile AddRoleToInstanceProfile "
+            "RemoveRoleFromInstanceProfile TagInstanceProfile UntagInstanceProfile",
+            f"{iam}:instance-profile/{name}-*",
+        ),
+        Statement(
+            sid="PassRoles",
+            actions=["iam:PassRole"],
+            resources=roles,
+            conditions={
+                "StringEquals": {
+                    "iam:PassedToService": [
+                        f"{service}.amazonaws.com" for service in ("lambda", "ec2", "ecs-tasks", "vpc-flow-logs")
+                    ]
+                }
+            },
+        ),
+        # What does not exist yet has no tag to go by; the network's parts are named by number.
+        _on("NewNetwork", "ec2", " ".join(_NETWORK), "*"),
+        Statement(
+            sid="OwnNetwork", actions=[f"ec2:{action}" for action in _NETWORK_LATER], resources=["*"], conditions=tagged
+        ),
+        _on("State", "s3", "PutObject DeleteObject", f"{state}/dropbatch/{environment}.tfstate*"),
+        _on("Lock", "s3", "GetObject", f"{state}/dropbatch/{environment}.tfstate.tflock"),
+    ]
+
+
+def _on(sid: str, service: str, actions: str, *resources: str) -> Statement:
+    with_objects = [*resources, *(f"{each}/*" for each in resources)] if sid == "Buckets" else resources
+    return Statement(sid=sid, actions=[f"{service}:{action}" for action in actions.split()], resources=with_objects)

@@ -1,0 +1,91 @@
+"""Roles that GitHub's workflows take, without keys."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cdktf_cdktf_provider_aws.iam_openid_connect_provider import IamOpenidConnectProvider
+from constructs import Construct
+
+from constructs_lib import deploy_rights
+from constructs_lib.role import Role, RoleProps
+from constructs_lib.site import Site
+from constructs_lib.state_bucket import StateBucket
+
+__all__ = ["GithubRoles", "GithubRolesProps"]
+
+_HOST = "token.actions.githubusercontent.com"
+_AUDIENCE = "sts.amazonaws.com"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GithubRolesProps:
+    """The repository, by name and by number, and what it may deploy."""
+
+    site: Site
+    state: StateBucket
+    repository: str
+    """``owner/name``."""
+    owner_id: str
+    repository_id: str
+    branch: str
+    environments: Sequence[str]
+    create_provider: bool = True
+    """Default: GitHub's identity provider is not in the account yet."""
+
+
+class GithubRoles(Construct):
+    """A role that may look, for pull requests; and one for each environment that may change it."""
+
+    def __init__(self, scope: Construct, id_: str, props: GithubRolesProps) -> None:
+        super().__init__(scope, id_)
+        site = props.site
+        provider = f"arn:{site.partition}:iam::{site.account}:oidc-provider/{_HOST}"
+        if props.create_provider:
+            provider = IamOpenidConnectProvider(
+                self, "Provider", url=f"https://{_HOST}", client_id_list=[_AUDIENCE]
+            ).arn
+        plan = self._role(
+            "Plan",
+            props,
+            provider,
+            name="dropbatch-plan",
+            description="Pull requests: look, change nothing",
+            subjects=["pull_request", f"ref:refs/heads/{props.branch}"],
+        )
+        plan.grant(*deploy_rights.look(props.state.arn, "*"))
+        self.plan_arn = plan.arn
+        self.deploy_arns: dict[str, str] = {}
+        for environment in props.environments:
+            role = self._role(
+                f"Deploy-{environment}",
+                props,
+                provider,
+                name=f"dropbatch-deploy-{environment}",
+                description=f"Deploys {environment}",
+                subjects=[f"environment:{environment}"],
+            )
+            role.grant(*deploy_rights.look(props.state.arn, environment))
+            role.grant(*deploy_rights.change(site, props.state.arn, environment))
+            self.deploy_arns[environment] = role.arn
+
+    def _role(
+        self, id_: str, props: GithubRolesProps, provider: str, *, name: str, description: str, subjects: Sequence[str]
+    ) -> Role:
+        owner, repository = props.repository.split("/")
+        # Since 15 July 2026 new and renamed repositories' tokens say the numbers too: both forms are taken.
+        forms = (props.repository, f"{owner}@{props.owner_id}/{repository}@{props.repository_id}")
+        return Role(
+            self,
+            id_,
+            RoleProps(
+                name=name,
+                description=description,
+                federated=provider,
+                conditions={
+                    "StringEquals": {
+                        f"{_HOST}:aud": _AUDIENCE,
+                        f"{_HOST}:sub": [f"repo:{form}:{subject}" for form in forms for subject in subjects],
+                    }
+                },
+            ),
+        )

@@ -1,0 +1,166 @@
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from constructs_lib.bootstrap_stack import BootstrapStack, BootstrapStackProps
+from dropbatch.settings import Bootstrap, SettingsError, load, load_bootstrap
+from tests.constructs_lib.synthesis import Stack, statement
+from tests.settings.test_settings import GOOD
+
+Json = dict[str, Any]
+FILE = """
+[account]
+region = "eu-central-1"
+
+[github]
+repository = "lab/dropbatch"
+owner_id = "12"
+repository_id = "345"
+environments = ["dev", "prod"]
+"""
+
+
+def settings(tmp_path: Path, text: str) -> Bootstrap:
+    file = tmp_path / "bootstrap.toml"
+    file.write_text(text, encoding="utf-8")
+    found = load_bootstrap(file)
+    assert found is not None
+    return found
+
+
+def synthesized(props: Bootstrap) -> Stack:
+    from cdktf import Testing  # noqa: PLC0415
+
+    stack = BootstrapStack(Testing.app(), "bootstrap", BootstrapStackProps(settings=props))
+    return Stack(json.loads(Testing.synth(stack)))
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    return synthesized(settings(tmp_path_factory.mktemp("bootstrap"), FILE))
+
+
+def trust(stack: Stack, role: str) -> Json:
+    found: Json
+    (found,) = json.loads(stack.one("aws_iam_role", name=role)["assume_role_policy"])["Statement"]
+    return found
+
+
+def test_state_is_kept_in_versions_and_cannot_be_destroyed_by_mistake(stack: Stack) -> None:
+    bucket = stack.one("aws_s3_bucket")
+    assert bucket["lifecycle"] == {"prevent_destroy": True}
+    assert bucket["bucket"].startswith("dropbatch-state-${data.aws_caller_identity.")
+    assert stack.one("aws_s3_bucket_versioning")["versioning_configuration"] == {"status": "Enabled"}
+    assert stack.one("aws_s3_bucket_public_access_block")["restrict_public_buckets"] is True
+
+
+def test_roles_of_services_are_made_that_pools_need(stack: Stack) -> None:
+    assert {each["aws_service_name"] for each in stack.resources("aws_iam_service_linked_role")} == {
+        "batch.amazonaws.com",
+        "ecs.amazonaws.com",
+        "spot.amazonaws.com",
+    }
+
+
+@pytest.mark.parametrize(
+    ("role", "subjects"),
+    [
+        ("dropbatch-plan", ["pull_request", "ref:refs/heads/main"]),
+        ("dropbatch-deploy-dev", ["environment:dev"]),
+        ("dropbatch-deploy-prod", ["environment:prod"]),
+    ],
+)
+def test_roles_are_bound_to_the_repository_in_both_forms(stack: Stack, role: str, subjects: list[str]) -> None:
+    found = trust(stack, role)
+    assert found["Action"] == ["sts:AssumeRoleWithWebIdentity"]
+    assert found["Principal"] == {"Federated": f"${{{stack.address('aws_iam_openid_connect_provider')}.arn}}"}
+    assert found["Condition"] == {
+        "StringEquals": {
+            "token.actions.githubusercontent.com:aud": "sts.amazonaws.com",
+            "token.actions.githubusercontent.com:sub": [
+                f"repo:{form}:{subject}" for form in ("lab/dropbatch", "lab@12/dropbatch@345") for subject in subjects
+            ],
+        }
+    }
+
+
+def test_the_plan_role_changes_nothing_and_reads_no_data(stack: Stack) -> None:
+    rights = stack.rights("dropbatch-plan")
+    verbs = {action.split(":")[1] for each in rights for action in each["Action"]}
+    assert all(verb.startswith(("Get", "List", "Describe", "ViewBudget")) for verb in verbs)
+    assert statement(rights, "ReadState")["Resource"][0].endswith("/dropbatch/*.tfstate")
+    everywhere = statement(rights, "Look")["Action"]
+    assert not {"s3:Get*", "s3:GetObject", "dynamodb:GetItem", "secretsmanager:GetSecretValue"} & set(everywhere)
+
+
+def test_a_deploy_role_changes_its_own_environment_only(stack: Stack) -> None:
+    for each in stack.rights("dropbatch-deploy-dev"):
+        if all(action.split(":")[1].startswith(("Get", "List", "Describe", "View")) for action in each["Action"]):
+            continue
+        if each["Sid"] in {"LogPolicies", "OldDefinitions", "NewNetwork"}:  # no resource level
+            assert each["Resource"] == ["*"]
+        elif each["Resource"] == ["*"]:
+            assert "dropbatch-dev" in json.dumps(each["Condition"]), each["Sid"]
+        else:
+            assert all("dropbatch-dev" in arn or "/dev" in arn for arn in each["Resource"]), each["Sid"]
+
+
+def test_a_deploy_role_passes_roles_to_the_services_that_it_sets_up_only(stack: Stack) -> None:
+    passed = statement(stack.rights("dropbatch-deploy-dev"), "PassRoles")
+    assert passed["Condition"]["StringEquals"]["iam:PassedToService"] == [
+        "lambda.amazonaws.com",
+        "ec2.amazonaws.com",
+        "ecs-tasks.amazonaws.com",
+        "vpc-flow-logs.amazonaws.com",
+    ]
+
+
+def test_policies_fit_a_role(stack: Stack) -> None:
+    for each in stack.resources("aws_iam_role_policy"):
+        text = re.sub(r"\$\{data\.aws_partition\.[^}]*\}", "aws-us-gov", each["policy"])
+        text = re.sub(r"\$\{data\.aws_caller_identity\.[^}]*\}", "123456789012", text)
+        text = re.sub(r"\$\{aws_s3_bucket\.[^}]*\}", "arn:aws:s3:::dropbatch-state-123456789012-ap-northeast-1", text)
+        assert "${" not in text
+        assert len(text) <= 10_240  # IAM counts no white space, and our JSON has none
+
+
+def test_without_github_there_are_no_roles(tmp_path: Path) -> None:
+    stack = synthesized(settings(tmp_path, '[account]\nregion = "eu-central-1"\nservice_linked_roles = []\n'))
+    assert not stack.types() & {"aws_iam_role", "aws_iam_service_linked_role", "aws_iam_openid_connect_provider"}
+
+
+def test_a_provider_that_is_there_already_is_used(tmp_path: Path) -> None:
+    stack = synthesized(settings(tmp_path, f"{FILE}create_provider = false\n"))
+    assert "aws_iam_openid_connect_provider" not in stack.types()
+    assert trust(stack, "dropbatch-plan")["Principal"]["Federated"].endswith(
+        ":oidc-provider/token.actions.githubusercontent.com"
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ('"lab/dropbatch"', '"dropbatch"', "github.repository: must match "),
+        ('owner_id = "12"', "", "github.owner_id: is required: add it"),
+        ('environments = ["dev", "prod"]', "environments = []", "github.environments: must not be empty, got []"),
+        ("[account]", "[acount]", "acount: unknown key"),
+    ],
+)
+def test_a_fault_names_key_rule_value_and_fix(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        settings(tmp_path, FILE.replace(old, new))
+    assert any(expected in fault for fault in caught.value.faults), caught.value.faults
+
+
+def test_without_a_file_there_is_no_stack(tmp_path: Path) -> None:
+    assert load_bootstrap(tmp_path / "bootstrap.toml") is None
+
+
+def test_no_environment_may_have_the_stacks_name(tmp_path: Path) -> None:
+    file = tmp_path / "bootstrap.toml"
+    file.write_text(GOOD.replace('"lab1"', '"bootstrap"'), encoding="utf-8")
+    with pytest.raises(SettingsError, match="must not be 'bootstrap', which is a stack of its own: choose another"):
+        load(file)

@@ -13,6 +13,7 @@ from constructs_lib.queue import Queue
 from constructs_lib.reachable import Reachable
 from constructs_lib.role import Role
 from constructs_lib.site import Site
+from constructs_lib.topic import Topic
 from dropbatch.contract import keys
 
 __all__ = ["Functions", "FunctionsProps"]
@@ -23,6 +24,7 @@ _PLANS = f"{keys.CONTROL_PREFIX}requests/"
 _REQUESTS = f"*/{keys.SUBMISSIONS}/"
 _RECORDS = f"*/{keys.RECORD_NAME}"
 _LOGS = f"*/{keys.LOG_NAME}"
+_REPORTS = keys.report_key("*", "*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,8 @@ class FunctionsProps:
     ledger: Ledger
     arrivals: Queue
     job_events: Queue
+    people: Topic
+    """Where mail to people goes."""
     batch_size: int
     window_seconds: int
     reconcile_minutes: int
@@ -109,6 +113,7 @@ class Functions(Construct):
                     "LEDGER_TABLE": props.ledger.name,
                     "OUTPUT_BUCKET": props.outputs.name,
                     "ARRIVAL_QUEUE_URL": props.arrivals.url,
+                    "PEOPLE_TOPIC_ARN": props.people.arn,
                 },
             ),
         )
@@ -118,7 +123,8 @@ class Functions(Construct):
         props.ledger.grant_query(role)
         props.outputs.grant(role, "ReadControlObjects", ["GetObject"], _MANIFESTS, _FENCES, _RECORDS, _LOGS)
         # In place of a container that did not live to do it.
-        props.outputs.grant(role, "EndRuns", ["PutObject"], _FENCES, _RECORDS)
+        props.outputs.grant(role, "EndRuns", ["PutObject"], _FENCES, _RECORDS, _REPORTS)
+        props.people.grant_publish(role)
         # Most fences and records that it asks for do not exist, and S3 says so only to those who may list.
         props.outputs.grant_list(role)
         props.arrivals.grant_send(role)

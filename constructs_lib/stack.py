@@ -97,8 +97,10 @@ class DropbatchStack(TerraformStack):
         job_events = Queue(self, "JobEvents", QueueProps(site=site, name="job-events", visibility_seconds=visibility))
         JobEvents(self, "JobEventsRule", JobEventsProps(site=site, pools=list(pools.values()), queue=job_events))
         operators = Topic(self, "Operators", TopicProps(site=site, name="operators"))
-        operators.mail_to(variables.notification_email)
         RunNotices(self, "RunNotices", RunNoticesProps(site=site, topic=operators))
+        # Apart from the operators' topic, which has a line for every run: that is for programs.
+        people = Topic(self, "People", TopicProps(site=site, name="people"))
+        people.mail_to(variables.notification_email)
         spent = Topic(self, "BudgetSpent", TopicProps(site=site, name="budget"))
         spent.mail_to(variables.notification_email)
         Budget(
@@ -109,7 +111,7 @@ class DropbatchStack(TerraformStack):
                 limit=variables.budget_limit,
                 warn_at_percent=settings.budget.warn_at_percent,
                 warn_forecast_percent=settings.budget.warn_forecast_percent,
-                warnings=operators,
+                warnings=people,
                 exceeded=spent,
             ),
         )
@@ -124,6 +126,7 @@ class DropbatchStack(TerraformStack):
                 ledger=ledger,
                 arrivals=arrivals,
                 job_events=job_events,
+                people=people,
                 batch_size=settings.arrivals.batch_size,
                 window_seconds=settings.arrivals.window_seconds,
                 reconcile_minutes=settings.environment.reconcile_minutes,
@@ -141,7 +144,7 @@ class DropbatchStack(TerraformStack):
             functions=functions,
             queues=[arrivals, job_events],
             pools=list(pools.values()),
-            tell=operators,
+            tell=people,
         )
         pointers = Pointers(
             self,

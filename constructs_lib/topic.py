@@ -9,6 +9,7 @@ from cdktf_cdktf_provider_aws.sns_topic_subscription import SnsTopicSubscription
 from constructs import Construct
 
 from constructs_lib.policy import Statement, policy_json, tls_only
+from constructs_lib.role import Role
 from constructs_lib.site import Site
 
 __all__ = ["Topic", "TopicProps"]
@@ -50,6 +51,10 @@ class Topic(Construct):
             )
         )
         self._policy.policy = policy_json(self._statements)
+
+    def grant_publish(self, role: Role) -> None:
+        """Let a role publish."""
+        role.grant(Statement(sid="Publish", actions=["sns:Publish"], resources=[self.arn]))
 
     def mail_to(self, address: TerraformVariable) -> None:
         """Mail every message to an address, unless the variable is empty."""

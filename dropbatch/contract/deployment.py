@@ -75,6 +75,8 @@ class Deployment:
     """What the spend guard does when the budget is spent: ``pause``, ``stop`` or ``none``."""
     auto_resume: bool = False
     """Whether a pause by the budget ends with the month."""
+    mail_window_minutes: int = 10
+    """Minutes of drops that one mail tells of."""
     unmatched: str = "reject"
     """What becomes of a file that nothing is set up for: ``reject``, with a reason, or ``ignore``."""
     max_runs_per_request: int = 10_000
@@ -133,6 +135,7 @@ class Deployment:
             lease_seconds=body["lease_seconds"],
             budget_action=body["budget_action"],
             auto_resume=body["auto_resume"],
+            mail_window_minutes=body["mail_window_minutes"],
             unmatched=body["unmatched"],
             max_runs_per_request=body["max_runs_per_request"],
             instance_types={name: (facts[0], facts[1], facts[2]) for name, facts in body["instance_types"].items()},

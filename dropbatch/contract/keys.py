@@ -19,6 +19,7 @@ __all__ = [
     "output_prefix",
     "record_key",
     "rejection_key",
+    "report_key",
     "request_part_key",
     "split_uri",
     "started_key",
@@ -78,6 +79,11 @@ def record_key(prefix: str) -> str:
 def log_key(prefix: str) -> str:
     """Key of the program's log."""
     return prefix + LOG_NAME
+
+
+def report_key(group: str, name: str) -> str:
+    """Key of a list of runs for the members of a group. No pipeline's name begins like that."""
+    return f"{group}/_reports/{name}.json"
 
 
 def manifest_key(group: str, pipeline: str, job_name: str) -> str:

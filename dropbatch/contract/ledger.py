@@ -5,6 +5,7 @@
 | RUN  | ``<group>#<run_id>``      | state, attempt, pipeline, input, parameters, job_name, index, pool, output, times |
 | JOB  | ``job#<job_name>``        | PREPARED or SUBMITTED, manifest, lease, definition, queue, job id                 |
 | USAGE | ``<group>#month#<yyyy-mm>#<shard>`` | sums by pipeline, each try counted once                               |
+| MAIL | ``<group>#mail#<window>`` | a request or a drop window of which a mail tells, once all its runs ended        |
 | FLAG | ``flag#paused``           | since, reason, by                                                                |
 |      | ``flag#dry#<pool>``       | since, until, reason                                                             |
 """
@@ -17,6 +18,7 @@ from typing import Any
 __all__ = [
     "BY_DAY",
     "DRY",
+    "MAILS",
     "MAX_ATTEMPTS",
     "PAUSED",
     "SHARDS",
@@ -28,6 +30,7 @@ __all__ = [
     "from_item",
     "from_value",
     "job_key",
+    "mail_key",
     "run_key",
     "timestamp",
     "to_item",
@@ -49,6 +52,8 @@ UNFINISHED = "unfinished"
 
 Hash key ``unfinished``, range key ``updated_at``.
 """
+MAILS = "mail"
+"""Hash key, in the same index, of MAIL items that are not done."""
 SHARDS = 4
 """Shards of each index: a partition takes 1,000 writes/s, a table of this kind starts at 4,000."""
 PAUSED = "flag#paused"
@@ -72,6 +77,11 @@ def job_key(job_name: str) -> str:
 def dry_key(pool: str) -> str:
     """Id of the FLAG item that says a pool has no capacity."""
     return f"flag#dry#{pool}"
+
+
+def mail_key(group: str, window: str) -> str:
+    """Id of a MAIL item."""
+    return f"{group}#mail#{window}"
 
 
 def usage_key(group: str, month: str, run_id: str) -> str:

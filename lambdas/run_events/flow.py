@@ -16,6 +16,7 @@ from lambdas.run_events.book import Book
 from lambdas.run_events.changes import JobChange, change_of
 from lambdas.run_events.door import Door
 from lambdas.run_events.endings import Endings, waiting_name
+from lambdas.run_events.mails import Mails
 from lambdas.run_events.records import LOST, record_for
 from lambdas.run_events.rescue import Cause, Rescue, cause_of, rescue_of
 
@@ -40,12 +41,20 @@ class RunEventsFlow:
     """Applies what Batch says to the runs."""
 
     def __init__(
-        self, *, book: Book, endings: Endings, announcer: Announcer, door: Door, deployment: Deployment
+        self,
+        *,
+        book: Book,
+        endings: Endings,
+        announcer: Announcer,
+        door: Door,
+        mails: Mails,
+        deployment: Deployment,
     ) -> None:
         self._book = book
         self._endings = endings
         self._announcer = announcer
         self._door = door
+        self._mails = mails
         self._deployment = deployment
 
     def process(self, records: Sequence[Mapping[str, Any]]) -> Failures:
@@ -76,6 +85,7 @@ class RunEventsFlow:
         self._door.ask_next([outcome.finished for outcome in outcomes if outcome.finished])
         # Keyed: a state that came doubled within the batch is told of once.
         told = {(item["id"], item["order"]): item for outcome in outcomes if (item := outcome.tell)}
+        self._mails.heard([item for item in told.values() if State(item["state"]).final])
         self._announcer.tell(list(told.values()))
 
     def apply(self, change: JobChange) -> Outcome | None:

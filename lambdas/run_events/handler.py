@@ -14,10 +14,14 @@ log = wiring.logger()
 
 @cache
 def _parts() -> Parts:
-    table, bucket, arrival_url = wiring.variables("LEDGER_TABLE", "OUTPUT_BUCKET", "ARRIVAL_QUEUE_URL")
-    names = ("dynamodb", "s3", "events", "batch", "sqs")
+    table, bucket, arrival_url, topic_arn = wiring.variables(
+        "LEDGER_TABLE", "OUTPUT_BUCKET", "ARRIVAL_QUEUE_URL", "PEOPLE_TOPIC_ARN"
+    )
+    names = ("dynamodb", "s3", "events", "batch", "sqs", "sns")
     clients = Clients(**{name: wiring.client(name) for name in names})
-    return put_together(clients, wiring.deployment(), table=table, bucket=bucket, arrival_url=arrival_url)
+    return put_together(
+        clients, wiring.deployment(), table=table, bucket=bucket, arrival_url=arrival_url, topic_arn=topic_arn
+    )
 
 
 def handle(event: dict[str, Any], context: object) -> dict[str, Any]:

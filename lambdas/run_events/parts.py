@@ -13,6 +13,7 @@ from lambdas.run_events.book import Book
 from lambdas.run_events.door import Door
 from lambdas.run_events.endings import Endings
 from lambdas.run_events.flow import RunEventsFlow
+from lambdas.run_events.mails import Mails
 from lambdas.run_events.reconcile import Reconcile
 
 __all__ = ["Clients", "Parts", "put_together"]
@@ -27,6 +28,7 @@ class Clients:
     events: Any
     batch: Any
     sqs: Any
+    sns: Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,17 +46,28 @@ def put_together(
     table: str,
     bucket: str,
     arrival_url: str,
+    topic_arn: str,
     clock: ledger.Clock = ledger.utc_now,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Parts:
-    """`bucket` is the output bucket, `arrival_url` the arrival queue's."""
+    """`bucket` is the output bucket, `arrival_url` the arrival queue's, `topic_arn` the topic for people's mail."""
     dynamodb, batch = clients.dynamodb, clients.batch
     book = Book(dynamodb=dynamodb, s3=clients.s3, table=table, bucket=bucket, clock=clock)
     endings = Endings(dynamodb=dynamodb, table=table, bucket=bucket, deployment=deployment, clock=clock, sleep=sleep)
     announcer = Announcer(events=clients.events, dynamodb=dynamodb, table=table, environment=deployment.environment)
     door = Door(sqs=clients.sqs, url=arrival_url)
-    flow = RunEventsFlow(book=book, endings=endings, announcer=announcer, door=door, deployment=deployment)
+    mails = Mails(
+        dynamodb=dynamodb,
+        s3=clients.s3,
+        sns=clients.sns,
+        table=table,
+        bucket=bucket,
+        topic_arn=topic_arn,
+        deployment=deployment,
+        clock=clock,
+    )
+    flow = RunEventsFlow(book=book, endings=endings, announcer=announcer, door=door, mails=mails, deployment=deployment)
     queues = [pool.queue for pool in deployment.pools.values()]
     brake = Brake(dynamodb=dynamodb, batch=batch, table=table, queues=queues, clock=clock)
-    reconcile = Reconcile(book=book, flow=flow, batch=batch, door=door, brake=brake, deployment=deployment)
+    reconcile = Reconcile(book=book, flow=flow, batch=batch, door=door, brake=brake, mails=mails, deployment=deployment)
     return Parts(flow=flow, reconcile=reconcile)

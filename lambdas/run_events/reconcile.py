@@ -17,6 +17,7 @@ from lambdas.run_events.changes import change_of
 from lambdas.run_events.door import Door
 from lambdas.run_events.dry import move_off_dry_pools
 from lambdas.run_events.flow import Outcome, RunEventsFlow
+from lambdas.run_events.mails import Mails
 from lambdas.run_events.report import report
 
 __all__ = ["Reconcile"]
@@ -33,13 +34,22 @@ class Reconcile:
     """Repairs the runs of one deployment that fell behind."""
 
     def __init__(
-        self, *, book: Book, flow: RunEventsFlow, batch: Any, door: Door, brake: Brake, deployment: Deployment
+        self,
+        *,
+        book: Book,
+        flow: RunEventsFlow,
+        batch: Any,
+        door: Door,
+        brake: Brake,
+        mails: Mails,
+        deployment: Deployment,
     ) -> None:
         self._book = book
         self._flow = flow
         self._batch = batch
         self._door = door
         self._brake = brake
+        self._mails = mails
         self._deployment = deployment
 
     def run(self, *, at: datetime) -> dict[str, int]:
@@ -74,6 +84,7 @@ class Reconcile:
             waiting = [item for _, items in submitted for item in items]
             moved = move_off_dry_pools(self._book, self._batch, self._deployment, waiting)
             repairs["runs moved off dry pools"] += moved
+        self._mails.send_due(at=at)
         done = {kind: count for kind, count in repairs.items() if count}
         report(self._deployment.environment, done, at=at)
         return done

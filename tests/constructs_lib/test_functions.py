@@ -42,14 +42,8 @@ def test_rights_of_the_run_events_function(stack: Stack) -> None:
         *("batch:ListJobs", "batch:DescribeJobs", "batch:CancelJob", "batch:TerminateJob"),
         *("batch:DescribeJobQueues", "batch:DescribeComputeEnvironments"),
         *("batch:UpdateJobQueue", "batch:UpdateComputeEnvironment"),
-        *(
-            "s3:GetObject",
-            "s3:PutObject",
-            "s3:ListBucket",
-            "events:PutEvents",
-            "logs:CreateLogStream",
-            "logs:PutLogEvents",
-        ),
+        *("s3:GetObject", "s3:PutObject", "s3:ListBucket", "events:PutEvents", "sns:Publish"),
+        *("logs:CreateLogStream", "logs:PutLogEvents"),
     }
 
 
@@ -86,7 +80,7 @@ def test_every_resource_is_named_unless_aws_has_no_resource_level(stack: Stack) 
     ("function", "variables"),
     [
         ("arrival", {"LEDGER_TABLE", "INPUT_BUCKET", "OUTPUT_BUCKET", "ARRIVAL_QUEUE_URL", "ARRIVAL_DEAD_LETTER_URL"}),
-        ("run-events", {"LEDGER_TABLE", "OUTPUT_BUCKET", "ARRIVAL_QUEUE_URL"}),
+        ("run-events", {"LEDGER_TABLE", "OUTPUT_BUCKET", "ARRIVAL_QUEUE_URL", "PEOPLE_TOPIC_ARN"}),
         ("spend-guard", {"LEDGER_TABLE"}),
     ],
 )

@@ -86,13 +86,16 @@ def make_arrival(aws: SimulatedAws, deployment: Deployment = DEPLOYMENT) -> Arri
 
 def run_events(aws: SimulatedAws, deployment: Deployment = DEPLOYMENT, **more: Any) -> parts.Parts:
     """The run events function on simulated services."""
-    clients = parts.Clients(dynamodb=aws.dynamodb, s3=aws.s3, events=aws.events, batch=aws.batch, sqs=aws.sqs)
+    clients = parts.Clients(
+        dynamodb=aws.dynamodb, s3=aws.s3, events=aws.events, batch=aws.batch, sqs=aws.sqs, sns=aws.sns
+    )
     return parts.put_together(
         clients,
         deployment,
         table="ledger",
         bucket=OUTPUT,
         arrival_url="arrivals",
+        topic_arn="people",
         sleep=lambda seconds: None,
         **more,
     )

@@ -132,7 +132,12 @@ class DynamoDB(_Service):
         found = [
             copy.deepcopy(item)
             for item in self.items.values()
-            if holds(call["KeyConditionExpression"], item, {}, call["ExpressionAttributeValues"])
+            if holds(
+                call["KeyConditionExpression"],
+                item,
+                call.get("ExpressionAttributeNames", {}),
+                call["ExpressionAttributeValues"],
+            )
         ]
         yield {"Items": found}
 
@@ -305,6 +310,17 @@ def _attributes(sent: Mapping[str, Any]) -> dict[str, Any]:
     return {"MessageAttributes": sent["MessageAttributes"]} if "MessageAttributes" in sent else {}
 
 
+class SNS(_Service):
+    def __init__(self, tap: Tap) -> None:
+        super().__init__(tap)
+        self.mails: list[dict[str, Any]] = []
+
+    def publish(self, **call: Any) -> dict[str, Any]:
+        self._called("Publish", call)
+        self.mails.append(call)
+        return {}
+
+
 class Events(_Service):
     def __init__(self, tap: Tap) -> None:
         super().__init__(tap)
@@ -326,6 +342,7 @@ class SimulatedAws:
         self.batch = Batch(self._called)
         self.sqs = SQS(self._called)
         self.events = Events(self._called)
+        self.sns = SNS(self._called)
 
     def _called(self, operation: str, call: Mapping[str, Any]) -> None:
         self.tap(operation, call)

@@ -291,7 +291,7 @@ def usage_of_month(aws: SimulatedAws, month: str = "2023-11") -> dict[str, Month
 
 
 def test_usage_is_counted_once_per_attempt_and_its_cost_estimated(life: Life) -> None:
-    stopped = {"stoppedAt": 1_700_000_010_000}
+    stopped: Any = {"stoppedAt": 1_700_000_010_000}
     first = failed(life.drop("lab/wordcount/a"), RECLAIMED, attempts=tries(60, 40, reason=RECLAIMED), **stopped)
     life.happens(first, first)
     life.happens(first)

@@ -339,6 +339,7 @@ class World:
             events=self._client(invocation, aws.events),
             batch=self._client(invocation, aws.batch),
             sqs=self._client(invocation, arrivals),
+            sns=self._client(invocation, aws.sns),
         )
         parts = put_together(
             clients,
@@ -346,6 +347,7 @@ class World:
             table="ledger",
             bucket=OUTPUT,
             arrival_url="arrivals",
+            topic_arn="people",
             clock=lambda: self.now,
             sleep=lambda seconds: None,
         )

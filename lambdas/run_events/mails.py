@@ -1,0 +1,168 @@
+"""One mail per request or drop window, not per run.
+
+A window is opened by the first of its runs that ends. A run that is alone in its window is told of at once; the others
+together, when the last has ended.
+"""
+
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from dropbatch.contract import keys, ledger
+from dropbatch.contract.deployment import Deployment
+from dropbatch.contract.runs import State
+from lambdas.run_events.letters import Letter, about_many, about_one
+
+__all__ = ["Mails"]
+
+log = logging.getLogger("dropbatch")
+
+_Item = Mapping[str, Any]
+_FIELDS = ("run_id", "state", "pipeline", "input", "phase", "reason", "exit_code", "attempt")
+
+
+class Mails:
+    """Mails to the deployment's people."""
+
+    def __init__(
+        self,
+        *,
+        dynamodb: Any,
+        s3: Any,
+        sns: Any,
+        table: str,
+        bucket: str,
+        topic_arn: str,
+        deployment: Deployment,
+        clock: ledger.Clock = ledger.utc_now,
+    ) -> None:
+        """`bucket` is the output bucket, where lists of failures go."""
+        self._dynamodb = dynamodb
+        self._s3 = s3
+        self._sns = sns
+        self._table = table
+        self._bucket = bucket
+        self._topic_arn = topic_arn
+        self._deployment = deployment
+        self._clock = clock
+
+    def heard(self, ended: Sequence[_Item]) -> None:
+        """Note that runs (RUN items) ended; a run that is alone in its window is told of right away."""
+        windows = {ledger.mail_key(run["group"], name): (name, run) for run in ended for name in [self._window(run)]}
+        for item_id, (name, run) in windows.items():
+            window = self._open(item_id, name, run)
+            if window is None:
+                continue
+            runs = list(self._runs(window))
+            if len(runs) == 1 and runs[0]["run_id"] == run["run_id"] and not window["request"]:
+                self._send(about_one(run, region=self._deployment.region), run["group"])
+                self._update(item_id, "SET mailed = :run", {":run": run["run_id"]})
+
+    def send_due(self, *, at: datetime) -> int:
+        """Send the mails of windows that are over and all of whose runs ended; returns how many were sent."""
+        count = 0
+        for window in list(self._due(ledger.timestamp(at))):
+            runs = [run for run in self._runs(window) if run["run_id"] != window.get("mailed")]
+            if not all(State(run["state"]).final for run in runs):
+                continue
+            if runs:
+                self._send(self._about(window, runs), window["group"])
+                count += 1
+            self._update(
+                window["id"], "REMOVE unfinished SET sent_at = :now", {":now": ledger.timestamp(self._clock())}
+            )
+        return count
+
+    def _window(self, run: _Item) -> str:
+        """Name of the window that a run belongs to: its request, or the minutes in which it was dropped."""
+        if run.get("request"):
+            return str(run["request"])
+        return ledger.timestamp(self._start(run["created_at"]))
+
+    def _start(self, moment: str) -> datetime:
+        seconds = self._deployment.mail_window_minutes * 60
+        return datetime.fromtimestamp(datetime.fromisoformat(moment).timestamp() // seconds * seconds, UTC)
+
+    def _open(self, item_id: str, name: str, run: _Item) -> dict[str, Any] | None:
+        """The MAIL item, if it is new."""
+        start = self._start(run["created_at"])
+        until = start + timedelta(minutes=self._deployment.mail_window_minutes)
+        item = {
+            "id": item_id,
+            "group": run["group"],
+            "window": name,
+            "request": run.get("request", ""),
+            "from": ledger.timestamp(start),
+            "until": ledger.timestamp(until),
+            "unfinished": ledger.MAILS,
+            "updated_at": ledger.timestamp(until),
+        }
+        try:
+            self._dynamodb.put_item(
+                TableName=self._table, Item=ledger.to_item(item), ConditionExpression="attribute_not_exists(id)"
+            )
+        except self._dynamodb.exceptions.ConditionalCheckFailedException:
+            return None
+        return item
+
+    def _due(self, now: str) -> Iterator[dict[str, Any]]:
+        yield from self._query(
+            IndexName=ledger.UNFINISHED,
+            KeyConditionExpression="unfinished = :mails AND updated_at < :now",
+            ExpressionAttributeValues=ledger.to_item({":mails": ledger.MAILS, ":now": now}),
+        )
+
+    def _runs(self, window: _Item) -> Iterator[dict[str, Any]]:
+        """The runs of a window; those of a request may have come over days."""
+        request = window["request"]
+        start = datetime.fromisoformat(window["from"])
+        end = max(self._clock(), start) if request else datetime.fromisoformat(window["until"])
+        day = start.date()
+        while day <= end.date():
+            for shard in ledger.day_keys(window["group"], day.isoformat()):
+                for run in self._query(
+                    IndexName=ledger.BY_DAY,
+                    KeyConditionExpression="#day = :day AND created_at >= :start",
+                    ExpressionAttributeNames={"#day": "day"},
+                    ExpressionAttributeValues=ledger.to_item({":day": shard, ":start": window["from"]}),
+                ):
+                    if run.get("request", "") == request and (request or run["created_at"] < window["until"]):
+                        yield run
+            day += timedelta(days=1)
+
+    def _about(self, window: _Item, runs: Sequence[_Item]) -> Letter:
+        region = self._deployment.region
+        if len(runs) == 1:
+            return about_one(runs[0], region=region)
+        failed = [{name: run.get(name) for name in _FIELDS} for run in runs if run["state"] != State.SUCCEEDED]
+        failures = None
+        if failed:
+            name = window["window"].replace("/", "_").replace(":", "")
+            key = keys.report_key(window["group"], name)
+            body = json.dumps({"version": 1, "failures": failed}, ensure_ascii=False, indent=1).encode()
+            self._s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/json")
+            failures = keys.uri(self._bucket, key)
+        return about_many(runs, region=region, failures=failures)
+
+    def _send(self, letter: Letter, group: str) -> None:
+        self._sns.publish(
+            TopicArn=self._topic_arn,
+            Subject=letter.subject,
+            Message=letter.body,
+            MessageAttributes={"group": {"DataType": "String", "StringValue": group}},
+        )
+        log.info("mailed: %s", letter.subject)
+
+    def _update(self, item_id: str, expression: str, values: Mapping[str, str]) -> None:
+        self._dynamodb.update_item(
+            TableName=self._table,
+            Key=ledger.to_item({"id": item_id}),
+            UpdateExpression=expression,
+            ExpressionAttributeValues=ledger.to_item(values),
+        )
+
+    def _query(self, **query: Any) -> Iterator[dict[str, Any]]:
+        for page in self._dynamodb.get_paginator("query").paginate(TableName=self._table, **query):
+            yield from map(ledger.from_item, page["Items"])

@@ -67,19 +67,23 @@ class Reconcile:
             self._follow_up([self._flow.left_over(item, item["attempt"]) for item in part])
         repairs["final states told of"] += len(untold)
         orphans: list[_Item] = []
+        unprepared: list[_Item] = []
         submitted: list[tuple[_Item, list[_Item]]] = []
         for job_name, items in behind.items():
             job = self._book.job(job_name)
             known = {(run.run_id, run.attempt) for run in self._book.runs_of(job)} if job else set()
             # A run that its job does not know (the answer to its claim was lost, say) waits for nobody.
             mine = [item for item in items if (item["run_id"], item["attempt"]) in known]
-            orphans += (item for item in items if (item["run_id"], item["attempt"]) not in known)
+            (orphans if job else unprepared).extend(
+                item for item in items if (item["run_id"], item["attempt"]) not in known
+            )
             if job and job["state"] == "SUBMITTED":
                 submitted += [(job, mine)] if mine else []
             elif job and job["lease_until"] < ledger.timestamp(at):
                 repairs[self._settle(job_name, job)] += 1
         lost = self._describe(submitted, repairs)
         if not paused:
+            self._ask(unprepared, repairs)
             self._ask_again(orphans, lost, repairs)
             waiting = [item for _, items in submitted for item in items]
             moved = move_off_dry_pools(self._book, self._batch, self._deployment, waiting)
@@ -165,6 +169,14 @@ class Reconcile:
             repairs["states read from Batch"] += self._follow_up(outcomes)
             self._door.ask(waiting)
             repairs["held runs asked for again"] += len(waiting)
+
+    def _ask(self, items: Sequence[_Item], repairs: Counter[str]) -> None:
+        """Ask for jobs for runs that never had one: arrived during a pause, or to begin anew.
+
+        Nobody can have taken their fence, and after a long pause they are too many to look.
+        """
+        self._door.ask([Held(group=item["group"], run_id=item["run_id"], job_name=item["job_name"]) for item in items])
+        repairs["held runs asked for again"] += len(items)
 
     def _follow_up(self, outcomes: Sequence[Outcome | None]) -> int:
         found = [outcome for outcome in outcomes if outcome is not None]

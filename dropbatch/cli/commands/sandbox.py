@@ -1,12 +1,15 @@
 """``dropbatch sandbox``: AWS on this machine."""
 
+import json
+import os
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from dropbatch.cli.environment import sandbox_here
-from dropbatch.cli.errors import NotFoundError, ReachError
+from dropbatch.cli.errors import NotFoundError, ReachError, RunFailedError
 from dropbatch.cli.text import talk
 
 if TYPE_CHECKING:
@@ -52,12 +55,54 @@ def status() -> None:
 
 @command.command("env")
 def env() -> None:
-    """Print the variables that make other programs talk to the sandbox, for `eval`."""
-    sandbox = _sandbox()
-    if not sandbox.status().running:
-        raise ReachError("the sandbox of this directory is not running: start it with `dropbatch sandbox up`")
-    for name, value in sandbox.environ().items():
+    """Print the variables that make other programs talk to the sandbox, for `eval`.
+
+    What would lead them elsewhere, such as AWS_PROFILE, is unset. AWS CLI version 1 ignores AWS_ENDPOINT_URL for SQS:
+    give it `--endpoint-url $AWS_ENDPOINT_URL` there.
+    """
+    from dropbatch.sandbox.clients import exports  # noqa: PLC0415
+
+    unset, variables = exports(_running().environ())
+    click.echo(f"unset {' '.join(unset)}")
+    for name, value in variables.items():
         click.echo(f"export {name}={shlex.quote(value)}")
+
+
+@command.command(
+    "exec",
+    context_settings={"ignore_unknown_options": True},
+    epilog="\b\nExample:\n  dropbatch sandbox exec -- aws batch describe-job-queues",
+)
+@click.argument("arguments", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND")
+def execute(arguments: tuple[str, ...]) -> None:
+    """Run COMMAND with the variables of `env` and no other AWS setting of yours. Its exit code is this one's."""
+    from dropbatch.sandbox.clients import surroundings  # noqa: PLC0415
+
+    environ = surroundings(_running().environ())
+    try:
+        os.execvpe(arguments[0], arguments, environ)  # noqa: S606 -- what the user asked for
+    except FileNotFoundError:
+        raise NotFoundError(f"{arguments[0]}: no such command") from None
+
+
+@command.command(
+    "invoke", epilog="\b\nExample:\n  dropbatch sandbox invoke arrival --event tests/events/arrival-s3-put.json"
+)
+@click.argument("function")
+@click.option("--event", "path", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True)
+def invoke(function: str, path: Path) -> None:
+    """Call one function (arrival, run_events, spend_guard) with an event from a file; its role and settings apply.
+
+    The result goes to standard output, its log to standard error. In the file, {{input_bucket}}, {{group}} and the
+    like stand for what is deployed; there is a sample of each kind of event in tests/events/.
+    """
+    from dropbatch.sandbox.invocation import invoke as call  # noqa: PLC0415
+
+    found = call(_running().environ(), function, path.read_text())
+    click.echo(found.log.rstrip("\n"), err=True)
+    click.echo(json.dumps(found.result, indent=2, ensure_ascii=False))
+    if found.failed:
+        raise RunFailedError(f"{found.function} failed")
 
 
 @command.command(
@@ -111,10 +156,14 @@ def clock(speed: float | None) -> None:
 
 
 def _control(request: dict[str, object] | None) -> dict[str, Any]:
+    return _running().control(request)
+
+
+def _running() -> "Sandbox":
     sandbox = _sandbox()
     if not sandbox.status().running:
         raise ReachError("the sandbox of this directory is not running: start it with `dropbatch sandbox up`")
-    return sandbox.control(request)
+    return sandbox
 
 
 def _sandbox() -> "Sandbox":

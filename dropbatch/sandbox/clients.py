@@ -1,0 +1,47 @@
+"""The environment in which other people's AWS clients talk to the sandbox, and to nothing else."""
+
+import os
+from collections.abc import Mapping
+
+__all__ = ["IN_THE_WAY", "exports", "surroundings"]
+
+IN_THE_WAY = (
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_ROLE_ARN",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+    "AWS_USE_FIPS_ENDPOINT",
+    "AWS_USE_DUALSTACK_ENDPOINT",
+)
+"""Variables that would lead clients elsewhere, or break their signatures."""
+
+_ENDPOINTS = "AWS_ENDPOINT_URL_"
+_HERE = "127.0.0.1"
+
+
+def exports(sandbox: Mapping[str, str], caller: Mapping[str, str] = os.environ) -> tuple[list[str], dict[str, str]]:
+    """What to unset and what to set in a shell with the environment `caller`; `sandbox` is `Sandbox.environ()`."""
+    unset = [*IN_THE_WAY, *sorted(name for name in caller if name.startswith(_ENDPOINTS))]
+    return unset, dict(sandbox) | _without_proxy(caller)
+
+
+def surroundings(sandbox: Mapping[str, str], caller: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The environment for a command: the caller's, without any AWS setting but the sandbox's."""
+    _, variables = exports(sandbox, caller)
+    return {name: value for name, value in caller.items() if not name.startswith("AWS_")} | variables
+
+
+def _without_proxy(caller: Mapping[str, str]) -> dict[str, str]:
+    """Where there is a proxy it is not asked for this machine."""
+    if not any(name.lower() in {"http_proxy", "all_proxy"} for name in caller):
+        return {}
+    found = {name: caller[name] for name in ("NO_PROXY", "no_proxy") if name in caller} or {"NO_PROXY": ""}
+    return {
+        name: ",".join(filter(None, [value, *({_HERE, "localhost"} - set(value.split(",")))]))
+        for name, value in found.items()
+    }

@@ -19,11 +19,12 @@ test:  ## all tests, those against the sandbox with the real Terraform too
 	$(SETUP) test
 	@$(RUN) -m pytest
 
-lint:  ## style, types, formatting
-	$(SETUP) lint
+lint:  ## style, types, formatting; checkov on the plan of every environment
+	$(SETUP) test
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m mypy .
+	@$(RUN) -m checks.plans
 
 format:  ## mend what `make lint` says about style, where a tool can
 	$(SETUP) lint

@@ -1,0 +1,115 @@
+"""checkov on the plan of every environment; what it may find is in `skips.toml`, each with the reason.
+
+``python -m checks.plans``: synthesizes into a scratch folder, plans each stack against an empty sandbox, and hands the
+plans to checkov, which has a virtual environment of its own: its pins and ours do not go together.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import tomllib
+import venv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dropbatch.sandbox import Sandbox
+from dropbatch.sandbox.terraform import Terraform
+
+__all__ = ["main"]
+
+ROOT = Path(__file__).resolve().parents[1]
+HERE = Path(__file__).parent
+REQUIREMENTS = HERE / "requirements.txt"
+SKIPS = HERE / "skips.toml"
+CHECKOV = ROOT / ".dropbatch" / "checkov"
+
+
+class Planner(Terraform):
+    """Terraform that gives away its plan."""
+
+    def shown(self) -> str:
+        """The plan of the stack as JSON."""
+        self.init()
+        file = self._kept / "plan"
+        self._ask(["plan", "-input=false", "-no-color", "-lock=false", f"-out={file}"])
+        return self._ask(["show", "-json", str(file)])
+
+
+def main() -> int:
+    """Check; prints what was found, returns 1 when that is not skipped, or when a skip is not needed."""
+    checkov = install()
+    skips: dict[str, str] = tomllib.loads(SKIPS.read_text(encoding="utf-8"))["skips"]
+    with tempfile.TemporaryDirectory(prefix="dropbatch-plans-") as folder:
+        plans = make_plans(Path(folder))
+        found = {name: run(checkov, plan) for name, plan in plans.items()}
+    faults = [f"{name}: {each}" for name, failed in found.items() for each in failed if each.split(" ")[0] not in skips]
+    needed = {each.split(" ")[0] for failed in found.values() for each in failed}
+    faults += [f"{SKIPS.name}: {id_} is not needed any more: remove it" for id_ in sorted(skips.keys() - needed)]
+    print(*faults, sep="\n" if faults else "", end="\n" if faults else "", file=sys.stderr)
+    if not faults:
+        print(f"checkov: {', '.join(found)}: nothing fails but {len(skips)} checks that are skipped with a reason")
+    return 1 if faults else 0
+
+
+def install() -> Path:
+    """The checkov command, installed when its pins changed."""
+    stamp = CHECKOV / "requirements.sha256"
+    wanted = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()
+    if not stamp.exists() or stamp.read_text() != wanted:
+        print("installing checkov (a minute, once)", flush=True)
+        venv.create(CHECKOV, clear=True, with_pip=True)
+        pip = [str(CHECKOV / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, "-r", str(REQUIREMENTS)], check=True)
+        stamp.write_text(wanted)
+    return CHECKOV / "bin" / "checkov"
+
+
+def make_plans(folder: Path) -> dict[str, Path]:
+    """A plan of every stack, made against a sandbox in which there is nothing."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    outdir = folder / "cdktf.out"
+    command = [sys.executable, str(ROOT / "main.py")]
+    subprocess.run(command, cwd=ROOT, env=environ | {"CDKTF_OUTDIR": str(outdir)}, check=True)
+    (folder / "environments").mkdir()
+    (folder / "environments" / "sandbox.toml").write_bytes((ROOT / "environments/sandbox.toml").read_bytes())
+    sandbox = Sandbox.at(folder)
+    sandbox.up()
+    try:
+        plans = {}
+        for stack in sorted(outdir.glob("stacks/*")):
+            plans[stack.name] = folder / f"{stack.name}.json"
+            plans[stack.name].write_text(Planner(folder, stack.name, sandbox.environ()).shown())
+    finally:
+        sandbox.destroy_state()
+    return plans
+
+
+def run(checkov: Path, plan: Path) -> Sequence[str]:
+    """What checkov finds in a plan: id, resource and rule."""
+    command = [str(checkov), "--file", str(plan), "--framework", "terraform_plan", "--output", "json", "--quiet"]
+    environ = {**os.environ, "LOG_LEVEL": "ERROR", "BC_SKIP_MAPPING": "TRUE", "CKV_IGNORE_HIDDEN_DIRECTORIES": "false"}
+    answer = subprocess.run(
+        [*command, "--compact", "--skip-download", "--soft-fail"],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    try:
+        result: Mapping[str, Any] = json.loads(answer.stdout)
+        failed: Sequence[Mapping[str, Any]] = result["results"]["failed_checks"]
+    except (ValueError, KeyError, TypeError):
+        raise SystemExit(
+            f"checkov gave no result for {plan.name}:\n{answer.stdout[-2000:]}{answer.stderr[-2000:]}"
+        ) from None
+    if not result["summary"]["passed"]:
+        raise SystemExit(f"checkov checked nothing in {plan.name}")
+    return [f"{each['check_id']} {each['resource']}: {each['check_name']}" for each in failed]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,11 @@ class Description:
     log_group: str
     groups: tuple[str, ...]
     pipelines: tuple[str, ...]
+    pools: Mapping[str, str] = field(default_factory=dict)
+    """Job queue of each pool."""
+    prices: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """USD per vCPU-hour and per GiB-hour of each pool that has prices."""
+    operators_topic_arn: str = ""
 
     def group(self, name: str | None) -> str:
         """The group meant: the one named, or the only one.
@@ -90,6 +95,9 @@ def read_description(text: str) -> Description:
         log_group=body["log_group"],
         groups=tuple(body["groups"]),
         pipelines=tuple(body["pipelines"]),
+        pools=body.get("pools", {}),
+        prices={pool: (vcpu, gib) for pool, (vcpu, gib) in body.get("prices", {}).items()},
+        operators_topic_arn=body.get("operators_topic_arn", ""),
     )
 
 

@@ -18,6 +18,10 @@ __all__ = ["Context", "cli", "main"]
 
 _COMMANDS = {
     "drop": "upload files and directories, which starts a run of each file",
+    "submit": "start runs over inputs that are in the bucket, with parameters",
+    "rerun": "process the inputs of runs again, as new runs",
+    "retry": "try failed or cancelled runs again",
+    "cancel": "end runs that have not ended",
     "status": "recent runs, and how many are in which state",
     "show": "everything known about a run",
     "logs": "what a run's program printed",

@@ -14,7 +14,7 @@ from dropbatch.cli.errors import NotFoundError, UsageFault
 from dropbatch.contract import keys, ledger
 from dropbatch.contract.runs import State
 
-__all__ = ["Recent", "Run", "find", "follow", "get_many", "read_item", "recent", "took"]
+__all__ = ["Recent", "Run", "by_day", "find", "follow", "get_many", "read_item", "recent", "took"]
 
 FULL_ID = re.compile(r"r-[0-9a-f]{20}")
 _PREFIX = re.compile(r"(?:r-)?([0-9a-f]{1,20})")
@@ -109,7 +109,7 @@ def find(deployed: Deployed, group: str, text: str, *, days: int = 30) -> Run:
     if FULL_ID.fullmatch(prefix):
         runs = list(get_many(deployed, group, [prefix]).values())
     else:
-        runs = [run for run in _by_day(deployed, group, days=days) if run.run_id.startswith(prefix)]
+        runs = [run for run in by_day(deployed, group, days=days) if run.run_id.startswith(prefix)]
     if not runs:
         raise NotFoundError(f"group {group} has no run {prefix} in the last {days} days: see `dropbatch status`")
     if len(runs) > 1:
@@ -133,7 +133,7 @@ def recent(deployed: Deployed, group: str, *, days: int, limit: int, pipeline: s
     """Count the runs of the last days, and keep the newest. Memory does not grow with their number."""
     counts: Counter[State] = Counter()
     newest: list[tuple[str, str, Run]] = []
-    for run in _by_day(deployed, group, days=days):
+    for run in by_day(deployed, group, days=days):
         if pipeline is not None and run.pipeline != pipeline:
             continue
         counts[run.state] += 1
@@ -145,7 +145,8 @@ def recent(deployed: Deployed, group: str, *, days: int, limit: int, pipeline: s
     return Recent(counts=counts, runs=[run for _, _, run in sorted(newest, key=lambda entry: entry[:2], reverse=True)])
 
 
-def _by_day(deployed: Deployed, group: str, *, days: int) -> Iterator[Run]:
+def by_day(deployed: Deployed, group: str, *, days: int) -> Iterator[Run]:
+    """Runs of the last days, one after the other."""
     pages = deployed.dynamodb.get_paginator("query")
     today = datetime.now(UTC).date()
     for back in range(days):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Talk", "age", "duration", "printable", "size", "talk"]
+__all__ = ["Talk", "age", "counted", "duration", "printable", "size", "talk"]
 
 _KIB = 1024
 
@@ -34,6 +34,11 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def counted(count: int, what: str) -> str:
+    """``1 run``, ``3 runs``, ``12,000 runs``."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def age(timestamp: str, now: datetime | None = None) -> str:

@@ -65,7 +65,7 @@ class RunEventsFlow:
             with failures.collect(record["messageId"]):
                 try:
                     change = change_of(json.loads(record["body"])["detail"])
-                except (ValueError, KeyError, TypeError, AttributeError) as error:
+                except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                     # EventBridge writes these messages; one that cannot be read tells nothing about any run.
                     log.error("unreadable job event %s dropped: %r", record["messageId"], error)
                     continue

@@ -49,6 +49,7 @@ class World:
     dynamodb: Any
     ssm: Any
     logs: Any
+    batch: Any
 
     def call(self, *arguments: str) -> Result:
         return CliRunner().invoke(cli, arguments, prog_name="dropbatch")
@@ -149,7 +150,7 @@ def world(_running: tuple[Path, Sandbox], monkeypatch: pytest.MonkeyPatch, tmp_p
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     session: Any = boto3.Session(environ["AWS_ACCESS_KEY_ID"], environ["AWS_SECRET_ACCESS_KEY"], region_name=REGION)
-    services = ("s3", "dynamodb", "ssm", "logs")
+    services = ("s3", "dynamodb", "ssm", "logs", "batch")
     clients = {name: session.client(name, endpoint_url=environ["AWS_ENDPOINT_URL"]) for name in services}
     world = World(root, sandbox, **clients)
     _fresh(world)

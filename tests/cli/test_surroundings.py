@@ -9,7 +9,7 @@ from botocore import exceptions
 from click.testing import CliRunner
 
 from dropbatch.cli import environment, errors
-from dropbatch.cli.main import cli
+from dropbatch.cli.main import _COMMANDS, cli
 from tests.cli.conftest import without_aws
 
 ROOT = Path(__file__).parents[2]
@@ -140,7 +140,7 @@ def test_help_imports_nothing_slow():
     assert "Commands:" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["drop", "status", "show", "logs", "fetch", "sandbox", "demo", "demo-down"])
+@pytest.mark.parametrize("command", list(_COMMANDS))
 def test_every_command_has_help_with_an_example(command: str):
     result = CliRunner().invoke(cli, [command, "--help"])
 

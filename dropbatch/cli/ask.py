@@ -1,0 +1,28 @@
+"""Asking before something costs or destroys."""
+
+import sys
+
+import click
+
+from dropbatch.cli.errors import CliError, UsageFault
+
+__all__ = ["agreed"]
+
+
+def agreed(what: str, *, yes: bool) -> None:
+    """Go on only if the person says so; `what` is such as ``Cancel 3 runs``.
+
+    Raises:
+        UsageFault: there is nobody to ask.
+        CliError: the answer was no.
+    """
+    if yes:
+        return
+    if not _somebody_is_there():
+        raise UsageFault(f"{what}? there is nobody to ask here: say --yes, or look first with --dry-run")
+    if not click.confirm(f"{what}?", err=True):
+        raise CliError("nothing was done")
+
+
+def _somebody_is_there() -> bool:
+    return sys.stdin.isatty()

@@ -1,0 +1,91 @@
+"""What `retry`, `rerun` and `cancel` have in common: choose runs, say what will be done, ask, put the request."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from dropbatch.cli import foresight, requests, runs
+from dropbatch.cli.ask import agreed
+from dropbatch.cli.main import Context
+from dropbatch.cli.selection import select
+from dropbatch.cli.text import counted
+
+__all__ = ["Chosen", "ask_and_put", "options"]
+
+_NAMED = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """What the options say."""
+
+    run: tuple[str, ...]
+    every: bool
+    pipeline: str | None
+    days: int
+    dry_run: bool
+    yes: bool
+    as_json: bool
+
+
+def options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that all three take."""
+    for add in reversed(
+        (
+            click.argument("run", nargs=-1),
+            click.option("--all", "every", is_flag=True, help="All runs to which it applies, instead of named ones."),
+            click.option("--pipeline", metavar="NAME", help="With --all: only runs of this pipeline."),
+            click.option(
+                "--days",
+                type=click.IntRange(1, 366),
+                default=7,
+                show_default=True,
+                help="With --all: look back so far.",
+            ),
+            click.option("--dry-run", is_flag=True, help="Only say what would be done."),
+            click.option("--yes", is_flag=True, help="Do not ask."),
+            click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout."),
+        )
+    ):
+        command = add(command)
+    return command
+
+
+def ask_and_put(context: Context, kind: str, chosen: Chosen) -> tuple[list[runs.Run], requests.Sent | None]:
+    """Do it; returns the runs it is about, and the request unless it was a dry run."""
+    deployed, group = context.deployed, context.group
+    found = select(deployed, group, kind, chosen.run, every=chosen.every, pipeline=chosen.pipeline, days=chosen.days)
+    what = f"{kind} {counted(len(found), 'run')} ({_listed(found)})"
+    body: dict[str, Any] = {"runs": [run.run_id for run in found]}
+    answer: dict[str, Any] = {"request": None, "kind": kind, **body}
+    if kind != "cancel":
+        bounds = [
+            foresight.worst(deployed, group, pipeline, count)
+            for pipeline, count in Counter(run.pipeline for run in found).items()
+        ]
+        what += "; " + "; ".join(bound.words for bound in bounds)
+    sent = None
+    if chosen.dry_run:
+        click.echo(f"Would {what}", err=True)
+    else:
+        agreed(what[0].upper() + what[1:], yes=chosen.yes)
+        sent = requests.put(deployed, group, kind, body)
+        answer["request"] = sent.uri
+        click.echo(f"asked to {what}; `dropbatch status` shows what becomes of it", err=True)
+    if chosen.as_json:
+        click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+    elif sent is not None:
+        click.echo(sent.uri)
+    else:
+        for run in found:
+            click.echo(run.run_id)
+    return found, sent
+
+
+def _listed(found: Sequence[runs.Run]) -> str:
+    names = ", ".join(run.run_id[:12] for run in found[:_NAMED])
+    return names + (", …" if len(found) > _NAMED else "")

@@ -1,0 +1,21 @@
+"""``dropbatch cancel``."""
+
+from typing import Any
+
+import click
+
+from dropbatch.cli.commands.about_runs import Chosen, ask_and_put, options
+from dropbatch.cli.main import Context
+
+__all__ = ["command"]
+
+
+@click.command("cancel", epilog="\b\nExample:\n  dropbatch cancel r-1f0c")
+@options
+@click.pass_obj
+def command(context: Context, /, **given: Any) -> None:
+    """End runs that have not ended: those that wait are not started, those that run are stopped.
+
+    Their results are lost; `retry` starts them anew. Prints the URI of the request.
+    """
+    ask_and_put(context, "cancel", Chosen(**given))

@@ -1,0 +1,22 @@
+"""``dropbatch rerun``."""
+
+from typing import Any
+
+import click
+
+from dropbatch.cli.commands.about_runs import Chosen, ask_and_put, options
+from dropbatch.cli.main import Context
+
+__all__ = ["command"]
+
+
+@click.command("rerun", epilog="\b\nExample:\n  dropbatch rerun r-1f0c")
+@options
+@click.pass_obj
+def command(context: Context, /, **given: Any) -> None:
+    """Process the inputs of runs again, as new runs.
+
+    For a result made before, with the program as it is deployed now; the old result stays.
+    Prints the URI of the request.
+    """
+    ask_and_put(context, "rerun", Chosen(**given))

@@ -1,0 +1,119 @@
+"""``dropbatch submit``."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dropbatch.cli import foresight, requests
+from dropbatch.cli.ask import agreed
+from dropbatch.cli.errors import UsageFault
+from dropbatch.cli.main import Context
+from dropbatch.cli.text import counted
+
+__all__ = ["command"]
+
+
+@click.command(
+    "submit",
+    epilog="\b\nExamples:\n  dropbatch submit request.toml --dry-run\n"
+    "  dropbatch submit --pipeline wordcount --inputs 'inputs/*.txt' --param k=1,2,4\n"
+    "  dropbatch submit --pipeline wordcount --missing",
+)
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--inputs", multiple=True, metavar="KEY", help="Key, folder/, pattern or s3:// URI; may be given repeatedly."
+)
+@click.option(
+    "--param", "params", multiple=True, metavar="NAME=V,V", help="Values of a parameter; all combinations run."
+)
+@click.option("--pipeline", metavar="NAME", help="Pipeline; may be left out where there is only one.")
+@click.option("--config", metavar="KEY", help="Key of the file behind {config}.")
+@click.option("--name", metavar="TEXT", help="What the runs are called.")
+@click.option("--vcpus", type=int, help="Instead of the pipeline's own, within its limits; so the next three.")
+@click.option("--memory-mib", type=int)
+@click.option("--timeout-minutes", type=int)
+@click.option("--pool", metavar="NAME")
+@click.option("--missing", is_flag=True, help="Start what lies in the pipeline's folder and has no run.")
+@click.option("--prefix", metavar="KEY", help="With --missing: only below this prefix.")
+@click.option("--dry-run", is_flag=True, help="Only say what would run, how many, and the worst case.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@click.pass_obj
+def command(
+    context: Context,
+    /,
+    *,
+    file: Path | None,
+    inputs: tuple[str, ...],
+    params: tuple[str, ...],
+    pipeline: str | None,
+    config: str | None,
+    name: str | None,
+    missing: bool,
+    prefix: str | None,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+    **overrides: Any,
+) -> None:
+    """Start runs over inputs that are in the bucket: those of a request FILE, of --inputs, or the --missing ones.
+
+    Every input runs with every combination of the parameters. Says how many runs that is and the worst case, and asks.
+    Prints the URI of the request. If it is refused, `dropbatch status` shows why.
+    """
+    _check_one_way(file, inputs, missing)
+    rest = (*params, pipeline, config, name, *overrides.values())
+    if file is not None and any(each is not None for each in rest):
+        raise UsageFault("a request file says everything itself: write the options into it, or use --inputs")
+    if prefix is not None and not missing:
+        raise UsageFault("--prefix goes with --missing")
+    deployed, group = context.deployed, context.group
+    if file is not None:
+        body = requests.read_file(file)
+        pipeline = deployed.description.pipeline(body.get("pipeline"))
+    else:
+        pipeline = deployed.description.pipeline(pipeline)
+        body = {"prefix": prefix or f"{group}/{pipeline}/"} if missing else {}
+    if not missing and file is None:
+        body = requests.submission(
+            group=group,
+            pipeline=pipeline,
+            inputs=inputs,
+            parameters=requests.values_of(params),
+            config=config,
+            name=name,
+            overrides=overrides,
+        )
+    if missing:
+        count = foresight.count_missing(deployed, body["prefix"])
+        what = f"look at {counted(count, 'file')} below {body['prefix']} and start those that have no run"
+    else:
+        found, combinations = foresight.count_inputs(deployed, requests.inputs_of(body)), requests.grid(body)
+        count = found * combinations
+        what = f"start {counted(count, 'run')} of {pipeline}: {counted(found, 'input')} × {combinations} of parameters"
+    worst = foresight.worst(deployed, group, pipeline, count, body.get("overrides"))
+    what += f"; {worst.words}"
+    answer: dict[str, Any] = {
+        "request": None,
+        "kind": "backfill" if missing else "submit",
+        "body": body,
+        "runs": count,
+        "worst": {"vcpu_hours": worst.vcpu_hours, "gib_hours": worst.gib_hours, "usd": worst.usd},
+    }
+    if dry_run:
+        click.echo(f"Would {what}", err=True)
+    else:
+        agreed(what[0].upper() + what[1:], yes=yes)
+        answer["request"] = requests.put(deployed, group, answer["kind"], body).uri
+        click.echo(f"asked to {what}", err=True)
+    if as_json:
+        click.echo(json.dumps(answer, ensure_ascii=False, indent=2, default=str))
+    elif answer["request"]:
+        click.echo(answer["request"])
+
+
+def _check_one_way(file: Path | None, inputs: tuple[str, ...], missing: bool) -> None:
+    if sum((file is not None, bool(inputs), missing)) != 1:
+        raise UsageFault("say what to run in one way: a request FILE, --inputs, or --missing")

@@ -1,0 +1,102 @@
+"""What a request will come to: how many runs, and what they cost at worst."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from dropbatch.cli import globs
+from dropbatch.cli.deployed import Deployed
+from dropbatch.cli.errors import NotFoundError
+from dropbatch.contract import keys
+from dropbatch.contract.deployment import resource_name
+
+__all__ = ["Worst", "count_inputs", "count_missing", "worst"]
+
+_NOT_ALLOWED = {"AccessDenied", "AccessDeniedException", "403"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worst:
+    """Most that some runs can use: every try lasts until its timeout. None: not known."""
+
+    runs: int
+    vcpu_hours: float | None = None
+    gib_hours: float | None = None
+    usd: float | None = None
+
+    @property
+    def words(self) -> str:
+        """``at worst 150.0 vCPU-hours, 75.0 GiB-hours, cost unknown``."""
+        if self.vcpu_hours is None or self.gib_hours is None:
+            return "at worst: not known"
+        cost = "cost unknown: no prices are set" if self.usd is None else f"{self.usd:.2f} USD"
+        return f"at worst {self.vcpu_hours:.1f} vCPU-hours, {self.gib_hours:.1f} GiB-hours, {cost}"
+
+
+def count_inputs(deployed: Deployed, named: Sequence[str]) -> int:
+    """Inputs that a submission's entries stand for: objects, folders, and what matches patterns.
+
+    Raises:
+        NotFoundError: an entry stands for nothing.
+    """
+    found: set[tuple[str, str]] = set()
+    for text in named:
+        bucket, key = keys.split_uri(text) if text.startswith("s3://") else (deployed.description.input_bucket, text)
+        matching = set(_matching(deployed, bucket, key))
+        if not matching:
+            raise NotFoundError(
+                f"{text} stands for no object: see `aws s3 ls {keys.uri(bucket, globs.literal_prefix(key))}`"
+            )
+        found |= {(bucket, each) for each in matching}
+    return len(found)
+
+
+def _matching(deployed: Deployed, bucket: str, key: str) -> Iterator[str]:
+    if globs.is_glob(key):
+        fits = globs.matcher(key)
+        listed = _keys(deployed, bucket, globs.literal_prefix(key))
+        yield from (each for each in listed if fits(each) and not each.endswith("/"))
+    elif key.endswith("/"):
+        yield from ([key] if any(each != key for each in islice(_keys(deployed, bucket, key), 2)) else [])
+    else:
+        yield from (each for each in islice(_keys(deployed, bucket, key), 1) if each == key)
+
+
+def _keys(deployed: Deployed, bucket: str, prefix: str) -> Iterator[str]:
+    pages = deployed.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    return (each["Key"] for page in pages for each in page.get("Contents", []))
+
+
+def count_missing(deployed: Deployed, prefix: str) -> int:
+    """Files below a prefix; which of them have runs already is found out where the request is carried out."""
+    listed = _keys(deployed, deployed.description.input_bucket, prefix)
+    return sum(1 for key in listed if not key.endswith("/"))
+
+
+def worst(deployed: Deployed, group: str, pipeline: str, runs: int, overrides: dict[str, Any] | None = None) -> Worst:
+    """Most that runs of a pipeline can use, from its job definition and the prices of the dearest pool."""
+    from botocore.exceptions import ClientError  # noqa: PLC0415 – slow
+
+    name = resource_name(deployed.environment, pipeline, group)
+    try:
+        found = deployed.batch.describe_job_definitions(jobDefinitionName=name, status="ACTIVE")["jobDefinitions"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _NOT_ALLOWED:
+            return Worst(runs=runs)
+        raise
+    if not found:
+        return Worst(runs=runs)
+    newest = max(found, key=lambda each: each["revision"])
+    needs = {each["type"]: float(each["value"]) for each in newest["containerProperties"]["resourceRequirements"]}
+    overrides = overrides or {}
+    seconds = newest.get("timeout", {}).get("attemptDurationSeconds")
+    if "timeout_minutes" in overrides:
+        seconds = overrides["timeout_minutes"] * 60
+    if seconds is None:
+        return Worst(runs=runs)
+    hours = runs * newest.get("retryStrategy", {}).get("attempts", 1) * seconds / 3600
+    vcpu_hours = hours * overrides.get("vcpus", needs["VCPU"])
+    gib_hours = hours * overrides.get("memory_mib", needs["MEMORY"]) / 1024
+    costs = [vcpu_hours * per_vcpu + gib_hours * per_gib for per_vcpu, per_gib in deployed.description.prices.values()]
+    return Worst(runs=runs, vcpu_hours=vcpu_hours, gib_hours=gib_hours, usd=max(costs, default=None))

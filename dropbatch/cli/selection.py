@@ -1,0 +1,52 @@
+"""Which runs a request is about: those named, or all to which it applies."""
+
+from collections.abc import Sequence
+
+from dropbatch.cli import runs
+from dropbatch.cli.deployed import Deployed
+from dropbatch.cli.errors import NotFoundError, UsageFault
+from dropbatch.contract.runs import State
+
+__all__ = ["APPLIES", "select"]
+
+APPLIES = {
+    "retry": frozenset({State.FAILED, State.CANCELLED}),
+    "cancel": frozenset({State.HELD, State.SUBMITTED, State.RUNNING}),
+    "rerun": frozenset(State) - {State.REJECTED},
+}
+"""States in which a run must be."""
+
+_FIX = {
+    "retry": "to process its input again as a new run: `dropbatch rerun`",
+    "cancel": "it has ended already",
+    "rerun": "it was refused and never ran: drop the file again, mended",
+}
+
+
+def select(
+    deployed: Deployed, group: str, kind: str, named: Sequence[str], *, every: bool, pipeline: str | None, days: int
+) -> list[runs.Run]:
+    """Runs of a request of this kind.
+
+    Raises:
+        UsageFault: none or both ways of naming were used, or one of the runs is in another state.
+        NotFoundError: there are none.
+    """
+    if bool(named) == every:
+        raise UsageFault("name runs, or say --all: see `dropbatch status`")
+    applies = APPLIES[kind]
+    if every:
+        found = [
+            run
+            for run in runs.by_day(deployed, group, days=days)
+            if run.state in applies and (pipeline is None or run.pipeline == pipeline)
+        ]
+        if not found:
+            states = ", ".join(state for state in State if state in applies)
+            raise NotFoundError(f"no run of the last {days} days is {states}: see `dropbatch status`, or --days")
+        return found
+    chosen = {run.run_id: run for run in (runs.find(deployed, group, text) for text in named)}
+    for run in chosen.values():
+        if run.state not in applies:
+            raise UsageFault(f"{run.run_id} is {run.state}, `{kind}` does not apply: {_FIX[kind]}")
+    return list(chosen.values())

@@ -1,0 +1,221 @@
+"""`submit`, `rerun`, `retry`, `cancel`: what they say, what they ask, and the request that they put."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dropbatch.cli import globs, requests
+from dropbatch.contract.runs import State
+from lambdas.arrival.requests import globs as those_of_the_function
+from lambdas.arrival.requests.actions import read_runs
+from tests.cli.conftest import INPUT, World
+
+
+def put(world: World, *keys: str) -> None:
+    for key in keys:
+        world.s3.put_object(Bucket=INPUT, Key=key, Body=b"x")
+
+
+def asked(world: World) -> list[tuple[str, Any]]:
+    """Kinds and contents of the requests that were put."""
+    listed = world.s3.list_objects_v2(Bucket=INPUT, Prefix="lab/submissions/").get("Contents", [])
+    return [
+        (
+            each["Key"].rpartition("-")[2].removesuffix(".json"),
+            json.loads(world.s3.get_object(Bucket=INPUT, Key=each["Key"])["Body"].read()),
+        )
+        for each in listed
+    ]
+
+
+# --- submit -----------------------------------------------------------------------------------------------------------
+
+
+def test_submit_over_inputs_and_parameters(world: World):
+    put(world, "lab/inputs/1.txt", "lab/inputs/2.txt", "lab/inputs/deep/3.txt", "lab/inputs/4.dat")
+
+    result = world.call("submit", "--inputs", "inputs/*.txt", "--param", "k=1,2,4", "--param", r"s=a\,b", "--yes")
+
+    assert result.exit_code == 0, result.output
+    assert "start 6 runs of wordcount: 2 inputs × 3 of parameters" in result.stderr
+    assert asked(world) == [
+        (
+            "submit",
+            {
+                "pipeline": "wordcount",
+                "inputs": ["lab/inputs/*.txt"],
+                "parameters": {"k": ["1", "2", "4"], "s": ["a,b"]},
+            },
+        )
+    ]
+    assert result.stdout.startswith(f"s3://{INPUT}/lab/submissions/")
+
+
+def test_a_dry_run_says_would_and_puts_nothing(world: World):
+    put(world, "lab/inputs/1.txt")
+
+    result = world.call("submit", "--inputs", "inputs/1.txt", "--memory-mib", "600", "--dry-run", "--json")
+
+    assert result.exit_code == 0, result.output
+    assert result.stderr.startswith("Would start 1 run of wordcount")
+    body = json.loads(result.stdout)
+    assert body["request"] is None
+    assert body["body"]["overrides"] == {"memory_mib": 600}
+    assert asked(world) == []
+
+
+def test_the_worst_case_follows_from_definition_and_prices(world: World):
+    put(world, "lab/inputs/1.txt", "lab/inputs/2.txt")
+    world.describe(prices={"spot": [0.01, 0.001], "ondemand": [0.04, 0.004]})
+    world.batch.register_job_definition(
+        jobDefinitionName="dropbatch-sandbox-wordcount-lab",
+        type="container",
+        containerProperties={
+            "image": "x",
+            "command": ["x"],
+            "jobRoleArn": "arn:aws:iam::000000000000:role/x",
+            "resourceRequirements": [{"type": "VCPU", "value": "2"}, {"type": "MEMORY", "value": "1024"}],
+        },
+        retryStrategy={"attempts": 3},
+        timeout={"attemptDurationSeconds": 600},
+    )
+
+    result = world.call("submit", "--inputs", "inputs/", "--inputs", "inputs/1.txt", "--dry-run", "--json")
+
+    # 2 inputs (a folder, a file) × 3 tries × 10 min × 2 vCPU, at the dearer pool's prices
+    assert json.loads(result.stdout)["worst"] == pytest.approx({"vcpu_hours": 2.0, "gib_hours": 1.0, "usd": 0.084})
+
+
+def test_submit_a_file(world: World, tmp_path: Path):
+    put(world, "lab/inputs/1.txt")
+    (tmp_path / "r.toml").write_text('inputs = "lab/inputs/1.txt"\n[parameters]\nk = [1, 2]\n')
+
+    result = world.call("submit", str(tmp_path / "r.toml"), "--yes")
+
+    assert result.exit_code == 0, result.output
+    assert asked(world) == [("submit", {"inputs": "lab/inputs/1.txt", "parameters": {"k": [1, 2]}})]
+
+
+def test_missing_is_a_backfill(world: World):
+    put(world, "lab/wordcount/1.txt", "lab/wordcount/2.txt")
+
+    result = world.call("submit", "--missing", "--yes")
+
+    assert "look at 2 files below lab/wordcount/" in result.stderr
+    assert asked(world) == [("backfill", {"prefix": "lab/wordcount/"})]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ([], 2, "in one way"),
+        (["--inputs", "x", "--missing"], 2, "in one way"),
+        (["{dir}/none.json"], 3, "is not a file"),
+        (["{dir}/bad.json"], 2, "correct that place"),
+        (["{dir}/list.json"], 2, "must hold an object"),
+        (["{dir}/list.json", "--param", "k=1"], 2, "says everything itself"),
+        (["--inputs", "inputs/none.txt"], 3, "stands for no object"),
+        (["--inputs", "inputs/1.txt", "--param", "k"], 2, "write it as name=value"),
+        (["--inputs", "inputs/1.txt", "--param", "k=1", "--param", "k=2"], 2, "is given twice"),
+        (["--inputs", "inputs/1.txt", "--pipeline", "wordcuont"], 2, "known are wordcount"),
+        (["--inputs", "inputs/1.txt", "--prefix", "lab/"], 2, "goes with --missing"),
+        (["--inputs", "inputs/1.txt"], 2, "say --yes"),
+    ],
+)
+def test_what_cannot_be_submitted(world: World, tmp_path: Path, arguments: list[str], code: int, words: str):
+    put(world, "lab/inputs/1.txt")
+    (tmp_path / "bad.json").write_text("{")
+    (tmp_path / "list.json").write_text("[]")
+
+    result = world.call("submit", *(each.format(dir=tmp_path) for each in arguments))
+
+    assert result.exit_code == code, result.output
+    assert words in result.stderr
+    assert result.stdout == ""
+    assert len(result.stderr.splitlines()) == 1
+    assert asked(world) == []
+
+
+@pytest.mark.parametrize(
+    "pattern", ["a/*", "a/**", "a/**/c", "**/c", "a/*/c", "a/[bd]/c", "a/?", "**", "a/b*/**/c", "*"]
+)
+def test_patterns_mean_the_same_here_as_in_the_arrival_function(pattern: str):
+    here, there = globs.matcher(pattern), those_of_the_function.matcher(pattern)
+
+    for key in ("a", "a/b", "a/c", "a/b/c", "a/d/c", "a/b/d/c", "c", "b/c", "a/bx/y/z/c", "a//c", "a/"):
+        assert here(key) == there(key), key
+    assert globs.literal_prefix(pattern) == those_of_the_function.literal_prefix(pattern)
+
+
+# --- retry, rerun, cancel ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "state"), [("retry", State.FAILED), ("rerun", State.SUCCEEDED), ("cancel", State.RUNNING)]
+)
+def test_requests_about_named_runs(world: World, kind: str, state: State):
+    item = world.item(state)
+
+    dry = world.call(kind, item["run_id"][:8], "--dry-run")
+    nobody = world.call(kind, item["run_id"])
+    before = asked(world)
+    done = world.call(kind, item["run_id"], "--yes", "--json")
+
+    assert dry.stderr.startswith(f"Would {kind} 1 run ({item['run_id'][:12]})")
+    assert dry.stdout == item["run_id"] + "\n"
+    assert (nobody.exit_code, before) == (2, [])
+    ((put_kind, body),) = asked(world)
+    assert put_kind == kind
+    assert [each.run_id for each in read_runs(body, limit=10)] == [item["run_id"]]
+    assert json.loads(done.stdout).keys() == {"request", "kind", "runs"}
+
+
+def test_all_takes_those_to_which_it_applies(world: World):
+    wanted = {world.item(state)["run_id"] for state in (State.FAILED, State.CANCELLED)}
+    world.item(State.SUCCEEDED)
+    world.item(State.FAILED, minutes_ago=60 * 24 * 30)
+
+    result = world.call("retry", "--all", "--yes")
+
+    assert result.exit_code == 0, result.output
+    ((_, body),) = asked(world)
+    assert set(body["runs"]) == wanted
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["retry"], 2, "name runs, or say --all"),
+        (["retry", "--all"], 3, "is FAILED, CANCELLED"),
+        (["retry", "{done}"], 2, "`dropbatch rerun`"),
+        (["cancel", "{done}"], 2, "has ended already"),
+        (["rerun", "{refused}"], 2, "drop the file again"),
+        (["rerun", "r-0000"], 3, "has no run r-0000"),
+    ],
+)
+def test_runs_to_which_it_does_not_apply(world: World, arguments: list[str], code: int, words: str):
+    ids = {"done": world.item(State.SUCCEEDED)["run_id"], "refused": world.item(State.REJECTED)["run_id"]}
+
+    result = world.call(*(each.format(**ids) for each in arguments), "--yes")
+
+    assert result.exit_code == code, result.output
+    assert words in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("answer", "code"), [(True, 0), (False, 1)])
+def test_a_person_is_asked(world: World, monkeypatch: pytest.MonkeyPatch, answer: bool, code: int):
+    item = world.item(State.RUNNING)
+    monkeypatch.setattr("dropbatch.cli.ask._somebody_is_there", lambda: True)
+    monkeypatch.setattr("dropbatch.cli.ask.click.confirm", lambda *_, **__: answer)
+
+    result = world.call("cancel", item["run_id"])
+
+    assert result.exit_code == code
+    assert len(asked(world)) == int(answer)
+
+
+def test_files_of_requests_are_named_so_that_they_are_understood():
+    assert requests.grid({"parameters": {"a": [1, 1, 2], "b": "x"}}) == 2

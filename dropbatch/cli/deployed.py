@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from boto3.session import Session
     from mypy_boto3_batch import BatchClient
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
 
@@ -147,6 +148,12 @@ class Deployed:
     def logs(self) -> "CloudWatchLogsClient":
         """Client of CloudWatch Logs."""
         client: CloudWatchLogsClient = self._client("logs", self.description.region)
+        return client
+
+    @cached_property
+    def functions(self) -> "LambdaClient":
+        """Client of Lambda."""
+        client: LambdaClient = self._client("lambda", self.description.region)
         return client
 
     @cached_property

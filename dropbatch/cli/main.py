@@ -26,6 +26,8 @@ _COMMANDS = {
     "show": "everything known about a run",
     "logs": "what a run's program printed",
     "fetch": "bring a run's results here, checked against its record",
+    "pause": "start nothing from now on",
+    "resume": "let everything go on",
     "sandbox": "AWS on this machine: up, down, status, env",
     "demo": "deploy to the sandbox, drop a file, see the result",
     "demo-down": "destroy what the demo made",

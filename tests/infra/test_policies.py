@@ -1,0 +1,215 @@
+"""Who may do what: no action is ``*``, no resource without need; and the table of what services may do to services.
+
+The sandbox enforces what our own code does. It does not enforce what AWS's services do to each other, so that is held
+here, line by line.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.constructs_lib.synthesis import ROOT, Stack
+from tests.infra.plans import stack_of
+
+Json = dict[str, Any]
+
+# Actions that AWS has no resource level for: Service Authorization Reference, "Resource types" empty.
+WITHOUT_RESOURCES = {
+    "batch:DescribeComputeEnvironments",
+    "batch:DescribeJobDefinitions",
+    "batch:DescribeJobQueues",
+    "batch:DescribeJobs",
+    "batch:ListJobs",
+    "ecr:GetAuthorizationToken",
+    "ecs:DiscoverPollEndpoint",
+    "ssm:UpdateInstanceInformation",
+    "ssmmessages:CreateControlChannel",
+    "ssmmessages:CreateDataChannel",
+    "ssmmessages:OpenControlChannel",
+    "ssmmessages:OpenDataChannel",
+}
+
+# resource: principal: action: what it must come from
+SERVICES = {
+    ("aws_sqs_queue Arrivals_Queue", "s3.amazonaws.com", "sqs:SendMessage", "aws_s3_bucket.Inputs_Bucket"),
+    ("aws_sqs_queue JobEvents_Queue", "events.amazonaws.com", "sqs:SendMessage", "rule/dropbatch-full-job-events"),
+    (
+        "aws_sns_topic_policy Operators_Policy",
+        "events.amazonaws.com",
+        "sns:Publish",
+        "aws_cloudwatch_event_rule.RunNotices_Rule",
+    ),
+    (
+        "aws_sns_topic_policy People_Policy",
+        "events.amazonaws.com",
+        "sns:Publish",
+        "aws_cloudwatch_event_rule.Alarms_Blocked",
+    ),
+    ("aws_sns_topic_policy People_Policy", "budgets.amazonaws.com", "sns:Publish", "budget/dropbatch-full"),
+    ("aws_sns_topic_policy People_Policy", "cloudwatch.amazonaws.com", "sns:Publish", "alarm:dropbatch-full-*"),
+    ("aws_sns_topic_policy BudgetSpent_Policy", "budgets.amazonaws.com", "sns:Publish", "budget/dropbatch-full"),
+    *(
+        (
+            "aws_cloudwatch_log_resource_policy RunLog_MayWrite",
+            service,
+            action,
+            "aws_cloudwatch_event_rule.RunLog_Rule",
+        )
+        for service in ("events.amazonaws.com", "delivery.logs.amazonaws.com")
+        for action in ("logs:CreateLogStream", "logs:PutLogEvents")
+    ),
+    (
+        "aws_lambda_permission Functions_RunEvents_ScheduleMayRun",
+        "events.amazonaws.com",
+        "lambda:InvokeFunction",
+        "aws_cloudwatch_event_rule.Functions_RunEvents_Schedule",
+    ),
+    (
+        "aws_lambda_permission Functions_SpendGuard_TopicMayRun",
+        "sns.amazonaws.com",
+        "lambda:InvokeFunction",
+        "aws_sns_topic.BudgetSpent_Topic",
+    ),
+}
+
+# roles by their last part: who takes them, and the condition that keeps others from using that service
+TRUST = {
+    "arrival.function": ("lambda.amazonaws.com", None),
+    "run-events.function": ("lambda.amazonaws.com", None),
+    "spend-guard.function": ("lambda.amazonaws.com", None),
+    "machines": ("ec2.amazonaws.com", None),
+    "open-machines": ("ec2.amazonaws.com", None),
+    "flow-logs": ("vpc-flow-logs.amazonaws.com", "vpc-flow-log/*"),
+    "execution": ("ecs-tasks.amazonaws.com", ":*"),
+    "job": ("ecs-tasks.amazonaws.com", ":*"),
+}
+
+
+@pytest.fixture(scope="module")
+def full() -> Stack:
+    return stack_of((ROOT / "tests/infra/full.toml").read_text(), "full")
+
+
+def policies(stack: Stack) -> Iterator[tuple[str, Json]]:
+    """Every statement of every policy, with the resource it belongs to, without hashes."""
+    for type_, resources in stack.body["resource"].items():
+        for id_, body in resources.items():
+            for key in ("policy", "assume_role_policy", "policy_document"):
+                text = body.get(key)
+                if isinstance(text, str) and "Statement" in text:
+                    for statement in json.loads(text)["Statement"]:
+                        yield f"{type_} {re.sub('_[0-9A-F]{8}$', '', id_)}", statement
+
+
+def test_no_grant_has_an_action_for_everything(full: Stack, stacks: dict[str, Stack]) -> None:
+    for stack in (full, *stacks.values()):
+        for where, statement in policies(stack):
+            for action in statement["Action"]:
+                wild = action == "*" or action.endswith(":*")
+                assert not wild or statement["Effect"] == "Deny", f"{where}: {action}"
+
+
+def test_only_actions_without_resource_level_are_granted_on_everything(full: Stack, stacks: dict[str, Stack]) -> None:
+    everywhere = {
+        action
+        for name, stack in [("full", full), *stacks.items()]
+        if name != "bootstrap"  # see test_bootstrap
+        for _, statement in policies(stack)
+        if "*" in statement.get("Resource", [])
+        for action in statement["Action"]
+    }
+    assert everywhere <= WITHOUT_RESOURCES, everywhere - WITHOUT_RESOURCES
+    assert everywhere >= WITHOUT_RESOURCES, WITHOUT_RESOURCES - everywhere
+
+
+def test_beside_every_grant_on_everything_stands_the_reason() -> None:
+    for path in sorted((ROOT / "constructs_lib").glob("*.py")):
+        lines = path.read_text().splitlines()
+        for number, line in enumerate(lines):
+            if re.search(r'resources=\["\*"\]|_on\(.*, "\*"\)', line):
+                near = lines[max(0, number - 5) : number + 1]
+                assert any("#" in each for each in near), f"{path.name}:{number + 1}: say why"
+
+
+def test_services_may_do_this_to_services_and_nothing_else(full: Stack) -> None:
+    found = set()
+    for where, statement in policies(full):
+        principal = statement.get("Principal")
+        if where.startswith("aws_iam_role ") or statement["Effect"] == "Deny" or principal is None:
+            continue
+        conditions = statement["Condition"]
+        assert conditions["StringEquals"]["aws:SourceAccount"] == full.account, where
+        (source,) = (test["aws:SourceArn"] for name, test in conditions.items() if name.startswith("Arn"))
+        found |= {(where, principal["Service"], action, short(source)) for action in statement["Action"]}
+    for id_, body in full.body["resource"]["aws_lambda_permission"].items():
+        where = f"aws_lambda_permission {re.sub('_[0-9A-F]{8}$', '', id_)}"
+        found.add((where, body["principal"], body["action"], short(body["source_arn"])))
+
+    assert found == SERVICES
+
+
+def short(arn: str) -> str:
+    """``type.Construct`` of a resource in the stack; else what follows the account in the ARN."""
+    reference = re.fullmatch(r"\$\{(\w+\.[\w-]+?)(_[0-9A-F]{8})?\.arn\}", arn)
+    return reference[1] if reference else arn.rpartition("}:")[2]
+
+
+def test_roles_are_taken_by_these_services_and_nobody_else(full: Stack) -> None:
+    found = {}
+    for role in full.resources("aws_iam_role"):
+        (trust,) = json.loads(role["assume_role_policy"])["Statement"]
+        end = role["name"].removeprefix("dropbatch-full").lstrip("-.")
+        kind = end if end in TRUST else end.rpartition(".")[2] if "." in end else "job"
+        source = trust.get("Condition", {}).get("ArnLike", {}).get("aws:SourceArn")
+        assert trust["Action"] == ["sts:AssumeRole"]
+        if source is not None:
+            assert trust["Condition"]["StringEquals"] == {"aws:SourceAccount": full.account}
+        found[kind] = (trust["Principal"]["Service"], (source and source.rpartition("}")[2].lstrip(":")) or None)
+    expected = {kind: (service, tail and tail.lstrip(":")) for kind, (service, tail) in TRUST.items()}
+
+    assert found == expected
+
+
+def test_secrets_can_be_read_by_the_execution_role_of_their_pipeline_alone(full: Stack) -> None:
+    readers = {
+        where
+        for where, statement in policies(full)
+        if {"secretsmanager:GetSecretValue", "ssm:GetParameters"} & set(statement["Action"])
+    }
+    assert readers == {"aws_iam_role_policy Pipeline-wordcount_Execution_Grants"}
+
+
+def test_nothing_may_be_reached_from_outside(full: Stack, stacks: dict[str, Stack]) -> None:
+    for stack in (full, *stacks.values()):
+        assert not stack.types() & {"aws_vpc_security_group_ingress_rule", "aws_security_group_rule"}
+        for group in stack.resources("aws_security_group") + stack.resources("aws_default_security_group"):
+            assert "ingress" not in group
+
+
+def test_logs_are_forgotten_after_the_time_that_is_set(full: Stack) -> None:
+    assert {each["retention_in_days"] for each in full.resources("aws_cloudwatch_log_group")} == {30}
+
+
+# What AWS's own agents do in our name, which nothing here can try.
+AGENTS = {
+    "dropbatch-full.machines": {
+        *("ecs:DiscoverPollEndpoint", "ecs:Poll", "ecs:StartTelemetrySession", "ecs:UpdateContainerInstancesState"),
+        *("ecs:RegisterContainerInstance", "ecs:DeregisterContainerInstance", "ecs:SubmitAttachmentStateChanges"),
+        *("ecs:SubmitContainerStateChange", "ecs:SubmitTaskStateChange", "ecs:TagResource"),
+        *("ecr:GetAuthorizationToken", "ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer"),
+        *("ecr:BatchGetImage", "logs:CreateLogStream", "logs:PutLogEvents"),
+    },
+    "dropbatch-full-fold.execution": {
+        *("ecr:GetAuthorizationToken", "ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer"),
+        "ecr:BatchGetImage",
+    },
+    "dropbatch-full.flow-logs": {"logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"},
+}
+
+
+@pytest.mark.parametrize("role", AGENTS)
+def test_agents_of_aws_may_do_this_and_nothing_else(full: Stack, role: str) -> None:
+    assert {action for each in full.rights(role) for action in each["Action"]} == AGENTS[role]

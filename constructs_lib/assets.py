@@ -55,6 +55,8 @@ class Image:
 
     uri: str | None = None
     directory: str = ""
+    base: str = ""
+    """The image that it goes around, if there is one."""
     tag: str = ""
     architecture: str = "amd64"
     """What it is built for."""
@@ -125,14 +127,20 @@ def _zip(members: Mapping[str, bytes]) -> bytes:
 
 
 def _image(root: Path, settings: Settings, pipeline: str) -> Image:
-    text = settings.pipeline[pipeline].image
+    text, base = settings.pipeline[pipeline].image, settings.pipeline[pipeline].base
     where = f"environments/{settings.name}.toml: pipeline.{pipeline}.image"
-    directory = root / text
-    if (directory / "Dockerfile").is_file():
+    directory = root / text if text else None
+    if base and directory is not None and not directory.is_dir():
+        raise AssetError(
+            [f"{where}: beside base it must be a directory of this project, got {text!r}: correct the path"]
+        )
+    if base or (directory is not None and (directory / "Dockerfile").is_file()):
         architecture = settings.compute[settings.pipeline[pipeline].pools[0]].architecture
         kind = pipeline if architecture == "amd64" else f"{pipeline}-{architecture}"
-        tag = f"{kind}-{images.digest(images.context_files(root, directory))}"
-        return Image(directory=text, tag=tag, architecture=architecture)
+        digest = images.digest(images.context_files(root, directory, base=base), base=base)
+        return Image(directory=text, base=base, tag=f"{kind}-{digest}", architecture=architecture)
+    if directory is None:
+        raise AssetError([f"{where}: missing: name a directory with a Dockerfile or an image's URI, or give base"])
     if directory.is_dir():
         raise AssetError([f"{where}: a directory must hold a Dockerfile, got {text!r}: add {text}/Dockerfile"])
     if ":" in text or "@" in text:

@@ -106,7 +106,8 @@ class Pipeline(Construct):
                     command=project_command(
                         "dropbatch.images",
                         "push",
-                        *("--directory", image.directory),
+                        *(("--directory", image.directory) if image.directory else ()),
+                        *(("--base", image.base) if image.base else ()),
                         *("--tag", image.tag),
                         *("--repository", registry.url),
                         *("--architecture", image.architecture),

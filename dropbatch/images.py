@@ -20,8 +20,10 @@ __all__ = ["PushError", "context_files", "digest", "engine", "main", "push"]
 
 PIPELINE_FOLDER = "opt/pipeline"
 PACKAGE_FOLDER = "opt/dropbatch/dropbatch"
+BUILD_FOLDER = "opt/build"
 
 _PACKAGE_PARTS = ("__init__.py", "contract", "runtime")
+_BASE_PARTS = ("Dockerfile", "bundle.py", "requirements.txt", "tools.txt")
 _DIGITS = 24
 
 
@@ -29,14 +31,18 @@ class PushError(Exception):
     """An image could not be pushed. The message is one line and names the fix."""
 
 
-def context_files(root: Path, pipeline_dir: Path) -> dict[str, Path]:
+def context_files(root: Path, pipeline_dir: Path | None, *, base: str = "") -> dict[str, Path]:
     """Files of a build context, by their name in it.
 
     Args:
         root: the project, where the package ``dropbatch`` is.
-        pipeline_dir: the pipeline's folder.
+        pipeline_dir: the pipeline's folder; an image around another one may do without.
+        base: the researcher's own image that this one goes around, if there is one.
     """
-    files = {f"{PIPELINE_FOLDER}/{name}": path for name, path in _files(pipeline_dir)}
+    own = _files(pipeline_dir) if pipeline_dir is not None else ()
+    files = {f"{PIPELINE_FOLDER}/{name}": path for name, path in own}
+    if base:
+        files |= {f"{BUILD_FOLDER}/{name}": root / "dropbatch" / "base" / name for name in _BASE_PARTS}
     for part in _PACKAGE_PARTS:
         source = root / "dropbatch" / part
         if source.is_dir():
@@ -54,9 +60,9 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
             yield "/".join(parts), path
 
 
-def digest(files: Mapping[str, Path]) -> str:
-    """24 hex digits of SHA-256 over names, contents and executable bits."""
-    total = hashlib.sha256()
+def digest(files: Mapping[str, Path], *, base: str = "") -> str:
+    """24 hex digits of SHA-256 over names, contents and executable bits, and the image that it goes around."""
+    total = hashlib.sha256(f"{base}\0\0".encode() if base else b"")
     for name in sorted(files):
         content = hashlib.sha256(files[name].read_bytes()).hexdigest()
         total.update(f"{name}\0{'x' if _executable(files[name]) else '-'}\0{content}\n".encode())
@@ -68,7 +74,14 @@ def _executable(path: Path) -> bool:
 
 
 def push(
-    root: Path, directory: str, tag: str, repository: str, env: Mapping[str, str], *, architecture: str = "amd64"
+    root: Path,
+    directory: str,
+    tag: str,
+    repository: str,
+    env: Mapping[str, str],
+    *,
+    base: str = "",
+    architecture: str = "amd64",
 ) -> str:
     """Make the image `repository:tag` available; nothing is done when it is already.
 
@@ -80,13 +93,15 @@ def push(
     Raises:
         PushError: the sources are not those of the tag, there is no engine to build with, or the build or push failed.
     """
-    files = context_files(root, root / directory)
-    if not tag.endswith(f"-{digest(files)}"):
-        raise PushError(f"{directory} has changed since tag {tag} was computed: synthesize again, then deploy")
+    files = context_files(root, root / directory if directory else None, base=base)
+    if not tag.endswith(f"-{digest(files, base=base)}"):
+        raise PushError(
+            f"{directory or 'the runtime'} has changed since tag {tag} was computed: synthesize again, then deploy"
+        )
     sandbox = env.get("DROPBATCH_SANDBOX_DIR")
     if sandbox:
         return _snapshot(files, Path(sandbox) / "images" / tag)
-    return _push_to_ecr(files, tag, repository, architecture)
+    return _push_to_ecr(files, tag, repository, base, architecture)
 
 
 def _snapshot(files: Mapping[str, Path], target: Path) -> str:
@@ -117,7 +132,7 @@ def _lay_out(files: Mapping[str, Path], folder: Path) -> None:
             path.chmod(0o755)
 
 
-def _push_to_ecr(files: Mapping[str, Path], tag: str, repository: str, architecture: str) -> str:
+def _push_to_ecr(files: Mapping[str, Path], tag: str, repository: str, base: str, architecture: str) -> str:
     host, _, name = repository.partition("/")
     match host.split("."):
         case [account, "dkr", "ecr", region, "amazonaws", *_]:
@@ -144,8 +159,11 @@ def _push_to_ecr(files: Mapping[str, Path], tag: str, repository: str, architect
     image = f"{repository}:{tag}"
     with tempfile.TemporaryDirectory(prefix="dropbatch-image-") as scratch:
         _lay_out(files, Path(scratch))
-        dockerfile = f"{scratch}/{PIPELINE_FOLDER}/Dockerfile"
-        _run([builder, "build", "--platform", f"linux/{architecture}", "--tag", image, "--file", dockerfile, scratch])
+        dockerfile = f"{scratch}/{BUILD_FOLDER if base else PIPELINE_FOLDER}/Dockerfile"
+        options = ["--platform", f"linux/{architecture}", "--tag", image, "--file", dockerfile]
+        if base:
+            options += ["--build-arg", f"BASE={base}"]
+        _run([builder, "build", *options, scratch])
     _run([builder, "push", image])
     return f"pushed {image}"
 
@@ -181,16 +199,27 @@ def main(argv: list[str], env: Mapping[str, str]) -> int:
     parser = _Parser(prog="python3 -m dropbatch.images", description="Push the image of a pipeline when it is new.")
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("push", help="build and push one image, unless the registry has it")
-    command.add_argument("--directory", required=True, help="the pipeline's folder, such as image/wordcount")
+    command.add_argument("--directory", default="", help="the pipeline's folder, such as image/wordcount")
+    command.add_argument("--base", default="", help="the image that this one goes around, if any")
     command.add_argument("--tag", required=True, help="tag as synthesized: <pipeline>-<digest of the build context>")
     command.add_argument("--repository", required=True, help="URL of the ECR repository")
     command.add_argument(
         "--architecture", default="amd64", choices=["amd64", "arm64"], help="what it is built for (amd64)"
     )
     options = parser.parse_args(argv)
+    if not options.directory and not options.base:
+        parser.error("--directory or --base must say what the image is made of")
     try:
         print(
-            push(Path.cwd(), options.directory, options.tag, options.repository, env, architecture=options.architecture)
+            push(
+                Path.cwd(),
+                options.directory,
+                options.tag,
+                options.repository,
+                env,
+                base=options.base,
+                architecture=options.architecture,
+            )
         )
     except PushError as error:
         print(f"error: {error}", file=sys.stderr)

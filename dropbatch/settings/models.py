@@ -153,8 +153,11 @@ class ArrivalSettings(Table):
 class PipelineSettings(Container):
     """``[pipeline.<name>]``: a program and what it needs. The name is the folder that triggers it."""
 
-    image: Annotated[str, StringConstraints(min_length=1)]
-    """A directory of this repository with a Dockerfile, or the full URI of an image."""
+    image: str = ""
+    """A directory of this repository with a Dockerfile, or the full URI of an image; beside ``base``, a directory with
+    what is to be added, or nothing."""
+    base: Annotated[str, StringConstraints(pattern=r"^[\w./:@-]*$")] = ""
+    """URI of an image of yours, with any Python or none: it gets the runtime, and stays otherwise as it is."""
     command: tuple[str, ...] = Field(min_length=1, strict=False)
     """Argument list; ``{input}``, ``{output}`` and ``{scratch}`` are filled in."""
     pools: tuple[PoolName, ...] = Field(min_length=1, strict=False)

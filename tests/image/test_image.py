@@ -40,5 +40,9 @@ def test_the_image_has_the_versions_the_project_is_tested_with():
     assert inside == {name: project[name] for name in inside}
 
 
+def test_the_runtime_in_other_images_has_the_same_versions():
+    assert pins(ROOT / "dropbatch/base/requirements.txt") == pins(FOLDER / "requirements.txt")
+
+
 def test_the_program_is_executable():
     assert os.access(FOLDER / "wordcount", os.X_OK)

@@ -191,3 +191,30 @@ class TestCommand:
         assert capsys.readouterr().err == (
             f"error: image/align has changed since tag {tag} was computed: synthesize again, then deploy\n"
         )
+
+
+class TestAroundAnotherImage:
+    def test_needs_no_folder_and_its_tag_says_what_it_goes_around(self, tmp_path: Path) -> None:
+        base = "registry.example.org/lab/align:1.2"
+        files = context_files(ROOT, None, base=base)
+        tags = {digest(files, base=base), digest(files, base="registry.example.org/lab/align:1.3"), digest(files)}
+
+        assert {name for name in files if name.startswith("opt/build/")} >= {
+            "opt/build/Dockerfile",
+            "opt/build/bundle.py",
+        }
+        assert len(tags) == 3
+
+    def test_is_built_from_its_own_dockerfile(self, project: Path, tmp_path: Path) -> None:
+        base = "registry.example.org/lab/align:1.2"
+        shutil.copytree(ROOT / "dropbatch/base", project / "dropbatch/base")
+        files = context_files(project, project / "image/align", base=base)
+        sandbox = {"DROPBATCH_SANDBOX_DIR": str(tmp_path / "sandbox")}
+
+        push(project, "image/align", f"align-{digest(files, base=base)}", "any", sandbox, base=base)
+
+        (snapshot,) = (tmp_path / "sandbox/images").iterdir()
+        assert (snapshot / "opt/build/Dockerfile").is_file()
+        assert (snapshot / "opt/pipeline/align").is_file()
+        with pytest.raises(PushError, match="has changed since tag"):
+            push(project, "image/align", snapshot.name, "any", sandbox, base="another:1")

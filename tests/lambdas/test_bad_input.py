@@ -42,7 +42,17 @@ THERE = ["lab/inputs/a.dat", "lab/inputs/b/c.dat", "lab/configs/c.toml", "lab/so
 VALUE = st.one_of(
     JSON,
     st.sampled_from(
-        ["wordcount", "sort", *THERE, "lab/inputs/", "lab/inputs/*", "lab/**/*", "s3://in-bucket/lab/inputs/a"]
+        [
+            "wordcount",
+            "sort",
+            *THERE,
+            "lab/inputs/",
+            "lab/inputs/*",
+            "lab/**/*",
+            "s3://in-bucket/lab/inputs/a",
+            "\ud800",
+            "lab/inputs/\0*",
+        ]
     ),
     st.lists(st.sampled_from([*THERE, "lab/inputs/**", "neuro/inputs/x", "r-" + "0" * 20, "["]), max_size=3),
     st.dictionaries(
@@ -51,6 +61,22 @@ VALUE = st.one_of(
         max_size=3,
     ),
 )
+ENTRY = (
+    st.sampled_from([*THERE, "lab/inputs/*", "\ud800", "lab/inputs/\0*", "lab/inputs/[", "s3://", "s3:///x"]) | ANY_TEXT
+)
+NEARLY = st.fixed_dictionaries(
+    {"pipeline": st.just("wordcount"), "inputs": ENTRY | st.lists(ENTRY, max_size=3)},
+    optional={
+        "config": ENTRY,
+        "name": ANY_TEXT,
+        "parameters": st.dictionaries(st.just("k") | ANY_TEXT, JSON, max_size=3),
+        "overrides": VALUE,
+        "resultpath": ENTRY,
+        "instance_type": ENTRY | JSON,
+        "timestamp": JSON,
+    },
+)
+"""Submissions with a fault or two, or none."""
 
 
 @contextmanager
@@ -150,6 +176,7 @@ def test_whatever_s3_says_leaves_a_trace(message: dict[str, Any]) -> None:
 @given(
     kind=st.sampled_from(["submit.json", "submit.toml", "retry.json", "rerun.json", "cancel.json", "backfill.json"]),
     body=st.dictionaries(FIELD, VALUE, max_size=5).map(lambda body: json.dumps(body).encode())
+    | NEARLY.map(lambda body: json.dumps(body).encode())
     | st.binary(max_size=40)
     | JSON.map(lambda value: json.dumps(value).encode()),
 )

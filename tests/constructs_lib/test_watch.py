@@ -1,0 +1,58 @@
+import json
+
+import pytest
+
+from tests.constructs_lib.synthesis import Stack, statement, statements
+
+
+@pytest.fixture
+def stack(stacks: dict[str, Stack]) -> Stack:
+    return stacks["dev"]
+
+
+def test_people_are_told_of_dead_letters_old_messages_and_errors(stack: Stack) -> None:
+    alarms = {
+        each["alarm_name"].removeprefix("dropbatch-dev-"): each
+        for each in stack.resources("aws_cloudwatch_metric_alarm")
+    }
+    assert set(alarms) == {
+        *(f"{queue}-{what}" for queue in ("arrivals", "job-events") for what in ("dead-letters", "oldest-message")),
+        *(f"{function}-errors" for function in ("arrival", "run-events", "spend-guard")),
+    }
+    topic = f"${{{stack.address('aws_sns_topic', name='dropbatch-dev-people')}.arn}}"
+    assert all(each["alarm_actions"] == [topic] for each in alarms.values())
+    assert all(each["treat_missing_data"] == "notBreaching" for each in alarms.values())
+    assert alarms["arrivals-dead-letters"]["dimensions"] == {"QueueName": "dropbatch-dev-arrivals-dead"}
+    assert alarms["arrivals-oldest-message"]["threshold"] == 1800
+    assert alarms["run-events-errors"]["dimensions"] == {"FunctionName": "dropbatch-dev-run-events"}
+
+
+def test_people_are_told_of_queues_that_are_blocked(stack: Stack) -> None:
+    rule = stack.one("aws_cloudwatch_event_rule", name="dropbatch-dev-queue-blocked")
+    pattern = json.loads(rule["event_pattern"])
+    assert pattern["detail-type"] == ["Batch Job Queue Blocked"]
+    assert len(pattern["resources"]) == 2
+    address = stack.address("aws_cloudwatch_event_rule", name="dropbatch-dev-queue-blocked")
+    target = stack.one("aws_cloudwatch_event_target", rule=f"${{{address}.name}}")
+    assert target["input_transformer"]["input_template"].startswith('"A job queue is blocked: <queue>')
+
+
+def test_runs_are_logged_for_the_dashboard(stack: Stack) -> None:
+    log = stack.one("aws_cloudwatch_log_group", name="/aws/events/dropbatch-dev/runs")
+    assert log["retention_in_days"] == 90
+    policy = statements(stack.one("aws_cloudwatch_log_resource_policy")["policy_document"])
+    assert statement(policy, "Events")["Principal"] == {"Service": "events.amazonaws.com"}
+
+
+def test_the_dashboard_shows_runs_queues_machines_and_spend(stack: Stack) -> None:
+    dashboard = stack.one("aws_cloudwatch_dashboard", dashboard_name="dropbatch-dev")
+    widgets = json.loads(dashboard["dashboard_body"])["widgets"]
+    assert [each["properties"]["title"].split(" (")[0] for each in widgets] == [
+        "Runs by state",
+        "Failures by pipeline",
+        "Age of the oldest message",
+        "vCPUs reserved by jobs",
+        "vCPUs in use",
+        "Spend this month",
+    ]
+    assert len({(each["x"], each["y"]) for each in widgets}) == 6

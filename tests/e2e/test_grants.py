@@ -1,0 +1,87 @@
+"""No grant is decoration: each role, with one grant removed, fails at its work and says so."""
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.e2e.lab import Lab, until
+
+pytestmark = pytest.mark.e2e
+
+
+@contextlib.contextmanager
+def without(lab: Lab, role: str, action: str) -> Iterator[None]:
+    """A role that may not do one thing any more, for as long as the block lasts."""
+    iam = lab.client("iam")
+    (name,) = iam.list_role_policies(RoleName=role)["PolicyNames"]
+    policy = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+    maimed = json.loads(json.dumps(policy))
+    for statement in maimed["Statement"]:
+        statement["Action"] = [each for each in statement["Action"] if each != action]
+    maimed["Statement"] = [statement for statement in maimed["Statement"] if statement["Action"]]
+    assert maimed != policy, f"{role} has no grant of {action}"
+    iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(maimed))
+    try:
+        yield
+    finally:
+        iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(policy))
+
+
+def refused(lab: Lab, function: str, since: float, action: str) -> Any:
+    """A line of a function's log that says what it was refused."""
+    pages = lab.client("logs").get_paginator("filter_log_events")
+    name = action.split(":")[1]
+    found = pages.paginate(logGroupName=f"/aws/lambda/dropbatch-sandbox-{function}", startTime=int(since * 1000))
+    return next(
+        (
+            event["message"]
+            for page in found
+            for event in page["events"]
+            if "AccessDenied" in event["message"] and name in event["message"]
+        ),
+        None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("function", "action"),
+    [
+        ("arrival", "batch:SubmitJob"),
+        ("arrival", "s3:PutObject"),
+        ("run-events", "s3:GetObject"),
+    ],
+)
+def test_a_function_without_a_grant_fails_and_its_work_is_done_later(lab: Lab, function: str, action: str) -> None:
+    began = time.time()
+    with without(lab, f"dropbatch-sandbox-{function}.function", action):
+        run = lab.drop(f"lab/wordcount/without-{action.replace(':', '-')}.txt", b"word\n")
+        until(lambda: refused(lab, function, began, action), f"{function} to be refused {action}")
+        item = lab.run(run)
+        assert item is None or item["state"] != "SUCCEEDED"
+
+    def ended() -> Any:
+        item = lab.run(run)
+        return item if item and item["state"] in {"SUCCEEDED", "FAILED"} else None
+
+    assert until(ended, "the run to end after all", seconds=200)["state"] == "SUCCEEDED"
+
+
+def test_the_spend_guard_without_a_grant_fails(lab: Lab) -> None:
+    functions = lab.client("lambda")
+
+    def guard(action: str) -> Any:
+        return functions.invoke(
+            FunctionName="dropbatch-sandbox-spend-guard", Payload=json.dumps({"action": action, "reason": "a test"})
+        )
+
+    try:
+        with without(lab, "dropbatch-sandbox-spend-guard.function", "batch:UpdateComputeEnvironment"):
+            answer = guard("pause")
+            assert "FunctionError" in answer
+            assert "UpdateComputeEnvironment" in answer["Payload"].read().decode()
+    finally:
+        assert "FunctionError" not in guard("resume")

@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from dropbatch.sandbox.batch.api import LOST
+from dropbatch.sandbox.batch.vending import PATH as CREDENTIALS
+from dropbatch.sandbox.batch.vending import Vending
 from dropbatch.sandbox.control import PATH, Control
 
 __all__ = ["Gate"]
@@ -33,6 +35,7 @@ class Gate:
         *,
         status: Callable[[], dict[str, Any]],
         control: Control,
+        vending: Vending,
         on_first_request: Callable[[], None],
         on_shutdown: Callable[[], None],
     ) -> None:
@@ -40,6 +43,7 @@ class Gate:
         self._app = app
         self._status = status
         self._control = control
+        self._vending = vending
         self._on_first_request = on_first_request
         self._on_shutdown = on_shutdown
         self._requested = False
@@ -77,6 +81,9 @@ class Gate:
             answered, answer = self._control.answer(
                 scope["method"], headers.get(b"authorization", b""), await _body(receive)
             )
+            await _answer(send, answered, "application/json", json.dumps(answer).encode())
+        elif path.startswith(CREDENTIALS):
+            answered, answer = self._vending.answer(path.removeprefix(CREDENTIALS), headers.get(b"authorization", b""))
             await _answer(send, answered, "application/json", json.dumps(answer).encode())
         elif path.startswith(_ADMINISTRATION):
             await _refuse(send, "administration calls of MiniStack are closed in the sandbox")

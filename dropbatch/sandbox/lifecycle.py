@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dropbatch.sandbox.engine import discard_containers, find_engine
 from dropbatch.sandbox.errors import SandboxError, StartError
 from dropbatch.sandbox.layout import Layout
 from dropbatch.sandbox.moving import move_port
@@ -31,6 +32,7 @@ _ACCESS_KEY_ID = "DROPBATCHSANDBOX"
 _FIRST_PORT, _PORTS = 20_000, 8_000
 _READY_SECONDS = 60.0
 _SAVE_SECONDS = 30.0
+_RUNNERS = ("process", "container")
 _LOG_LINES_SHOWN = 15
 _STATUS_PATH = "/_dropbatch/status"
 _CONTROL_PATH = "/_dropbatch/control"
@@ -68,6 +70,7 @@ class Sandbox:
     def __init__(self, directory: Path, region: str) -> None:
         self.layout = Layout(directory)
         self.region = region
+        self._runner = "process"
 
     @classmethod
     def at(cls, project_root: Path) -> "Sandbox":
@@ -82,9 +85,15 @@ class Sandbox:
         region = document.get("environment", {}).get("region", "us-east-1")
         return cls(root / ".dropbatch" / "sandbox", str(region))
 
-    def up(self, progress: Progress = _quiet) -> Endpoint:
-        """Start the sandbox, unless it runs, and say how to reach it."""
+    def up(self, progress: Progress = _quiet, *, runner: str | None = None) -> Endpoint:
+        """Start the sandbox, unless it runs, and say how to reach it.
+
+        `runner` is ``process`` or ``container``; left out, what DROPBATCH_SANDBOX_RUNNER says, else ``process``.
+        """
         with self._locked(progress):
+            self._runner = runner or os.environ.get("DROPBATCH_SANDBOX_RUNNER") or "process"
+            if self._runner not in _RUNNERS:
+                raise SandboxError(f"runner: one of {', '.join(_RUNNERS)}, got {self._runner!r}")
             if not self._answers(progress):
                 self._clear_away(progress)
                 self._start(progress)
@@ -224,6 +233,8 @@ class Sandbox:
         """All the server sees: nothing of the user's AWS settings, proxies or Python paths."""
         layout = self.layout
         kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH") if name in os.environ}
+        if self._runner == "container":
+            kept |= {"DROPBATCH_RUNNER": "container", "DROPBATCH_ENGINE": find_engine().name}
         return kept | {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(layout.home),
@@ -301,6 +312,7 @@ class Sandbox:
             )
 
     def _end_groups(self) -> None:
+        discard_containers(self.layout.directory)
         for path in self.layout.groups.glob("*"):
             with contextlib.suppress(OSError, ValueError):
                 # The mark keeps us from killing a stranger that was given the number since.

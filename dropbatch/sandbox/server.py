@@ -15,9 +15,13 @@ from typing import Any
 
 from dropbatch.sandbox import emulator
 from dropbatch.sandbox.batch.events import put_on_event_bus
+from dropbatch.sandbox.batch.runner import Runner
+from dropbatch.sandbox.batch.runner_container import ContainerRunner
 from dropbatch.sandbox.batch.runner_process import ProcessRunner
 from dropbatch.sandbox.batch.service import BatchService
+from dropbatch.sandbox.batch.vending import Vending
 from dropbatch.sandbox.control import Control
+from dropbatch.sandbox.engine import Engine
 from dropbatch.sandbox.gate import Gate
 from dropbatch.sandbox.layout import Layout
 from dropbatch.sandbox.mail import MailBox
@@ -84,7 +88,8 @@ def main() -> None:
     save_errors = _SaveErrors()
     logging.getLogger("persistence").addHandler(save_errors)
     groups = Groups(layout.groups)
-    batch = _install_batch(app, layout, region, port, groups)
+    vending = Vending(f"http://127.0.0.1:{port}")
+    batch = _install_batch(app, layout, region, _runner(layout, region, port, groups, vending))
     install(batch, MailBox(layout.mail))
 
     def shut_down() -> None:
@@ -98,6 +103,7 @@ def main() -> None:
 
     gate = Gate(
         app.app,
+        vending=vending,
         control=Control(batch, os.environ["AWS_SECRET_ACCESS_KEY"]),
         status=lambda: {"pid": os.getpid(), "jobs": batch.counts()},
         on_first_request=begin,
@@ -109,15 +115,26 @@ def main() -> None:
         layout.unsaved.unlink(missing_ok=True)
 
 
-def _install_batch(app: Any, layout: Layout, region: str, port: int, groups: Groups) -> BatchService:
-    """Put our Batch in the place of MiniStack's, whose jobs all succeed at once without running."""
-    runner = ProcessRunner(
-        images=layout.images,
-        scratch=layout.scratch,
-        endpoint_url=f"http://127.0.0.1:{port}",
-        region=region,
-        on_group=groups.note,
+def _runner(layout: Layout, region: str, port: int, groups: Groups, vending: Vending) -> Runner:
+    """The runner that `up` was asked for."""
+    url = f"http://127.0.0.1:{port}"
+    if os.environ.get("DROPBATCH_RUNNER") == "container":
+        return ContainerRunner(
+            engine=Engine(os.environ["DROPBATCH_ENGINE"]),
+            directory=layout.directory,
+            images=layout.images,
+            scratch=layout.scratch,
+            vending=vending,
+            endpoint_url=url,
+            region=region,
+        )
+    return ProcessRunner(
+        images=layout.images, scratch=layout.scratch, endpoint_url=url, region=region, on_group=groups.note
     )
+
+
+def _install_batch(app: Any, layout: Layout, region: str, runner: Runner) -> BatchService:
+    """Put our Batch in the place of MiniStack's, whose jobs all succeed at once without running."""
     batch = BatchService(region=region, runner=runner, deliver=put_on_event_bus(region))
     app._loaded_modules["batch"] = batch
     app.SERVICE_HANDLERS["batch"] = authorized(batch)

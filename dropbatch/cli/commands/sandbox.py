@@ -28,10 +28,15 @@ def command() -> None:
 
 
 @command.command("up")
-def up() -> None:
+@click.option(
+    "--runner",
+    type=click.Choice(["process", "container"]),
+    help="How jobs run: the image's program as a process (default), or the real image by docker or podman.",
+)
+def up(runner: str | None) -> None:
     """Start the sandbox, or find it running. Prints its endpoint."""
     with talk() as voice:
-        endpoint = _sandbox().up(voice.now)
+        endpoint = _sandbox().up(voice.now, runner=runner)
     click.echo(endpoint.url)
 
 

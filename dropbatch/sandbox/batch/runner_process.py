@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dropbatch.sandbox.batch import credentials
+from dropbatch.sandbox.batch.job_variables import job_variables
 from dropbatch.sandbox.batch.joblog import JobLog, stream_name
 from dropbatch.sandbox.batch.runner import Exit, StartError, Task
 
@@ -96,22 +97,9 @@ class ProcessRunner:
             "HOME": str(home),
             "TMPDIR": str(tmp),
             "LANG": "C.UTF-8",
-            "AWS_REGION": self._region,
-            "AWS_DEFAULT_REGION": self._region,
             "PYTHONDONTWRITEBYTECODE": "1",
         }
-        environment |= {each["name"]: each["value"] for each in task.container.get("environment") or []}
-        environment |= {
-            "AWS_ENDPOINT_URL": self._endpoint_url,
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "AWS_BATCH_JOB_ID": task.job_id,
-            "AWS_BATCH_JOB_ATTEMPT": str(task.attempt),
-            "AWS_BATCH_JQ_NAME": task.queue_name,
-            "AWS_BATCH_CE_NAME": task.environment_name,
-        }
-        if task.index is not None:
-            environment["AWS_BATCH_JOB_ARRAY_INDEX"] = str(task.index)
-        return environment
+        return environment | job_variables(task, endpoint_url=self._endpoint_url, region=self._region)
 
     @staticmethod
     def _spawn(task: Task, environment: dict[str, str], scratch: Path) -> subprocess.Popen[bytes]:

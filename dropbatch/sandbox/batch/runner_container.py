@@ -1,0 +1,176 @@
+"""The `container` runner: a job in a container of its image, by docker or podman, on the host's network as Batch does.
+
+An image that a deploy pushed is built from its snapshot when a job first needs it. Any other is looked for in the
+engine, then pulled.
+"""
+
+import shutil
+import subprocess
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+from dropbatch.sandbox.batch.container_options import container_options
+from dropbatch.sandbox.batch.definitions import requirements
+from dropbatch.sandbox.batch.job_variables import job_variables
+from dropbatch.sandbox.batch.joblog import JobLog, stream_name
+from dropbatch.sandbox.batch.runner import Exit, StartError, Task
+from dropbatch.sandbox.batch.vending import Vending
+from dropbatch.sandbox.engine import LABEL, Engine
+
+__all__ = ["ContainerRunner"]
+
+_CHUNK = 64 * 1024
+_KILLED = 137
+_LAST_WORDS = 600
+
+
+class ContainerRunner:
+    """Runs jobs in containers."""
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        directory: Path,
+        images: Path,
+        scratch: Path,
+        vending: Vending,
+        endpoint_url: str,
+        region: str,
+    ) -> None:
+        """`directory` is the sandbox's: containers bear it as a label, so that nothing of them is left behind."""
+        self._engine = engine
+        self._directory = directory
+        self._images = images
+        self._scratch = scratch
+        self._vending = vending
+        self._endpoint_url = endpoint_url
+        self._region = region
+        self._building: dict[str, threading.Lock] = defaultdict(threading.Lock)
+        (directory / "engine").write_text(engine.name)
+
+    def log_stream(self, task: Task) -> str | None:
+        """The log stream of a task."""
+        return stream_name(task)
+
+    def start(self, task: Task) -> "RunningContainer":
+        """Start the job's container, or raise `StartError`."""
+        image = self._image(str(task.container.get("image", "")))
+        log = JobLog(task, self._region)
+        role = self._vending.open(task)
+        name, scratch = f"dropbatch-{task.task_id}", self._scratch / task.task_id
+
+        def clean_up() -> None:
+            self._engine.call("rm", "--force", "--volumes", name)
+            self._vending.close(task)
+            shutil.rmtree(scratch, ignore_errors=True)
+
+        try:
+            self._create(task, image, name, role, scratch)
+            self._run("start", name)
+        except BaseException:
+            clean_up()
+            raise
+        return RunningContainer(self._engine, name, log, clean_up)
+
+    def _create(self, task: Task, image: str, name: str, role: dict[str, str], scratch: Path) -> None:
+        vcpus, memory_mib = requirements(task.container)
+        variables = job_variables(task, endpoint_url=self._endpoint_url, region=self._region) | role
+        scratch.mkdir(parents=True)
+        self._run(
+            *("create", f"--name={name}", f"--label={LABEL}={self._directory}", "--network=host", "--pull=never"),
+            *self._engine.log_driver,
+            *(each for each in self._engine.limits if not task.container.get("ulimits")),
+            *container_options(task.container, memory_mib, vcpus, scratch / "host"),
+            *(f"--env={key}={value}" for key, value in variables.items()),
+            image,
+            *(str(part) for part in task.container.get("command") or []),
+        )
+
+    def _run(self, *words: str) -> None:
+        done = self._engine.call(*words)
+        if done.returncode:
+            said = " ".join(done.stderr.split())[-_LAST_WORDS:]
+            raise StartError(
+                status_reason="Task failed to start",
+                reason=f"CannotStartContainerError: Error response from daemon: {said}",
+            )
+
+    def _image(self, image: str) -> str:
+        """The name by which the engine knows the image."""
+        tag = image.rpartition(":")[2]
+        snapshot = self._images / tag
+        built = f"localhost/dropbatch-sandbox:{tag}"
+        with self._building[image]:
+            if tag and "/" not in tag and (snapshot / "opt" / "pipeline" / "Dockerfile").is_file():
+                if self._engine.call("image", "inspect", built).returncode:
+                    dockerfile = snapshot / "opt" / "pipeline" / "Dockerfile"
+                    self._fetch("build", *self._engine.build, f"--tag={built}", f"--file={dockerfile}", str(snapshot))
+                return built
+            if self._engine.call("image", "inspect", image).returncode:
+                self._fetch("pull", image)
+        return image
+
+    def _fetch(self, *words: str) -> None:
+        done = self._engine.call(*words)
+        if done.returncode:
+            said = " ".join((done.stderr or done.stdout).split())[-_LAST_WORDS:]
+            fault = f"CannotPullContainerError: `{self._engine.name} {words[0]}` failed in the sandbox: {said}"
+            raise StartError(reason=fault, status_reason=fault)
+
+
+class RunningContainer:
+    """A container that was started."""
+
+    def __init__(self, engine: Engine, name: str, log: JobLog, clean_up: Callable[[], None]) -> None:
+        self._engine = engine
+        self._name = name
+        self._log = log
+        self._clean_up = clean_up
+        self._killed = False
+        self._output = subprocess.Popen(
+            engine.words("logs", "--follow", name),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read, name=f"log-{name}", daemon=True)
+        self._reader.start()
+
+    def wait(self) -> Exit:
+        """Wait for the end. A kill that nobody asked for is the kernel's, for memory."""
+        said = subprocess.run(
+            self._engine.words("wait", self._name),
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        ).stdout.strip()
+        self._reader.join(timeout=10)
+        self._output.kill()
+        self._output.wait()
+        inspected = self._engine.call("inspect", "--format={{.State.OOMKilled}}", self._name).stdout.strip()
+        self._clean_up()
+        code = int(said) if said.lstrip("-").isdigit() else None
+        if inspected == "true" or (code == _KILLED and not self._killed):
+            return Exit(code=code, reason="OutOfMemoryError: Container killed due to memory usage")
+        return Exit(code=code)
+
+    def signal_stop(self) -> None:
+        """SIGTERM to the main process."""
+        self._engine.call("kill", "--signal=TERM", self._name)
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self._killed = True
+        self._engine.call("kill", "--signal=KILL", self._name)
+
+    def _read(self) -> None:
+        assert self._output.stdout is not None  # noqa: S101
+        with self._output.stdout as pipe:
+            while data := pipe.read1(_CHUNK):  # type: ignore[attr-defined]
+                self._log.write(data)
+        self._log.close()

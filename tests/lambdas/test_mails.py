@@ -1,0 +1,205 @@
+"""Mails that people understand, one per request or drop window; and the public event."""
+
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dropbatch.contract.events import run_state_change
+from dropbatch.contract.runs import State
+from lambdas.run_events.letters import about_many, about_one
+from tests.lambdas.conftest import DEPLOYMENT, OUTPUT, dropped, make_arrival, run_events
+from tests.lambdas.simulated_aws import SimulatedAws, error
+from tests.lambdas.test_rescue import CONTAINER, failed, tries
+from tests.lambdas.test_run_events import event
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "run-state-change.v1.schema.json").read_text())
+RUN: dict[str, Any] = {
+    "id": "lab#r-0123456789abcdef0123",
+    "run_id": "r-0123456789abcdef0123",
+    "group": "lab",
+    "pipeline": "wordcount",
+    "state": "SUCCEEDED",
+    "attempt": 1,
+    "input": "s3://in/lab/wordcount/day 1/ä.txt",
+    "output": "s3://out/lab/wordcount/day 1/ä.txt/r-0123456789abcdef0123/",
+    "started_at": "2026-01-01T10:00:00.000Z",
+    "stopped_at": "2026-01-01T11:02:03.000Z",
+    "usage": {"vcpu_ms": 1, "mib_ms": 1, "micro_usd": 12_300},
+}
+TYPES: dict[str, Callable[[Any], bool]] = {
+    "string": lambda value: isinstance(value, str),
+    "integer": lambda value: isinstance(value, int) and not isinstance(value, bool),
+    "number": lambda value: isinstance(value, (int, float)) and not isinstance(value, bool),
+    "null": lambda value: value is None,
+    "array": lambda value: isinstance(value, list),
+    "object": lambda value: isinstance(value, dict),
+}
+
+
+def fits(value: Any, schema: dict[str, Any]) -> bool:
+    """The part of JSON Schema that ours uses."""
+    kinds = schema.get("type", [])
+    checks = [
+        not kinds or any(TYPES[kind](value) for kind in ([kinds] if isinstance(kinds, str) else kinds)),
+        "const" not in schema or value == schema["const"],
+        "enum" not in schema or value in schema["enum"],
+        not isinstance(value, str) or "pattern" not in schema or re.search(schema["pattern"], value) is not None,
+        not isinstance(value, int) or value >= schema.get("minimum", value),
+        not isinstance(value, list) or all(fits(each, schema.get("items", {})) for each in value),
+        not isinstance(value, dict) or set(schema.get("required", ())) <= set(value),
+        not isinstance(value, dict)
+        or all(fits(each, schema["properties"][name]) for name, each in value.items() if "properties" in schema),
+    ]
+    return all(checks)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"usage": {"vcpu_ms": None, "mib_ms": None, "micro_usd": None}},
+        {"state": "FAILED", "phase": "program", "reason": "exit code 3", "exit_code": 3, "log_tail": ["a"]},
+        {"state": "HELD", "attempt": 2, "earlier": [{"attempt": 1, "pool": "spot", "cause": "moved", "reason": "r"}]},
+    ],
+)
+def test_the_event_is_as_its_schema_says(change: dict[str, Any]) -> None:
+    detail = run_state_change("test", {**RUN, **change})
+
+    assert set(SCHEMA["properties"]) == set(SCHEMA["required"]) == set(detail)
+    assert fits(detail, SCHEMA)
+    assert set(SCHEMA["properties"]["state"]["enum"]) == set(State)
+
+
+def test_a_cost_that_is_not_known_is_said_to_be_unknown() -> None:
+    unknown = {**RUN, "usage": {"vcpu_ms": None, "mib_ms": None, "micro_usd": None}}
+
+    assert run_state_change("test", RUN)["cost_usd"] == "0.0123"
+    assert run_state_change("test", unknown)["cost_usd"] == "unknown"
+    assert "Cost:     unknown" in about_one(unknown, region="eu-central-1").body
+
+
+def test_a_mail_says_what_where_how_long_and_what_it_cost() -> None:
+    letter = about_one(RUN, region="eu-central-1")
+
+    assert letter.subject == "wordcount: ?.txt is done"
+    assert f"Result:   {RUN['output']}" in letter.body
+    assert "https://eu-central-1.console.aws.amazon.com/s3/buckets/out?region=eu-central-1&prefix=lab/" in letter.body
+    assert "Time:     1 h 2 min 3 s" in letter.body
+    assert "Cost:     about 0.0123 USD" in letter.body
+
+
+def test_a_mail_about_a_failure_says_phase_reason_and_the_last_lines() -> None:
+    run = {
+        **RUN,
+        "state": "FAILED",
+        "output": "",
+        "phase": "program",
+        "reason": "program: exit code 3",
+        "log_tail": ["one", "two"],
+        "not_started": ["plot"],
+    }
+
+    body = about_one(run, region="eu-central-1").body
+
+    assert "Reason:   program: exit code 3\nPhase:    program\n" in body
+    assert "Not started because of that: plot" in body
+    assert body.index("  one\n  two") > body.index("The last lines of its log:")
+
+
+def test_a_mail_about_many_gives_numbers_and_the_list() -> None:
+    bad = {**RUN, "state": "FAILED", "reason": "program: exit code 3", "output": ""}
+    good = [{**RUN, "output": f"s3://out/lab/wordcount/x/{number}/"} for number in range(982)]
+
+    letter = about_many([*good, *[bad] * 18], region="eu-central-1", failures="s3://out/lab/_reports/x.json")
+
+    assert letter.subject == "wordcount: 982 of 1,000 succeeded"
+    assert "Results: s3://out/lab/wordcount/x/\n" in letter.body
+    assert "s3://out/lab/_reports/x.json" in letter.body
+    assert letter.body.count("program: exit code 3") == 5
+    assert "and 13 more" in letter.body
+
+
+def test_subjects_are_what_sns_takes() -> None:
+    subject = about_one({**RUN, "input": f"s3://in/lab/wordcount/{'ü' * 200}\n"}, region="x").subject
+
+    assert len(subject) < 100
+    assert subject.isascii()
+    assert subject.isprintable()
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = datetime.now(UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def test_a_single_drop_is_told_of_at_once_and_once(aws: SimulatedAws, clock: Clock) -> None:
+    parts = run_events(aws, clock=clock)
+    make_arrival(aws).process([dropped("lab/wordcount/a")])
+    (job,) = aws.batch.jobs.values()
+
+    for number in range(2):
+        parts.flow.process([event(job, "SUCCEEDED", f"e{number}", container=CONTAINER, attempts=tries(1))])
+    clock.now += timedelta(hours=1)
+    parts.reconcile.run(at=clock.now)
+
+    (mail,) = aws.sns.mails
+    assert mail["Subject"] == "wordcount: a is done"
+
+
+def test_a_drop_of_many_is_told_of_once_when_the_last_has_ended(aws: SimulatedAws, clock: Clock) -> None:
+    parts = run_events(aws, clock=clock)
+    make_arrival(aws).process([dropped(*(f"lab/wordcount/{number}" for number in range(4)))])
+    (job,) = aws.batch.jobs.values()
+
+    def end(index: int, status: str) -> None:
+        child = {**job, "jobId": f"{job['jobId']}:{index}"}
+        place: Any = {"arrayProperties": {"index": index}}
+        one = event(child, status, **place) if status == "SUCCEEDED" else failed(child, "Task failed", **place)
+        assert not parts.flow.process([one]).ids
+
+    for index in range(3):
+        end(index, "SUCCEEDED")
+    clock.now += timedelta(hours=1)
+    parts.reconcile.run(at=clock.now)
+    assert not aws.sns.mails
+
+    end(3, "FAILED")
+    for _ in range(2):
+        parts.reconcile.run(at=clock.now)
+
+    (mail,) = aws.sns.mails
+    assert mail["Subject"] == "wordcount: 3 of 4 succeeded"
+    (key,) = [key for bucket, key in aws.s3.objects if bucket == OUTPUT and "/_reports/" in key]
+    assert len(json.loads(aws.s3.objects[OUTPUT, key])["failures"]) == 1
+
+
+def test_a_mail_that_could_not_be_sent_is_sent_later(aws: SimulatedAws, clock: Clock) -> None:
+    parts = run_events(aws, clock=clock)
+    make_arrival(aws).process([dropped("lab/wordcount/a")])
+    (job,) = aws.batch.jobs.values()
+
+    def tap(operation: str, call: Any) -> None:
+        if operation == "Publish":
+            raise error("Throttled", operation)
+
+    aws.tap = tap
+    parts.flow.process([event(job, "SUCCEEDED")])
+    aws.tap = lambda operation, call: None
+    clock.now += timedelta(days=1)
+    parts.reconcile.run(at=clock.now)
+
+    assert [mail["Subject"] for mail in aws.sns.mails] == ["wordcount: a is done"]
+    assert DEPLOYMENT.mail_window_minutes == 10

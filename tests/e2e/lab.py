@@ -21,6 +21,42 @@ from dropbatch.sandbox.terraform import Terraform
 
 ROOT = Path(__file__).resolve().parents[2]
 _COPIED = ("constructs_lib", "dropbatch", "environments", "image", "lambdas")
+_PIPELINES = """
+[pipeline.slow]
+image = "image/wordcount"
+command = ["sh", "-c", "sleep 2; cp {input} {output}/"]
+pools = ["spot", "ondemand"]
+memory_mib = 512
+tries = 1
+
+[pipeline.first]
+image = "image/wordcount"
+command = ["cp", "{input}", "{output}/first.txt"]
+pools = ["spot", "ondemand"]
+memory_mib = 512
+
+[pipeline.second]
+image = "image/wordcount"
+command = ["cp", "-r", "{input}", "{output}/second"]
+pools = ["spot", "ondemand"]
+memory_mib = 512
+after = "first"
+
+[pipeline.branch]
+image = "image/wordcount"
+command = ["cp", "-r", "{input}", "{output}/branch"]
+pools = ["spot", "ondemand"]
+memory_mib = 512
+after = "first"
+
+[pipeline.third]
+image = "image/wordcount"
+command = ["cp", "-r", "{input}", "{output}/third"]
+pools = ["spot", "ondemand"]
+memory_mib = 512
+after = "second"
+"""
+"""Beside what the sandbox's own file declares: a program that takes its time, and a chain of three with a branch."""
 _T = TypeVar("_T")
 
 
@@ -36,6 +72,8 @@ class Lab:
         for folder in _COPIED:
             shutil.copytree(ROOT / folder, self.root / folder, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "main.py", self.root / "main.py")
+        with (self.root / "environments" / "sandbox.toml").open("a") as file:
+            file.write(_PIPELINES)
         self.sandbox = Sandbox.at(self.root)
         self.sandbox.up()
         self.environ = self.sandbox.environ()
@@ -88,6 +126,14 @@ class Lab:
         key = ledger.to_item({"id": ledger.run_key(group, run)})
         item = self.dynamodb.get_item(TableName=self.pointers["ledger_table"], Key=key, ConsistentRead=True).get("Item")
         return ledger.from_item(item) if item else None
+
+    def reconcile(self) -> dict[str, int]:
+        """What reconcile repaired, called now."""
+        answer = self.client("lambda").invoke(FunctionName="dropbatch-sandbox-run-events", Payload=b"{}")
+        body = answer["Payload"].read()
+        assert "FunctionError" not in answer, body
+        found: dict[str, int] = json.loads(body)
+        return found
 
     def runs(self) -> list[dict[str, Any]]:
         pages = self.dynamodb.get_paginator("scan").paginate(TableName=self.pointers["ledger_table"])

@@ -210,8 +210,14 @@ class Batch(_Service):
         self._ids = itertools.count(1)
 
     def get_paginator(self, operation: str) -> Any:
-        assert operation == "describe_job_definitions"
-        return SimpleNamespace(paginate=self._definitions)
+        pages = {"describe_job_definitions": self._definitions, "list_jobs": self._jobs_in_state}
+        return SimpleNamespace(paginate=pages[operation])
+
+    def _jobs_in_state(self, **call: Any) -> Iterator[dict[str, Any]]:
+        self._called("ListJobs", call)
+        within = ("jobQueue", call["jobQueue"]) if "jobQueue" in call else ("arrayJobId", call["arrayJobId"])
+        found = [job for job in self.jobs.values() if job.get(within[0]) == within[1]]
+        yield {"jobSummaryList": [job for job in found if job["status"] == call["jobStatus"]]}
 
     def _definitions(self, **call: Any) -> Iterator[dict[str, Any]]:
         self._called("DescribeJobDefinitions", call)

@@ -1,16 +1,14 @@
 import base64
-import json
+import subprocess
+from email import message_from_bytes
 from typing import Any
 
 import pytest
 
-from constructs_lib.assets import Image
-from constructs_lib.bucket import Bucket, BucketProps
-from constructs_lib.container import Resources
+from constructs_lib.existing_network import ExistingNetwork, ExistingNetworkProps
 from constructs_lib.log_group import LogGroup, LogGroupProps
 from constructs_lib.machine_profile import MachineProfile, MachineProfileProps
 from constructs_lib.network import Network, NetworkProps
-from constructs_lib.pipeline import Pipeline, PipelineProps, Shared
 from constructs_lib.pool import Pool, PoolProps
 from constructs_lib.registry import Registry, RegistryProps
 from tests.constructs_lib.synthesis import Stack, statement, synthesize
@@ -30,29 +28,6 @@ def pool(scope, site, **props) -> Pool:
     return Pool(
         scope, "Pool", PoolProps(site=site, network=network(scope, site), profile=profile, **(defaults | props))
     )
-
-
-def pipeline(scope, site, **props) -> Pipeline:
-    buckets: Json = {
-        name: Bucket(scope, name, BucketProps(site=site, purpose=purpose))
-        for name, purpose in (("inputs", "input"), ("outputs", "output"))
-    }
-    shared = Shared(
-        site=site,
-        groups=["lab", "hub"],
-        registry=Registry(scope, "Registry", RegistryProps(site=site)),
-        job_logs=LogGroup(scope, "Logs", LogGroupProps(name="/dropbatch/test/jobs")),
-        **buckets,
-    )
-    defaults: Json = {
-        "name": "align",
-        "image": Image(directory="image/align", tag="align-0123"),
-        "command": ["align", "{input}"],
-        "resources": Resources(vcpus=2, memory_mib=3500),
-        "timeout_minutes": 90,
-        "tries": 3,
-    }
-    return Pipeline(scope, "Pipeline", PipelineProps(shared=shared, **(defaults | props)))
 
 
 class TestNetwork:
@@ -83,6 +58,44 @@ class TestNetwork:
             "com.amazonaws.eu-central-1.dynamodb",
         }
         assert "aws_nat_gateway" not in stack.types()
+
+
+class TestPrivateNetwork:
+    @pytest.fixture(scope="class", params=[False, True], ids=["one", "per zone"])
+    @classmethod
+    def stack(cls, request) -> tuple[Stack, bool]:
+        props: Json = {"private": True, "nat_per_zone": request.param}
+        build: Json = {"cidr": "10.1.0.0/16", **props}
+        return synthesize(
+            lambda scope, site: Network(scope, "Network", NetworkProps(site=site, **build))
+        ), request.param
+
+    def test_machines_have_no_public_address(self, stack: tuple[Stack, bool]) -> None:
+        subnets = stack[0].resources("aws_subnet")
+        assert {each["cidr_block"] for each in subnets} == {f"10.1.{third}.0/18" for third in (0, 64, 128, 192)}
+        assert not any(each.get("map_public_ip_on_launch") for each in subnets)
+
+    def test_gateways_are_as_many_as_asked_for(self, stack: tuple[Stack, bool]) -> None:
+        found, per_zone = stack
+        assert len(found.resources("aws_nat_gateway")) == len(found.resources("aws_eip")) == (2 if per_zone else 1)
+        outward = {each["nat_gateway_id"] for each in found.resources("aws_route") if "nat_gateway_id" in each}
+        assert len(outward) == (2 if per_zone else 1)
+
+    def test_buckets_are_reached_past_the_gateway(self, stack: tuple[Stack, bool]) -> None:
+        for endpoint in stack[0].resources("aws_vpc_endpoint"):
+            assert len(endpoint["route_table_ids"]) == 3
+
+
+class TestExistingNetwork:
+    def test_nothing_is_made_in_it_but_a_security_group(self) -> None:
+        props: Json = {"vpc_id": "vpc-1", "subnet_ids": ["subnet-1"], "all_ports": True}
+        stack = synthesize(
+            lambda scope, site: ExistingNetwork(scope, "Network", ExistingNetworkProps(site=site, **props))
+        )
+        assert stack.types() == {"aws_security_group", "aws_vpc_security_group_egress_rule"}
+        assert stack.one("aws_security_group")["vpc_id"] == "vpc-1"
+        rule = stack.one("aws_vpc_security_group_egress_rule")
+        assert (rule["ip_protocol"], rule["cidr_ipv4"]) == ("-1", "0.0.0.0/0")
 
 
 class TestPool:
@@ -144,6 +157,16 @@ class TestPool:
         with pytest.raises(Exception, match=r"share identifiers take letters and digits only, got \['my-lab'\]"):
             synthesize(lambda scope, site: pool(scope, site, shares=["my-lab"]))
 
+    def test_gpu_machines_start_from_the_image_with_the_driver(self) -> None:
+        stack = synthesize(lambda scope, site: pool(scope, site, gpu=True))
+        resources = stack.one("aws_batch_compute_environment")["compute_resources"]
+        assert resources["ec2_configuration"] == [{"image_type": "ECS_AL2023_NVIDIA"}]
+
+    def test_a_machine_image_of_ones_own_is_used(self) -> None:
+        stack = synthesize(lambda scope, site: pool(scope, site, ami="ami-01234567"))
+        resources = stack.one("aws_batch_compute_environment")["compute_resources"]
+        assert resources["ec2_configuration"] == [{"image_id_override": "ami-01234567", "image_type": "ECS_AL2023"}]
+
 
 class TestMachines:
     @pytest.fixture(scope="class")
@@ -164,6 +187,26 @@ class TestMachines:
             "delete_on_termination": "true",
         }
 
+    def test_scratch_space_lies_on_a_disk_of_its_own_when_asked_for(self) -> None:
+        template = synthesize(lambda scope, site: pool(scope, site, scratch_gib=200)).one("aws_launch_template")
+        root, scratch = template["block_device_mappings"]
+        assert (scratch["device_name"], scratch["ebs"]["volume_size"]) == ("/dev/sdf", 200)
+        assert scratch["ebs"]["encrypted"] == root["ebs"]["encrypted"] == "true"
+        text = base64.b64decode(template["user_data"]).decode()
+        assert 'mount -o noatime "$disk" /var/lib/docker/volumes\n' in text
+
+    @pytest.mark.parametrize("props", [{}, {"scratch_gib": 9}, {"session_manager": True}])
+    def test_start_script_is_a_script_that_bash_can_read(self, props: Json) -> None:
+        template = synthesize(lambda scope, site: pool(scope, site, **props)).one("aws_launch_template")
+        script: Any
+        (script,) = (
+            part.get_payload(decode=True)
+            for part in message_from_bytes(base64.b64decode(template["user_data"])).walk()
+            if part.get_content_type() == "text/x-shellscript"
+        )
+        assert subprocess.run(["bash", "-n"], input=script, check=False, capture_output=True).returncode == 0
+        assert ("amazon-ssm-agent" in script.decode()) is ("session_manager" in props)
+
     def test_start_script_is_mime_and_keeps_jobs_from_credentials(self, template: Json) -> None:
         text = base64.b64decode(template["user_data"]).decode()
         assert text.startswith("MIME-Version: 1.0\nContent-Type: multipart/mixed")
@@ -180,127 +223,3 @@ class TestMachines:
         assert clusters.endswith(":cluster/*dropbatch-test-*")
         services = {action.split(":")[0] for each in rights for action in each["Action"]}
         assert services == {"ecs", "ecr", "logs"}
-
-
-class TestPipeline:
-    @pytest.fixture(scope="class")
-    @classmethod
-    def stack(cls) -> Stack:
-        return synthesize(pipeline)
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def definition(cls, stack: Stack) -> Json:
-        return stack.one("aws_batch_job_definition", name="dropbatch-test-align-lab")
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def container(cls, definition: Json) -> Json:
-        container: Json = json.loads(definition["container_properties"])
-        return container
-
-    def test_every_group_has_a_definition_and_a_role_of_its_own(self, stack: Stack) -> None:
-        definitions = stack.resources("aws_batch_job_definition")
-        assert {each["name"] for each in definitions} == {"dropbatch-test-align-lab", "dropbatch-test-align-hub"}
-        assert len({json.loads(each["container_properties"])["jobRoleArn"] for each in definitions}) == 2
-
-    def test_retries_only_what_another_try_can_mend(self, definition: Json) -> None:
-        assert definition["retry_strategy"] == {
-            "attempts": 3,
-            "evaluate_on_exit": [
-                {"action": "RETRY", "on_status_reason": "Host EC2*"},
-                {"action": "RETRY", "on_reason": "CannotPullContainerError:*"},
-                {"action": "EXIT", "on_reason": "*"},
-            ],
-        }
-
-    def test_old_revisions_stay(self, definition: Json) -> None:
-        assert definition["deregister_on_new_revision"] is False
-
-    def test_tags_reach_the_tasks(self, definition: Json) -> None:
-        assert definition["propagate_tags"] is True
-        assert definition["tags"] == {"dropbatch:group": "lab", "dropbatch:pipeline": "align"}
-
-    def test_timeout_is_in_seconds(self, definition: Json) -> None:
-        assert definition["timeout"] == {"attempt_duration_seconds": 5400}
-
-    def test_program_runs_below_the_runtime(self, container: Json) -> None:
-        assert container["command"] == ["dropbatch-run", "--", "align", "{input}"]
-        assert container["resourceRequirements"] == [
-            {"type": "VCPU", "value": "2"},
-            {"type": "MEMORY", "value": "3500"},
-        ]
-
-    def test_program_is_not_root_and_writes_to_scratch_only(self, container: Json) -> None:
-        assert container["user"] == "10001:10001"
-        assert container["readonlyRootFilesystem"] is True
-        assert container["mountPoints"] == [{"sourceVolume": "scratch", "containerPath": "/tmp", "readOnly": False}]
-        assert "privileged" not in container
-
-    def test_environment_is_that_of_the_contract(self, container: Json) -> None:
-        names = [each["name"] for each in container["environment"]]
-        ours = ["DROPBATCH_ENVIRONMENT", "DROPBATCH_IMAGE", "DROPBATCH_OUTPUT_BUCKET"]
-        assert names == ["AWS_DEFAULT_REGION", "AWS_REGION", *ours]
-
-    def test_log_stream_tells_group_and_pipeline(self, container: Json) -> None:
-        assert container["logConfiguration"]["options"]["awslogs-stream-prefix"] == "lab/align"
-
-    def test_job_role_reaches_its_own_group_and_pipeline_only(self, stack: Stack) -> None:
-        rights = {
-            each["Sid"]: (
-                {action.removeprefix("s3:") for action in each["Action"]},
-                [_key(arn) for arn in each["Resource"]],
-            )
-            for each in stack.rights("dropbatch-test-align-lab")
-            if "Condition" not in each
-        }
-        assert rights == {
-            "ReadInputs": ({"GetObject", "GetObjectVersion"}, ["lab/align/*", "lab/inputs/*", "lab/configs/*"]),
-            "ReadManifests": ({"GetObject"}, ["_dropbatch/manifests/lab/align/*.json"]),
-            "ClaimRuns": ({"GetObject", "PutObject"}, ["_dropbatch/started/lab/align/*"]),
-            "PublishResults": ({"PutObject", "DeleteObject", "AbortMultipartUpload"}, ["lab/align/*"]),
-        }
-
-    def test_job_role_lists_its_own_folders_only(self, stack: Stack) -> None:
-        lists = {
-            each["Sid"]: each["Condition"]["StringLike"]["s3:prefix"]
-            for each in stack.rights("dropbatch-test-align-lab")
-            if "s3:ListBucket" in each["Action"]
-        }
-        assert lists == {
-            "ListInputs": ["lab/align/*", "lab/inputs/*", "lab/configs/*"],
-            "ListResults": ["lab/align/*"],
-        }
-
-    def test_roles_are_for_tasks_of_this_account_only(self, stack: Stack) -> None:
-        roles = stack.resources("aws_iam_role")
-        assert {each["name"] for each in roles} == {
-            "dropbatch-test-align.execution",
-            "dropbatch-test-align-lab",
-            "dropbatch-test-align-hub",
-        }
-        for each in roles:
-            (trust,) = json.loads(each["assume_role_policy"])["Statement"]
-            assert trust["Principal"] == {"Service": "ecs-tasks.amazonaws.com"}
-            assert set(trust["Condition"]) == {"StringEquals", "ArnLike"}
-
-    def test_image_is_pushed_before_a_definition_names_it(
-        self, stack: Stack, definition: Json, container: Json
-    ) -> None:
-        push = stack.one("terraform_data")
-        assert push["triggers_replace"]["tag"] == "align-0123"
-        (provisioner,) = push["provisioner"]
-        command = provisioner["local-exec"]["command"]
-        assert "-m dropbatch.images push --directory 'image/align' --tag 'align-0123'" in command
-        assert container["image"].endswith(".repository_url}:align-0123")
-        assert stack.address("terraform_data") in definition["depends_on"]
-
-    def test_image_given_by_uri_is_taken_as_it_is(self) -> None:
-        stack = synthesize(lambda scope, site: pipeline(scope, site, image=Image(uri="quay.io/lab/align:2.1")))
-        definition = stack.one("aws_batch_job_definition", name="dropbatch-test-align-lab")
-        assert json.loads(definition["container_properties"])["image"] == "quay.io/lab/align:2.1"
-        assert "terraform_data" not in stack.types()
-
-
-def _key(arn: str) -> str:
-    return arn.split("}/", 1)[1]

@@ -1,6 +1,10 @@
+import json
+from typing import Any
+
 import pytest
 
 from constructs_lib.bucket import Bucket, BucketProps
+from constructs_lib.existing_bucket import ExistingBucket, ExistingBucketProps
 from constructs_lib.ledger import Ledger, LedgerProps
 from constructs_lib.queue import Queue, QueueProps
 from constructs_lib.registry import Registry, RegistryProps
@@ -68,6 +72,61 @@ class TestBucket:
         arn = f"${{{stack.address('aws_s3_bucket')}.arn}}"
         assert found["Action"] == ["s3:GetObject", "s3:GetObjectVersion"]
         assert found["Resource"] == [f"{arn}/lab/wordcount/*", f"{arn}/*/_run.json"]
+
+
+class TestBucketByChoice:
+    KEY = "arn:aws:kms:eu-central-1:123456789012:key/k"
+
+    def test_a_customers_key_encrypts_it_and_grants_include_the_key(self) -> None:
+        def build(scope, site) -> None:
+            made = Bucket(scope, "Outputs", BucketProps(site=site, purpose="output", kms_key_arn=self.KEY))
+            made.grant(role(scope), "Write", ["PutObject"], "lab/")
+
+        stack = synthesize(build)
+
+        (rule,) = stack.one("aws_s3_bucket_server_side_encryption_configuration")["rule"]
+        assert rule["apply_server_side_encryption_by_default"] == {
+            "sse_algorithm": "aws:kms",
+            "kms_master_key_id": self.KEY,
+        }
+        assert rule["bucket_key_enabled"] is True
+        grant = statement(stack.rights("reader"), "UseKeyToWrite")
+        assert grant["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
+        assert grant["Condition"] == {"StringEquals": {"kms:ViaService": "s3.eu-central-1.amazonaws.com"}}
+
+    def test_inputs_expire_with_their_versions(self) -> None:
+        props: dict[str, Any] = {"purpose": "input", "expire_days": 9}
+        stack = synthesize(lambda scope, site: Bucket(scope, "Inputs", BucketProps(site=site, **props)))
+        rules = {each["id"]: each for each in stack.one("aws_s3_bucket_lifecycle_configuration")["rule"]}
+        assert set(rules) == {"abort-uploads", "expire"}
+        assert rules["expire"]["expiration"] == [{"days": 9}]
+        assert rules["expire"]["noncurrent_version_expiration"] == [{"noncurrent_days": 9}]
+
+    def test_larger_results_move_to_the_archive(self) -> None:
+        props: dict[str, Any] = {"purpose": "output", "archive_days": 30, "archive_class": "DEEP_ARCHIVE"}
+        stack = synthesize(lambda scope, site: Bucket(scope, "Outputs", BucketProps(site=site, **props)))
+        rules = {each["id"]: each for each in stack.one("aws_s3_bucket_lifecycle_configuration")["rule"]}
+        assert rules["archive"]["transition"] == [{"days": 30, "storage_class": "DEEP_ARCHIVE"}]
+        assert rules["archive"]["filter"] == [{"object_size_greater_than": 131_071}]
+
+    def test_a_bucket_of_others_is_listened_to_and_not_changed(self) -> None:
+        def build(scope, site) -> None:
+            existing = ExistingBucket(scope, "Inputs", ExistingBucketProps(site=site, name="labdata"))
+            existing.notify(queue(scope, site))
+            existing.grant(role(scope), "Read", ["GetObject"], "lab/")
+
+        stack = synthesize(build)
+
+        assert not [each for each in stack.types() if each.startswith("aws_s3_")]
+        rule = stack.one("aws_cloudwatch_event_rule")
+        assert json.loads(rule["event_pattern"]) == {
+            "source": ["aws.s3"],
+            "detail-type": ["Object Created"],
+            "detail": {"bucket": {"name": ["labdata"]}},
+        }
+        allowed = statement(statements(stack.one("aws_sqs_queue", name="dropbatch-test-arrivals")["policy"]), "Sender")
+        assert allowed["Principal"] == {"Service": "events.amazonaws.com"}
+        assert statement(stack.rights("reader"), "Read")["Resource"][0].endswith(":s3:::labdata/lab/*")
 
 
 class TestNotification:

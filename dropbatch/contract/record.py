@@ -30,7 +30,7 @@ class RunRecord:
     """Everything needed to trust a result or to make it again. Times are ISO-8601 in UTC; unknown values are None."""
 
     status: str
-    """``SUCCEEDED`` or ``FAILED``."""
+    """``SUCCEEDED``, ``FAILED`` or ``CANCELLED``."""
     run_id: str
     attempt: int
     group: str
@@ -46,7 +46,10 @@ class RunRecord:
     command: Sequence[str] = ()
     """The program's argument list as it was run, placeholders filled in."""
     phase: str | None = None
-    """Where a failed run failed: ``refused``, ``stage-in``, ``program`` or ``stage-out``."""
+    """Where a failed run failed: ``refused``, ``stage-in``, ``program``, ``stage-out``, or ``lost``.
+
+    The last is written by the run events function, when the container did not live to say.
+    """
     reason: str | None = None
     exit_code: int | None = None
     started_at: str | None = None

@@ -33,6 +33,8 @@ def record_for(run: RunSpec, change: JobChange, job: Mapping[str, Any], item: Ma
         job_try=len(change.tries) or None,
         image=change.image or None,
         job_definition=job.get("definition"),
+        pool=item["pool"],
+        earlier=item.get("earlier", ()),
         warnings=["written by the run events function: the container left no record"],
     )
-    return {**record.to_dict(), "pool": item["pool"], "earlier": list(item.get("earlier", ()))}
+    return record.to_dict()

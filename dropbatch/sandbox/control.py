@@ -8,6 +8,7 @@ POST    ``{"fault": kind, …}``                    set a fault (`KINDS` in ``ba
 POST    ``{"fault": "reclaim", …}``               at once; members ``queue`` or ``job``; answers ``{"jobs": [ids]}``
 POST    ``{"fault": "kill-function", …}``         member ``function``, and ``seconds`` after it began to work
 POST    ``{"clock": speed}``                      seconds of Batch's time per second
+POST    ``{"grants": true}``                      rights that were used: ``{"uses": [[role, action, ARN], …]}``
 POST    ``{"clear": true}`` or ``{"clear": kind}``  take faults back
 ======  ========================================  ==========================================================
 """
@@ -19,6 +20,7 @@ from typing import Any
 from dropbatch.sandbox import functions
 from dropbatch.sandbox.batch.errors import BatchError, ClientError
 from dropbatch.sandbox.batch.service import BatchService
+from dropbatch.sandbox.grants import Recorder
 
 __all__ = ["PATH", "Control"]
 
@@ -29,8 +31,9 @@ _SPEEDS = (0.01, 100_000)
 class Control:
     """Answers requests to the control endpoint."""
 
-    def __init__(self, batch: BatchService, secret: str) -> None:
+    def __init__(self, batch: BatchService, grants: Recorder, secret: str) -> None:
         self._batch = batch
+        self._grants = grants
         self._token = f"Bearer {secret}".encode()
 
     def answer(self, method: str, authorization: bytes, body: bytes) -> tuple[int, dict[str, Any]]:
@@ -56,6 +59,8 @@ class Control:
 
     def _act(self, request: dict[str, Any]) -> dict[str, Any]:
         fault = request.get("fault")
+        if "grants" in request:
+            return {"uses": self._grants.uses()}
         if "clock" in request:
             self._set_clock(request["clock"])
         elif clear := request.get("clear"):

@@ -23,6 +23,7 @@ from dropbatch.sandbox.batch.vending import Vending
 from dropbatch.sandbox.control import Control
 from dropbatch.sandbox.engine import Engine
 from dropbatch.sandbox.gate import Gate
+from dropbatch.sandbox.grants import Recorder
 from dropbatch.sandbox.layout import Layout
 from dropbatch.sandbox.mail import MailBox
 from dropbatch.sandbox.processes import start_mark
@@ -90,7 +91,8 @@ def main() -> None:
     groups = Groups(layout.groups)
     vending = Vending(f"http://127.0.0.1:{port}")
     batch = _install_batch(app, layout, region, _runner(layout, region, port, groups, vending))
-    install(batch, MailBox(layout.mail))
+    grants = Recorder()
+    install(batch, MailBox(layout.mail), grants)
 
     def shut_down() -> None:
         batch.stop()
@@ -104,7 +106,7 @@ def main() -> None:
     gate = Gate(
         app.app,
         vending=vending,
-        control=Control(batch, os.environ["AWS_SECRET_ACCESS_KEY"]),
+        control=Control(batch, grants, os.environ["AWS_SECRET_ACCESS_KEY"]),
         status=lambda: {"pid": os.getpid(), "jobs": batch.counts()},
         on_first_request=begin,
         on_shutdown=shut_down,

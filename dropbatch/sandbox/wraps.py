@@ -21,6 +21,7 @@ from dropbatch.sandbox.batch.errors import BatchError
 from dropbatch.sandbox.batch.service import BatchService
 from dropbatch.sandbox.batch.shapes import operation_of
 from dropbatch.sandbox.errors import WrapError
+from dropbatch.sandbox.grants import Recorder
 from dropbatch.sandbox.leading_keys import leading_keys
 from dropbatch.sandbox.mail import MailBox
 
@@ -38,7 +39,7 @@ def check_version() -> None:
         raise WrapError(f"the sandbox needs ministack {MINISTACK}, found {found}; run `make` to install the pinned one")
 
 
-def install(batch: BatchService, mail: MailBox) -> None:
+def install(batch: BatchService, mail: MailBox, grants: Recorder) -> None:
     """Put all wraps in place."""
     check_version()
     wrap_batch_resources(batch)
@@ -52,6 +53,7 @@ def install(batch: BatchService, mail: MailBox) -> None:
     wrap_transport()
     wrap_alarm_listing()
     wrap_mail(mail)
+    wrap_grants(grants)
 
 
 def wrap_batch_resources(batch: BatchService) -> None:
@@ -342,6 +344,27 @@ def wrap_mail(box: MailBox) -> None:
                     )
 
     sns._fanout = fan_out
+
+
+def wrap_grants(recorder: Recorder) -> None:
+    """Nobody keeps which rights were used: record each call that a role's policies allow."""
+    evaluator = emulator.module("core.iam_evaluator")
+    original = _expected(
+        evaluator,
+        "evaluate",
+        "(ctx: ministack.core.iam_evaluator.EvalContext, policies: "
+        "list[list[ministack.core.iam_evaluator.ParsedStatement]], "
+        "*limits: list[list[ministack.core.iam_evaluator.ParsedStatement]]) -> "
+        "ministack.core.iam_evaluator.EvalResult",
+    )
+
+    def evaluate(ctx: Any, policies: Any, *limits: Any) -> Any:
+        result = original(ctx, policies, *limits)
+        if result.decision == "Allow":
+            recorder.record(ctx.principal_arn, ctx.action, ctx.resource_arn)
+        return result
+
+    evaluator.evaluate = evaluate
 
 
 def _subject(subject: str) -> str:

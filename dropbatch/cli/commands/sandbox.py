@@ -160,6 +160,37 @@ def clock(speed: float | None) -> None:
     click.echo(f"{answer['clock']:g} seconds of Batch's time a second")
 
 
+@command.command("grants", epilog="\b\nExample:\n  make demo && dropbatch sandbox grants")
+@click.option("--role", "prefix", default="dropbatch-", show_default=True, help="Roles whose names begin so.")
+@click.option("--used", is_flag=True, help="What was used instead: role, action and resource.")
+def grants(prefix: str, used: bool) -> None:
+    """List what policies of roles grant and nobody has used since the sandbox started."""
+    import boto3  # noqa: PLC0415
+    from botocore.config import Config  # noqa: PLC0415
+
+    from dropbatch.sandbox.grants import policies_of, unused  # noqa: PLC0415
+
+    uses = [(role, action, arn) for role, action, arn in _control({"grants": True})["uses"] if role.startswith(prefix)]
+    if used:
+        for use in uses:
+            click.echo("  ".join(use))
+        return
+    environ = _running().environ()
+    iam = boto3.client(
+        "iam",
+        endpoint_url=environ["AWS_ENDPOINT_URL"],
+        region_name=environ["AWS_REGION"],
+        aws_access_key_id=environ["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=environ["AWS_SECRET_ACCESS_KEY"],
+        config=Config(proxies={}),
+    )
+    found = unused(policies_of(iam, prefix), uses)
+    for grant in found:
+        note = "" if grant.checked else "  (not for the sandbox to see)"
+        click.echo(f"{grant.role}  {grant.action}  {grant.resource}{note}")
+    click.echo(f"{len(found)} grants never used, {len(uses)} uses recorded", err=True)
+
+
 def _control(request: dict[str, object] | None) -> dict[str, Any]:
     return _running().control(request)
 

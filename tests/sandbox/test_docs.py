@@ -1,0 +1,43 @@
+"""The page on the sandbox says what there is."""
+
+import re
+from pathlib import Path
+
+from dropbatch.sandbox import wraps
+from dropbatch.sandbox.batch.api import _operations
+from dropbatch.sandbox.batch.faults import KINDS
+from tests.sandbox.batch_world import World
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "sandbox.md").read_text()
+
+
+def table(heading: str) -> list[str]:
+    section = PAGE.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    return re.findall(r"^\| `([a-z_-]+)` \|", section, re.MULTILINE)
+
+
+def test_every_wrap_is_listed() -> None:
+    assert sorted(table("Wraps")) == sorted(
+        name.removeprefix("wrap_") for name in vars(wraps) if name.startswith("wrap_")
+    )
+
+
+def test_every_fault_is_listed() -> None:
+    assert set(table("Faults")) == {*KINDS, "reclaim", "kill-function"}
+
+
+def test_every_operation_is_listed(world: World) -> None:
+    listed = PAGE.split("There are:")[1].split(". In the tests")[0]
+
+    found = set(re.findall(r"\w+", listed))
+
+    assert found == set(_operations(world.store, world.scheduler, world.faults))
+
+
+def test_the_readme_links_to_it() -> None:
+    assert "(docs/sandbox.md)" in (ROOT / "README.md").read_text()
+
+
+def test_the_pinned_version_is_named() -> None:
+    assert f"MiniStack](https://pypi.org/project/ministack/) {wraps.MINISTACK}" in PAGE

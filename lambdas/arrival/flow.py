@@ -4,7 +4,8 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from dropbatch.contract import ledger
 from dropbatch.contract.deployment import Deployment
@@ -16,12 +17,14 @@ from lambdas.arrival.clients import Clients
 from lambdas.arrival.gates import Gates, read_gates
 from lambdas.arrival.jobs import MAX_ARRAY, Submitter, new_job_name
 from lambdas.arrival.next_steps import next_steps
-from lambdas.arrival.requests import first_step, request_desk
 from lambdas.arrival.takeover import TakeOver
 from lambdas.common.announce import Announcer
 from lambdas.common.batches import Failures, chunks
 from lambdas.common.items import MAX_TRANSACTION, read_items
 from lambdas.common.messages import Message, PoisonError, RequestStep, parse
+
+if TYPE_CHECKING:
+    from lambdas.arrival.requests import RequestDesk
 
 __all__ = ["ArrivalFlow", "Clients"]
 
@@ -59,15 +62,8 @@ class ArrivalFlow:
         self._announcer = Announcer(
             events=clients.events, dynamodb=clients.dynamodb, table=table, environment=deployment.environment
         )
-        self._desk = request_desk(
-            deployment=deployment,
-            clients=clients,
-            table=table,
-            bucket=bucket,
-            arrival_url=arrival_url,
-            announcer=self._announcer,
-            clock=clock,
-        )
+        self._bucket = bucket
+        self._arrival_url = arrival_url
         self._clock = clock
 
     def process(self, records: Sequence[Mapping[str, Any]]) -> Failures:
@@ -84,7 +80,8 @@ class ArrivalFlow:
             now = self._now()
             gates = read_gates(self._clients.dynamodb, self._table, self._deployment.pools, now=now)
             self._arrivals(messages, failures, gates)
-            self._desk.send_on(failures)
+            if "_desk" in self.__dict__:
+                self._desk.send_on(failures)
             # While paused nothing is submitted: the runs stay HELD, and reconcile asks again afterwards.
             if not gates.paused:
                 self._held(messages, failures, gates)
@@ -108,6 +105,21 @@ class ArrivalFlow:
             for members in chunks(found_alike.values(), MAX_ARRAY):
                 self._start(members, failures, hold=not pool)
 
+    @cached_property
+    def _desk(self) -> "RequestDesk":
+        # Requests are seldom: what reads them is no part of every cold start.
+        from lambdas.arrival.requests import request_desk  # noqa: PLC0415
+
+        return request_desk(
+            deployment=self._deployment,
+            clients=self._clients,
+            table=self._table,
+            bucket=self._bucket,
+            arrival_url=self._arrival_url,
+            announcer=self._announcer,
+            clock=self._clock,
+        )
+
     def _outcomes(
         self, messages: Mapping[str, Message], failures: Failures
     ) -> Iterator[tuple[str, Admitted | Rejected]]:
@@ -120,10 +132,11 @@ class ArrivalFlow:
                     case Ignored(reason=reason):
                         log.info("ignored s3://%s/%s: %s", arrival.bucket, arrival.key, reason)
                     case Requested() as request:
-                        steps.append((message_id, first_step(request)))
+                        steps.append((message_id, _first_step(request)))
                     case outcome:
                         yield message_id, outcome
-        yield from self._desk.work(steps, failures)
+        if steps:
+            yield from self._desk.work(steps, failures)
         yield from self._next_steps(messages, failures)
 
     def _placed(self, found: Admitted, gates: Gates) -> tuple[Admitted, str]:
@@ -222,6 +235,18 @@ class ArrivalFlow:
             MessageBody=record["body"],
             MessageAttributes={"reason": {"DataType": "String", "StringValue": _plain(reason[:1000])}},
         )
+
+
+def _first_step(requested: Requested) -> RequestStep:
+    arrival = requested.arrival
+    return RequestStep(
+        group=requested.group,
+        request=requested.kind,
+        bucket=arrival.bucket,
+        key=arrival.key,
+        version_id=arrival.version_id,
+        size=arrival.size,
+    )
 
 
 def _plain(text: str) -> str:

@@ -7,28 +7,13 @@ buckets, `expansion` makes runs of what it finds, `plans` keeps that. `desk` tak
 
 from dropbatch.contract import ledger
 from dropbatch.contract.deployment import Deployment
-from lambdas.arrival.admission import Requested
 from lambdas.arrival.clients import Clients
 from lambdas.arrival.requests.cancel import Canceller
 from lambdas.arrival.requests.desk import RequestDesk
 from lambdas.arrival.requests.runs_desk import RunsDesk
 from lambdas.common.announce import Announcer
-from lambdas.common.messages import RequestStep
 
-__all__ = ["RequestDesk", "first_step", "request_desk"]
-
-
-def first_step(requested: Requested) -> RequestStep:
-    """What is to be done first about a request."""
-    arrival = requested.arrival
-    return RequestStep(
-        group=requested.group,
-        request=requested.kind,
-        bucket=arrival.bucket,
-        key=arrival.key,
-        version_id=arrival.version_id,
-        size=arrival.size,
-    )
+__all__ = ["RequestDesk", "request_desk"]
 
 
 def request_desk(

@@ -5,7 +5,7 @@ PYTHON ?= python3
 SETUP = @$(PYTHON) dropbatch/preflight.py
 RUN = .venv/bin/python
 
-.PHONY: demo demo-down test soak lint format synth bench-synth bench-arrival bench-import pins
+.PHONY: demo demo-down test soak lint format synth bench-synth bench-arrival bench-staging bench-overhead bench-import pins
 
 demo:  ## drop a file in the sandbox and see it come back processed (FILE=… for one of yours)
 	$(SETUP) demo
@@ -42,6 +42,14 @@ bench-synth:  ## synthesis time, with and without the lazy provider import
 bench-arrival:  ## 100,000 files at once under AWS's limits, against one SubmitJob per file
 	$(SETUP) demo
 	@$(RUN) -m bench.arrival
+
+bench-staging:  ## the runtime's transfers beside `aws s3 cp` and s5cmd; 2 GB in bounded memory; 10,000 objects
+	$(SETUP) lint
+	@$(RUN) -m bench.staging
+
+bench-overhead:  ## what the runtime adds to a program that does nothing
+	$(SETUP) lint
+	@$(RUN) -m bench.overhead
 
 bench-import:  ## what the arrival function's imports add to a cold start
 	$(SETUP) demo

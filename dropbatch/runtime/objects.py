@@ -22,9 +22,12 @@ class Found:
 
 def below(client: "S3Client", bucket: str, prefix: str) -> Iterator[Found]:
     """The newest version of every object below a prefix; those whose key ends in ``/`` are folders drawn by a tool."""
+    before = None
     for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix):
         for entry in page.get("Versions", []):
-            if entry["IsLatest"] and not entry["Key"].endswith("/"):
+            # Not twice: where a page ends, MiniStack names an object of a bucket without versions on the next one too.
+            if entry["IsLatest"] and not entry["Key"].endswith("/") and entry["Key"] != before:
+                before = entry["Key"]
                 yield _found(bucket, entry["Key"], entry["VersionId"], entry["Size"], entry["ETag"])
 
 

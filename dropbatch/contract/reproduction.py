@@ -1,0 +1,138 @@
+"""Making a result again: what a run record pins, and whether two records have the same results."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dropbatch.contract import keys
+from dropbatch.contract.manifest import ObjectSpec, RunSpec
+
+__all__ = ["Comparison", "NotReproducibleError", "Pins", "compare", "pins_of"]
+
+
+class NotReproducibleError(ValueError):
+    """The record does not say enough; the message says what is missing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pins:
+    """Everything that a run's results follow from, as far as AWS can hold it still."""
+
+    definition: str
+    """``name:revision`` of the job definition, which names the image by its content, the command and the resources."""
+    image: str
+    key: str
+    bucket: str
+    version_id: str
+    size: int
+    objects: tuple[ObjectSpec, ...]
+    """What a folder consisted of; empty for a file."""
+    config: ObjectSpec | None
+    parameters: Mapping[str, str]
+
+    def run(self, *, run_id: str, group: str, pipeline: str, output: str) -> RunSpec:
+        """The run that makes it again, with results of its own."""
+        return RunSpec(
+            run_id=run_id,
+            attempt=1,
+            group=group,
+            pipeline=pipeline,
+            bucket=self.bucket,
+            key=self.key,
+            version_id=self.version_id,
+            size=self.size,
+            output=output,
+            parameters=self.parameters,
+            config=self.config,
+            objects=self.objects,
+        )
+
+
+def pins_of(record: Mapping[str, Any]) -> Pins:
+    """What a record pins.
+
+    Raises:
+        NotReproducibleError: the run did not succeed, or the record lacks the definition, the input or a version.
+    """
+    if record["status"] != "SUCCEEDED":
+        raise NotReproducibleError(f"{record['run_id']} has not succeeded, there is nothing to reproduce")
+    if not record.get("job_definition"):
+        raise NotReproducibleError(f"the record of {record['run_id']} names no job definition: it was not run by Batch")
+    inputs = [_object(each) for each in record["inputs"]]
+    whole = record.get("input") or (record["inputs"][0]["uri"] if inputs else "")
+    if not whole:
+        raise NotReproducibleError(f"the record of {record['run_id']} names no input")
+    bucket, key = keys.split_uri(whole)
+    config = record.get("config")
+    folder = key.endswith("/")
+    own = [each for each in inputs if (each.bucket, each.key) == (bucket, key) or folder]
+    if not own:
+        raise NotReproducibleError(f"the record of {record['run_id']} does not say which objects {whole} had")
+    return Pins(
+        definition=record["job_definition"],
+        image=record.get("image") or "",
+        bucket=bucket,
+        key=key,
+        version_id="" if folder else own[0].version_id,
+        size=0 if folder else own[0].size,
+        objects=tuple(each for each in own if each.bucket == bucket and each.key.startswith(key)) if folder else (),
+        config=_object(config) if config else None,
+        parameters=record["parameters"],
+    )
+
+
+def _object(file: Mapping[str, Any]) -> ObjectSpec:
+    bucket, key = keys.split_uri(file["uri"])
+    return ObjectSpec(bucket=bucket, key=key, version_id=file.get("version_id", ""), size=file["size"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Results of two runs, file by file; names are those below the runs' directories."""
+
+    equal: tuple[str, ...]
+    different: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    """In the first run only."""
+    added: tuple[str, ...] = ()
+    """In the second run only."""
+    image_changed: bool = False
+    sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Bytes before and after, of the different ones."""
+
+    @property
+    def identical(self) -> bool:
+        """Whether every result is the same, and none is missing or new."""
+        return not (self.different or self.missing or self.added)
+
+    @property
+    def line(self) -> str:
+        """The answer in one line."""
+        if self.identical:
+            return f"identical: {len(self.equal)} of {len(self.equal)} files have the same checksum"
+        parts = {"different": self.different, "missing": self.missing, "new": self.added}
+        return "; ".join(f"{word}: {', '.join(names)}" for word, names in parts.items() if names)
+
+
+def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> Comparison:
+    """Compare the outputs that two records name, by SHA-256."""
+    before, after = _outputs(first), _outputs(second)
+    both = sorted(before.keys() & after.keys())
+    different = tuple(name for name in both if before[name]["sha256"] != after[name]["sha256"])
+    return Comparison(
+        equal=tuple(name for name in both if name not in different),
+        different=different,
+        missing=tuple(sorted(before.keys() - after.keys())),
+        added=tuple(sorted(after.keys() - before.keys())),
+        image_changed=first.get("image") != second.get("image"),
+        sizes={name: (before[name]["size"], after[name]["size"]) for name in different},
+    )
+
+
+def _outputs(record: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Outputs by their name below the run's directory; those that went elsewhere by their URI."""
+    outputs = {}
+    for each in record["outputs"]:
+        _, mark, name = each["uri"].rpartition(f"/{record['run_id']}/")
+        outputs[name if mark else each["uri"]] = each
+    return outputs

@@ -1,14 +1,20 @@
 """``dropbatch status``."""
 
 import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from dropbatch.cli import runs
+from dropbatch.cli.counting import Tally, tally
 from dropbatch.cli.main import Context
 from dropbatch.cli.text import age, duration, printable
+from dropbatch.cli.when import moment
+from dropbatch.contract import ledger
 from dropbatch.contract.runs import State
 
 if TYPE_CHECKING:
@@ -24,6 +30,8 @@ _COLOURS = {
     State.RUNNING: "cyan",
 }
 
+_LOOK_SECONDS = 2.0
+
 _SHORT_ID = 12
 """Enough of a run id for a person; every command takes it."""
 
@@ -31,33 +39,101 @@ _PIPED_COLUMNS = 4000
 """Wide enough that a program reading the table gets every row on one line."""
 
 
-@click.command("status", epilog="\b\nExample:\n  dropbatch status --days 1")
+@click.command(
+    "status",
+    epilog="\b\nExamples:\n  dropbatch status --since 2h\n  dropbatch status --watch --pipeline wordcount",
+)
 @click.option("--pipeline", metavar="NAME", help="Only runs of this pipeline.")
 @click.option("--days", type=click.IntRange(1, 366), default=7, show_default=True, help="Look back so far.")
+@click.option("--since", metavar="WHEN", help="Instead: 30min, 2h, 3d, 2026-01-31 or 2026-01-31T12:00 (UTC).")
 @click.option("--limit", type=click.IntRange(0, 10_000), default=20, show_default=True, help="Show so many runs.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@click.option("--watch", is_flag=True, help="Go on showing it; Ctrl-C ends that.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, with --watch one per line.")
 @click.pass_obj
-def command(context: Context, pipeline: str | None, days: int, limit: int, as_json: bool) -> None:
-    """Show recent runs, newest first, and how many are in which state."""
-    found = runs.recent(context.deployed, context.group, days=days, limit=limit, pipeline=pipeline)
-    if as_json:
-        body = {
-            "counts": {state: found.counts.get(state, 0) for state in State},
-            "runs": [_plain(run) for run in found.runs],
-        }
-        click.echo(json.dumps(body, ensure_ascii=False, indent=2))
-        return
-    total = sum(found.counts.values())
+def command(
+    context: Context,
+    *,
+    pipeline: str | None,
+    days: int,
+    since: str | None,
+    limit: int,
+    watch: bool,
+    as_json: bool,
+) -> None:
+    """Show recent runs, newest first, how many are in which state, how fast they end, and when all will have.
+
+    The end is estimated from the runs that ended in the last ten minutes.
+    """
+    if pipeline is not None:
+        pipeline = context.deployed.description.pipeline(pipeline)
+    now = datetime.now(UTC)
+    start = moment(since, now) if since else (now - timedelta(days=days - 1)).replace(hour=0, minute=0, second=0)
+    span = f"since {since}" if since else f"in the last {'day' if days == 1 else f'{days} days'}"
     where = f"{context.deployed.environment}/{context.group}"
-    counts = ", ".join(f"{found.counts[state]} {state}" for state in State if found.counts.get(state))
-    span = "day" if days == 1 else f"{days} days"
-    click.echo(
-        f"{where}: {total} run{'' if total == 1 else 's'} in the last {span}{': ' + counts if counts else ''}", err=True
-    )
-    if not total:
+
+    def look() -> tuple[Tally, list[runs.Run]]:
+        listed = runs.newest(context.deployed, context.group, since=start, limit=limit, pipeline=pipeline)
+        return tally(context.deployed, context.group, since=start, pipeline=pipeline), listed
+
+    if watch:
+        _watch(look, f"{where}: ", span, as_json=as_json)
+    counted, listed = look()
+    if as_json:
+        click.echo(json.dumps(_body(counted, listed), ensure_ascii=False, indent=2))
+        return
+    click.echo(f"{where}: {_summary(counted, span)}", err=True)
+    if not counted.total:
         click.echo("drop a file with `dropbatch drop FILE --wait`", err=True)
-    if found.runs:
-        _print(found.runs)
+    if listed:
+        _print(listed)
+
+
+def _watch(look: Callable[[], tuple[Tally, list[runs.Run]]], where: str, span: str, *, as_json: bool) -> NoReturn:
+    """Look again and again, until Ctrl-C."""
+    from rich.console import Console, Group  # noqa: PLC0415
+    from rich.live import Live  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    console = Console()
+    last = ""
+    live = Live(console=console, auto_refresh=False) if console.is_terminal and not as_json else None
+    with live or nullcontext():
+        while True:
+            begun = time.monotonic()
+            counted, listed = look()
+            summary = where + _summary(counted, span)
+            if as_json:
+                click.echo(json.dumps(_body(counted, listed), ensure_ascii=False))
+            elif live is not None:
+                room = max(console.height - 4, 1)
+                live.update(Group(Text(summary), _table(listed[:room], id_length=_SHORT_ID)), refresh=True)
+            elif summary != last:
+                click.echo(summary)
+                last = summary
+            # Where looking takes long, look less often.
+            time.sleep(max(_LOOK_SECONDS, 4 * (time.monotonic() - begun)))
+
+
+def _summary(counted: Tally, span: str) -> str:
+    states = ", ".join(f"{counted.counts[state]} {state}" for state in State if counted.counts.get(state))
+    text = f"{counted.total} run{'' if counted.total == 1 else 's'} {span}{': ' + states if states else ''}"
+    now = datetime.now(UTC)
+    end = counted.estimated_end(now)
+    if end is not None:
+        left = duration((end - now).total_seconds())
+        text += f"; {counted.per_minute(now):.1f} end per minute, all in about {left} if it goes on so"
+    return text
+
+
+def _body(counted: Tally, listed: Sequence[runs.Run]) -> dict[str, object]:
+    now = datetime.now(UTC)
+    end = counted.estimated_end(now)
+    return {
+        "counts": {state: counted.counts.get(state, 0) for state in State},
+        "ended_per_minute": round(counted.per_minute(now), 3),
+        "estimated_end": ledger.timestamp(end) if end else None,
+        "runs": [_plain(run) for run in listed],
+    }
 
 
 def _print(listed: Sequence[runs.Run]) -> None:

@@ -129,7 +129,7 @@ class Deployed:
     @cached_property
     def s3(self) -> "S3Client":
         """Client of S3."""
-        client: S3Client = self._client("s3", self.description.region)
+        client: S3Client = self._client("s3", self.description.region, 20)  # files and their parts go side by side
         return client
 
     @cached_property
@@ -163,10 +163,17 @@ class Deployed:
 
         return Session()
 
-    def _client(self, service: str, region: str | None = None) -> Any:
+    def new_client(self, service: str, *, connections: int = 10) -> Any:
+        """A client of one's own, say to listen to its events."""
+        return self._client(service, self.description.region, connections)
+
+    def _client(self, service: str, region: str | None = None, connections: int = 10) -> Any:
         from botocore.config import Config  # noqa: PLC0415
 
         config = Config(
-            retries={"mode": "standard", "max_attempts": 4}, connect_timeout=10, user_agent_extra="dropbatch"
+            retries={"mode": "standard", "max_attempts": 4},
+            connect_timeout=10,
+            max_pool_connections=connections,
+            user_agent_extra="dropbatch",
         )
         return self._session.client(service, region_name=region, config=config)  # type: ignore[call-overload]

@@ -123,7 +123,9 @@ class RunEventsFlow:
         if change.state is State.SUCCEEDED:
             ended = self._endings.end(item, run, change, {})
             return self._ended(ended) if ended else None
-        rescue = self._rescue(item, change) if change.state is State.FAILED else None
+        # A run that somebody asked to be cancelled is not tried again, whatever its job died of meanwhile.
+        wanted = change.state is State.FAILED and "cancel" not in item
+        rescue = self._rescue(item, change) if wanted else None
         if rescue is not None:
             anew = self._endings.begin_anew(item, run, change, rescue, change.status_reason or change.reason)
             return Outcome(tell=anew, held=_held(anew)) if anew else None

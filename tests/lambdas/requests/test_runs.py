@@ -8,7 +8,7 @@ from dropbatch.contract.keys import started_key
 from dropbatch.contract.ledger import PAUSED, to_item
 from lambdas.arrival.requests import runs_desk
 from lambdas.common.messages import Held, held_body
-from tests.lambdas.conftest import OUTPUT, dropped, sqs_record
+from tests.lambdas.conftest import OUTPUT, dropped, run_events, sqs_record
 from tests.lambdas.requests.conftest import Bench
 from tests.lambdas.simulated_aws import error
 
@@ -178,6 +178,18 @@ def test_a_run_that_has_started_is_ended_and_its_event_tells_the_rest(bench: Ben
 
     assert terminated == [{"jobId": "job-1", "reason": Ending.CANCELLED}]
     assert bench.run(one)["state"] == "HELD"
+
+
+def test_a_run_to_be_cancelled_is_not_rescued_when_its_machine_goes_away(bench: Bench) -> None:
+    (one,) = drop(bench, "a")
+    bench.aws.s3.objects[OUTPUT, started_key("lab", "wordcount", one, 1)] = b"job-1"
+    bench.ask({"runs": [one]}, CANCEL)
+    lost = {"jobName": bench.run(one)["job_name"], "jobId": "job-1", "status": "FAILED"}
+
+    event = sqs_record({"detail": {**lost, "statusReason": "Host EC2 (instance i-1) terminated."}})
+    assert not run_events(bench.aws).flow.process([event]).ids
+
+    assert (bench.run(one)["state"], bench.run(one)["attempt"]) == ("FAILED", 1)
 
 
 def test_a_run_that_is_over_stays_as_it_is(bench: Bench) -> None:

@@ -40,7 +40,10 @@ CASES: dict[str, dict[str, tuple[str, set[str]]]] = {
         "backend": ('backend = "s3"\nbucket = "b"', {"terraform:backend"}),
         "bucket": ('backend = "s3"\nbucket = "b"', {"terraform:backend"}),
     },
-    "notify": {"email": ('email = "a@example.org"', {"variable:notification_email"})},
+    "notify": {
+        "email": ('email = "a@example.org"', {"variable:notification_email"}),
+        "window_minutes": ("window_minutes = 3", {FUNCTIONS}),
+    },
     "budget": {
         "monthly_usd": ("monthly_usd = 11", {"variable:budget_limit"}),
         "warn_at_percent": ("warn_at_percent = [70]", {"aws_budgets_budget:*"}),
@@ -171,6 +174,7 @@ CASES: dict[str, dict[str, tuple[str, set[str]]]] = {
     },
     "pipeline.count": {
         "image": ('image = "quay.io/lab/count:2"', {DEFINITION}),
+        "base": ("", set()),  # in place of an image: see below
         "command": ('command = ["other"]', {DEFINITION}),
         "pools": ('pools = ["other"]', {FUNCTIONS}),
         "vcpus": ("vcpus = 2", {DEFINITION, FUNCTIONS}),
@@ -288,6 +292,16 @@ def test_a_pool_and_a_pipeline_may_have_gpus() -> None:
         ]["ec2_configuration"]
     )
     assert configuration == {"image_type": "ECS_AL2023_NVIDIA"}
+
+
+def test_a_pipeline_may_go_around_another_image(base: Stack) -> None:
+    around = BASE.replace('image = "quay.io/lab/count:1"', 'base = "quay.io/lab/count:1"')
+
+    assert difference(base, stack_of(around)) == {
+        DEFINITION,
+        "terraform_data:Pipeline-count_Image",
+        "terraform_data:Preflight_Check",
+    }
 
 
 def test_every_setting_is_in_the_table() -> None:

@@ -1,0 +1,71 @@
+"""Checksums of large objects."""
+
+import hashlib
+import zlib
+from base64 import b64encode
+from typing import Any
+
+import pytest
+
+from dropbatch.contract.manifest import ObjectSpec
+from dropbatch.runtime import checks
+
+BODY = b"x" * 10_000_000
+LARGE = ObjectSpec(bucket="b", key="k", version_id="v", size=len(BODY))
+MD5 = hashlib.md5(BODY, usedforsecurity=False).hexdigest()
+
+
+class Client:
+    """Answers HEAD with what S3 would say."""
+
+    def __init__(self, **head: Any) -> None:
+        self.head = {"ETag": f'"{MD5}-2"'} | head
+        self.asked: list[dict[str, Any]] = []
+
+    def head_object(self, **words: Any) -> dict[str, Any]:
+        self.asked.append(words)
+        return self.head
+
+
+def code(digest: bytes) -> str:
+    return b64encode(digest).decode()
+
+
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [
+        ({"ChecksumSHA256": code(hashlib.sha256(BODY).digest()), "ChecksumType": "FULL_OBJECT"}, "SHA-256"),
+        ({"ChecksumCRC32": code(zlib.crc32(BODY).to_bytes(4, "big")), "ChecksumType": "FULL_OBJECT"}, "CRC32"),
+        ({"ETag": f'"{MD5}"'}, "MD5"),
+        ({"ETag": f'"{MD5}"', "ServerSideEncryption": "AES256"}, "MD5"),
+    ],
+)
+def test_a_checksum_of_the_whole_is_computed_again(head: dict[str, str], name: str):
+    for body, holds in ((BODY, True), (BODY[:-1] + b"y", False)):
+        check = checks.announced(Client(**head), LARGE)  # type: ignore[arg-type]
+        assert check is not None
+        assert check.name == name
+        check.update(body[:5000])
+        check.update(body[5000:])
+        assert check.holds() is holds
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        {},
+        {"ChecksumCRC32": "AAAAAA==-2", "ChecksumType": "COMPOSITE"},
+        {"ETag": f'"{MD5}"', "ServerSideEncryption": "aws:kms"},
+    ],
+)
+def test_what_is_no_checksum_of_the_whole_is_not_taken_for_one(head: dict[str, str]):
+    assert checks.announced(Client(**head), LARGE) is None  # type: ignore[arg-type]
+
+
+def test_small_objects_are_not_asked_for():
+    client = Client()
+
+    assert checks.announced(client, ObjectSpec(bucket="b", key="k", version_id="", size=8_000_000)) is None  # type: ignore[arg-type]
+    assert client.asked == []
+    checks.announced(client, LARGE)  # type: ignore[arg-type]
+    assert client.asked == [{"Bucket": "b", "Key": "k", "VersionId": "v", "ChecksumMode": "ENABLED"}]

@@ -3,19 +3,26 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dropbatch.cli.deployed import Deployed
 from dropbatch.cli.errors import CliError, NotFoundError, UsageFault
 from dropbatch.cli.runs import FULL_ID
 from dropbatch.contract import keys
 
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
 __all__ = ["Fetched", "fetch", "newest_run", "read_head", "read_log", "read_record"]
 
 _HEAD_BYTES = 64 * 1024
+_BLOCK = 1024 * 1024
+_FILES_AT_ONCE = 8
 _RUN_DIRECTORY = re.compile(rf"(.+/{FULL_ID.pattern}/).*", re.DOTALL)
 
 
@@ -106,32 +113,84 @@ def read_head(deployed: Deployed, record: Mapping[str, Any], *, lines: int) -> l
 
 
 def fetch(
-    deployed: Deployed, record: Mapping[str, Any], prefix: str, directory: Path, *, overwrite: bool = False
+    deployed: Deployed,
+    record: Mapping[str, Any],
+    prefix: str,
+    directory: Path,
+    *,
+    overwrite: bool = False,
+    received: Callable[[int], None] = lambda count: None,
 ) -> Iterator[Fetched]:
-    """Bring the results of a run into a directory, one after the other. Files that are there already, and right, stay.
+    """Bring the results of a run into a directory, several at once; told of in the order of the record.
 
-    Every file is checked against the record before it gets its name.
+    Files that are there already, and right, stay. A download that was interrupted goes on where it stopped. Every file
+    is checked against the record before it gets its name. `received` is told of bytes, from several threads.
 
     Raises:
         CliError: a checksum differs, a name would lead out of the directory, or another file has that name.
     """
-    for output in record["outputs"]:
-        bucket, key = keys.split_uri(output["uri"])
-        path = directory / _inside(key.removeprefix(prefix))
-        there = path.is_file() and _sha256(path) == output["sha256"]
+    # Refused before anything is brought: none of the names may lead out of the directory.
+    planned = [
+        (output, directory / _inside(keys.split_uri(output["uri"])[1].removeprefix(prefix)))
+        for output in record["outputs"]
+    ]
+    stopped = threading.Event()
+    s3 = deployed.s3  # made here, not by several threads at once
+
+    def bring(output: Mapping[str, Any], path: Path) -> Fetched:
+        there = path.is_file() and path.stat().st_size == output["size"] and _sha256(path) == output["sha256"]
         if path.exists() and not there and not overwrite:
             raise CliError(f"{path} exists and is not this result: give another directory, or --overwrite")
-        if not there:
+        if there:
+            received(output["size"])
+        else:
             path.parent.mkdir(parents=True, exist_ok=True)
-            partial = path.with_name(f".{path.name[:200]}.partial")
-            try:
-                deployed.s3.download_file(bucket, key, str(partial))
-                if _sha256(partial) != output["sha256"]:
-                    raise CliError(f"{key} is not what the run published (SHA-256 differs): run it again")
-                partial.replace(path)
-            finally:
-                partial.unlink(missing_ok=True)
-        yield Fetched(path=path, size=output["size"], already_there=there)
+            _download(s3, output, path, received, stopped)
+        return Fetched(path=path, size=output["size"], already_there=there)
+
+    pool = ThreadPoolExecutor(_FILES_AT_ONCE)
+    try:
+        for each in [pool.submit(bring, output, path) for output, path in planned]:
+            yield each.result()
+    finally:
+        stopped.set()
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _download(
+    s3: "S3Client",
+    output: Mapping[str, Any],
+    path: Path,
+    received: Callable[[int], None],
+    stopped: threading.Event,
+) -> None:
+    """Bring one file, on from what an earlier call left of the same content."""
+    bucket, key = keys.split_uri(output["uri"])
+    # The checksum in its name: what is left of another result is never gone on with.
+    partial = path.with_name(f".{path.name[:160]}.{output['sha256'][:16]}.partial")
+    begun = partial.stat().st_size if partial.is_file() else 0
+    if begun > output["size"]:
+        begun = 0
+    received(begun)
+    with partial.open("r+b" if begun else "wb") as file:
+        file.seek(begun)
+        if begun < output["size"] or not begun:
+            span = {"Range": f"bytes={begun}-"} if begun else {}
+            body = s3.get_object(Bucket=bucket, Key=key, **span)["Body"]  # type: ignore[arg-type]
+            while block := body.read(_BLOCK):
+                if stopped.is_set():
+                    return
+                try:
+                    file.write(block)
+                except OSError as error:
+                    raise CliError(
+                        f"{path}: {error.strerror}: make room or give another directory; the same command goes on"
+                    ) from error
+                received(len(block))
+    if _sha256(partial) != output["sha256"]:
+        partial.unlink()
+        raise CliError(f"{key} is not what the run published (SHA-256 differs): fetch it again, or run it again")
+    partial.replace(path)
 
 
 def _inside(name: str) -> PurePosixPath:

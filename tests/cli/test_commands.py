@@ -1,10 +1,14 @@
 """The other commands, from arguments to output: data on stdout, talk on stderr, exit codes."""
 
+import io
 import json
 import time
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.client import BaseClient
 
 from dropbatch.cli import environment, results, runs
 from dropbatch.cli.deployed import Deployed
@@ -227,6 +231,50 @@ def test_fetch_twice_downloads_once(world: World, tmp_path: Path):
 
     assert result.exit_code == 0
     assert "is there already" in result.stderr
+
+
+def test_fetch_goes_on_where_it_stopped(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    body = bytes(range(256)) * 2**14
+    item = world.done({"counts.txt": body, "more.txt": b"3"})
+    left = tmp_path / f".counts.txt.{sha256(body).hexdigest()[:16]}.partial"
+    left.write_bytes(body[:1_000_000])
+    spans = []
+    call = BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def noting(self: Any, operation_name: str, kwargs: dict[str, Any]) -> Any:
+        if operation_name == "GetObject":
+            spans.append(kwargs.get("Range"))
+        return call(self, operation_name, kwargs)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", noting)
+
+    result = world.call("fetch", item["run_id"], str(tmp_path), "--json")
+
+    assert result.exit_code == 0, result.output
+    assert "bytes=1000000-" in spans
+    assert (tmp_path / "counts.txt").read_bytes() == body
+    assert [each["already_there"] for each in json.loads(result.stdout)["files"]] == [False, False]
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["counts.txt", "more.txt"]
+
+
+def test_fetch_to_a_full_disk(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    world.done({"counts.txt": b"2"})
+    opened = Path.open
+
+    class Full(io.BytesIO):
+        def write(self, _: Any) -> int:
+            raise OSError(28, "No space left on device")
+
+    def full(self: Path, *arguments: Any, **more: Any) -> Any:
+        return Full() if self.name.endswith(".partial") else opened(self, *arguments, **more)
+
+    monkeypatch.setattr(Path, "open", full)
+
+    result = world.call("fetch", "notes.txt", str(tmp_path))
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: {tmp_path}/counts.txt: No space left on device: make room")
+    assert len(result.stderr.splitlines()) == 1
 
 
 def test_fetch_overwrites_only_when_asked(world: World, tmp_path: Path):

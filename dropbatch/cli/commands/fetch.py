@@ -1,6 +1,8 @@
 """``dropbatch fetch``."""
 
+import json
 import re
+import sys
 from pathlib import Path
 
 import click
@@ -8,7 +10,8 @@ import click
 from dropbatch.cli import results, runs
 from dropbatch.cli.errors import NotFoundError
 from dropbatch.cli.main import Context
-from dropbatch.cli.text import printable, size, talk
+from dropbatch.cli.progress import Progress
+from dropbatch.cli.text import counted, talk
 
 __all__ = ["command"]
 
@@ -21,11 +24,13 @@ _RUN = re.compile(r"r-[0-9a-f]{1,20}")
 @click.argument("what", metavar="KEY|RUN")
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--overwrite", is_flag=True, help="Replace files of the same names that are something else.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout instead of lines.")
 @click.pass_obj
-def command(context: Context, what: str, directory: Path, overwrite: bool) -> None:
+def command(context: Context, what: str, directory: Path, overwrite: bool, as_json: bool) -> None:
     """Bring the results of a run to DIR. For an input's key or s3:// URI, those of its newest run.
 
-    Every file is checked against the SHA-256 in the run record; files that are there already stay. Prints their paths.
+    Several files come at once, and what was interrupted goes on where it stopped. Every file is checked against the
+    SHA-256 in the run record; files that are there already stay. Prints their paths.
     """
     deployed = context.deployed
     if _RUN.fullmatch(what):
@@ -42,10 +47,17 @@ def command(context: Context, what: str, directory: Path, overwrite: bool) -> No
         )
     if not record["outputs"]:
         click.echo("the run succeeded and left no files", err=True)
+    total = sum(output["size"] for output in record["outputs"])
+    found = []
     with talk() as voice:
-        for output in record["outputs"]:
-            voice.now(f"fetching {printable(output['uri'].rpartition('/')[2])}, {size(output['size'])}")
-            for fetched in results.fetch(deployed, {"outputs": [output]}, prefix, directory, overwrite=overwrite):
+        progress = Progress(
+            voice, f"fetching {counted(len(record['outputs']), 'file')}", total, live=sys.stderr.isatty()
+        )
+        for fetched in results.fetch(deployed, record, prefix, directory, overwrite=overwrite, received=progress.sent):
+            found.append({"path": str(fetched.path), "size": fetched.size, "already_there": fetched.already_there})
+            if not as_json:
                 click.echo(str(fetched.path))
-                if fetched.already_there:
-                    voice.say(f"{fetched.path} is there already, with the right checksum")
+            if fetched.already_there:
+                voice.say(f"{fetched.path} is there already, with the right checksum")
+    if as_json:
+        click.echo(json.dumps({"run_id": record["run_id"], "files": found}, ensure_ascii=False, indent=2))

@@ -153,7 +153,7 @@ def usual(lab: Lab) -> Counter[State]:
 
 
 def measure(runs: int, way: Any, *, memory: bool = True) -> tuple[float, float, float, Counter[State]]:
-    """Seconds, those of CPU, and the most MiB that Python held beyond what it held before, the latter in a run of its own."""
+    """Seconds, those of CPU, and the most MiB that Python held beyond before, the latter in a run of its own."""
     here, there = multiprocessing.Pipe()
     server = multiprocessing.Process(target=serve, args=(runs, there), daemon=True)
     server.start()
@@ -180,7 +180,8 @@ def main() -> int:
     small = measure(RUNS // 10, ours)
     full = measure(RUNS, ours)
     print(
-        f"status over {RUNS:,} runs: {full[0]:.2f} s, {full[1]:.2f} of them CPU, {full[2]:.1f} MiB ({RUNS // 10:,} runs: {small[2]:.1f} MiB)",
+        f"status over {RUNS:,} runs: {full[0]:.2f} s, {full[1]:.2f} of them CPU, {full[2]:.1f} MiB "
+        f"({RUNS // 10:,} runs: {small[2]:.1f} MiB)",
         flush=True,
     )
     peer = measure(RUNS, usual, memory=False)

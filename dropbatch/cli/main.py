@@ -26,6 +26,7 @@ _COMMANDS = {
     "show": "everything known about a run",
     "logs": "what a run's program printed",
     "fetch": "bring a run's results here, checked against its record",
+    "cost": "what the group's runs used and cost, by month and pipeline",
     "pause": "start nothing from now on",
     "resume": "let everything go on",
     "sandbox": "AWS on this machine: up, down, status, env",

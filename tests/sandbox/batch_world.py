@@ -180,9 +180,9 @@ class World:
         (job,) = self.call("DescribeJobs", jobs=[job_id])["jobs"]
         return dict(job)
 
-    def until(self, job_id: str, *statuses: str) -> dict[str, Any]:
+    def until(self, job_id: str, *statuses: str, seconds: float = 20) -> dict[str, Any]:
         """Wait for a job to reach one of these states."""
-        eventually(lambda: self.job(job_id)["status"] in statuses, lambda: self.job(job_id))
+        eventually(lambda: self.job(job_id)["status"] in statuses, lambda: self.job(job_id), seconds)
         return self.job(job_id)
 
     def statuses(self, job_id: str) -> list[str]:
@@ -191,8 +191,10 @@ class World:
         return [detail["status"] for detail in changes if detail["jobId"] == job_id]
 
 
-def eventually(condition: Callable[[], bool], describe: Callable[[], object] = lambda: "it did not happen") -> None:
-    deadline = time.monotonic() + 20
+def eventually(
+    condition: Callable[[], bool], describe: Callable[[], object] = lambda: "it did not happen", seconds: float = 20
+) -> None:
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, describe()
         time.sleep(0.005)

@@ -1,5 +1,5 @@
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 
 import pytest
 
@@ -47,6 +47,22 @@ def test_given_an_array_when_it_runs_then_the_parent_waits_and_children_differ_b
     assert all("index" not in detail["arrayProperties"] for detail in parents)
     for index in range(3):
         assert world.statuses(f"{parent}:{index}") == ["SUBMITTED", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED"]
+
+
+def test_given_the_largest_array_when_it_runs_then_every_event_of_each_child_is_told_once_in_order() -> None:
+    world = World(most_at_once=8)
+    world.ready()
+
+    parent = world.submit("exit", "0", arrayProperties={"size": 10_000})
+    world.until(parent, "SUCCEEDED", seconds=120)
+
+    told: dict[str, list[str]] = defaultdict(list)
+    for _, detail in world.events:
+        told[detail["jobId"]].append(detail["status"])
+    assert told.pop(parent) == ["SUBMITTED", "PENDING", "SUCCEEDED"]
+    assert len(told) == 10_000
+    assert {tuple(each) for each in told.values()} == {("SUBMITTED", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED")}
+    world.scheduler.stop()
 
 
 def test_given_one_child_fails_when_the_array_ends_then_the_parent_failed(world: World) -> None:

@@ -4,6 +4,7 @@ import inspect
 import io
 import json
 import time
+import urllib.error
 import urllib.request
 import uuid
 import zipfile
@@ -426,7 +427,16 @@ class TestAlarmListing:
         ):
             assert part in text
 
+    def test_given_no_dashboard_when_it_is_deleted_then_the_error_is_the_one_that_means_that(
+        self, sandbox: Sandbox, name: str
+    ) -> None:
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            self.asked(sandbox, f"Action=DeleteDashboards&Version=2010-08-01&DashboardNames.member.1={name}")
+
+        assert "<Code>ResourceNotFound</Code>" in caught.value.read().decode()
+
     def test_gap_given_plain_ministack_when_it_answers_in_xml_then_parts_are_missing(self) -> None:
         cloudwatch = emulator.service("cloudwatch")
 
+        assert "DashboardNotFoundError" in inspect.getsource(cloudwatch._delete_dashboards)
         assert "<Statistic>" not in inspect.getsource(cloudwatch._describe_alarms)

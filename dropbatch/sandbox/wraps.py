@@ -17,6 +17,7 @@ from importlib.metadata import version
 from typing import Any
 
 from dropbatch.sandbox import emulator
+from dropbatch.sandbox.alarm_xml import alarm_xml
 from dropbatch.sandbox.batch.errors import BatchError
 from dropbatch.sandbox.batch.service import BatchService
 from dropbatch.sandbox.batch.shapes import operation_of
@@ -52,6 +53,7 @@ def install(batch: BatchService, mail: MailBox, grants: Recorder) -> None:
     wrap_wildcards()
     wrap_transport()
     wrap_alarm_listing()
+    wrap_missing_dashboards()
     wrap_mail(mail)
     wrap_grants(grants)
 
@@ -277,13 +279,6 @@ def wrap_wildcards() -> None:
     evaluator._fnmatch_compile = compiled
 
 
-_ALARM_TEXTS = [
-    *("AlarmName", "AlarmArn", "AlarmDescription", "ActionsEnabled", "StateValue", "StateReason"),
-    *("MetricName", "Namespace", "Statistic", "Period", "EvaluationPeriods", "DatapointsToAlarm"),
-    *("Threshold", "ComparisonOperator", "TreatMissingData", "Unit"),
-]
-
-
 def wrap_alarm_listing() -> None:
     """DescribeAlarms leaves out most fields in its XML, which the provider reads: it would set them again each time."""
     cloudwatch = emulator.service("cloudwatch")
@@ -294,25 +289,24 @@ def wrap_alarm_listing() -> None:
         if is_cbor or is_json or status != HTTPStatus.OK:
             return status, headers, body
         found = re.compile(r"<member><AlarmName>([^<]*)</AlarmName>(?:(?!<AlarmRule>|</member>).)*</member>", re.DOTALL)
-        text = found.sub(lambda match: _alarm_xml(cloudwatch._alarms[match[1]]), body.decode())
+        text = found.sub(lambda match: alarm_xml(cloudwatch._alarms[match[1]]), body.decode())
         return status, headers, text.encode()
 
     cloudwatch._describe_alarms = describe_alarms
 
 
-def _alarm_xml(alarm: dict[str, Any]) -> str:
-    texts = {name: alarm[name] for name in _ALARM_TEXTS if alarm.get(name) is not None}
-    texts["ActionsEnabled"] = str(alarm.get("ActionsEnabled", True)).lower()
-    parts = [f"<{name}>{html.escape(str(value))}</{name}>" for name, value in texts.items()]
-    parts += [
-        f"<{name}>{''.join(f'<member>{each}</member>' for each in alarm.get(name) or [])}</{name}>"
-        for name in ("AlarmActions", "OKActions", "InsufficientDataActions")
-    ]
-    dimensions = "".join(
-        f"<member><Name>{html.escape(each['Name'])}</Name><Value>{html.escape(each['Value'])}</Value></member>"
-        for each in alarm.get("Dimensions") or []
-    )
-    return f"<member>{''.join(parts)}<Dimensions>{dimensions}</Dimensions></member>"
+def wrap_missing_dashboards() -> None:
+    """A missing dashboard is ``ResourceNotFound`` in AWS's XML: by another name, a deletion asked twice would fail."""
+    cloudwatch = emulator.service("cloudwatch")
+    original = _expected(cloudwatch, "_delete_dashboards", "(params, cbor_data, is_cbor, is_json=False)")
+
+    def delete_dashboards(params: Any, cbor_data: Any, is_cbor: bool, is_json: bool = False) -> Any:
+        status, headers, body = original(params, cbor_data, is_cbor, is_json)
+        if not is_cbor and not is_json:
+            body = body.replace(b"<Code>DashboardNotFoundError</Code>", b"<Code>ResourceNotFound</Code>")
+        return status, headers, body
+
+    cloudwatch._delete_dashboards = delete_dashboards
 
 
 def wrap_mail(box: MailBox) -> None:

@@ -67,5 +67,8 @@ def test_destroy_leaves_nothing(lab: Lab) -> None:
     assert lab.client("ecr").describe_repositories()["repositories"] == []
     assert lab.client("ssm").describe_parameters()["Parameters"] == []
     assert lab.client("logs").describe_log_groups(logGroupNamePrefix="/dropbatch/")["logGroups"] == []
+    assert lab.client("logs").describe_log_groups(logGroupNamePrefix="/aws/events/dropbatch")["logGroups"] == []
+    assert lab.client("cloudwatch").describe_alarms()["MetricAlarms"] == []
+    assert lab.client("cloudwatch").list_dashboards()["DashboardEntries"] == []
     rules = lab.client("events").list_rules()["Rules"]
     assert [rule["Name"] for rule in rules if "dropbatch" in rule["Name"]] == []

@@ -1,6 +1,7 @@
 """A deployed environment as its users see it: what its SSM parameter says, and clients to talk to it."""
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -161,7 +162,8 @@ class Deployed:
         # Not boto3's default session: that one keeps the credentials of whoever asked first.
         from boto3.session import Session  # noqa: PLC0415 – a fifth of a second that `--help` need not wait for
 
-        return Session()
+        # boto3 reads AWS_DEFAULT_REGION only; every other client, and so every person, takes AWS_REGION too.
+        return Session(region_name=os.environ.get("AWS_REGION") or None)
 
     def new_client(self, service: str, *, connections: int = 10) -> Any:
         """A client of one's own, say to listen to its events."""

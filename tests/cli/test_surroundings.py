@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from dropbatch.cli import environment, errors
 from dropbatch.cli.main import _COMMANDS, cli
-from tests.cli.conftest import without_aws
+from tests.cli.conftest import World, without_aws
 
 ROOT = Path(__file__).parents[2]
 
@@ -81,7 +81,6 @@ def test_a_person_who_has_set_up_nothing(arguments: list[str], code: int, words:
 @pytest.mark.usefixtures("nothing")
 def test_no_credentials(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
 
     result = CliRunner().invoke(cli, ["--env", "dev", "status"])
 
@@ -157,3 +156,40 @@ def test_exit_codes_reach_the_shell():
 
 def test_version():
     assert run("--version").stdout.startswith("dropbatch ")
+
+
+# --- failures that a person causes, whole: arguments to words ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--env", "nosuch", "status"], 3, "check --env, AWS_PROFILE and AWS_REGION"),
+        (["--group", "lba", "status"], 2, "known are lab"),
+        (["status", "--pipeline", "wordcuont"], 2, "known are wordcount"),
+        (["status", "--since", "2 fortnights"], 2, "write 30min, 2h, 3d"),
+        (["status", "--since", "2999-01-01"], 2, "choose another moment"),
+        (["show", "r-xyz"], 2, "they look like r-"),
+        (["show", "r-00000000000000000000"], 3, "see `dropbatch status`"),
+        (["logs", "r-ffff"], 3, "see `dropbatch status`"),
+        (["fetch", "none.txt", "{dir}"], 3, "see `dropbatch status`"),
+        (["fetch", "s3://elsewhere/none.txt", "{dir}"], 2, "check --env"),
+        (["cancel", "r-ffff", "--yes"], 3, "see `dropbatch status`"),
+        (["retry"], 2, "say --all"),
+        (["drop", "{dir}/none.txt"], 3, "does not exist"),
+    ],
+)
+def test_what_people_do_wrong_is_told_in_a_line(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, arguments: list[str], code: int, words: str
+):
+    environ = world.sandbox.environ()
+    if "nosuch" in arguments:  # an environment that is no sandbox is reached by a person's own settings
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+
+    result = world.call(*(each.format(dir=tmp_path) for each in arguments))
+
+    assert result.exit_code == code, result.output
+    assert words in result.stderr
+    assert result.stdout == ""
+    assert len(result.stderr.splitlines()) == 1

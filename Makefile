@@ -5,7 +5,7 @@ PYTHON ?= python3
 SETUP = @$(PYTHON) dropbatch/preflight.py
 RUN = .venv/bin/python
 
-.PHONY: demo demo-down test soak lint format synth bench-synth bench-arrival bench-staging bench-overhead bench-import pins
+.PHONY: demo demo-down test soak lint format synth bench-synth bench-arrival bench-staging bench-overhead bench-import bench-scheduler pins
 
 demo:  ## drop a file in the sandbox and see it come back processed (FILE=… for one of yours)
 	$(SETUP) demo
@@ -59,6 +59,10 @@ soak:  ## what takes too long for `make test`: more schedules, more files, more 
 	$(SETUP) test
 	@DROPBATCH_CRASH_SCHEDULES=100000 DROPBATCH_KILL_FILES=5000 $(RUN) -m pytest tests/lambdas/crash \
 	  tests/e2e/test_killed_functions.py
+
+bench-scheduler:  ## the sandbox's scheduler on an array of 10,000: CPU, memory, every event once
+	$(SETUP) test
+	@$(RUN) bench/scheduler.py
 
 pins:  ## pin requirements*.in again, newest versions that go together
 	@$(RUN) -m pip install --quiet uv

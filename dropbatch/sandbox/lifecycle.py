@@ -97,6 +97,8 @@ class Sandbox:
             if not self._answers(progress):
                 self._clear_away(progress)
                 self._start(progress)
+            elif runner and (self._ask() or {}).get("runner") != runner:
+                raise SandboxError(f"the sandbox runs, but not with the {runner} runner: stop it before, with `down`")
             return self._endpoint()
 
     def down(self, progress: Progress = _quiet) -> None:

@@ -107,7 +107,11 @@ def main() -> None:
         app.app,
         vending=vending,
         control=Control(batch, grants, os.environ["AWS_SECRET_ACCESS_KEY"]),
-        status=lambda: {"pid": os.getpid(), "jobs": batch.counts()},
+        status=lambda: {
+            "pid": os.getpid(),
+            "runner": os.environ.get("DROPBATCH_RUNNER", "process"),
+            "jobs": batch.counts(),
+        },
         on_first_request=begin,
         on_shutdown=shut_down,
     )

@@ -47,6 +47,15 @@ def test_given_nonsense_when_asked_then_the_answer_says_what_is_taken(sandbox: S
         sandbox.control({"fault": "kill-function", "function": "nobody"})
 
 
+def test_given_a_running_sandbox_when_asked_up_with_another_runner_then_it_says_to_stop_it(sandbox: Sandbox) -> None:
+    with pytest.raises(SandboxError, match="not with the container runner"):
+        sandbox.up(runner="container")
+    with pytest.raises(SandboxError, match="one of process, container, got 'vm'"):
+        sandbox.up(runner="vm")
+
+    assert sandbox.up(runner="process").url == sandbox.environ()["AWS_ENDPOINT_URL"]
+
+
 def test_given_a_lost_answer_when_boto3_submits_then_its_connection_breaks_and_the_job_runs(
     sandbox: Sandbox, aws: Client
 ) -> None:

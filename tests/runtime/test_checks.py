@@ -55,6 +55,7 @@ def test_a_checksum_of_the_whole_is_computed_again(head: dict[str, str], name: s
     [
         {},
         {"ChecksumCRC32": "AAAAAA==-2", "ChecksumType": "COMPOSITE"},
+        {"ChecksumCRC32": "AAAAAA==-2", "ChecksumType": "FULL_OBJECT"},
         {"ETag": f'"{MD5}"', "ServerSideEncryption": "aws:kms"},
     ],
 )

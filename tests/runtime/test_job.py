@@ -1,6 +1,7 @@
 """`dropbatch-run` in a job: real processes, real S3 semantics, a job role's credentials."""
 
 import hashlib
+import io
 import os
 from pathlib import Path
 
@@ -90,6 +91,19 @@ def test_a_file_larger_than_one_part(cloud: Cloud):
     wanted = hashlib.sha256(body).hexdigest()
     assert record["inputs"][0]["sha256"] == record["outputs"][0]["sha256"] == wanted
     assert job.get("copy") == body
+
+
+def test_a_file_that_was_uploaded_in_parts(cloud: Cloud):
+    body = os.urandom(1024) * 10_000
+    job = cloud.job(name="parts.bin")
+    cloud.s3.upload_fileobj(io.BytesIO(body), INPUT, job.spec.key)
+    version = cloud.s3.head_object(Bucket=INPUT, Key=job.spec.key)["VersionId"]
+
+    again = cloud.again(job, job_id="in-parts", version_id=version, size=len(body))
+    ended = again.sh("cp {input} {output}/copy")
+
+    assert ended.code == 0, ended.err
+    assert again.get("copy") == body
 
 
 def test_an_empty_file(cloud: Cloud):

@@ -25,7 +25,7 @@ class AccountSettings(Table):
     service_linked_roles: tuple[Service, ...] = Field(
         default=("batch.amazonaws.com", "ecs.amazonaws.com", "spot.amazonaws.com"), strict=False
     )
-    """Roles to be made: those of the three that the account lacks. AWS makes most of them at first use in the console."""
+    """Roles to be made: those of the three that the account lacks. AWS makes most at first use in the console."""
 
 
 class GithubSettings(Table):

@@ -4,17 +4,12 @@ import inspect
 import io
 import json
 import time
-import urllib.error
-import urllib.request
 import uuid
 import zipfile
 from typing import Any
 from urllib.parse import unquote_plus
 
 import pytest
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from dropbatch.sandbox import Sandbox, emulator, wraps
@@ -381,62 +376,3 @@ class TestPinning:
 
         with pytest.raises(WrapError, match=r"dynamodb_service_context has changed: .* expects \(body: bytes\)"):
             wraps.wrap_leading_keys()
-
-
-class TestAlarmListing:
-    """The provider speaks XML to CloudWatch, boto3 does not: this asks as the provider does."""
-
-    def asked(self, sandbox: Sandbox, text: str) -> str:
-        environ = sandbox.environ()
-        credentials = Credentials(environ["AWS_ACCESS_KEY_ID"], environ["AWS_SECRET_ACCESS_KEY"])
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        url = environ["AWS_ENDPOINT_URL"]
-        request = AWSRequest("POST", url, headers=headers, data=text)
-        SigV4Auth(credentials, "monitoring", environ["AWS_REGION"]).add_auth(request)
-        plain = urllib.request.Request(url, data=text.encode(), headers=dict(request.headers))  # noqa: S310
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(plain) as answer:
-            body: bytes = answer.read()
-        return body.decode()
-
-    def test_given_an_alarm_when_it_is_described_then_all_it_was_given_comes_back(
-        self, aws: Client, sandbox: Sandbox, name: str
-    ) -> None:
-        aws("cloudwatch").put_metric_alarm(
-            AlarmName=name,
-            AlarmDescription="a < b",
-            MetricName="Errors",
-            Namespace="AWS/Lambda",
-            Dimensions=[{"Name": "FunctionName", "Value": "f"}],
-            Statistic="Sum",
-            Period=300,
-            EvaluationPeriods=3,
-            Threshold=0,
-            ComparisonOperator="GreaterThanThreshold",
-            TreatMissingData="notBreaching",
-            AlarmActions=["arn:aws:sns:eu-central-1:000000000000:t"],
-        )
-
-        text = self.asked(sandbox, f"Action=DescribeAlarms&Version=2010-08-01&AlarmNames.member.1={name}")
-
-        for part in (
-            "<AlarmDescription>a &lt; b</AlarmDescription>",
-            "<Statistic>Sum</Statistic><Period>300</Period>",
-            "<TreatMissingData>notBreaching</TreatMissingData>",
-            "<AlarmActions><member>arn:aws:sns:eu-central-1:000000000000:t</member></AlarmActions>",
-            "<Dimensions><member><Name>FunctionName</Name><Value>f</Value></member></Dimensions>",
-        ):
-            assert part in text
-
-    def test_given_no_dashboard_when_it_is_deleted_then_the_error_is_the_one_that_means_that(
-        self, sandbox: Sandbox, name: str
-    ) -> None:
-        with pytest.raises(urllib.error.HTTPError) as caught:
-            self.asked(sandbox, f"Action=DeleteDashboards&Version=2010-08-01&DashboardNames.member.1={name}")
-
-        assert "<Code>ResourceNotFound</Code>" in caught.value.read().decode()
-
-    def test_gap_given_plain_ministack_when_it_answers_in_xml_then_parts_are_missing(self) -> None:
-        cloudwatch = emulator.service("cloudwatch")
-
-        assert "DashboardNotFoundError" in inspect.getsource(cloudwatch._delete_dashboards)
-        assert "<Statistic>" not in inspect.getsource(cloudwatch._describe_alarms)

@@ -59,6 +59,7 @@ soak:  ## what takes too long for `make test`: more schedules, more files, more 
 	$(SETUP) test
 	@DROPBATCH_CRASH_SCHEDULES=100000 DROPBATCH_KILL_FILES=5000 $(RUN) -m pytest tests/lambdas/crash \
 	  tests/e2e/test_killed_functions.py
+	@$(RUN) -m pytest -m soak
 
 bench-scheduler:  ## the sandbox's scheduler on an array of 10,000: CPU, memory, every event once
 	$(SETUP) test

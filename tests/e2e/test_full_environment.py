@@ -7,7 +7,7 @@ import pytest
 
 from tests.e2e.lab import ROOT, Lab
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.soak]
 
 # MiniStack tells these two otherwise than it was told them.
 EMULATOR = ("aws_flow_log.", "aws_vpc_security_group_egress_rule.")

@@ -40,4 +40,4 @@ def test_the_readme_links_to_it() -> None:
 
 
 def test_the_pinned_version_is_named() -> None:
-    assert f"MiniStack](https://pypi.org/project/ministack/) {wraps.MINISTACK}" in PAGE
+    assert f"MiniStack](https://github.com/ministackorg/ministack) {wraps.MINISTACK}" in PAGE

@@ -140,7 +140,10 @@ def test_the_same_event_twice_gives_one_run(lab: Lab) -> None:
     lab.ended(lab.drop("lab/wordcount/after-the-twins.txt", b"word\n"))
 
     assert sum(item["input"].endswith(key) for item in lab.runs()) == 1
-    assert lab.run(run) == first
+    again = lab.run(run) or {}
+    assert [again.get(name) for name in ("order", "job_name", "stopped_at")] == [
+        first[name] for name in ("order", "job_name", "stopped_at")
+    ]
     jobs = lab.client("batch").list_jobs(
         jobQueue="dropbatch-sandbox-spot", filters=[{"name": "JOB_NAME", "values": [first["job_name"]]}]
     )["jobSummaryList"]

@@ -94,7 +94,8 @@ class Endings:
         }
         if rescue.memory_mib is not None:
             fields["overrides"] = {**item.get("overrides", {}), "memory_mib": rescue.memory_mib}
-        return self._write(item, change, fields, remove=("started_at",))
+        # Cancelled in this very moment: nothing follows, and the next look at the job ends the run.
+        return self._write(item, change, fields, remove=("started_at",), only_if=" AND attribute_not_exists(cancel)")
 
     def _common(self, item: Mapping[str, Any], change: JobChange) -> _Item:
         usage = Usage.from_item(item) + self._usage(item, change)
@@ -104,9 +105,16 @@ class Endings:
         return usage_of(change, self._deployment.pools.get(item["pool"]))
 
     def _write(
-        self, item: Mapping[str, Any], change: JobChange, fields: Mapping[str, Any], remove: tuple[str, ...] = ()
+        self,
+        item: Mapping[str, Any],
+        change: JobChange,
+        fields: Mapping[str, Any],
+        remove: tuple[str, ...] = (),
+        only_if: str = "",
     ) -> _Item | None:
-        steps = [{"Update": self._run_update(item, fields, remove)}, {"Update": self._usage_update(item, change)}]
+        run = self._run_update(item, fields, remove)
+        run["ConditionExpression"] += only_if
+        steps = [{"Update": run}, {"Update": self._usage_update(item, change)}]
         for left in reversed(range(_ROUNDS)):
             try:
                 self._dynamodb.transact_write_items(TransactItems=steps)

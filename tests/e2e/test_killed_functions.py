@@ -13,7 +13,7 @@ import pytest
 
 from tests.e2e.lab import Lab, until
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.soak]
 
 FILES = int(os.environ.get("DROPBATCH_KILL_FILES", "300"))
 

@@ -12,9 +12,8 @@ from typing import Any
 from dropbatch.cli.deployed import Deployed
 from dropbatch.cli.errors import NotFoundError, UsageFault
 from dropbatch.contract import keys
-from dropbatch.contract.runs import request_id, run_id
 
-__all__ = ["Sent", "grid", "inputs_of", "put", "read_file", "refusal_id", "rerun_ids", "submission", "values_of"]
+__all__ = ["Sent", "grid", "inputs_of", "put", "read_file", "submission", "values_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,11 +23,6 @@ class Sent:
     uri: str
     key: str
     version_id: str
-
-    @property
-    def identity(self) -> str:
-        """What makes this request another than the same one put again."""
-        return request_id(self.key, self.version_id)
 
 
 def read_file(path: Path) -> dict[str, Any]:
@@ -119,28 +113,3 @@ def put(deployed: Deployed, group: str, kind: str, body: Mapping[str, Any]) -> S
     text = json.dumps(body, ensure_ascii=False, indent=1, default=str).encode()
     answer = deployed.s3.put_object(Bucket=bucket, Key=key, Body=text, ContentType="application/json")
     return Sent(uri=keys.uri(bucket, key), key=key, version_id=answer.get("VersionId", ""))
-
-
-def refusal_id(deployed: Deployed, group: str, sent: Sent) -> str:
-    """Id of the REJECTED run that a refused request becomes."""
-    bucket = deployed.description.input_bucket
-    return run_id(group=group, pipeline=keys.SUBMISSIONS, bucket=bucket, key=sent.key, version_id=sent.version_id)
-
-
-def rerun_ids(sent: Sent, items: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Ids of the runs that a ``rerun`` makes of others, given as ledger items."""
-    found = []
-    for item in items:
-        bucket, key = keys.split_uri(item["input"])
-        found.append(
-            run_id(
-                group=item["group"],
-                pipeline=item["pipeline"],
-                bucket=bucket,
-                key=key,
-                version_id=item.get("version_id", ""),
-                parameters=item.get("parameters", {}),
-                request_id=f"{sent.identity}#{item['run_id']}",
-            )
-        )
-    return found

@@ -17,7 +17,7 @@ demo-down:  ## destroy what the demo deployed, stop the sandbox, leave nothing
 
 test:  ## all tests, those against the sandbox with the real Terraform too
 	$(SETUP) test
-	@$(RUN) -m pytest
+	@$(RUN) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 lint:  ## style, types, formatting; checkov on the plan of every environment
 	$(SETUP) test

@@ -24,8 +24,3 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     finally:
         made.sandbox.destroy_state()
         os.environ.update(saved)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What is marked `last` destroys the stack that the others share."""
-    items.sort(key=lambda item: item.get_closest_marker("last") is not None)

@@ -1,4 +1,4 @@
-"""How `make test` spreads the tests over processes: a room's tests stay together, since they share what is dear to make."""
+"""How `make test` spreads the tests over processes: those of a room stay together, since they share what is dear."""
 
 from pathlib import PurePosixPath
 

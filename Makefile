@@ -5,7 +5,7 @@ PYTHON ?= python3
 SETUP = @$(PYTHON) dropbatch/preflight.py
 RUN = .venv/bin/python
 
-.PHONY: demo demo-down test soak lint format synth bench-synth bench-arrival bench-staging bench-overhead bench-import bench-scheduler pins
+.PHONY: demo demo-down test soak lint format synth bench-synth bench-arrival bench-staging bench-overhead bench-import bench-scheduler picture pins
 
 demo:  ## drop a file in the sandbox and see it come back processed (FILE=… for one of yours)
 	$(SETUP) demo
@@ -64,6 +64,10 @@ soak:  ## what takes too long for `make test`: more schedules, more files, more 
 bench-scheduler:  ## the sandbox's scheduler on an array of 10,000: CPU, memory, every event once
 	$(SETUP) test
 	@$(RUN) bench/scheduler.py
+
+picture:  ## draw docs/architecture.svg from docs/architecture.d2
+	@npm install --silent --no-save @terrastruct/d2@0.1.33
+	@node docs/draw.mjs
 
 pins:  ## pin requirements*.in again, newest versions that go together
 	@$(RUN) -m pip install --quiet uv

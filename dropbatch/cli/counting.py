@@ -10,10 +10,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dropbatch.cli.deployed import Deployed
+from dropbatch.cli.runs import days_since
 from dropbatch.contract import ledger
 from dropbatch.contract.runs import FINAL_STATES, State
 
-__all__ = ["Tally", "days_since", "tally"]
+__all__ = ["Tally", "tally"]
 
 _AT_ONCE = 8
 _WINDOW = timedelta(minutes=10)
@@ -64,12 +65,6 @@ class Tally:
                 self.first_lately = min(self.first_lately or ended, ended)
         for name, count in states.items():
             self.counts[State(name)] += count
-
-
-def days_since(since: datetime, now: datetime | None = None) -> list[str]:
-    """Days from today back to the one of a moment, as ``yyyy-mm-dd``."""
-    today = (now or datetime.now(UTC)).date()
-    return [(today - timedelta(days=back)).isoformat() for back in range((today - since.date()).days + 1)]
 
 
 def tally(deployed: Deployed, group: str, *, since: datetime, pipeline: str | None = None) -> Tally:

@@ -14,7 +14,7 @@ from dropbatch.cli.errors import NotFoundError, UsageFault
 from dropbatch.contract import keys, ledger
 from dropbatch.contract.runs import State
 
-__all__ = ["Run", "by_day", "find", "follow", "get_many", "newest", "read_item", "took"]
+__all__ = ["Run", "by_day", "days_since", "find", "follow", "get_many", "newest", "of_request", "read_item", "took"]
 
 FULL_ID = re.compile(r"r-[0-9a-f]{20}")
 _PREFIX = re.compile(r"(?:r-)?([0-9a-f]{1,20})")
@@ -48,6 +48,16 @@ class Run:
     def name(self) -> str:
         """The input's key below its pipeline's folder."""
         return keys.InputKey.parse(keys.split_uri(self.input)[1]).rest if self.input else ""
+
+    def outcome(self) -> dict[str, Any]:
+        """How it stands, for programs that followed it."""
+        return {
+            "run_id": self.run_id,
+            "state": self.state,
+            "reason": self.reason or None,
+            "input": self.input,
+            "output_prefix": self.output_prefix,
+        }
 
 
 def read_item(item: Mapping[str, Any]) -> Run:
@@ -141,6 +151,12 @@ def newest(deployed: Deployed, group: str, *, since: datetime, limit: int, pipel
     return [run for run in found[:limit] if run.created_at >= ledger.timestamp(since)]
 
 
+def days_since(since: datetime, now: datetime | None = None) -> list[str]:
+    """Days from today back to the one of a moment, as ``yyyy-mm-dd``."""
+    today = (now or datetime.now(UTC)).date()
+    return [(today - timedelta(days=back)).isoformat() for back in range((today - since.date()).days + 1)]
+
+
 def by_day(deployed: Deployed, group: str, *, days: int) -> Iterator[Run]:
     """Runs of the last days, one after the other."""
     today = datetime.now(UTC).date()
@@ -149,16 +165,28 @@ def by_day(deployed: Deployed, group: str, *, days: int) -> Iterator[Run]:
             yield from _query(deployed, day)
 
 
-def _query(deployed: Deployed, day: str, *, page: int | None = None) -> Iterator[Run]:
+def of_request(deployed: Deployed, group: str, key: str, *, since: datetime) -> Iterator[Run]:
+    """Runs that the request with this key started since a moment."""
+    for day in days_since(since):
+        for shard in ledger.day_keys(group, day):
+            yield from _query(deployed, shard, since=ledger.timestamp(since), request=key)
+
+
+def _query(
+    deployed: Deployed, day: str, *, page: int | None = None, since: str = "", request: str = ""
+) -> Iterator[Run]:
     """Runs of a day and shard, the last one first."""
+    values = {":day": day} | ({":since": since} if since else {}) | ({":request": request} if request else {})
+    only: Any = {"FilterExpression": "#request = :request"} if request else {}
     for answer in deployed.dynamodb.get_paginator("query").paginate(
         TableName=deployed.description.ledger_table,
         IndexName=ledger.BY_DAY,
-        KeyConditionExpression="#day = :day",
-        ExpressionAttributeNames={"#day": "day"},
-        ExpressionAttributeValues=ledger.to_item({":day": day}),
+        KeyConditionExpression="#day = :day" + (" AND created_at >= :since" if since else ""),
+        ExpressionAttributeNames={"#day": "day"} | ({"#request": "request"} if request else {}),
+        ExpressionAttributeValues=ledger.to_item(values),
         ScanIndexForward=False,
         PaginationConfig={"PageSize": page} if page else {},
+        **only,
     ):
         yield from (read_item(ledger.from_item(item)) for item in answer["Items"])
 
@@ -170,6 +198,7 @@ def follow(
     moved: Callable[[Run], None],
     *,
     waiting: Callable[[float], None] = lambda seconds: None,
+    attempts: Mapping[str, int] | None = None,
 ) -> dict[str, Run]:
     """Watch runs until all are in a final state; `moved` is called with each run as it enters a new one.
 
@@ -179,13 +208,17 @@ def follow(
         run_ids: their ids; they need not be in the ledger yet.
         moved: told of every state that was seen. States that pass between two looks are not.
         waiting: told now and then for how many seconds nothing has moved.
+        attempts: by run, the attempt that is meant; earlier ones are passed over.
     """
+    attempts = attempts or {}
     states: dict[str, State] = {}
     done: dict[str, Run] = {}
     pause, last = _FIRST_SECONDS, time.monotonic()
     while True:
         open_ids = [run_id for run_id in run_ids if run_id not in done]
         for run in get_many(deployed, group, open_ids).values():
+            if run.attempt < attempts.get(run.run_id, 0):
+                continue
             if states.get(run.run_id) != run.state:
                 states[run.run_id] = run.state
                 moved(run)

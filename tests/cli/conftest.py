@@ -199,3 +199,9 @@ def _fresh(world: World) -> None:
         ],
     )
     world.describe()
+
+
+def a_file(tmp_path: Path, name: str = "notes.txt", body: bytes = b"one two") -> Path:
+    path = tmp_path / name
+    path.write_bytes(body)
+    return path

@@ -8,13 +8,13 @@ from typing import Any
 
 import click
 
-from dropbatch.cli import foresight, requests, runs
+from dropbatch.cli import following, foresight, requests, runs
 from dropbatch.cli.ask import agreed
 from dropbatch.cli.main import Context
 from dropbatch.cli.selection import select
-from dropbatch.cli.text import counted
+from dropbatch.cli.text import counted, talk
 
-__all__ = ["Chosen", "ask_and_put", "options"]
+__all__ = ["Chosen", "ask_and_put", "options", "wait_option"]
 
 _NAMED = 5
 
@@ -30,6 +30,12 @@ class Chosen:
     dry_run: bool
     yes: bool
     as_json: bool
+    wait: bool = False
+
+
+wait_option = click.option(
+    "--wait", is_flag=True, help="Follow the runs to their end; Ctrl-C stops following, not the runs."
+)
 
 
 def options(command: Callable[..., None]) -> Callable[..., None]:
@@ -55,8 +61,12 @@ def options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def ask_and_put(context: Context, kind: str, chosen: Chosen) -> tuple[list[runs.Run], requests.Sent | None]:
-    """Do it; returns the runs it is about, and the request unless it was a dry run."""
+def ask_and_put(context: Context, kind: str, chosen: Chosen) -> None:
+    """Do it.
+
+    Raises:
+        RunFailedError: with `wait`, when the request was refused or a run did not succeed.
+    """
     deployed, group = context.deployed, context.group
     found = select(deployed, group, kind, chosen.run, every=chosen.every, pipeline=chosen.pipeline, days=chosen.days)
     what = f"{kind} {counted(len(found), 'run')} ({_listed(found)})"
@@ -76,14 +86,28 @@ def ask_and_put(context: Context, kind: str, chosen: Chosen) -> tuple[list[runs.
         sent = requests.put(deployed, group, kind, body)
         answer["request"] = sent.uri
         click.echo(f"asked to {what}; `dropbatch status` shows what becomes of it", err=True)
+    if not chosen.as_json:
+        for line in [run.run_id for run in found] if sent is None else [sent.uri]:
+            click.echo(line)
+    ended: dict[str, runs.Run] = {}
+    if chosen.wait and sent is not None:
+        ended = _follow(context, kind, found, sent)
+        answer["ended"] = [run.outcome() for run in ended.values()]
     if chosen.as_json:
         click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
-    elif sent is not None:
-        click.echo(sent.uri)
-    else:
-        for run in found:
-            click.echo(run.run_id)
-    return found, sent
+    following.judge(ended.values())
+
+
+def _follow(context: Context, kind: str, found: Sequence[runs.Run], sent: requests.Sent) -> dict[str, runs.Run]:
+    deployed, group = context.deployed, context.group
+    with talk() as voice:
+        if kind == "rerun":
+            anew = following.rerun_ids(found, sent)
+            names = {anew[run.run_id]: following.name_of(run) for run in found}
+            return following.watch(deployed, group, names, voice, sent=sent)
+        names = {run.run_id: following.name_of(run) for run in found}
+        attempts = {run.run_id: run.attempt + 1 for run in found}
+        return following.watch(deployed, group, names, voice, attempts=attempts, sent=sent)
 
 
 def _listed(found: Sequence[runs.Run]) -> str:

@@ -2,25 +2,22 @@
 
 import json
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from dropbatch.cli import results, runs, uploads
+from dropbatch.cli import following, results, runs, uploads
 from dropbatch.cli.deployed import Deployed
-from dropbatch.cli.errors import RunFailedError, UsageFault
+from dropbatch.cli.errors import UsageFault
 from dropbatch.cli.main import Context
 from dropbatch.cli.progress import Progress
-from dropbatch.cli.text import Talk, duration, printable, talk
+from dropbatch.cli.text import Talk, printable, talk
 from dropbatch.contract import keys
 from dropbatch.contract.runs import State
 
 __all__ = ["command"]
-
-_QUIET_SECONDS = 60
 
 
 @click.command(
@@ -81,7 +78,8 @@ def command(
         ]
         ended: dict[str, runs.Run] = {}
         if wait or directory is not None:
-            ended = _follow(context, dropped, voice)
+            names = {each.run_id: printable(_below(each.drop)) for each in dropped}
+            ended = following.watch(deployed, group, names, voice)
         for each, answer in zip(dropped, answers, strict=True):
             run = ended.get(answer["run_id"])
             if run is None:
@@ -92,7 +90,7 @@ def command(
                 click.echo(uri)
     if as_json:
         click.echo(json.dumps(answers, ensure_ascii=False, indent=2))
-    _judge(list(ended.values()))
+    following.judge(ended.values())
 
 
 def _below(drop: uploads.Drop) -> str:
@@ -121,42 +119,6 @@ def _upload(deployed: Deployed, planned: Sequence[uploads.Drop], voice: Talk, *,
             f"to process again: `dropbatch rerun {same[0].run_id[:12]}`"
         )
     return dropped
-
-
-def _judge(ended: list[runs.Run]) -> None:
-    """Raise when not all succeeded."""
-    bad = [run for run in ended if run.state is not State.SUCCEEDED]
-    if not bad:
-        return
-    first = bad[0]
-    how = f"{first.run_id} {first.state}: {first.reason or 'no reason given'}; see `dropbatch logs {first.run_id}`"
-    raise RunFailedError(
-        how if len(ended) == 1 else f"{len(bad)} of {len(ended)} runs did not succeed, the first: {how}"
-    )
-
-
-def _follow(context: Context, dropped: list[uploads.Dropped], voice: Talk) -> dict[str, runs.Run]:
-    names = {each.run_id: printable(_below(each.drop)) for each in dropped}
-    begun = time.monotonic()
-    warned = False
-
-    def moved(run: runs.Run) -> None:
-        took = runs.took(run)
-        ran = "" if took is None else f", ran {duration(took)}"
-        voice.say(f"{duration(time.monotonic() - begun):>8}  {run.state:<9}  {names[run.run_id]}  {run.run_id}{ran}")
-
-    def waiting(seconds: float) -> None:
-        nonlocal warned
-        voice.now(f"following {len(names)} run{'s' if len(names) > 1 else ''}, Ctrl-C leaves them running")
-        if seconds > _QUIET_SECONDS and not warned:
-            warned = True
-            voice.say("nothing has moved for a minute: is the environment paused, or are all machines busy?")
-
-    try:
-        return runs.follow(context.deployed, context.group, list(names), moved, waiting=waiting)
-    except KeyboardInterrupt:
-        voice.say("not following any more; the runs go on: `dropbatch status` shows them")
-        raise
 
 
 def _outcome(context: Context, run: runs.Run, directory: Path | None, voice: Talk) -> dict[str, Any]:

@@ -4,14 +4,15 @@ from typing import Any
 
 import click
 
-from dropbatch.cli.commands.about_runs import Chosen, ask_and_put, options
+from dropbatch.cli.commands.about_runs import Chosen, ask_and_put, options, wait_option
 from dropbatch.cli.main import Context
 
 __all__ = ["command"]
 
 
-@click.command("rerun", epilog="\b\nExample:\n  dropbatch rerun r-1f0c")
+@click.command("rerun", epilog="\b\nExamples:\n  dropbatch rerun r-1f0c\n  dropbatch rerun r-1f0c --wait --yes")
 @options
+@wait_option
 @click.pass_obj
 def command(context: Context, /, **given: Any) -> None:
     """Process the inputs of runs again, as new runs.

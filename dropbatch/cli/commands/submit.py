@@ -6,11 +6,12 @@ from typing import Any
 
 import click
 
-from dropbatch.cli import foresight, requests
+from dropbatch.cli import following, foresight, requests, runs
 from dropbatch.cli.ask import agreed
+from dropbatch.cli.commands.about_runs import wait_option
 from dropbatch.cli.errors import UsageFault
 from dropbatch.cli.main import Context
-from dropbatch.cli.text import counted
+from dropbatch.cli.text import counted, talk
 
 __all__ = ["command"]
 
@@ -18,7 +19,7 @@ __all__ = ["command"]
 @click.command(
     "submit",
     epilog="\b\nExamples:\n  dropbatch submit request.toml --dry-run\n"
-    "  dropbatch submit --pipeline wordcount --inputs 'inputs/*.txt' --param k=1,2,4\n"
+    "  dropbatch submit --pipeline wordcount --inputs 'inputs/*.txt' --param k=1,2,4 --wait\n"
     "  dropbatch submit --pipeline wordcount --missing",
 )
 @click.argument("file", required=False, type=click.Path(path_type=Path))
@@ -39,6 +40,7 @@ __all__ = ["command"]
 @click.option("--prefix", metavar="KEY", help="With --missing: only below this prefix.")
 @click.option("--dry-run", is_flag=True, help="Only say what would run, how many, and the worst case.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@wait_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 @click.pass_obj
 def command(
@@ -55,6 +57,7 @@ def command(
     prefix: str | None,
     dry_run: bool,
     yes: bool,
+    wait: bool,
     as_json: bool,
     **overrides: Any,
 ) -> None:
@@ -63,20 +66,18 @@ def command(
     Every input runs with every combination of the parameters. Says how many runs that is and the worst case, and asks.
     Prints the URI of the request. If it is refused, `dropbatch status` shows why.
     """
-    _check_one_way(file, inputs, missing)
     rest = (*params, pipeline, config, name, *overrides.values())
-    if file is not None and any(each is not None for each in rest):
-        raise UsageFault("a request file says everything itself: write the options into it, or use --inputs")
-    if prefix is not None and not missing:
-        raise UsageFault("--prefix goes with --missing")
+    _check(file, inputs, missing=missing, prefix=prefix, wait=wait, beside_file=any(each is not None for each in rest))
     deployed, group = context.deployed, context.group
+    body: dict[str, Any]
     if file is not None:
         body = requests.read_file(file)
         pipeline = deployed.description.pipeline(body.get("pipeline"))
+    elif missing:
+        pipeline = deployed.description.pipeline(pipeline)
+        body = {"prefix": prefix or f"{group}/{pipeline}/"}
     else:
         pipeline = deployed.description.pipeline(pipeline)
-        body = {"prefix": prefix or f"{group}/{pipeline}/"} if missing else {}
-    if not missing and file is None:
         body = requests.submission(
             group=group,
             pipeline=pipeline,
@@ -102,18 +103,41 @@ def command(
         "runs": count,
         "worst": {"vcpu_hours": worst.vcpu_hours, "gib_hours": worst.gib_hours, "usd": worst.usd},
     }
+    ended: dict[str, runs.Run] = {}
     if dry_run:
         click.echo(f"Would {what}", err=True)
     else:
         agreed(what[0].upper() + what[1:], yes=yes)
-        answer["request"] = requests.put(deployed, group, answer["kind"], body).uri
+        sent = requests.put(deployed, group, answer["kind"], body)
+        answer["request"] = sent.uri
         click.echo(f"asked to {what}", err=True)
+        if not as_json:
+            click.echo(sent.uri)
+        if wait:
+            ended = _follow(context, sent, count)
+            answer["ended"] = [run.outcome() for run in ended.values()]
     if as_json:
         click.echo(json.dumps(answer, ensure_ascii=False, indent=2, default=str))
-    elif answer["request"]:
-        click.echo(answer["request"])
+    following.judge(ended.values())
 
 
-def _check_one_way(file: Path | None, inputs: tuple[str, ...], missing: bool) -> None:
+def _follow(context: Context, sent: requests.Sent, count: int) -> dict[str, runs.Run]:
+    deployed, group = context.deployed, context.group
+    with talk() as voice:
+        begun = following.started_by(deployed, group, sent, count, voice)
+        names = {run_id: following.name_of(run) for run_id, run in begun.items()}
+        return following.watch(deployed, group, names, voice)
+
+
+def _check(
+    file: Path | None, inputs: tuple[str, ...], *, missing: bool, prefix: str | None, wait: bool, beside_file: bool
+) -> None:
+    """Refuse options that do not go together."""
     if sum((file is not None, bool(inputs), missing)) != 1:
         raise UsageFault("say what to run in one way: a request FILE, --inputs, or --missing")
+    if file is not None and beside_file:
+        raise UsageFault("a request file says everything itself: write the options into it, or use --inputs")
+    if prefix is not None and not missing:
+        raise UsageFault("--prefix goes with --missing")
+    if missing and wait:
+        raise UsageFault("how many files are missing shows only later: follow with `dropbatch status --watch`")

@@ -1,0 +1,75 @@
+"""What people get wrong, and what a command says then."""
+
+from pathlib import Path
+
+import pytest
+
+from dropbatch.contract.runs import State
+from tests.cli.conftest import World, a_file
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["show", "r-ffff"], 3, "has no run r-ffff"),
+        (["show", "r-" + "f" * 20], 3, "has no run"),
+        (["logs", "zebra"], 2, "is no run id"),
+        (["show", "r-"], 2, "is no run id"),
+        (["--group", "nope", "status"], 2, "no group named nope: known are lab"),
+        (["fetch", "never/dropped/this", "here"], 3, "has published anything"),
+        (["fetch", "s3://other-bucket/k", "here"], 2, "is not a bucket of sandbox"),
+        (["fetch", "s3://", "here"], 2, "not an s3:// URI"),
+        (["nope"], 2, "No such command 'nope'"),
+        (["status", "--days", "0"], 2, "Invalid value for '--days'"),
+    ],
+)
+def test_faults_are_told_not_thrown(world: World, arguments: list[str], code: int, words: str):
+    result = world.call(*arguments)
+
+    assert result.exit_code == code, result.output
+    assert words in result.stderr
+    assert "Traceback" not in result.output
+    assert result.stdout == ""
+
+
+def test_an_ambiguous_run_id(world: World):
+    for last in "0123":
+        world.item(State.HELD, identity="r-" + "a" * 19 + last)
+
+    result = world.call("show", "r-aaa")
+
+    assert result.exit_code == 2
+    assert "4 runs begin with r-aaa" in result.stderr
+
+
+def test_an_environment_that_is_not_deployed(world: World):
+    world.ssm.delete_parameter(Name="/dropbatch/sandbox")
+
+    result = world.call("status")
+
+    assert result.exit_code == 3
+    assert "no environment named sandbox is deployed" in result.stderr
+
+
+def test_an_environment_of_another_version(world: World):
+    world.describe(version=7)
+
+    result = world.call("status")
+
+    assert result.exit_code == 2
+    assert "update dropbatch" in result.stderr
+
+
+def test_a_choice_must_be_made_where_there_are_several(world: World, tmp_path: Path):
+    world.describe(groups=["lab", "other"], pipelines=["one", "two"])
+
+    assert "choose one with --group: lab, other" in world.call("status").stderr
+    assert "choose one with --pipeline: one, two" in world.call("--group", "lab", "drop", str(a_file(tmp_path))).stderr
+
+
+def test_sandbox_status_and_env(world: World):
+    url = world.sandbox.environ()["AWS_ENDPOINT_URL"]
+
+    assert world.call("sandbox", "status").stdout.startswith(f"running at {url}, process ")
+    assert f"export AWS_ENDPOINT_URL={url}\n" in world.call("sandbox", "env").stdout
+    assert world.call("sandbox", "up").stdout == f"{url}\n"

@@ -1,0 +1,124 @@
+"""`status`: what it lists, counts and estimates."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dropbatch.contract import keys
+from dropbatch.contract.runs import State
+from tests.cli.conftest import INPUT, World, a_file
+
+
+def test_status_lists_the_newest_first(world: World):
+    for number, state in enumerate((State.SUCCEEDED, State.FAILED, State.HELD)):
+        world.item(state, name=f"{number}.txt", minutes_ago=10 - number)
+    world.item(State.SUCCEEDED, name="old.txt", minutes_ago=60 * 24 * 3)
+
+    result = world.call("status", "--days", "2")
+
+    assert result.exit_code == 0
+    assert [line.split()[3] for line in result.stdout.splitlines()[1:]] == ["2.txt", "1.txt", "0.txt"]
+    assert result.stderr.startswith(
+        "sandbox/lab: 3 runs in the last 2 days: 1 HELD, 1 SUCCEEDED, 1 FAILED; 0.1 end per"
+    )
+
+
+def test_status_limit_keeps_the_newest_and_counts_all(world: World):
+    for number in range(30):
+        world.item(State.SUCCEEDED, name=f"{number}.txt", minutes_ago=number + 1)
+
+    result = world.call("status", "--limit", "2")
+
+    assert [line.split()[3] for line in result.stdout.splitlines()[1:]] == ["0.txt", "1.txt"]
+    assert "30 SUCCEEDED" in result.stderr
+
+
+def test_status_since_a_moment(world: World):
+    world.item(State.SUCCEEDED, name="new.txt", minutes_ago=5)
+    world.item(State.SUCCEEDED, name="old.txt", minutes_ago=90)
+
+    result = world.call("status", "--since", "1h")
+
+    assert [line.split()[3] for line in result.stdout.splitlines()[1:]] == ["new.txt"]
+    assert result.stderr.startswith("sandbox/lab: 1 run since 1h: 1 SUCCEEDED")
+    assert "2026-01-31" in world.call("status", "--since", "yesterday").stderr
+
+
+def test_status_of_one_pipeline(world: World):
+    world.describe(pipelines=["align", "wordcount"])
+    world.item(State.SUCCEEDED, name="w.txt")
+    world.item(State.FAILED, name="a.txt", pipeline="align")
+
+    result = world.call("status", "--pipeline", "align")
+
+    assert "1 FAILED" in result.stderr
+    assert "w.txt" not in result.stdout
+
+
+def test_status_estimates_the_end(world: World):
+    for number in range(10):
+        world.item(State.SUCCEEDED, name=f"{number}.txt", minutes_ago=5)
+    for number in range(20):
+        world.item(State.HELD, name=f"w{number}.txt", minutes_ago=5)
+
+    result = world.call("status")
+    body = json.loads(world.call("status", "--json").stdout)
+
+    assert "2.0 end per minute, all in about 10 min" in result.stderr or "9 min 5" in result.stderr
+    assert body["ended_per_minute"] == pytest.approx(2, abs=0.1)
+    assert body["estimated_end"] > body["runs"][0]["created_at"]
+
+
+@pytest.mark.parametrize("as_json", [(), ("--json",)])
+def test_status_watches_until_interrupted(world: World, monkeypatch: pytest.MonkeyPatch, as_json: tuple[str, ...]):
+    looks = []
+
+    def sleep(_: float) -> None:
+        looks.append(world.item(State.RUNNING))
+        if len(looks) > 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("dropbatch.cli.commands.status.time.sleep", sleep)
+
+    lines = world.call("status", "--watch", *as_json).stdout.splitlines()
+
+    assert len(lines) == 3
+    if as_json:
+        assert [json.loads(line)["counts"]["RUNNING"] for line in lines] == [0, 1, 2]
+    else:
+        assert "2 RUNNING" in lines[2]
+
+
+def test_status_with_nothing_to_show(world: World):
+    result = world.call("status")
+
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "dropbatch drop" in result.stderr
+
+
+def test_files_that_belong_to_no_group_can_be_looked_at(world: World, tmp_path: Path):
+    world.item(
+        State.REJECTED, group=keys.SYSTEM_GROUP, input=f"s3://{INPUT}/stray.txt", reason="the file lies at the root"
+    )
+
+    assert "stray.txt" in world.call("--group", "_system", "status").stdout
+    assert world.call("--group", "_system", "drop", str(a_file(tmp_path))).exit_code == 2
+
+
+def test_status_as_json(world: World):
+    world.item(State.FAILED, reason="why")
+
+    body = json.loads(world.call("status", "--json").stdout)
+
+    assert body["counts"]["FAILED"] == 1
+    assert body["runs"][0]["reason"] == "why"
+
+
+def test_a_hostile_name_does_not_steer_the_terminal(world: World):
+    world.item(State.SUCCEEDED, name="\x1b[2Jgone\nline")
+
+    result = world.call("status")
+
+    assert "\x1b" not in result.stdout
+    assert len(result.stdout.splitlines()) == 2

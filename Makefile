@@ -5,7 +5,7 @@ PYTHON ?= python3
 SETUP = @$(PYTHON) dropbatch/preflight.py
 RUN = .venv/bin/python
 
-.PHONY: demo demo-down test soak lint format synth bench-synth bench-arrival bench-staging bench-overhead bench-import bench-scheduler picture pins
+.PHONY: demo demo-down test soak lint format synth bench-synth bench-arrival bench-staging bench-overhead bench-import bench-scheduler reference picture pins
 
 demo:  ## drop a file in the sandbox and see it come back processed (FILE=… for one of yours)
 	$(SETUP) demo
@@ -24,6 +24,7 @@ lint:  ## style, types, formatting; checkov on the plan of every environment
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m mypy .
+	@$(RUN) -m checks.reference --check
 	@$(RUN) -m checks.plans
 
 format:  ## mend what `make lint` says about style, where a tool can
@@ -64,6 +65,10 @@ soak:  ## what takes too long for `make test`: more schedules, more files, more 
 bench-scheduler:  ## the sandbox's scheduler on an array of 10,000: CPU, memory, every event once
 	$(SETUP) test
 	@$(RUN) bench/scheduler.py
+
+reference:  ## write docs/reference from what it describes
+	$(SETUP) synth
+	@$(RUN) -m checks.reference
 
 picture:  ## draw docs/architecture.svg from docs/architecture.d2
 	@npm install --silent --no-save @terrastruct/d2@0.1.33

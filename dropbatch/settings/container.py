@@ -33,6 +33,7 @@ class RetryRule(Table):
     """``[[pipeline.<name>.retry]]``: what Batch does at once when a try ends so; all that is given must match."""
 
     action: Literal["retry", "exit"]
+    """Try again at once, as often as `tries` says, or end here."""
     exit_code: Annotated[str, StringConstraints(pattern=r"^\d{1,3}\*?$")] | None = None
     """Such as ``"75"`` or ``"13*"``."""
     reason: Annotated[str, StringConstraints(pattern=_GLOB)] | None = None
@@ -45,6 +46,7 @@ class Container(Table):
     """Keys of a pipeline that become parts of its job definitions."""
 
     gpus: Annotated[int, Field(ge=0, le=16)] = 0
+    """GPUs of one job; its pools must have them."""
     architecture: Architecture | None = None
     """What the image is made for. Default: what the pools are."""
     shared_memory_mib: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
@@ -55,6 +57,7 @@ class Container(Table):
     """Folders of the machine (of an image of yours, or made by it) that the program sees: ``{ "/ref" = "/ref" }``;
     ``:rw`` behind the second lets it write."""
     environment: Mapping[VariableName, str] = Field(default_factory=dict)
+    """Environment variables; nothing secret."""
     secrets: Mapping[VariableName, SecretArn] = Field(default_factory=dict)
     """Environment variables whose values are secrets of Secrets Manager or parameters of Systems Manager, by ARN."""
     tags: Mapping[TagKey, TagValue] = Field(default_factory=dict)

@@ -51,7 +51,9 @@ class EnvironmentSettings(Table):
     """``[environment]``: what and where."""
 
     name: EnvironmentName
+    """The file's name; part of every resource's name."""
     region: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
+    """AWS region."""
     account_id: Annotated[str, StringConstraints(pattern=r"^\d{12}$")] | None = None
     """The only account this environment may be deployed to."""
     disposable: bool = False
@@ -66,6 +68,7 @@ class StateSettings(Table):
     """``[state]``: where Terraform keeps its state."""
 
     backend: Literal["local", "s3"] = "local"
+    """On the disk of whoever deploys, or in a bucket, with a lock file there."""
     bucket: str | None = None
     """Name of the state bucket; needed by the backend "s3"."""
 
@@ -74,6 +77,7 @@ class NotifySettings(Table):
     """``[notify]``: who is told. Also the Terraform variable ``notification_email``."""
 
     email: Email | None = None
+    """Where mails go; AWS asks for a confirmation first. Default: nowhere."""
     window_minutes: Annotated[int, Field(ge=1, le=1440)] = 10
     """Minutes of drops that one mail tells of; a request has a mail of its own."""
 
@@ -82,6 +86,7 @@ class BudgetSettings(Table):
     """``[budget]``: the brake on spending. The limit is also the Terraform variable ``budget_limit``."""
 
     monthly_usd: Annotated[int, Field(ge=1, le=10_000_000)]
+    """What a month may cost."""
     warn_at_percent: tuple[Annotated[int, Field(ge=1, le=500)], ...] = Field(default=(50, 80), strict=False)
     """Shares of the limit at which a warning goes out."""
     warn_forecast_percent: tuple[Annotated[int, Field(ge=1, le=500)], ...] = Field(default=(100,), strict=False)
@@ -98,6 +103,7 @@ class NetworkSettings(Table):
     kind: Literal["public", "private", "existing"] = "public"
     """Public subnets without NAT, which cost nothing; private ones behind NAT; or subnets that are there already."""
     cidr: Annotated[str, StringConstraints(pattern=r"^\d{1,3}(\.\d{1,3}){3}/(1[6-9]|2[0-4])$")] = "10.20.0.0/16"
+    """Addresses of a network of ours."""
     nat: Literal["one", "per_zone"] = "one"
     """Of a private network: one NAT gateway (about $33 a month), or one in each of two zones."""
     egress: Literal["https", "all"] = "https"
@@ -133,6 +139,7 @@ class ObservabilitySettings(Table):
     """``[observability]``: what is watched, and how long it is remembered."""
 
     log_retention_days: RetentionDays = 90
+    """How long logs are kept."""
     oldest_message_minutes: Annotated[int, Field(ge=1, le=1440)] = 30
     """How long a message may wait in a queue before people are told."""
 
@@ -163,7 +170,9 @@ class PipelineSettings(Container):
     pools: tuple[PoolName, ...] = Field(min_length=1, strict=False)
     """Pools in the order in which they are tried."""
     vcpus: Annotated[int, Field(ge=1, le=192)] = 1
+    """vCPUs of one job."""
     memory_mib: Annotated[int, Field(ge=64, le=1_500_000)] = 1800
+    """Memory of one job; a machine gives 92 % of what its type says, or less."""
     timeout_minutes: Annotated[int, Field(ge=1, le=20_160)] = 60
     """Minutes after which one try is stopped."""
     tries: Annotated[int, Field(ge=1, le=10)] = 2

@@ -14,7 +14,7 @@ from dropbatch.settings.bootstrap import Bootstrap
 from dropbatch.settings.models import DEFAULT_GROUP, Settings, Table
 from dropbatch.settings.rules import check
 
-__all__ = ["SettingsError", "load", "load_all", "load_bootstrap"]
+__all__ = ["NAMED_TABLES", "TABLES", "SettingsError", "load", "load_all", "load_bootstrap"]
 
 
 class SettingsError(ValueError):
@@ -29,7 +29,7 @@ class SettingsError(ValueError):
         super().__init__("\n".join(faults))
 
 
-_TABLES: Mapping[str, type[Table]] = {
+TABLES: Mapping[str, type[Table]] = {
     "environment": models.EnvironmentSettings,
     "state": models.StateSettings,
     "notify": models.NotifySettings,
@@ -39,12 +39,14 @@ _TABLES: Mapping[str, type[Table]] = {
     "arrivals": models.ArrivalSettings,
     "observability": models.ObservabilitySettings,
 }
-_NAMED_TABLES: Mapping[str, tuple[type[Table], Any]] = {
+"""The tables that a file has once."""
+NAMED_TABLES: Mapping[str, tuple[type[Table], Any]] = {
     "compute": (models.PoolSettings, models.PoolName),
     "pipeline": (models.PipelineSettings, models.PipelineName),
     "group": (models.GroupSettings, models.GroupName),
 }
-_KNOWN = [*_TABLES, *_NAMED_TABLES]
+"""The tables that are declared by name: ``[pipeline.<name>]``."""
+_KNOWN = [*TABLES, *NAMED_TABLES]
 _T = TypeVar("_T", bound=Table)
 
 
@@ -125,9 +127,9 @@ class _Reader:
             if name not in _KNOWN:
                 self._fault(name, "unknown table", body[name], _unknown_fix(name, _KNOWN))
         found: dict[str, Any] = {
-            name: self._table(model, body.get(name, {}), (name,)) for name, model in _TABLES.items()
+            name: self._table(model, body.get(name, {}), (name,)) for name, model in TABLES.items()
         }
-        for name, (model, name_type) in _NAMED_TABLES.items():
+        for name, (model, name_type) in NAMED_TABLES.items():
             found[name] = self._named(name, model, name_type, body.get(name, {}))
         if not found["group"] and not body.get("group"):
             found["group"] = {DEFAULT_GROUP: models.GroupSettings()}

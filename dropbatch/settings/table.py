@@ -8,4 +8,4 @@ __all__ = ["Table"]
 class Table(BaseModel):
     """A table of the file: frozen, nothing unknown, no conversion of types."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)

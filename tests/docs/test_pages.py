@@ -1,0 +1,102 @@
+"""Every link, command and example of the pages is looked at."""
+
+import hashlib
+import re
+import shlex
+import tomllib
+from pathlib import Path
+from urllib.parse import unquote
+
+import click
+import pytest
+
+from checks.reference.commands import walk
+from checks.reference.pages import pages as generated
+from dropbatch.cli.main import cli
+from tests.docs.pages import ROOT, Fence, Page, pages
+
+_TARGETS = set(re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+
+
+@pytest.mark.parametrize("page", pages(), ids=str)
+def test_links_inside_the_repository_lead_somewhere(page: Page) -> None:
+    for link in page.links:
+        if "://" in link or link.startswith("mailto:"):
+            continue
+        path, _, anchor = unquote(link).partition("#")
+        target = (page.path.parent / path).resolve() if path else page.path
+        assert target.exists(), f"{page}: {link} leads nowhere"
+        if anchor:
+            assert anchor in Page(target).anchors, f"{page}: {link}: no such heading"
+
+
+@pytest.mark.parametrize("page", pages(), ids=str)
+def test_make_targets_that_are_named_exist(page: Page) -> None:
+    for target in re.findall(r"`make ([a-z][\w-]*)", page.path.read_text(encoding="utf-8")):
+        assert target in _TARGETS, f"{page}: there is no `make {target}`"
+    for fence in page.fences:
+        for line in _lines(fence):
+            if line.startswith("make "):
+                for word in shlex.split(line, comments=True)[1:]:
+                    assert "=" in word or word in _TARGETS, f"{page}:{fence.line}: there is no `make {word}`"
+
+
+@pytest.mark.parametrize("page", pages(), ids=str)
+def test_commands_that_are_shown_exist_with_their_options(page: Page) -> None:
+    known = {names[1:]: command for names, command in walk(cli, ("dropbatch",))}
+    shown = [line for fence in page.fences if fence.language == "sh" for line in _lines(fence)]
+    inline = re.findall(r"`(dropbatch [^`]+)`", page.path.read_text(encoding="utf-8"))
+    for line in [*shown, *inline]:
+        words = shlex.split(line.replace("…", "X").replace("|", " | "), comments=True)
+        if words[:1] == ["dropbatch"]:
+            _exists(known, words[1:], f"{page}: {line}")
+
+
+def _exists(known: dict[tuple[str, ...], click.Command], words: list[str], where: str) -> None:
+    path: tuple[str, ...] = ()
+    rest = words[: words.index("|")] if "|" in words else words
+    options = {name for param in known[()].params for name in param.opts}
+    for position, word in enumerate(rest):
+        if (*path, word) in known:
+            path = (*path, word)
+            options = {name for param in known[path].params for name in (*param.opts, *param.secondary_opts)}
+        elif word == "--":
+            break
+        elif word.startswith("-") and word not in ("-h", "--help", "--version"):
+            assert word.split("=")[0] in options, f"{where}: no option {word}"
+        elif not path and rest[position - 1] not in options and not word.isupper():
+            pytest.fail(f"{where}: no command {word}")
+
+
+@pytest.mark.parametrize("page", pages(), ids=str)
+def test_examples_of_toml_can_be_read(page: Page) -> None:
+    for fence in page.fences:
+        if fence.language == "toml":
+            try:
+                tomllib.loads(fence.text)
+            except tomllib.TOMLDecodeError as error:
+                pytest.fail(f"{page}:{fence.line}: {error}")
+
+
+def test_the_picture_is_that_of_its_source() -> None:
+    digest = hashlib.sha256((ROOT / "docs/architecture.d2").read_bytes()).hexdigest()
+
+    drawn = (ROOT / "docs/architecture.svg").read_text(encoding="utf-8")
+
+    assert digest in drawn, "docs/architecture.d2 changed: run `make picture`"
+    assert "prefers-color-scheme" in drawn, "the picture must be readable on dark pages"
+
+
+def test_every_key_of_an_environment_file_is_explained() -> None:
+    text = next(text for path, text in generated().items() if path.name == "environment.md")
+
+    unexplained = [line.split("`")[1] for line in text.splitlines() if line.startswith("| `") and line.endswith("|  |")]
+
+    assert unexplained == []
+
+
+def _lines(fence: Fence) -> list[str]:
+    """Commands of a shell block, continued lines joined."""
+    if fence.language not in ("sh", ""):
+        return []
+    return [line.strip() for line in fence.text.replace("\\\n", " ").splitlines() if line.strip()]

@@ -4,7 +4,6 @@ import hashlib
 import re
 import shlex
 import tomllib
-from pathlib import Path
 from urllib.parse import unquote
 
 import click

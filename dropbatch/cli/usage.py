@@ -1,13 +1,17 @@
-"""What a group's runs used, month by month."""
+"""What runs used: by group, pipeline or day."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import UTC, datetime
+from typing import Any
 
 from dropbatch.cli.deployed import Deployed
+from dropbatch.cli.runs import days_since
 from dropbatch.contract import ledger
-from dropbatch.contract.usage import MonthUsage, month_usage
+from dropbatch.contract.runs import State
+from dropbatch.contract.usage import MonthUsage, Usage, month_usage
 
-__all__ = ["Line", "months", "used"]
+__all__ = ["Line", "by_day", "months", "summed", "used"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,8 +20,9 @@ class Line:
 
     group: str
     pipeline: str
-    month: str
-    """``yyyy-mm``."""
+    """Empty where all pipelines are together."""
+    period: str
+    """``yyyy-mm`` or ``yyyy-mm-dd``."""
     usage: MonthUsage
 
 
@@ -27,7 +32,7 @@ def months(now: datetime, count: int) -> list[str]:
     return [f"{number // 12}-{number % 12 + 1:02}" for number in range(first, first - count, -1)]
 
 
-def used(deployed: Deployed, group: str, wanted: list[str]) -> list[Line]:
+def used(deployed: Deployed, group: str, wanted: Sequence[str]) -> list[Line]:
     """Usage of a group by month and pipeline."""
     table = deployed.description.ledger_table
     found = []
@@ -39,7 +44,65 @@ def used(deployed: Deployed, group: str, wanted: list[str]) -> list[Line]:
             items += [ledger.from_item(item) for item in answer["Responses"].get(table, [])]
             keys = list(answer.get("UnprocessedKeys", {}).get(table, {"Keys": []})["Keys"])
         found += [
-            Line(group=group, pipeline=pipeline, month=month, usage=usage)
+            Line(group=group, pipeline=pipeline, period=month, usage=usage)
             for pipeline, usage in month_usage(items).items()
         ]
     return found
+
+
+def summed(lines: Iterable[Line]) -> list[Line]:
+    """Lines of one group and period together, whatever the pipeline."""
+    sums: dict[tuple[str, str], MonthUsage] = {}
+    for line in lines:
+        key = (line.period, line.group)
+        sums[key] = _plus(sums.get(key, MonthUsage()), line.usage)
+    return [Line(group=group, pipeline="", period=period, usage=usage) for (period, group), usage in sums.items()]
+
+
+def by_day(deployed: Deployed, group: str, wanted: Sequence[str], *, pipeline: str | None = None) -> list[Line]:
+    """Usage of a group's runs by the day on which each began to wait; each with all its attempts so far.
+
+    The ledger keeps sums by month only, so this reads every run of these months.
+    """
+    sums: dict[str, MonthUsage] = {}
+    for item in _ended(deployed, group, wanted):
+        if pipeline not in {None, item["pipeline"]}:
+            continue
+        day = item["created_at"][:10]
+        usage, attempts = MonthUsage.of(Usage.from_item(item)), item["attempt"]
+        # Of one attempt that nothing is known of, a run's sum is unknown.
+        usage = replace(
+            usage,
+            attempts=attempts,
+            unknown_time=usage.unknown_time * attempts,
+            unknown_cost=usage.unknown_cost * attempts,
+        )
+        sums[day] = _plus(sums.get(day, MonthUsage()), usage)
+    return [
+        Line(group=group, pipeline=pipeline or "", period=day, usage=usage)
+        for day, usage in sorted(sums.items(), reverse=True)
+    ]
+
+
+def _ended(deployed: Deployed, group: str, wanted: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+    """Runs of these months that used something, as far as it is asked for here."""
+    first = datetime.fromisoformat(f"{min(wanted)}-01").replace(tzinfo=UTC)
+    names = {"#day": "day", "#usage": "usage", "#state": "state"}
+    for day in days_since(first):
+        for key in ledger.day_keys(group, day):
+            pages = deployed.dynamodb.get_paginator("query").paginate(
+                TableName=deployed.description.ledger_table,
+                IndexName=ledger.BY_DAY,
+                KeyConditionExpression="#day = :day",
+                FilterExpression="attribute_exists(#usage) AND #state <> :refused",
+                ProjectionExpression="pipeline, created_at, attempt, #usage",
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues=ledger.to_item({":day": key, ":refused": State.REJECTED}),
+            )
+            for page in pages:
+                yield from map(ledger.from_item, page["Items"])
+
+
+def _plus(one: MonthUsage, other: MonthUsage) -> MonthUsage:
+    mine, theirs = asdict(one), asdict(other)
+    return MonthUsage(**{each.name: mine[each.name] + theirs[each.name] for each in fields(MonthUsage)})

@@ -59,7 +59,7 @@ def test_retry_waits_for_the_attempt_it_asked_for(world: World, carried_out: Any
         state = next(looks)
         world.item(state, identity=item["run_id"], attempt=1 if state is State.FAILED else 2)
 
-    monkeypatch.setattr(runs.time, "sleep", sleep)
+    monkeypatch.setattr("dropbatch.cli.runs.time.sleep", sleep)
 
     result = world.call("retry", item["run_id"], "--yes", "--wait")
 
@@ -92,7 +92,7 @@ def test_a_refused_request_ends_the_waiting(
     item = world.item(State.FAILED, version_id="v1", parameters={})
     carried_out(lambda sent: refuse(world, sent, "inputs: come to 20000 runs"))
     ticks = iter(range(0, 1000, 2))
-    monkeypatch.setattr(runs.time, "monotonic", lambda: next(ticks))
+    monkeypatch.setattr("dropbatch.cli.runs.time.monotonic", lambda: next(ticks))
     named = ["--inputs", "inputs/1.txt"] if command == "submit" else [item["run_id"]]
 
     result = world.call(command, *named, "--yes", "--wait")

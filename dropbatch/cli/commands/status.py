@@ -12,6 +12,7 @@ import click
 from dropbatch.cli import runs
 from dropbatch.cli.counting import Tally, tally
 from dropbatch.cli.main import Context
+from dropbatch.cli.screen import on_terminal, show
 from dropbatch.cli.text import age, duration, printable
 from dropbatch.cli.when import moment
 from dropbatch.contract import ledger
@@ -34,9 +35,6 @@ _LOOK_SECONDS = 2.0
 
 _SHORT_ID = 12
 """Enough of a run id for a person; every command takes it."""
-
-_PIPED_COLUMNS = 4000
-"""Wide enough that a program reading the table gets every row on one line."""
 
 
 @click.command(
@@ -138,20 +136,13 @@ def _body(counted: Tally, listed: Sequence[runs.Run]) -> dict[str, object]:
 
 def _print(listed: Sequence[runs.Run]) -> None:
     """For a terminal, what fits, and the reasons below; for a program, a row per run with everything in it."""
-    from rich.console import Console  # noqa: PLC0415 – not needed for --json
-
-    console = Console()
-    if console.is_terminal:
-        console.print(_table(listed, id_length=_SHORT_ID))
-        for run in listed:
-            if run.reason:
-                console.print(f"{run.run_id[:_SHORT_ID]}: {printable(run.reason)}", markup=False, highlight=False)
+    if not on_terminal():
+        show(_table(listed, reasons=True))
         return
-    wide = Console(width=_PIPED_COLUMNS)
-    with wide.capture() as captured:
-        wide.print(_table(listed, reasons=True))
-    for line in captured.get().splitlines():
-        click.echo(line.rstrip())
+    show(_table(listed, id_length=_SHORT_ID))
+    for run in listed:
+        if run.reason:
+            click.echo(f"{run.run_id[:_SHORT_ID]}: {printable(run.reason)}")
 
 
 def _plain(run: runs.Run) -> dict[str, object]:

@@ -29,8 +29,8 @@ from botocore.compat import HTTPHeaders
 from botocore.config import Config
 
 from dropbatch.contract.deployment import Deployment, Pipeline, Pool
-from lambdas.arrival.clients import Clients
 from lambdas.arrival.flow import ArrivalFlow
+from lambdas.arrival.surroundings import Surroundings
 
 FILES = 100_000
 LANES = 5
@@ -229,15 +229,16 @@ def events(files: int) -> Iterator[list[dict[str, Any]]]:
 def ours(files: int) -> dict[str, float]:
     """Admit the files with the arrival function; returns simulated seconds, CPU seconds per file and jobs."""
     aws = Aws()
-    names = ("dynamodb", "s3", "batch", "sqs", "events")
-    clients = Clients(**{name: aws.client(name) for name in names})
+    services = {name: aws.client(name) for name in ("dynamodb", "s3", "batch", "sqs", "events")}
     flow = ArrivalFlow(
-        deployment=DEPLOYMENT,
-        clients=clients,
-        table="ledger",
-        bucket="out",
-        arrival_url="arrivals",
-        dead_letter_url="dead",
+        Surroundings(
+            **services,
+            deployment=DEPLOYMENT,
+            table="ledger",
+            bucket="out",
+            arrival_url="arrivals",
+            dead_letter_url="dead",
+        )
     )
     lanes = [0.0] * LANES
     cpu = []

@@ -4,7 +4,7 @@ Input keys are ``<group>/<pipeline>/<rest>``; the folder name *is* the pipeline.
 ``<group>/<pipeline>/<rest>/<run_id>/…``: one directory per run, never shared.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = [
     "CONFIGS",
@@ -43,8 +43,7 @@ RECORD_NAME = "_run.json"
 LOG_NAME = "_log.txt"
 
 
-@dataclass(frozen=True, kw_only=True)
-class InputKey:
+class InputKey(NamedTuple):
     """An input key taken apart. Parts that the key does not have are empty strings."""
 
     group: str

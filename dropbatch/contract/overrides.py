@@ -1,14 +1,12 @@
 """What a run may ask for beyond its job definition: part of what makes runs alike enough to share a job."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 __all__ = ["Overrides"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Overrides:
+class Overrides(NamedTuple):
     """Resources other than the job definition's; None leaves what it says."""
 
     vcpus: int | None = None
@@ -17,7 +15,7 @@ class Overrides:
 
     def to_dict(self) -> dict[str, int]:
         """Plain values of what is set: the field ``overrides`` of RUN and JOB items."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        return {name: value for name, value in self._asdict().items() if value is not None}
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "Overrides":

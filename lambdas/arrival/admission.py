@@ -1,8 +1,7 @@
 """What an arrived file means: a run of a pipeline, a request, nothing at all, or a refusal with its reason. Pure."""
 
-import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from dropbatch.contract import keys
 from dropbatch.contract.deployment import Deployment, Pipeline
@@ -17,15 +16,14 @@ REQUESTS = ("submit", "retry", "rerun", "cancel", "backfill")
 """Kinds of requests: what names of request files end in, before ``.json`` or ``.toml``."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Admitted:
+class Admitted(NamedTuple):
     """A run to be claimed, with the job definition and queue it asks for."""
 
     run: RunSpec
     definition: str
     pool: str
     queue: str
-    overrides: Overrides = field(default_factory=Overrides)
+    overrides: Overrides = Overrides()
     name: str = ""
     """What a request calls its runs."""
     request: str = ""
@@ -34,8 +32,7 @@ class Admitted:
     """Run that it comes after."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rejected:
+class Rejected(NamedTuple):
     """A file that starts nothing, and why. Kept in the ledger, so that its owner can read the reason."""
 
     group: str
@@ -45,16 +42,14 @@ class Rejected:
     reason: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ignored:
+class Ignored(NamedTuple):
     """An object that is not meant to start anything."""
 
     arrival: Arrival
     reason: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Requested:
+class Requested(NamedTuple):
     """A request file: what it asks for is in it."""
 
     arrival: Arrival
@@ -100,6 +95,8 @@ def refused(arrival: Arrival, deployment: Deployment, reason: str) -> Rejected:
 
 def choice(name: str, known: Iterable[str]) -> str:
     """How to mend a name that is not known."""
+    import difflib  # noqa: PLC0415 - names are seldom wrong: it is no part of every cold start
+
     known = sorted(known)
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""

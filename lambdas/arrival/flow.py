@@ -8,15 +8,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from dropbatch.contract import ledger
-from dropbatch.contract.deployment import Deployment
 from dropbatch.contract.manifest import RunSpec
 from dropbatch.contract.overrides import Overrides
 from lambdas.arrival.admission import Admitted, Ignored, Rejected, Requested, judge
 from lambdas.arrival.claims import claim, claim_item, rejected_item
-from lambdas.arrival.clients import Clients
 from lambdas.arrival.gates import Gates, read_gates
 from lambdas.arrival.jobs import MAX_ARRAY, Submitter, new_job_name
 from lambdas.arrival.next_steps import next_steps
+from lambdas.arrival.surroundings import Surroundings
 from lambdas.arrival.takeover import TakeOver
 from lambdas.common.announce import Announcer
 from lambdas.common.batches import Failures, chunks
@@ -26,7 +25,7 @@ from lambdas.common.messages import Message, PoisonError, RequestStep, parse
 if TYPE_CHECKING:
     from lambdas.arrival.requests import RequestDesk
 
-__all__ = ["ArrivalFlow", "Clients"]
+__all__ = ["ArrivalFlow"]
 
 log = logging.getLogger("dropbatch")
 
@@ -34,37 +33,16 @@ log = logging.getLogger("dropbatch")
 class ArrivalFlow:
     """The arrival path of one deployment."""
 
-    def __init__(
-        self,
-        *,
-        deployment: Deployment,
-        clients: Clients,
-        table: str,
-        bucket: str,
-        arrival_url: str,
-        dead_letter_url: str,
-        clock: ledger.Clock = ledger.utc_now,
-    ) -> None:
-        """`bucket` is the output bucket, where manifests go; the URLs are those of the queue and of that for poison."""
-        self._deployment = deployment
-        self._clients = clients
-        self._table = table
-        self._dead_letter_url = dead_letter_url
-        self._submitter = Submitter(
-            dynamodb=clients.dynamodb,
-            s3=clients.s3,
-            batch=clients.batch,
-            table=table,
-            bucket=bucket,
-            lease=deployment.lease,
-            clock=clock,
-        )
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+        self._deployment = around.deployment
+        self._submitter = Submitter(around)
         self._announcer = Announcer(
-            events=clients.events, dynamodb=clients.dynamodb, table=table, environment=deployment.environment
+            events=around.events,
+            dynamodb=around.dynamodb,
+            table=around.table,
+            environment=around.deployment.environment,
         )
-        self._bucket = bucket
-        self._arrival_url = arrival_url
-        self._clock = clock
 
     def process(self, records: Sequence[Mapping[str, Any]]) -> Failures:
         """Handle messages of the queue; returns those that shall come again."""
@@ -78,7 +56,7 @@ class ArrivalFlow:
                     self._bury(record, str(poison))
         with failures.collect(*messages):
             now = self._now()
-            gates = read_gates(self._clients.dynamodb, self._table, self._deployment.pools, now=now)
+            gates = read_gates(self._around.dynamodb, self._around.table, self._deployment.pools, now=now)
             self._arrivals(messages, failures, gates)
             if "_desk" in self.__dict__:
                 self._desk.send_on(failures)
@@ -110,15 +88,7 @@ class ArrivalFlow:
         # Requests are seldom: what reads them is no part of every cold start.
         from lambdas.arrival.requests import request_desk  # noqa: PLC0415
 
-        return request_desk(
-            deployment=self._deployment,
-            clients=self._clients,
-            table=self._table,
-            bucket=self._bucket,
-            arrival_url=self._arrival_url,
-            announcer=self._announcer,
-            clock=self._clock,
-        )
+        return request_desk(self._around, self._announcer)
 
     def _outcomes(
         self, messages: Mapping[str, Message], failures: Failures
@@ -144,13 +114,14 @@ class ArrivalFlow:
         pool = gates.place(self._deployment.pipelines[found.run.pipeline].pools, found.pool)
         if pool is None:
             return found, ""
-        return replace(
-            found, pool=pool, queue=self._deployment.pools[pool].queue, run=replace(found.run, pool=pool)
-        ), pool
+        queue = self._deployment.pools[pool].queue
+        return found._replace(pool=pool, queue=queue, run=replace(found.run, pool=pool)), pool
 
     def _reject(self, refusals: Sequence[Rejected]) -> None:
         now = self._now()
-        written = claim(self._clients.dynamodb, self._table, [rejected_item(refusal, now=now) for refusal in refusals])
+        written = claim(
+            self._around.dynamodb, self._around.table, [rejected_item(refusal, now=now) for refusal in refusals]
+        )
         for item in written:
             log.warning("rejected %s: %s", item["input"], item["reason"])
         self._announcer.tell(written)
@@ -163,7 +134,7 @@ class ArrivalFlow:
         for part in chunks(members, MAX_TRANSACTION):
             with failures.collect(*(message_id for message_id, _ in part)):
                 items = [claim_item(found, job_name=job_name, now=now) for _, found in part]
-                ids = {item["run_id"] for item in claim(self._clients.dynamodb, self._table, items)}
+                ids = {item["run_id"] for item in claim(self._around.dynamodb, self._around.table, items)}
                 won += [found.run for _, found in part if found.run.run_id in ids]
         log.info("%s: %d of %d arrivals are new", first.definition, len(won), len(members))
         if won and not hold:
@@ -182,13 +153,7 @@ class ArrivalFlow:
     def _held(self, messages: Mapping[str, Message], failures: Failures, gates: Gates) -> None:
         lease_until = self._submitter.lease()
         asked = {held: message_id for message_id, message in messages.items() for held in message.held}
-        taken = TakeOver(
-            dynamodb=self._clients.dynamodb,
-            table=self._table,
-            deployment=self._deployment,
-            gates=gates,
-            now=self._now(),
-        )
+        taken = TakeOver(self._around, gates=gates, now=self._now())
         for part in chunks(asked.items(), MAX_TRANSACTION):
             with failures.collect(*(message_id for _, message_id in part)):
                 taken.take([held for held, _ in part])
@@ -213,7 +178,7 @@ class ArrivalFlow:
         }
         for part in chunks(asked, MAX_TRANSACTION):
             with failures.collect(*(asked[key] for key in part)):
-                for key, parent in read_items(self._clients.dynamodb, self._table, part).items():
+                for key, parent in read_items(self._around.dynamodb, self._around.table, part).items():
                     yield from ((asked[key], step) for step in next_steps(parent, self._deployment))
 
     def _resubmissions(self, messages: Mapping[str, Message], failures: Failures) -> None:
@@ -225,13 +190,13 @@ class ArrivalFlow:
                         self._submitter.submit(job)
 
     def _now(self) -> str:
-        return ledger.timestamp(self._clock())
+        return ledger.timestamp(self._around.clock())
 
     def _bury(self, record: Mapping[str, Any], reason: str) -> None:
         """Send a message that can never be understood to the dead letters, with the reason beside it."""
         log.error("message %s to the dead letters: %s", record["messageId"], reason)
-        self._clients.sqs.send_message(
-            QueueUrl=self._dead_letter_url,
+        self._around.sqs.send_message(
+            QueueUrl=self._around.dead_letter_url,
             MessageBody=record["body"],
             MessageAttributes={"reason": {"DataType": "String", "StringValue": _plain(reason[:1000])}},
         )

@@ -1,8 +1,7 @@
 """What keeps runs from being submitted: a pause, and pools without capacity."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from dropbatch.contract import ledger
 from lambdas.common.items import read_items
@@ -10,8 +9,7 @@ from lambdas.common.items import read_items
 __all__ = ["Gates", "read_gates"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Gates:
+class Gates(NamedTuple):
     """The flags of the ledger at one moment."""
 
     paused: bool

@@ -3,9 +3,8 @@
 from functools import cache
 from typing import Any
 
-from lambdas.arrival.clients import Clients
 from lambdas.arrival.flow import ArrivalFlow
-from lambdas.arrival.redrive import DeadLetters
+from lambdas.arrival.surroundings import Surroundings
 from lambdas.common import wiring
 
 __all__ = ["handle"]
@@ -18,20 +17,19 @@ def _flow() -> ArrivalFlow:
     table, bucket, arrivals, dead_letters = wiring.variables(
         "LEDGER_TABLE", "OUTPUT_BUCKET", "ARRIVAL_QUEUE_URL", "ARRIVAL_DEAD_LETTER_URL"
     )
-    clients = Clients(
-        dynamodb=wiring.client("dynamodb"),
-        s3=wiring.client("s3"),
-        batch=wiring.client("batch", retry=False),
-        sqs=wiring.client("sqs"),
-        events=wiring.client("events"),
-    )
     return ArrivalFlow(
-        deployment=wiring.deployment(),
-        clients=clients,
-        table=table,
-        bucket=bucket,
-        arrival_url=arrivals,
-        dead_letter_url=dead_letters,
+        Surroundings(
+            dynamodb=wiring.client("dynamodb"),
+            s3=wiring.client("s3"),
+            batch=wiring.client("batch", retry=False),
+            sqs=wiring.client("sqs"),
+            events=wiring.client("events"),
+            deployment=wiring.deployment(),
+            table=table,
+            bucket=bucket,
+            arrival_url=arrivals,
+            dead_letter_url=dead_letters,
+        )
     )
 
 
@@ -45,6 +43,8 @@ def handle(event: dict[str, Any], context: object) -> dict[str, Any]:
     """
     if "Records" in event:
         return _flow().process(event["Records"]).response()
+    from lambdas.arrival.redrive import DeadLetters  # noqa: PLC0415 - operators are seldom: no part of every cold start
+
     arrivals, dead_letters = wiring.variables("ARRIVAL_QUEUE_URL", "ARRIVAL_DEAD_LETTER_URL")
     letters = DeadLetters(sqs=wiring.client("sqs"), arrival_url=arrivals, dead_letter_url=dead_letters)
     limit = int(event.get("limit", 100))

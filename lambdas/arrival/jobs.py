@@ -7,9 +7,7 @@ comes later can find out whether the job was submitted, and submit exactly the s
 import logging
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -17,6 +15,7 @@ from dropbatch.contract import jobs as names
 from dropbatch.contract import keys, ledger
 from dropbatch.contract.manifest import Manifest, RunSpec
 from dropbatch.contract.overrides import Overrides
+from lambdas.arrival.surroundings import Surroundings
 
 __all__ = ["MAX_ARRAY", "Job", "Submitter", "new_job_name"]
 
@@ -26,8 +25,7 @@ MAX_ARRAY = 10_000
 log = logging.getLogger("dropbatch")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Job:
+class Job(NamedTuple):
     """A job to be submitted: which definition on which queue for whom."""
 
     name: str
@@ -40,7 +38,7 @@ class Job:
     """``s3://`` URI."""
     lease_until: str
     """`timestamp` up to which nobody else submits this job."""
-    overrides: Overrides = field(default_factory=Overrides)
+    overrides: Overrides = Overrides()
 
 
 def new_job_name(pipeline: str, group: str) -> str:
@@ -51,25 +49,8 @@ def new_job_name(pipeline: str, group: str) -> str:
 class Submitter:
     """Turns claimed runs into jobs."""
 
-    def __init__(
-        self,
-        *,
-        dynamodb: Any,
-        s3: Any,
-        batch: Any,
-        table: str,
-        bucket: str,
-        lease: timedelta,
-        clock: ledger.Clock = ledger.utc_now,
-    ) -> None:
-        """`batch` must be a client that never repeats a call by itself; `bucket` is the output bucket's name."""
-        self._dynamodb = dynamodb
-        self._s3 = s3
-        self._batch = batch
-        self._table = table
-        self._bucket = bucket
-        self._lease = lease
-        self._clock = clock
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
 
     def prepare(
         self,
@@ -89,7 +70,9 @@ class Submitter:
         group, pipeline = runs[0].group, runs[0].pipeline
         key = keys.manifest_key(group, pipeline, job_name)
         body = Manifest(job_name=job_name, runs=tuple(runs)).to_json()
-        self._s3.put_object(Bucket=self._bucket, Key=key, Body=body.encode(), ContentType="application/json")
+        self._around.s3.put_object(
+            Bucket=self._around.bucket, Key=key, Body=body.encode(), ContentType="application/json"
+        )
         job = Job(
             name=job_name,
             definition=revision,
@@ -97,7 +80,7 @@ class Submitter:
             group=group,
             pipeline=pipeline,
             size=len(runs),
-            manifest=keys.uri(self._bucket, key),
+            manifest=keys.uri(self._around.bucket, key),
             lease_until=lease_until,
             overrides=overrides,
         )
@@ -113,14 +96,14 @@ class Submitter:
             "lease_until": job.lease_until,
             "overrides": job.overrides.to_dict(),
         }
-        self._dynamodb.put_item(TableName=self._table, Item=ledger.to_item(item))
+        self._around.dynamodb.put_item(TableName=self._around.table, Item=ledger.to_item(item))
         return job
 
     def take_over(self, job_name: str, lease_until: str) -> Job | None:
         """A prepared job whose lease ran out, under a new one; None when somebody has seen to it meanwhile."""
         try:
-            answer = self._dynamodb.update_item(
-                TableName=self._table,
+            answer = self._around.dynamodb.update_item(
+                TableName=self._around.table,
                 Key=ledger.to_item({"id": ledger.job_key(job_name)}),
                 UpdateExpression="SET lease_until = :new",
                 ConditionExpression="#state = :prepared AND lease_until = :old",
@@ -130,10 +113,10 @@ class Submitter:
                 ),
                 ReturnValues="ALL_NEW",
             )
-        except self._dynamodb.exceptions.ConditionalCheckFailedException:
+        except self._around.dynamodb.exceptions.ConditionalCheckFailedException:
             return None
         item = ledger.from_item(answer["Attributes"])
-        same = {name: item[name] for name in Job.__dataclass_fields__ if name not in ("name", "overrides")}
+        same = {name: item[name] for name in Job._fields if name not in ("name", "overrides")}
         return Job(name=job_name, overrides=Overrides.from_item(item), **same)
 
     def submit(self, job: Job) -> bool:
@@ -142,22 +125,22 @@ class Submitter:
         When it is not known, or Batch refuses, the runs simply stay HELD: reconcile looks for the job by its name and
         asks for it again.
         """
-        if ledger.timestamp(self._clock()) >= job.lease_until:
+        if ledger.timestamp(self._around.clock()) >= job.lease_until:
             # This invocation was held up for so long that another may have taken the job over.
             log.warning("job %s not submitted: its lease ran out", job.name)
             return False
         try:
-            answer = self._batch.submit_job(**self._request(job))
+            answer = self._around.batch.submit_job(**self._request(job))
         except (ClientError, BotoCoreError) as error:
             log.warning("job %s not submitted, its %d runs stay held: %s", job.name, job.size, error)
             return False
-        self._dynamodb.update_item(
-            TableName=self._table,
+        self._around.dynamodb.update_item(
+            TableName=self._around.table,
             Key=ledger.to_item({"id": ledger.job_key(job.name)}),
             UpdateExpression="SET #state = :submitted, job_id = :id, submitted_at = :now",
             ExpressionAttributeNames={"#state": "state"},
             ExpressionAttributeValues=ledger.to_item(
-                {":submitted": "SUBMITTED", ":id": answer["jobId"], ":now": ledger.timestamp(self._clock())}
+                {":submitted": "SUBMITTED", ":id": answer["jobId"], ":now": ledger.timestamp(self._around.clock())}
             ),
         )
         return True
@@ -185,7 +168,7 @@ class Submitter:
 
     def _latest(self, definition: str) -> str:
         """``name:revision`` of the newest active revision, so that the run can be reproduced."""
-        pages = self._batch.get_paginator("describe_job_definitions").paginate(
+        pages = self._around.batch.get_paginator("describe_job_definitions").paginate(
             jobDefinitionName=definition, status="ACTIVE"
         )
         revisions = [found["revision"] for page in pages for found in page["jobDefinitions"]]
@@ -195,4 +178,4 @@ class Submitter:
 
     def lease(self) -> str:
         """End, as a `timestamp`, of a lease that begins now."""
-        return ledger.timestamp(self._clock() + self._lease)
+        return ledger.timestamp(self._around.clock() + self._around.deployment.lease)

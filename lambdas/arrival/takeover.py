@@ -2,17 +2,16 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from dropbatch.contract import ledger
-from dropbatch.contract.deployment import Deployment
 from dropbatch.contract.manifest import RunSpec
 from dropbatch.contract.overrides import Overrides
 from dropbatch.contract.runs import State
 from lambdas.arrival.claims import spec_of
 from lambdas.arrival.gates import Gates
 from lambdas.arrival.jobs import MAX_ARRAY, new_job_name
+from lambdas.arrival.surroundings import Surroundings
 from lambdas.common.items import read_items, write_where_true
 from lambdas.common.messages import Held
 
@@ -21,8 +20,7 @@ __all__ = ["Batch", "TakeOver"]
 log = logging.getLogger("dropbatch")
 
 
-@dataclass(frozen=True)
-class _Kind:
+class _Kind(NamedTuple):
     """What runs of one job have in common."""
 
     definition: str
@@ -30,8 +28,7 @@ class _Kind:
     overrides: Overrides
 
 
-@dataclass(frozen=True, kw_only=True)
-class Batch:
+class Batch(NamedTuple):
     """Runs that were taken over, for one job."""
 
     job_name: str
@@ -41,8 +38,7 @@ class Batch:
     runs: list[RunSpec]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Move:
+class _Move(NamedTuple):
     item: Mapping[str, Any]
     kind: _Kind
     job_name: str
@@ -51,10 +47,11 @@ class _Move:
 class TakeOver:
     """Gathers held runs over one invocation."""
 
-    def __init__(self, *, dynamodb: Any, table: str, deployment: Deployment, gates: Gates, now: str) -> None:
-        self._dynamodb = dynamodb
-        self._table = table
-        self._deployment = deployment
+    def __init__(self, around: Surroundings, *, gates: Gates, now: str) -> None:
+        """`now` is a `timestamp`."""
+        self._dynamodb = around.dynamodb
+        self._table = around.table
+        self._deployment = around.deployment
         self._gates = gates
         self._now = now
         self._batches: dict[_Kind, list[Batch]] = {}

@@ -6,7 +6,6 @@ from contextlib import suppress
 from typing import Any
 
 from dropbatch.contract import ledger
-from dropbatch.contract.events import DETAIL_TYPE, SOURCE, run_state_change
 from dropbatch.contract.runs import State
 
 __all__ = ["AnnounceError", "Announcer"]
@@ -43,6 +42,9 @@ class Announcer:
                     self._settle(run)
 
     def _put(self, runs: Sequence[Mapping[str, Any]]) -> None:
+        # The arrival function tells of refusals only: what makes events is no part of its every cold start.
+        from dropbatch.contract.events import DETAIL_TYPE, SOURCE, run_state_change  # noqa: PLC0415
+
         entries = [
             {
                 "Source": SOURCE,

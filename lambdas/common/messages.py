@@ -8,8 +8,7 @@ Messages of our own are ``{"dropbatch": 1, "kind": "held", "runs": [{"group": â€
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote_plus
 
 __all__ = [
@@ -30,8 +29,7 @@ __all__ = [
 _VERSION = 1
 
 
-@dataclass(frozen=True, kw_only=True)
-class Arrival:
+class Arrival(NamedTuple):
     """An object version that was put into the input bucket."""
 
     bucket: str
@@ -43,8 +41,7 @@ class Arrival:
     etag: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Held:
+class Held(NamedTuple):
     """A run that waits and shall be tried again."""
 
     group: str
@@ -53,8 +50,7 @@ class Held:
     """The job that does not come; a run that has another by now needs nothing."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Resubmit:
+class Resubmit(NamedTuple):
     """A prepared job of which nobody knows whether it was submitted."""
 
     job_name: str
@@ -62,16 +58,14 @@ class Resubmit:
     """The lease that ran out; under any other, somebody has seen to the job meanwhile."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Finished:
+class Finished(NamedTuple):
     """A run that succeeded, after which others come."""
 
     group: str
     run_id: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class RequestStep:
+class RequestStep(NamedTuple):
     """A piece of a request's work, small enough for one invocation."""
 
     group: str
@@ -90,8 +84,7 @@ class RequestStep:
     """Key after which a listing goes on."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Message:
+class Message(NamedTuple):
     """A message, understood. A test event of S3 has no content."""
 
     arrivals: tuple[Arrival, ...] = ()
@@ -136,22 +129,22 @@ def parse(body: str) -> Message:
 
 def held_body(runs: Sequence[Held]) -> str:
     """Body of a message that asks for runs to be tried again."""
-    return json.dumps({"dropbatch": _VERSION, "kind": "held", "runs": [asdict(run) for run in runs]})
+    return json.dumps({"dropbatch": _VERSION, "kind": "held", "runs": [run._asdict() for run in runs]})
 
 
 def next_body(runs: Sequence[Finished]) -> str:
     """Body of a message that asks for the next steps after runs."""
-    return json.dumps({"dropbatch": _VERSION, "kind": "next", "runs": [asdict(run) for run in runs]})
+    return json.dumps({"dropbatch": _VERSION, "kind": "next", "runs": [run._asdict() for run in runs]})
 
 
 def resubmit_body(job: Resubmit) -> str:
     """Body of a message that asks for a prepared job to be submitted."""
-    return json.dumps({"dropbatch": _VERSION, "kind": "resubmit", **asdict(job)})
+    return json.dumps({"dropbatch": _VERSION, "kind": "resubmit", **job._asdict()})
 
 
 def requests_body(steps: Sequence[RequestStep]) -> str:
     """Body of a message that asks for more of some requests' work."""
-    return json.dumps({"dropbatch": _VERSION, "kind": "requests", "steps": [asdict(step) for step in steps]})
+    return json.dumps({"dropbatch": _VERSION, "kind": "requests", "steps": [step._asdict() for step in steps]})
 
 
 def _own(content: Mapping[str, Any]) -> Message:

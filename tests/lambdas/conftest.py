@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from dropbatch.contract.deployment import Deployment, Pipeline, Pool
-from lambdas.arrival.clients import Clients
 from lambdas.arrival.flow import ArrivalFlow
+from lambdas.arrival.surroundings import Surroundings
 from lambdas.run_events import parts
 from tests.lambdas.simulated_aws import SimulatedAws
 
@@ -73,14 +73,19 @@ def arrival(aws: SimulatedAws) -> ArrivalFlow:
 
 def make_arrival(aws: SimulatedAws, deployment: Deployment = DEPLOYMENT) -> ArrivalFlow:
     """The arrival function on simulated services."""
-    clients = Clients(dynamodb=aws.dynamodb, s3=aws.s3, batch=aws.batch, sqs=aws.sqs, events=aws.events)
     return ArrivalFlow(
-        deployment=deployment,
-        clients=clients,
-        table="ledger",
-        bucket=OUTPUT,
-        arrival_url="arrivals",
-        dead_letter_url="dead",
+        Surroundings(
+            dynamodb=aws.dynamodb,
+            s3=aws.s3,
+            batch=aws.batch,
+            sqs=aws.sqs,
+            events=aws.events,
+            deployment=deployment,
+            table="ledger",
+            bucket=OUTPUT,
+            arrival_url="arrivals",
+            dead_letter_url="dead",
+        )
     )
 
 

@@ -16,6 +16,7 @@ from dropbatch.contract import keys, ledger
 from dropbatch.contract.jobs import Ending
 from dropbatch.contract.manifest import Manifest
 from dropbatch.contract.runs import State, order
+from lambdas.arrival.surroundings import Surroundings
 from lambdas.common.announce import Announcer
 from lambdas.common.items import read_items
 
@@ -33,32 +34,16 @@ _Item = Mapping[str, Any]
 class Canceller:
     """Ends runs that are not over."""
 
-    def __init__(
-        self,
-        *,
-        dynamodb: Any,
-        s3: Any,
-        batch: Any,
-        table: str,
-        bucket: str,
-        announcer: Announcer,
-        clock: ledger.Clock = ledger.utc_now,
-    ) -> None:
-        """`bucket` is the output bucket, where fences are."""
-        self._dynamodb = dynamodb
-        self._s3 = s3
-        self._batch = batch
-        self._table = table
-        self._bucket = bucket
+    def __init__(self, around: Surroundings, announcer: Announcer) -> None:
+        self._around = around
         self._announcer = announcer
-        self._clock = clock
 
     def cancel(self, items: Sequence[_Item], request: str) -> None:
         """Cancel runs, given as RUN items, on a request. Those that are over stay as they are.
 
         Repeating it is safe, and necessary after any error.
         """
-        jobs = _Jobs(dynamodb=self._dynamodb, s3=self._s3, table=self._table)
+        jobs = _Jobs(self._around)
         for item in items:
             if request in item.get("requests", ()) and "cancel" not in item:
                 log.info("%s was tried again since it was cancelled", item["id"])
@@ -92,8 +77,8 @@ class Canceller:
         attempt.
         """
         requests = [*(each for each in item.get("requests", ()) if each != request), request]
-        answer = self._dynamodb.update_item(
-            TableName=self._table,
+        answer = self._around.dynamodb.update_item(
+            TableName=self._around.table,
             Key=ledger.to_item({"id": item["id"]}),
             UpdateExpression="SET cancel = :request, requests = :requests",
             ConditionExpression="attribute_exists(id)",
@@ -103,29 +88,29 @@ class Canceller:
         return ledger.from_item(answer["Attributes"])
 
     def _read(self, item: _Item) -> _Item:
-        return read_items(self._dynamodb, self._table, [item["id"]])[item["id"]]
+        return read_items(self._around.dynamodb, self._around.table, [item["id"]])[item["id"]]
 
     def _take_fence(self, item: _Item) -> str:
         """Who holds the fence now: we, or a job by its id."""
         key = keys.started_key(item["group"], item["pipeline"], item["run_id"], item["attempt"])
         for _ in range(3):
             try:
-                self._s3.put_object(
-                    Bucket=self._bucket, Key=key, Body=f"{_MINE}{item['cancel']}".encode(), IfNoneMatch="*"
+                self._around.s3.put_object(
+                    Bucket=self._around.bucket, Key=key, Body=f"{_MINE}{item['cancel']}".encode(), IfNoneMatch="*"
                 )
             except ClientError as error:
                 if error.response.get("Error", {}).get("Code") not in _CONFLICTS:
                     raise
             try:
-                found: bytes = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
-            except self._s3.exceptions.NoSuchKey:
+                found: bytes = self._around.s3.get_object(Bucket=self._around.bucket, Key=key)["Body"].read()
+            except self._around.s3.exceptions.NoSuchKey:
                 continue  # somebody's write is still under way
             return found.decode("utf-8", "replace")
         raise LookupError(f"the fence {key} is being written by several at once")
 
     def _end(self, item: _Item) -> _Item:
         """Bring the attempt to its end; returns the run as it is now, which may be at another attempt."""
-        now = ledger.timestamp(self._clock())
+        now = ledger.timestamp(self._around.clock())
         fields = {
             "state": State.CANCELLED,
             "order": order(item["attempt"], State.CANCELLED),
@@ -134,8 +119,8 @@ class Canceller:
             "stopped_at": now,
         }
         try:
-            answer = self._dynamodb.update_item(
-                TableName=self._table,
+            answer = self._around.dynamodb.update_item(
+                TableName=self._around.table,
                 Key=ledger.to_item({"id": item["id"]}),
                 UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in fields),
                 ConditionExpression="attempt = :attempt AND #order < :order",
@@ -145,7 +130,7 @@ class Canceller:
                 ),
                 ReturnValues="ALL_NEW",
             )
-        except self._dynamodb.exceptions.ConditionalCheckFailedException:
+        except self._around.dynamodb.exceptions.ConditionalCheckFailedException:
             ended = self._read(item)
         else:
             ended = ledger.from_item(answer["Attributes"])
@@ -156,7 +141,7 @@ class Canceller:
     def _terminate(self, job_id: str) -> None:
         """End a job or a child of an array; one that is over already stays as it is."""
         try:
-            self._batch.terminate_job(jobId=job_id, reason=Ending.CANCELLED)
+            self._around.batch.terminate_job(jobId=job_id, reason=Ending.CANCELLED)
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") != "ClientException":
                 raise
@@ -174,10 +159,8 @@ class Canceller:
 class _Jobs:
     """Ids of the jobs that are to work on runs, each JOB item and each manifest read once."""
 
-    def __init__(self, *, dynamodb: Any, s3: Any, table: str) -> None:
-        self._dynamodb = dynamodb
-        self._s3 = s3
-        self._table = table
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
         self._jobs: dict[str, _Item] = {}
         self._places: dict[str, dict[str, int]] = {}
 
@@ -186,7 +169,7 @@ class _Jobs:
         name = item["job_name"]
         if name not in self._jobs:
             key = ledger.job_key(name)
-            self._jobs[name] = read_items(self._dynamodb, self._table, [key]).get(key, {})
+            self._jobs[name] = read_items(self._around.dynamodb, self._around.table, [key]).get(key, {})
         job = self._jobs[name]
         if "job_id" not in job:
             return None
@@ -195,7 +178,7 @@ class _Jobs:
             return job_id
         if name not in self._places:
             bucket, key = keys.split_uri(job["manifest"])
-            runs = Manifest.from_json(self._s3.get_object(Bucket=bucket, Key=key)["Body"].read()).runs
+            runs = Manifest.from_json(self._around.s3.get_object(Bucket=bucket, Key=key)["Body"].read()).runs
             self._places[name] = {run.run_id: index for index, run in enumerate(runs)}
         index = self._places[name].get(item["run_id"])
         return None if index is None else f"{job_id}:{index}"

@@ -8,12 +8,10 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from dropbatch.contract.deployment import Deployment
 from lambdas.arrival.admission import Admitted, Rejected, judge, refused
 from lambdas.arrival.requests import text
 from lambdas.arrival.requests.actions import read_prefix
@@ -24,6 +22,7 @@ from lambdas.arrival.requests.plans import Part, Plans
 from lambdas.arrival.requests.reply import Replies
 from lambdas.arrival.requests.runs_desk import RunsDesk
 from lambdas.arrival.requests.submission import Submission, read_submission
+from lambdas.arrival.surroundings import Surroundings
 from lambdas.common.batches import Failures, chunks
 from lambdas.common.messages import Arrival, RequestStep, requests_body
 
@@ -47,26 +46,13 @@ Outcome = Admitted | Rejected
 class RequestDesk:
     """Takes on the requests of one deployment, over one invocation."""
 
-    def __init__(
-        self,
-        *,
-        deployment: Deployment,
-        s3: Any,
-        sqs: Any,
-        bucket: str,
-        arrival_url: str,
-        runs: RunsDesk,
-        ticks: Callable[[], float] = time.monotonic,
-    ) -> None:
-        """`bucket` is the output bucket, `arrival_url` the arrival queue's."""
-        self._deployment = deployment
-        self._s3 = s3
-        self._sqs = sqs
-        self._arrival_url = arrival_url
+    def __init__(self, around: Surroundings, runs: RunsDesk, *, ticks: Callable[[], float] = time.monotonic) -> None:
+        self._around = around
+        self._deployment = around.deployment
         self._runs = runs
-        self._plans = Plans(s3=s3, bucket=bucket)
-        self._replies = Replies(s3=s3, bucket=bucket)
-        self._listing = Listing(s3)
+        self._plans = Plans(s3=around.s3, bucket=around.bucket)
+        self._replies = Replies(s3=around.s3, bucket=around.bucket)
+        self._listing = Listing(around.s3)
         self._ticks = ticks
         self._later: list[tuple[str, RequestStep]] = []
 
@@ -96,7 +82,7 @@ class RequestDesk:
         for part in chunks(left, _STEPS_PER_MESSAGE):
             with failures.collect(*(message_id for message_id, _ in part)):
                 body = requests_body([step for _, step in part])
-                self._sqs.send_message(QueueUrl=self._arrival_url, MessageBody=body)
+                self._around.sqs.send_message(QueueUrl=self._around.arrival_url, MessageBody=body)
 
     def _take(self, step: RequestStep) -> tuple[list[Outcome], list[RequestStep]]:
         """Do one step: runs to be started or a refusal, and the steps that follow."""
@@ -118,7 +104,7 @@ class RequestDesk:
                 Fault(place="", text=f"the file has {step.size} bytes, at most {text.MAX_BYTES} are read: {fix}")
             )
         try:
-            answer = self._s3.get_object(Bucket=step.bucket, Key=step.key, VersionId=step.version_id)
+            answer = self._around.s3.get_object(Bucket=step.bucket, Key=step.key, VersionId=step.version_id)
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") not in _GONE:
                 raise
@@ -140,7 +126,7 @@ class RequestDesk:
         limit = self._deployment.max_runs_per_request
         part = self._plans.write(step, step.page, expand(submission, before, self._listing, limit=limit))
         if part.next is not None:
-            return [], [replace(step, page=step.page + 1)]
+            return [], [step._replace(page=step.page + 1)]
         if part.faults:
             raise FaultsError(*part.faults)
         log.info("request %s: %d runs", step.key, sum(part.counts) * submission.combinations)
@@ -162,11 +148,11 @@ class RequestDesk:
         if not step.after and page.after is None and not page.objects:
             raise FaultsError(Fault(place="prefix", text=f"no file lies below {prefix}: mend the prefix"))
         log.info("backfill %s: %d files below %s", step.key, len(found), prefix)
-        return found, [] if page.after is None else [replace(step, page=step.page + 1, after=page.after)]
+        return found, [] if page.after is None else [step._replace(page=step.page + 1, after=page.after)]
 
 
 def _starts(step: RequestStep, last: Part, submission: Submission) -> Iterator[RequestStep]:
     """The steps that start all runs of a plan."""
     for number, objects in enumerate(last.counts):
         for first in range(0, objects * submission.combinations, RUNS_AT_ONCE):
-            yield replace(step, stage=_START, page=number, first=first)
+            yield step._replace(stage=_START, page=number, first=first)

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 from dropbatch.contract import ledger
-from dropbatch.contract.deployment import Deployment
 from dropbatch.contract.overrides import Overrides
 from dropbatch.contract.runs import State, order, request_id, run_id
 from lambdas.arrival.admission import Admitted, Rejected, choice
@@ -14,6 +13,7 @@ from lambdas.arrival.claims import spec_of
 from lambdas.arrival.requests.actions import Named, read_runs
 from lambdas.arrival.requests.cancel import Canceller
 from lambdas.arrival.requests.faults import MAX_FAULTS, Fault, FaultsError
+from lambdas.arrival.surroundings import Surroundings
 from lambdas.common.announce import Announcer
 from lambdas.common.items import MAX_TRANSACTION, read_items, write_where_true
 from lambdas.common.messages import Held, RequestStep, held_body
@@ -35,26 +35,11 @@ _Item = Mapping[str, Any]
 class RunsDesk:
     """Takes on `retry`, `rerun` and `cancel`."""
 
-    def __init__(
-        self,
-        *,
-        deployment: Deployment,
-        dynamodb: Any,
-        sqs: Any,
-        table: str,
-        arrival_url: str,
-        canceller: Canceller,
-        announcer: Announcer,
-        clock: ledger.Clock = ledger.utc_now,
-    ) -> None:
-        self._deployment = deployment
-        self._dynamodb = dynamodb
-        self._sqs = sqs
-        self._table = table
-        self._arrival_url = arrival_url
+    def __init__(self, around: Surroundings, canceller: Canceller, announcer: Announcer) -> None:
+        self._around = around
+        self._deployment = around.deployment
         self._canceller = canceller
         self._announcer = announcer
-        self._clock = clock
 
     def take(self, step: RequestStep, body: Mapping[str, Any]) -> tuple[list[Admitted | Rejected], list[RequestStep]]:
         """Do one step: a hundred of the runs. The first step looks at all of them, and touches none if one is wrong."""
@@ -72,11 +57,11 @@ class RunsDesk:
             case "cancel":
                 self._canceller.cancel(list(items.values()), _mark(step))
         more = (step.page + 1) * _AT_ONCE < len(named)
-        return started, [replace(step, page=step.page + 1)] if more else []
+        return started, [step._replace(page=step.page + 1)] if more else []
 
     def _items(self, step: RequestStep, named: Sequence[Named]) -> dict[str, _Item]:
         ids = {ledger.run_key(step.group, each.run_id): each.run_id for each in named}
-        return {ids[key]: item for key, item in read_items(self._dynamodb, self._table, ids).items()}
+        return {ids[key]: item for key, item in read_items(self._around.dynamodb, self._around.table, ids).items()}
 
     def _check(self, step: RequestStep, named: Sequence[Named]) -> None:
         items = self._items(step, named)
@@ -108,14 +93,14 @@ class RunsDesk:
         # Runs that this request has seen to already are left alone: the step is being repeated.
         fresh = [item for item in items if _mark(step) not in item.get("requests", ()) and item["state"] in _AGAIN]
         changes = [(item, self._anew(step, item)) for item in fresh]
-        written = write_where_true(self._dynamodb, changes, self._update)
+        written = write_where_true(self._around.dynamodb, changes, self._update)
         if not written:
             return
         # Should this message never be sent, reconcile finds the runs waiting for a job that nobody knows.
         waiting = [
             Held(group=step.group, run_id=item["run_id"], job_name=fields["job_name"]) for item, fields in written
         ]
-        self._sqs.send_message(QueueUrl=self._arrival_url, MessageBody=held_body(waiting))
+        self._around.sqs.send_message(QueueUrl=self._around.arrival_url, MessageBody=held_body(waiting))
         self._announcer.tell([{**item, **fields, "reason": ""} for item, fields in written])
 
     def _anew(self, step: RequestStep, item: _Item) -> dict[str, Any]:
@@ -137,7 +122,7 @@ class RunsDesk:
             "pool": item["pool"] if item["pool"] in pools else pools[0],
             "earlier": [*item.get("earlier", ()), earlier],
             "requests": [*item.get("requests", ()), _mark(step)][-_REMEMBERED:],
-            "updated_at": ledger.timestamp(self._clock()),
+            "updated_at": ledger.timestamp(self._around.clock()),
             "unfinished": ledger.unfinished_key(item["run_id"]),
         }
 
@@ -149,7 +134,7 @@ class RunsDesk:
             update += " REMOVE " + ", ".join(f"#{name}" for name in removed)
         return {
             "Update": {
-                "TableName": self._table,
+                "TableName": self._around.table,
                 "Key": ledger.to_item({"id": item["id"]}),
                 "UpdateExpression": update,
                 "ConditionExpression": "#order = :was",

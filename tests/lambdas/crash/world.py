@@ -21,8 +21,8 @@ from greenlet import getcurrent, greenlet
 from dropbatch.contract import keys
 from dropbatch.contract.deployment import Pipeline
 from dropbatch.contract.manifest import Manifest, RunSpec
-from lambdas.arrival.clients import Clients
 from lambdas.arrival.flow import ArrivalFlow
+from lambdas.arrival.surroundings import Surroundings
 from lambdas.run_events.flow import RunEventsFlow
 from lambdas.run_events.parts import Clients as RunEventsClients
 from lambdas.run_events.parts import put_together
@@ -313,21 +313,20 @@ class World:
 
     def _arrival(self, invocation: _Invocation) -> ArrivalFlow:
         aws = self.aws
-        clients = Clients(
-            dynamodb=self._client(invocation, self._without_lease()),
-            s3=self._client(invocation, aws.s3),
-            batch=self._client(invocation, aws.batch, retry="no retry of SubmitJob" not in self.safeguards),
-            sqs=self._client(invocation, aws.sqs),
-            events=self._client(invocation, aws.events),
-        )
         return ArrivalFlow(
-            deployment=CHAINED,
-            clients=clients,
-            table="ledger",
-            bucket=OUTPUT,
-            arrival_url="arrivals",
-            dead_letter_url="dead",
-            clock=lambda: self.now,
+            Surroundings(
+                dynamodb=self._client(invocation, self._without_lease()),
+                s3=self._client(invocation, aws.s3),
+                batch=self._client(invocation, aws.batch, retry="no retry of SubmitJob" not in self.safeguards),
+                sqs=self._client(invocation, aws.sqs),
+                events=self._client(invocation, aws.events),
+                deployment=CHAINED,
+                table="ledger",
+                bucket=OUTPUT,
+                arrival_url="arrivals",
+                dead_letter_url="dead",
+                clock=lambda: self.now,
+            )
         )
 
     def _run_events(self, invocation: _Invocation) -> tuple[RunEventsFlow, Reconcile]:

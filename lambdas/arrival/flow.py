@@ -1,4 +1,7 @@
-"""From a batch of messages to submitted jobs: judge, claim, prepare, submit."""
+"""From a batch of messages to submitted jobs: judge, claim, prepare, submit.
+
+What only some batches need is imported when one does: it is no part of every cold start.
+"""
 
 import logging
 from collections import defaultdict
@@ -14,12 +17,10 @@ from lambdas.arrival.admission import Admitted, Ignored, Rejected, Requested, ju
 from lambdas.arrival.claims import claim, claim_item, rejected_item
 from lambdas.arrival.gates import Gates, read_gates
 from lambdas.arrival.jobs import MAX_ARRAY, Submitter, new_job_name
-from lambdas.arrival.next_steps import next_steps
 from lambdas.arrival.surroundings import Surroundings
-from lambdas.arrival.takeover import TakeOver
 from lambdas.common.announce import Announcer
 from lambdas.common.batches import Failures, chunks
-from lambdas.common.items import MAX_TRANSACTION, read_items
+from lambdas.common.items import MAX_TRANSACTION
 from lambdas.common.messages import Message, PoisonError, RequestStep, parse
 
 if TYPE_CHECKING:
@@ -61,9 +62,11 @@ class ArrivalFlow:
             if "_desk" in self.__dict__:
                 self._desk.send_on(failures)
             # While paused nothing is submitted: the runs stay HELD, and reconcile asks again afterwards.
-            if not gates.paused:
-                self._held(messages, failures, gates)
-                self._resubmissions(messages, failures)
+            if not gates.paused and any(message.held or message.resubmit for message in messages.values()):
+                from lambdas.arrival.again import start_held, submit_again  # noqa: PLC0415
+
+                start_held(messages, self._around, self._submitter, gates, failures)
+                submit_again(messages, self._submitter, failures)
         return failures
 
     def _arrivals(self, messages: Mapping[str, Message], failures: Failures, gates: Gates) -> None:
@@ -85,7 +88,6 @@ class ArrivalFlow:
 
     @cached_property
     def _desk(self) -> "RequestDesk":
-        # Requests are seldom: what reads them is no part of every cold start.
         from lambdas.arrival.requests import request_desk  # noqa: PLC0415
 
         return request_desk(self._around, self._announcer)
@@ -107,7 +109,10 @@ class ArrivalFlow:
                         yield message_id, outcome
         if steps:
             yield from self._desk.work(steps, failures)
-        yield from self._next_steps(messages, failures)
+        if any(message.finished for message in messages.values()):
+            from lambdas.arrival.next_steps import following  # noqa: PLC0415
+
+            yield from following(messages, self._around, failures)
 
     def _placed(self, found: Admitted, gates: Gates) -> tuple[Admitted, str]:
         """The run on a pool that has capacity, and that pool; none if it has to wait."""
@@ -138,56 +143,14 @@ class ArrivalFlow:
                 won += [found.run for _, found in part if found.run.run_id in ids]
         log.info("%s: %d of %d arrivals are new", first.definition, len(won), len(members))
         if won and not hold:
-            # A failure from here on fails no message: the ledger has the runs, and reconcile will find them HELD.
-            with Failures().collect():
-                job = self._submitter.prepare(
-                    job_name,
-                    won,
-                    definition=first.definition,
-                    queue=first.queue,
-                    lease_until=lease_until,
-                    overrides=first.overrides,
-                )
-                self._submitter.submit(job)
-
-    def _held(self, messages: Mapping[str, Message], failures: Failures, gates: Gates) -> None:
-        lease_until = self._submitter.lease()
-        asked = {held: message_id for message_id, message in messages.items() for held in message.held}
-        taken = TakeOver(self._around, gates=gates, now=self._now())
-        for part in chunks(asked.items(), MAX_TRANSACTION):
-            with failures.collect(*(message_id for _, message_id in part)):
-                taken.take([held for held, _ in part])
-        for batch in taken.batches():
-            with Failures().collect():
-                job = self._submitter.prepare(
-                    batch.job_name,
-                    batch.runs,
-                    definition=batch.definition,
-                    queue=self._deployment.pools[batch.pool].queue,
-                    lease_until=lease_until,
-                    overrides=batch.overrides,
-                )
-                self._submitter.submit(job)
-
-    def _next_steps(self, messages: Mapping[str, Message], failures: Failures) -> Iterator[tuple[str, Admitted]]:
-        """What comes after the runs that finished, with the message that says so."""
-        asked = {
-            ledger.run_key(parent.group, parent.run_id): message_id
-            for message_id, message in messages.items()
-            for parent in message.finished
-        }
-        for part in chunks(asked, MAX_TRANSACTION):
-            with failures.collect(*(asked[key] for key in part)):
-                for key, parent in read_items(self._around.dynamodb, self._around.table, part).items():
-                    yield from ((asked[key], step) for step in next_steps(parent, self._deployment))
-
-    def _resubmissions(self, messages: Mapping[str, Message], failures: Failures) -> None:
-        for message_id, message in messages.items():
-            for request in message.resubmit:
-                with failures.collect(message_id):
-                    job = self._submitter.take_over(request.job_name, request.lease_until)
-                    if job is not None:
-                        self._submitter.submit(job)
+            self._submitter.start(
+                job_name,
+                won,
+                definition=first.definition,
+                queue=first.queue,
+                lease_until=lease_until,
+                overrides=first.overrides,
+            )
 
     def _now(self) -> str:
         return ledger.timestamp(self._around.clock())

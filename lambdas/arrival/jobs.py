@@ -16,6 +16,7 @@ from dropbatch.contract import keys, ledger
 from dropbatch.contract.manifest import Manifest, RunSpec
 from dropbatch.contract.overrides import Overrides
 from lambdas.arrival.surroundings import Surroundings
+from lambdas.common.batches import Failures
 
 __all__ = ["MAX_ARRAY", "Job", "Submitter", "new_job_name"]
 
@@ -52,6 +53,23 @@ class Submitter:
     def __init__(self, around: Surroundings) -> None:
         self._around = around
 
+    def start(
+        self,
+        job_name: str,
+        runs: Sequence[RunSpec],
+        *,
+        definition: str,
+        queue: str,
+        lease_until: str,
+        overrides: Overrides,
+    ) -> None:
+        """Prepare and submit a job. No failure counts: the ledger has the runs, and reconcile will find them HELD."""
+        with Failures().collect():
+            job = self.prepare(
+                job_name, runs, definition=definition, queue=queue, lease_until=lease_until, overrides=overrides
+            )
+            self.submit(job)
+
     def prepare(
         self,
         job_name: str,
@@ -60,7 +78,7 @@ class Submitter:
         definition: str,
         queue: str,
         lease_until: str,
-        overrides: Overrides = Overrides(),  # noqa: B008 – frozen
+        overrides: Overrides,
     ) -> Job:
         """Write the manifest and the JOB item of runs that share group and pipeline.
 

@@ -3,13 +3,32 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dropbatch.contract import keys
+from dropbatch.contract import keys, ledger
 from dropbatch.contract.deployment import Deployment
 from dropbatch.contract.manifest import RunSpec
 from dropbatch.contract.runs import State, next_run_id
 from lambdas.arrival.admission import Admitted
+from lambdas.arrival.surroundings import Surroundings
+from lambdas.common.batches import Failures, chunks
+from lambdas.common.items import MAX_TRANSACTION, read_items
+from lambdas.common.messages import Message
 
-__all__ = ["next_steps"]
+__all__ = ["following", "next_steps"]
+
+
+def following(
+    messages: Mapping[str, Message], around: Surroundings, failures: Failures
+) -> Iterator[tuple[str, Admitted]]:
+    """What comes after the runs that finished, each with the id of the message that says so."""
+    asked = {
+        ledger.run_key(parent.group, parent.run_id): message_id
+        for message_id, message in messages.items()
+        for parent in message.finished
+    }
+    for part in chunks(asked, MAX_TRANSACTION):
+        with failures.collect(*(asked[key] for key in part)):
+            for key, parent in read_items(around.dynamodb, around.table, part).items():
+                yield from ((asked[key], step) for step in next_steps(parent, around.deployment))
 
 
 def next_steps(parent: Mapping[str, Any], deployment: Deployment) -> Iterator[Admitted]:

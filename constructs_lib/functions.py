@@ -165,14 +165,14 @@ class Functions(Construct):
 
 
 def _grant_requests(role: Role, props: FunctionsProps) -> None:
-    """What requests need: to be read, a list of what data there is, plans, refusals and fences. No data."""
+    """What requests need: to be read, a list of what data there is, plans, refusals, fences and records. No data."""
     props.inputs.grant(role, "ReadRequests", ["GetObject", "GetObjectVersion"], _REQUESTS)
     partition = props.site.partition
     buckets = [props.inputs.arn, *(f"arn:{partition}:s3:::{name}" for name in sorted(set(props.read_buckets)))]
     listing = ["s3:ListBucket", "s3:ListBucketVersions"]
     role.grant(Statement(sid="ListInputs", actions=listing, resources=buckets))
     props.outputs.grant(role, "KeepPlansAndFences", ["PutObject"], _PLANS, _FENCES, _REQUESTS)
-    props.outputs.grant(role, "ReadPlansAndFences", ["GetObject"], _PLANS, _FENCES, _MANIFESTS)
+    props.outputs.grant(role, "ReadPlansFencesAndRecords", ["GetObject"], _PLANS, _FENCES, _MANIFESTS, _RECORDS)
     # Dead letters go back to the queue when what was wrong is mended.
     redrive = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"]
     role.grant(Statement(sid="TakeDeadLetters", actions=redrive, resources=[props.arrivals.dead_arn]))

@@ -65,7 +65,9 @@ def pins_of(record: Mapping[str, Any]) -> Pins:
     bucket, key = keys.split_uri(whole)
     config = record.get("config")
     folder = key.endswith("/")
-    own = [each for each in inputs if (each.bucket, each.key) == (bucket, key) or folder]
+    own = [
+        each for each in inputs if each.bucket == bucket and (each.key.startswith(key) if folder else each.key == key)
+    ]
     if not own:
         raise NotReproducibleError(f"the record of {record['run_id']} does not say which objects {whole} had")
     return Pins(
@@ -75,7 +77,7 @@ def pins_of(record: Mapping[str, Any]) -> Pins:
         key=key,
         version_id="" if folder else own[0].version_id,
         size=0 if folder else own[0].size,
-        objects=tuple(each for each in own if each.bucket == bucket and each.key.startswith(key)) if folder else (),
+        objects=tuple(own) if folder else (),
         config=_object(config) if config else None,
         parameters=record["parameters"],
     )
@@ -97,6 +99,8 @@ class Comparison:
     added: tuple[str, ...] = ()
     """In the second run only."""
     image_changed: bool = False
+    inputs_changed: tuple[str, ...] = ()
+    """URIs of inputs that had another content: what a command names by itself is read as it is at the time."""
     sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """Bytes before and after, of the different ones."""
 
@@ -125,8 +129,14 @@ def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> Comparison:
         missing=tuple(sorted(before.keys() - after.keys())),
         added=tuple(sorted(after.keys() - before.keys())),
         image_changed=first.get("image") != second.get("image"),
+        inputs_changed=_inputs_changed(first, second),
         sizes={name: (before[name]["size"], after[name]["size"]) for name in different},
     )
+
+
+def _inputs_changed(first: Mapping[str, Any], second: Mapping[str, Any]) -> tuple[str, ...]:
+    before, after = ({each["uri"]: each["sha256"] for each in record["inputs"]} for record in (first, second))
+    return tuple(sorted(uri for uri in before.keys() | after.keys() if before.get(uri) != after.get(uri)))
 
 
 def _outputs(record: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

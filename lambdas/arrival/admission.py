@@ -12,7 +12,7 @@ from lambdas.common.messages import Arrival
 
 __all__ = ["REQUESTS", "Admitted", "Ignored", "Rejected", "Requested", "choice", "judge", "refused"]
 
-REQUESTS = ("submit", "retry", "rerun", "cancel", "backfill")
+REQUESTS = ("submit", "retry", "rerun", "reproduce", "cancel", "backfill")
 """Kinds of requests: what names of request files end in, before ``.json`` or ``.toml``."""
 
 
@@ -21,6 +21,7 @@ class Admitted(NamedTuple):
 
     run: RunSpec
     definition: str
+    """Its name, for the newest revision; ``name:revision`` for exactly that one."""
     pool: str
     queue: str
     overrides: Overrides = Overrides()
@@ -30,6 +31,8 @@ class Admitted(NamedTuple):
     """Key of the request that asked for the run; empty when the input did by itself."""
     parent: str = ""
     """Run that it comes after."""
+    reproduces: str = ""
+    """Run that it makes again."""
 
 
 class Rejected(NamedTuple):

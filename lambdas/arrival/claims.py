@@ -25,7 +25,9 @@ def claim_item(admitted: Admitted, *, job_name: str, now: str) -> dict[str, Any]
         "parent": admitted.parent,
         "overrides": admitted.overrides.to_dict(),
         "config": asdict(run.config) if run.config else None,
-        "objects": [asdict(each) for each in run.objects],
+        # Of a run that makes another one again; what a folder consisted of is in that one's record.
+        "definition": admitted.definition if admitted.reproduces else "",
+        "reproduces": admitted.reproduces,
         "name": admitted.name,
         "request": admitted.request,
     }
@@ -53,7 +55,7 @@ def claim_item(admitted: Admitted, *, job_name: str, now: str) -> dict[str, Any]
 
 
 def spec_of(item: Mapping[str, Any]) -> RunSpec:
-    """What the runtime needs of a RUN item."""
+    """What the runtime needs of a RUN item, except for the objects of a folder that was pinned."""
     bucket, key = split_uri(item["input"])
     return RunSpec(
         run_id=item["run_id"],
@@ -68,7 +70,6 @@ def spec_of(item: Mapping[str, Any]) -> RunSpec:
         parameters=item["parameters"],
         config=ObjectSpec(**item["config"]) if "config" in item else None,
         marker=item.get("marker", ""),
-        objects=tuple(ObjectSpec(**each) for each in item.get("objects", ())),
         pool=item["pool"],
         earlier=tuple(item.get("earlier", ())),
     )

@@ -84,7 +84,7 @@ class Submitter:
 
         `lease_until` counts from the claim: what lies between belongs to the lease as well.
         """
-        revision = self._latest(definition)
+        revision = self._revision(definition)
         group, pipeline = runs[0].group, runs[0].pipeline
         key = keys.manifest_key(group, pipeline, job_name)
         body = Manifest(job_name=job_name, runs=tuple(runs)).to_json()
@@ -184,8 +184,10 @@ class Submitter:
             **({"arrayProperties": {"size": job.size}} if job.size > 1 else {}),
         }
 
-    def _latest(self, definition: str) -> str:
-        """``name:revision`` of the newest active revision, so that the run can be reproduced."""
+    def _revision(self, definition: str) -> str:
+        """``name:revision``: the one that is asked for, or the newest active one, so that the run can be reproduced."""
+        if ":" in definition:
+            return definition
         pages = self._around.batch.get_paginator("describe_job_definitions").paginate(
             jobDefinitionName=definition, status="ACTIVE"
         )

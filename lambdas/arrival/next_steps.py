@@ -34,9 +34,10 @@ def following(
 def next_steps(parent: Mapping[str, Any], deployment: Deployment) -> Iterator[Admitted]:
     """The runs that come after a run, given as its RUN item: one for every pipeline that names this one in `after`.
 
-    A run's id follows from pipeline and parent, so that asking twice is asking once.
+    A run's id follows from pipeline and parent, so that asking twice is asking once. After a run that was only made
+    again to be compared nothing comes.
     """
-    if parent.get("state") != State.SUCCEEDED:
+    if parent.get("state") != State.SUCCEEDED or "reproduces" in parent:
         return
     group, pipeline, prefix = parent["group"], parent["pipeline"], parent["output_prefix"]
     bucket, _ = keys.split_uri(parent["output"])

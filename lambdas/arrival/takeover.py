@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from dropbatch.contract import ledger
@@ -40,6 +41,7 @@ class Batch(NamedTuple):
 
 class _Move(NamedTuple):
     item: Mapping[str, Any]
+    run: RunSpec
     kind: _Kind
     job_name: str
 
@@ -49,6 +51,7 @@ class TakeOver:
 
     def __init__(self, around: Surroundings, *, gates: Gates, now: str) -> None:
         """`now` is a `timestamp`."""
+        self._around = around
         self._dynamodb = around.dynamodb
         self._table = around.table
         self._deployment = around.deployment
@@ -82,8 +85,25 @@ class TakeOver:
         if pool is None or item["group"] not in pipeline.definitions:
             log.info("run %s stays held: its pools have no capacity", item["run_id"])
             return None
-        kind = _Kind(pipeline.definitions[item["group"]], pool, Overrides.from_item(item))
-        return _Move(item=item, kind=kind, job_name=self._name(kind, item))
+        run = self._run({**item, "pool": pool})
+        if run is None:
+            return None
+        definition = item.get("definition") or pipeline.definitions[item["group"]]
+        kind = _Kind(definition, pool, Overrides.from_item(item))
+        return _Move(item=item, run=run, kind=kind, job_name=self._name(kind, item))
+
+    def _run(self, item: Mapping[str, Any]) -> RunSpec | None:
+        run = spec_of(item)
+        if not (run.is_folder and "reproduces" in item):
+            return run
+        # Seldom: what reads records is no part of every cold start.
+        from lambdas.arrival.originals import NotReproducibleError, Originals  # noqa: PLC0415
+
+        try:
+            return replace(run, objects=Originals(self._around).pins_behind(item).objects)
+        except NotReproducibleError as error:
+            log.error("run %s stays held: %s", item["run_id"], error)
+            return None
 
     def _name(self, kind: _Kind, item: Mapping[str, Any]) -> str:
         """The job's name, a new one for each `MAX_ARRAY` runs of a kind."""
@@ -122,4 +142,4 @@ class TakeOver:
                 job_name=move.job_name, definition=kind.definition, pool=kind.pool, overrides=kind.overrides, runs=[]
             )
             batches.append(batch)
-        batch.runs.append(spec_of({**move.item, "pool": move.kind.pool}))
+        batch.runs.append(move.run)

@@ -205,6 +205,7 @@ class Batch(_Service):
         super().__init__(tap)
         self.jobs: dict[str, dict[str, Any]] = {}
         self.definitions: dict[str, int] = {}
+        self.deregistered: set[str] = set()
         self.queues: dict[str, str] = {}
         self.environments: dict[str, str] = {}
         self._ids = itertools.count(1)
@@ -223,6 +224,21 @@ class Batch(_Service):
         self._called("DescribeJobDefinitions", call)
         revision = self.definitions.get(call["jobDefinitionName"])
         yield {"jobDefinitions": [{"revision": number + 1} for number in range(revision)] if revision else []}
+
+    def describe_job_definitions(self, **call: Any) -> dict[str, Any]:
+        self._called("DescribeJobDefinitions", call)
+        named = [each.split(":") for each in call["jobDefinitions"]]
+        return {
+            "jobDefinitions": [
+                {
+                    "jobDefinitionName": name,
+                    "revision": int(revision),
+                    "status": "INACTIVE" if f"{name}:{revision}" in self.deregistered else "ACTIVE",
+                }
+                for name, revision in named
+                if int(revision) <= self.definitions.get(name, 0)
+            ]
+        }
 
     def submit_job(self, **call: Any) -> dict[str, Any]:
         self._called("SubmitJob", call)

@@ -43,7 +43,7 @@ def test_a_file_in_a_pipelines_folder_is_a_run(key: str, rest: str) -> None:
             "lab/wordcont/a",
             "no pipeline is named 'wordcont': did you mean 'wordcount'? known are byfolder, byrequest, sort, wordcount",
         ),
-        ("lab/submissions/data.csv", "names of requests end in submit.json, retry.json, rerun.json, cancel.json"),
+        ("lab/submissions/data.csv", "names of requests end in submit.json, retry.json, rerun.json, reproduce.json"),
         ("lab/byrequest/a.txt", "pipeline 'byrequest' takes requests only: put files below lab/inputs/"),
         ("lab/byfolder/a.txt", "pipeline 'byfolder' takes folders: put the files into a folder below lab/byfolder/"),
         ("lab/byfolder/_DONE", "pipeline 'byfolder' takes folders"),

@@ -2,7 +2,7 @@
 
 Reading and checking (`text`, `fields`, `submission`, `older`, `inputs`, `globs`, `actions`) is pure. `listing` looks at
 buckets, `expansion` makes runs of what it finds, `plans` keeps that. `desk` takes requests on, a piece at a time;
-`runs_desk` and `cancel` those about runs that exist.
+`runs_desk`, `reproductions` and `cancel` those about runs that exist.
 """
 
 from lambdas.arrival.requests.cancel import Canceller

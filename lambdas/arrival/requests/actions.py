@@ -1,4 +1,4 @@
-"""Requests about runs that exist: `retry`, `rerun`, `cancel`. And `backfill`, about files. Pure."""
+"""Requests about runs that exist: `retry`, `rerun`, `reproduce`, `cancel`. And `backfill`, about files. Pure."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Requests about runs that exist: try them again, run them anew, cancel them."""
+"""Requests about runs that exist: try them again, run them anew, make their results again, cancel them."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -10,9 +10,11 @@ from dropbatch.contract.overrides import Overrides
 from dropbatch.contract.runs import State, order, request_id, run_id
 from lambdas.arrival.admission import Admitted, Rejected, choice
 from lambdas.arrival.claims import spec_of
+from lambdas.arrival.originals import output_beside
 from lambdas.arrival.requests.actions import Named, read_runs
 from lambdas.arrival.requests.cancel import Canceller
 from lambdas.arrival.requests.faults import MAX_FAULTS, Fault, FaultsError
+from lambdas.arrival.requests.reproductions import AT_ONCE, Reproducer
 from lambdas.arrival.surroundings import Surroundings
 from lambdas.common.announce import Announcer
 from lambdas.common.items import MAX_TRANSACTION, read_items, write_where_true
@@ -33,17 +35,19 @@ _Item = Mapping[str, Any]
 
 
 class RunsDesk:
-    """Takes on `retry`, `rerun` and `cancel`."""
+    """Takes on `retry`, `rerun`, `reproduce` and `cancel`."""
 
     def __init__(self, around: Surroundings, canceller: Canceller, announcer: Announcer) -> None:
         self._around = around
         self._deployment = around.deployment
         self._canceller = canceller
+        self._reproducer = Reproducer(around)
         self._announcer = announcer
 
     def take(self, step: RequestStep, body: Mapping[str, Any]) -> tuple[list[Admitted | Rejected], list[RequestStep]]:
         """Do one step: a hundred of the runs. The first step looks at all of them, and touches none if one is wrong."""
-        named = read_runs(body, limit=self._deployment.max_runs_per_request)
+        limit = self._deployment.max_runs_per_request
+        named = read_runs(body, limit=min(AT_ONCE, limit) if step.request == "reproduce" else limit)
         if step.page == 0:
             self._check(step, named)
         mine = named[step.page * _AT_ONCE : (step.page + 1) * _AT_ONCE]
@@ -54,6 +58,8 @@ class RunsDesk:
                 self._retry(step, list(items.values()))
             case "rerun":
                 started += [self._rerun(step, item) for item in items.values()]
+            case "reproduce":
+                started += self._reproducer.runs(mine, items, mark=_mark(step), request=step.key)
             case "cancel":
                 self._canceller.cancel(list(items.values()), _mark(step))
         more = (step.page + 1) * _AT_ONCE < len(named)
@@ -83,9 +89,13 @@ class RunsDesk:
             return "was refused and never ran: put the file again, mended"
         if step.request == "retry" and state not in _AGAIN and _mark(step) not in item.get("requests", ()):
             return f"is {state}: only failed and cancelled runs are tried again, use rerun.json for a new run"
+        if step.request == "reproduce" and state != State.SUCCEEDED:
+            return f"is {state}: only results of runs that succeeded are made again, use rerun.json or retry.json"
         pipelines = self._deployment.pipelines
         if step.request != "cancel" and item["pipeline"] not in pipelines:
             return f"is a run of pipeline {item['pipeline']!r}, which is gone: {choice(item['pipeline'], pipelines)}"
+        if step.request != "cancel" and step.group not in pipelines[item["pipeline"]].definitions:
+            return f"is a run of {item['pipeline']!r}, which is no longer set up for group {step.group!r}: ask for it"
         return None
 
     def _retry(self, step: RequestStep, items: Sequence[_Item]) -> None:
@@ -157,11 +167,10 @@ class RunsDesk:
             parameters=old.parameters,
             request_id=f"{_mark(step)}#{old.run_id}",
         )
-        output = f"{old.output.removesuffix(f'{old.run_id}/')}{identity}/"
         pipeline = self._deployment.pipelines[old.pipeline]
         pool = item["pool"] if item["pool"] in pipeline.pools else pipeline.pools[0]
         return Admitted(
-            run=replace(old, run_id=identity, attempt=1, output=output, earlier=()),
+            run=replace(old, run_id=identity, attempt=1, output=output_beside(item, identity), earlier=()),
             definition=pipeline.definitions[old.group],
             pool=pool,
             queue=self._deployment.pools[pool].queue,

@@ -1,0 +1,77 @@
+"""Runs that are to be made again: what their records pin, and whether that is still to be had."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from dropbatch.contract import keys
+from dropbatch.contract.reproduction import NotReproducibleError, Pins, pins_of
+from lambdas.arrival.surroundings import Surroundings
+
+__all__ = ["NotReproducibleError", "Originals", "output_beside"]
+
+# Where nobody may list, S3 says of what is not there that it is forbidden.
+_GONE = {"NoSuchKey", "404", "AccessDenied", "403"}
+
+
+def output_beside(item: Mapping[str, Any], run_id: str) -> str:
+    """Prefix of the results of another run over the input of a run, given as its RUN item."""
+    above: str = item["output_prefix"].removesuffix(f"{item['run_id']}/")
+    return f"{above}{run_id}/"
+
+
+class Originals:
+    """Looks at records and job definitions."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._s3 = around.s3
+        self._batch = around.batch
+        self._bucket = around.bucket
+
+    def pins(self, item: Mapping[str, Any]) -> Pins:
+        """What the record of a run pins, given as its RUN item.
+
+        Raises:
+            NotReproducibleError: the record is gone, says too little, or is another run's.
+        """
+        return self._pins(item["output_prefix"], item["run_id"])
+
+    def pins_behind(self, item: Mapping[str, Any]) -> Pins:
+        """What the original of a run pins: the RUN item is that of the run that makes it again.
+
+        Raises:
+            NotReproducibleError: as above.
+        """
+        original = item["reproduces"]
+        return self._pins(output_beside(item, original), original)
+
+    def gone(self, definitions: Iterable[str]) -> set[str]:
+        """Those of at most 100 job definitions, each ``name:revision``, that no job can be made of any more."""
+        wanted = set(definitions)
+        if not wanted:
+            return set()
+        found = self._batch.describe_job_definitions(jobDefinitions=sorted(wanted))["jobDefinitions"]
+        active = {f"{each['jobDefinitionName']}:{each['revision']}" for each in found if each["status"] == "ACTIVE"}
+        return wanted - active
+
+    def _pins(self, prefix: str, run_id: str) -> Pins:
+        key = keys.record_key(prefix)
+        try:
+            record = json.loads(self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read())
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") not in _GONE:
+                raise
+            raise NotReproducibleError(f"the record of {run_id} is gone: {keys.uri(self._bucket, key)}") from error
+        except ValueError as error:
+            raise NotReproducibleError(f"the record of {run_id} is no JSON: {error}") from error
+        try:
+            pins = pins_of(record)
+        except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+            if isinstance(error, NotReproducibleError):
+                raise
+            raise NotReproducibleError(f"the record of {run_id} is not as it was written: {error!r}") from error
+        if record["run_id"] != run_id:
+            raise NotReproducibleError(f"the record of {run_id} is that of {record['run_id']}")
+        return pins

@@ -5,7 +5,6 @@ import sysconfig
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email import message_from_string, policy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +19,9 @@ from dropbatch.contract.runs import State
 if TYPE_CHECKING:
     from dropbatch.sandbox import Sandbox
 
-__all__ = ["Outcome", "bring_up", "choose_file", "run", "take_down", "wait_for_mail"]
+__all__ = ["Outcome", "bring_up", "choose_file", "run", "take_down"]
 
 _STUCK_SECONDS = 180.0
-_MAIL_SECONDS = 20.0
 _HEAD_LINES = 12
 
 
@@ -38,7 +36,8 @@ class Outcome:
     result_head: list[str]
     seconds: float
     """From the beginning of the upload to the result in hand."""
-    mail: Path | None
+    mail: Path
+    """Where the mail about it will be, when the window of drops that it tells of has passed."""
 
 
 def choose_file(named: Path | None, root: Path) -> Path:
@@ -104,7 +103,6 @@ def run(deployed: Deployed, sandbox: "Sandbox", file: Path, voice: Talk) -> Outc
     record = results.read_record(deployed, ended.output_prefix)
     head = results.read_head(deployed, record, lines=_HEAD_LINES)
     seconds = time.monotonic() - begun
-    voice.now("waiting for the notification")
     return Outcome(
         file=file,
         dropped=dropped,
@@ -112,32 +110,12 @@ def run(deployed: Deployed, sandbox: "Sandbox", file: Path, voice: Talk) -> Outc
         record_uri=keys.uri(description.output_bucket, keys.record_key(ended.output_prefix)),
         result_head=head,
         seconds=seconds,
-        mail=wait_for_mail(sandbox.layout.mail, ended.run_id, _MAIL_SECONDS),
+        mail=sandbox.layout.mail,
     )
 
 
 def _since(begun: float) -> str:
     return f"{duration(time.monotonic() - begun):>8}"
-
-
-def wait_for_mail(directory: Path, run_id: str, seconds: float) -> Path | None:
-    """The recorded mail that tells of the end of a run, or None when none comes within the time."""
-    until = time.monotonic() + seconds
-    while True:
-        # The newest first: a demo that is repeated leaves many.
-        for path in sorted(directory.glob("*.txt"), reverse=True):
-            text = path.read_text("utf-8", "replace")
-            if run_id in text and any(state in text for state in ("SUCCEEDED", "FAILED")):
-                return path
-        if time.monotonic() > until:
-            return None
-        time.sleep(0.1)
-
-
-def read_mail(path: Path) -> tuple[str, str, str]:
-    """To, subject and body of a recorded mail."""
-    message = message_from_string(path.read_text("utf-8", "replace"), policy=policy.default)
-    return str(message["To"]), str(message["Subject"]), str(message.get_payload()).strip()
 
 
 def take_down(root: Path, sandbox: "Sandbox", voice: Talk) -> None:

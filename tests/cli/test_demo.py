@@ -118,20 +118,6 @@ def test_the_file_to_drop(tmp_path: Path):
         demo.choose_file(tmp_path / "none", tmp_path)
 
 
-MAIL = "To: a@b.c\nSubject: {subject}\nX-Note: x\n\n{body}\n"
-
-
-def test_the_mail_about_a_run_is_found(tmp_path: Path):
-    for number, body in enumerate(("SUCCEEDED r-1", "HELD r-2", "SUCCEEDED r-2 \u00fc"), 1):
-        (tmp_path / f"{number:04}.txt").write_text(MAIL.format(subject=f"number {number}", body=body))
-
-    found = demo.wait_for_mail(tmp_path, "r-2", 0)
-
-    assert found == tmp_path / "0003.txt"
-    assert demo.read_mail(found) == ("a@b.c", "number 3", "SUCCEEDED r-2 \u00fc")
-    assert demo.wait_for_mail(tmp_path, "r-9", 0) is None
-
-
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [(0.44, "0.4 s"), (9.99, "10.0 s"), (12, "12 s"), (59.4, "59 s"), (185, "3 min 05 s"), (7800, "2 h 10 min")],

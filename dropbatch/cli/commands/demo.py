@@ -32,10 +32,10 @@ def command(file: Path | None) -> None:
         except KeyboardInterrupt:
             voice.say("interrupted: `make demo` goes on from here, `make demo-down` removes everything")
             raise
-    _show(outcome)
+    _show(outcome, root)
 
 
-def _show(outcome: demo.Outcome) -> None:
+def _show(outcome: demo.Outcome, root: Path) -> None:
     """What came of it, on stdout."""
     click.echo("")
     click.echo(f"result of {printable(str(outcome.file))}:")
@@ -44,13 +44,7 @@ def _show(outcome: demo.Outcome) -> None:
     for output in outcome.record["outputs"]:
         click.echo(f"result  {printable(output['uri'])}")
     click.echo(f"record  {printable(outcome.record_uri)}")
-    if outcome.mail is not None:
-        to, subject, body = demo.read_mail(outcome.mail)
-        click.echo(f"mail    to {to}, recorded in {outcome.mail}, not sent: {subject}")
-        for line in body.splitlines()[:4]:
-            click.echo(f"    {printable(line)}")
-    else:
-        click.echo("mail    none was recorded")
+    click.echo(f"mail    one for all drops of a minute: soon in {outcome.mail.relative_to(root)}/, not sent")
     click.echo(f"drop to result: {duration(outcome.seconds)}")
     name = shlex.quote(outcome.file.name)
     click.echo("\nhow to go on, after `source .venv/bin/activate`:")

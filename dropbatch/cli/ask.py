@@ -6,7 +6,7 @@ import click
 
 from dropbatch.cli.errors import CliError, UsageFault
 
-__all__ = ["agreed"]
+__all__ = ["agreed", "somebody_is_there"]
 
 
 def agreed(what: str, *, yes: bool) -> None:
@@ -18,11 +18,12 @@ def agreed(what: str, *, yes: bool) -> None:
     """
     if yes:
         return
-    if not _somebody_is_there():
+    if not somebody_is_there():
         raise UsageFault(f"{what}? there is nobody to ask here: say --yes, or look first with --dry-run")
     if not click.confirm(f"{what}?", err=True):
         raise CliError("nothing was done")
 
 
-def _somebody_is_there() -> bool:
+def somebody_is_there() -> bool:
+    """Whether a person can answer."""
     return sys.stdin.isatty()

@@ -3,15 +3,14 @@
 import importlib
 import os
 import sys
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NoReturn
 
 import click
 
 from dropbatch import __version__
-from dropbatch.cli.deployed import Deployed
-from dropbatch.cli.environment import VARIABLE, choose
+from dropbatch.cli import completion
+from dropbatch.cli.context import Context
+from dropbatch.cli.environment import VARIABLE
 from dropbatch.cli.errors import in_words
 
 __all__ = ["Context", "cli", "main"]
@@ -31,30 +30,14 @@ _COMMANDS = {
     "pause": "start nothing from now on",
     "resume": "let everything go on",
     "sandbox": "AWS on this machine: up, down, status, env",
+    "init": "write an environment file, or a folder for a new pipeline",
+    "completion": "what makes Tab work in your shell",
     "demo": "deploy to the sandbox, drop a file, see the result",
     "demo-down": "destroy what the demo made",
 }
 """Names in the order of help, with the line shown there."""
 
 _INTERRUPTED = 130
-
-
-@dataclass(frozen=True, kw_only=True)
-class Context:
-    """What the options before the command say."""
-
-    environment: str | None
-    group_name: str | None
-
-    @cached_property
-    def deployed(self) -> Deployed:
-        """The environment meant."""
-        return Deployed(choose(self.environment))
-
-    @cached_property
-    def group(self) -> str:
-        """The group meant."""
-        return self.deployed.description.group(self.group_name)
 
 
 class _Commands(click.Group):
@@ -100,6 +83,7 @@ class _Commands(click.Group):
     "--group",
     "group_name",
     metavar="NAME",
+    shell_complete=completion.groups,
     help="Group; needed where an environment has several. _system: files that belong to none.",
 )
 @click.version_option(__version__, prog_name="dropbatch", message="%(prog)s %(version)s")

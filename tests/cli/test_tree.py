@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from dropbatch.cli.trees import grow
+from dropbatch.cli.trees import Folder, grow
 from tests.cli.conftest import INPUT, World
 
 
@@ -26,8 +26,8 @@ def put(world: World, *keys: str) -> None:
 def test_what_is_shown_of_a_listing(keys: list[str], depth: int, entries: int, shown: dict[str, object]):
     root = grow("lab/", [(f"lab/{key}", 1, "2026-01-01") for key in sorted(keys)], depth=depth, entries=entries)
 
-    def plain(folder):
-        found = {name: plain(each) for name, each in folder.folders.items()}
+    def plain(folder: Folder) -> dict[str, object]:
+        found: dict[str, object] = {name: plain(each) for name, each in folder.folders.items()}
         found |= {leaf.name: leaf.files for leaf in folder.leaves}
         return found | ({"…": folder.left_out} if folder.left_out else {})
 

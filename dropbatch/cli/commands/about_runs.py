@@ -10,7 +10,8 @@ import click
 
 from dropbatch.cli import following, foresight, requests, runs
 from dropbatch.cli.ask import agreed
-from dropbatch.cli.main import Context
+from dropbatch.cli.completion import pipelines, run_ids
+from dropbatch.cli.context import Context
 from dropbatch.cli.selection import select
 from dropbatch.cli.text import counted, talk
 
@@ -42,9 +43,11 @@ def options(command: Callable[..., None]) -> Callable[..., None]:
     """The options that all three take."""
     for add in reversed(
         (
-            click.argument("run", nargs=-1),
+            click.argument("run", nargs=-1, shell_complete=run_ids),
             click.option("--all", "every", is_flag=True, help="All runs to which it applies, instead of named ones."),
-            click.option("--pipeline", metavar="NAME", help="With --all: only runs of this pipeline."),
+            click.option(
+                "--pipeline", metavar="NAME", shell_complete=pipelines, help="With --all: only runs of this pipeline."
+            ),
             click.option(
                 "--days",
                 type=click.IntRange(1, 366),

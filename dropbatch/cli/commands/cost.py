@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dropbatch.cli.completion import pipelines
+from dropbatch.cli.context import Context
 from dropbatch.cli.errors import AccessError, in_words
-from dropbatch.cli.main import Context
 from dropbatch.cli.screen import show
 from dropbatch.cli.text import counted
 from dropbatch.cli.usage import Line, by_day, months, summed, used
@@ -36,7 +37,7 @@ _BAR = 24
 @click.option(
     "--months", "count", type=click.IntRange(1, 24), default=1, show_default=True, help="With earlier months."
 )
-@click.option("--pipeline", metavar="NAME", help="Only this pipeline.")
+@click.option("--pipeline", metavar="NAME", shell_complete=pipelines, help="Only this pipeline.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON list on stdout.")
 @click.pass_obj
 def command(context: Context, by: str, count: int, pipeline: str | None, as_json: bool) -> None:

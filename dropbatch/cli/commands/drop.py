@@ -9,9 +9,10 @@ from typing import Any
 import click
 
 from dropbatch.cli import following, results, runs, uploads
+from dropbatch.cli.completion import pipelines
+from dropbatch.cli.context import Context
 from dropbatch.cli.deployed import Deployed
 from dropbatch.cli.errors import UsageFault
-from dropbatch.cli.main import Context
 from dropbatch.cli.progress import Progress
 from dropbatch.cli.text import Talk, printable, talk
 from dropbatch.contract import keys
@@ -26,7 +27,9 @@ __all__ = ["command"]
     "  dropbatch drop scans/ --wait",
 )
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--pipeline", metavar="NAME", help="Pipeline; may be left out where there is only one.")
+@click.option(
+    "--pipeline", metavar="NAME", shell_complete=pipelines, help="Pipeline; may be left out where there is only one."
+)
 @click.option("--wait", is_flag=True, help="Follow the runs to their end; Ctrl-C stops following, not the runs.")
 @click.option(
     "--fetch", "directory", metavar="DIR", type=click.Path(path_type=Path), help="Then bring the results here."

@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from dropbatch.cli import results, runs
+from dropbatch.cli.completion import run_ids
+from dropbatch.cli.context import Context
 from dropbatch.cli.errors import NotFoundError
-from dropbatch.cli.main import Context
 from dropbatch.cli.progress import Progress
 from dropbatch.cli.text import counted, talk
 
@@ -21,7 +22,7 @@ _RUN = re.compile(r"r-[0-9a-f]{1,20}")
 @click.command(
     "fetch", epilog="\b\nExamples:\n  dropbatch fetch lab/wordcount/notes.txt results\n  dropbatch fetch r-1f0c results"
 )
-@click.argument("what", metavar="KEY|RUN")
+@click.argument("what", metavar="KEY|RUN", shell_complete=run_ids)
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--overwrite", is_flag=True, help="Replace files of the same names that are something else.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout instead of lines.")

@@ -6,10 +6,11 @@ import time
 import click
 
 from dropbatch.cli import results, runs
+from dropbatch.cli.completion import run_ids
+from dropbatch.cli.context import Context
 from dropbatch.cli.deployed import Deployed
 from dropbatch.cli.errors import NotFoundError
 from dropbatch.cli.live_log import LiveLog
-from dropbatch.cli.main import Context
 
 __all__ = ["command"]
 
@@ -17,7 +18,7 @@ _LOOK_SECONDS = 1.0
 
 
 @click.command("logs", epilog="\b\nExample:\n  dropbatch logs r-1f0c -f")
-@click.argument("run")
+@click.argument("run", shell_complete=run_ids)
 @click.option(
     "-f", "--follow", is_flag=True, help="Go on until the run has ended; Ctrl-C stops following, not the run."
 )

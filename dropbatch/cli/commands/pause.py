@@ -3,7 +3,7 @@
 import click
 
 from dropbatch.cli import brake
-from dropbatch.cli.main import Context
+from dropbatch.cli.context import Context
 
 __all__ = ["command"]
 

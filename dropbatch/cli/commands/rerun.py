@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from dropbatch.cli.commands.about_runs import Chosen, ask_and_put, options, wait_option
-from dropbatch.cli.main import Context
+from dropbatch.cli.context import Context
 
 __all__ = ["command"]
 

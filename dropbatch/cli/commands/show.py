@@ -6,14 +6,15 @@ from typing import Any
 import click
 
 from dropbatch.cli import results, runs
+from dropbatch.cli.completion import run_ids
+from dropbatch.cli.context import Context
 from dropbatch.cli.errors import NotFoundError
-from dropbatch.cli.main import Context
 
 __all__ = ["command"]
 
 
 @click.command("show", epilog="\b\nExample:\n  dropbatch show r-1f0c")
-@click.argument("run")
+@click.argument("run", shell_complete=run_ids)
 @click.pass_obj
 def command(context: Context, run: str) -> None:
     """Print everything known about RUN (an id, or its beginning) as JSON: its ledger item and its record."""

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from dropbatch.cli import runs
+from dropbatch.cli.completion import pipelines
+from dropbatch.cli.context import Context
 from dropbatch.cli.counting import Tally, tally
-from dropbatch.cli.main import Context
 from dropbatch.cli.screen import on_terminal, show
 from dropbatch.cli.text import age, duration, printable
 from dropbatch.cli.when import moment
@@ -41,7 +42,7 @@ _SHORT_ID = 12
     "status",
     epilog="\b\nExamples:\n  dropbatch status --since 2h\n  dropbatch status --watch --pipeline wordcount",
 )
-@click.option("--pipeline", metavar="NAME", help="Only runs of this pipeline.")
+@click.option("--pipeline", metavar="NAME", shell_complete=pipelines, help="Only runs of this pipeline.")
 @click.option("--days", type=click.IntRange(1, 366), default=7, show_default=True, help="Look back so far.")
 @click.option("--since", metavar="WHEN", help="Instead: 30min, 2h, 3d, 2026-01-31 or 2026-01-31T12:00 (UTC).")
 @click.option("--limit", type=click.IntRange(0, 10_000), default=20, show_default=True, help="Show so many runs.")

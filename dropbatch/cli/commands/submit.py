@@ -9,8 +9,9 @@ import click
 from dropbatch.cli import following, foresight, requests, runs
 from dropbatch.cli.ask import agreed
 from dropbatch.cli.commands.about_runs import wait_option
+from dropbatch.cli.completion import pipelines
+from dropbatch.cli.context import Context
 from dropbatch.cli.errors import UsageFault
-from dropbatch.cli.main import Context
 from dropbatch.cli.text import counted, talk
 
 __all__ = ["command"]
@@ -29,7 +30,9 @@ __all__ = ["command"]
 @click.option(
     "--param", "params", multiple=True, metavar="NAME=V,V", help="Values of a parameter; all combinations run."
 )
-@click.option("--pipeline", metavar="NAME", help="Pipeline; may be left out where there is only one.")
+@click.option(
+    "--pipeline", metavar="NAME", shell_complete=pipelines, help="Pipeline; may be left out where there is only one."
+)
 @click.option("--config", metavar="KEY", help="Key of the file behind {config}.")
 @click.option("--name", metavar="TEXT", help="What the runs are called.")
 @click.option("--vcpus", type=int, help="Instead of the pipeline's own, within its limits; so the next three.")

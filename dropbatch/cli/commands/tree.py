@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dropbatch.cli.context import Context
 from dropbatch.cli.deployed import Deployed
 from dropbatch.cli.errors import NotFoundError, UsageFault
-from dropbatch.cli.main import Context
 from dropbatch.cli.screen import show
 from dropbatch.cli.text import counted, printable, size
 from dropbatch.cli.trees import Folder, grow

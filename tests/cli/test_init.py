@@ -1,0 +1,111 @@
+"""`init`: an environment file that passes validation, a pipeline's folder whose test passes."""
+
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from dropbatch.cli import drafts
+from dropbatch.cli.main import cli
+from dropbatch.settings import load
+
+ROOT = Path(__file__).parents[2]
+FIVE = ["--name", "lab1", "--region", "eu-west-1", "--email", "me@x.org", "--monthly-usd", "20", "--max-vcpus", "32"]
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def init(*arguments: str, **more: str) -> Result:
+    return CliRunner().invoke(cli, ["init", *arguments], **more)  # type: ignore[arg-type]
+
+
+def test_options_answer_all_questions(tmp_path: Path):
+    result = init(*FIVE)
+
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "environments/lab1.toml\n"
+    assert "npx cdktf deploy lab1" in result.stderr
+    settings = load(tmp_path / "environments" / "lab1.toml")
+    assert (settings.environment.region, settings.notify.email) == ("eu-west-1", "me@x.org")
+    assert (settings.budget.monthly_usd, settings.compute["spot"].max_vcpus) == (20, 32)
+
+
+def test_a_person_is_asked_until_the_answer_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("dropbatch.cli.commands.init.somebody_is_there", lambda: True)
+
+    result = init("--region", "eu-west-1", input="My Lab\nlab1\nnobody\nme@x.org\nmany\n0\n20\n32\n")
+
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "environments/lab1.toml\n"
+    for words in ("environment.name: must match", "notify.email: must match", "not a valid integer", "at least 1"):
+        assert words in result.stderr
+    assert load(tmp_path / "environments" / "lab1.toml").budget.monthly_usd == 20
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--name", "lab1"], "nobody to ask here: give --region, --email, --monthly-usd, --max-vcpus too"),
+        ([*FIVE, "--name", "../up"], "environment.name: must match"),
+        ([*FIVE, "--name", 'a"\nb = "c'], "environment.name: must match"),
+        ([*FIVE, "--name", "bootstrap"], "must not be 'bootstrap'"),
+        ([*FIVE, "--monthly-usd", "0", "--region", "x"], "environment.region: must match"),
+        (["--pipeline", "Align"], "no pipeline's name"),
+        (["--pipeline", "inputs"], "a meaning of its own"),
+        (["--pipeline", "align", "--name", "x"], "leave the questions about the environment out"),
+    ],
+)
+def test_answers_that_are_none_write_nothing(tmp_path: Path, arguments: list[str], words: str):
+    result = init(*arguments)
+
+    assert result.exit_code == 2, result.output
+    assert words in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_overwritten(tmp_path: Path):
+    init(*FIVE)
+    path = tmp_path / "environments" / "lab1.toml"
+    path.write_text("precious")
+
+    result = init(*FIVE)
+
+    assert result.exit_code == 2
+    assert "exists already" in result.stderr
+    assert path.read_text() == "precious"
+
+
+def test_a_pipelines_folder_works_as_it_is(tmp_path: Path):
+    result = init("--pipeline", "align-reads", "--json")
+
+    assert result.exit_code == 0, result.output
+    body = json.loads(result.stdout)
+    folder = tmp_path / "image" / "align-reads"
+    assert {Path(each).name for each in body["files"]} == {
+        *("Dockerfile", "requirements.txt", "align-reads", "test_align_reads.py")
+    }
+    assert (folder / "align-reads").stat().st_mode & 0o111
+    tested = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", str(folder)], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert tested.returncode == 0, tested.stdout
+    init(*FIVE)
+    environment = tmp_path / "environments" / "lab1.toml"
+    environment.write_text(environment.read_text() + "\n" + body["table"])
+    assert load(environment).pipeline["align-reads"].image == "image/align-reads"
+    assert tomllib.loads(body["table"])["pipeline"]["align-reads"]["command"][0] == "align-reads"
+
+
+def test_a_new_pipelines_image_is_made_like_the_example():
+    example = ROOT / "image" / "wordcount"
+    written = drafts.pipeline_files("x1")
+
+    assert written["Dockerfile"].splitlines()[1:] == (example / "Dockerfile").read_text().splitlines()[1:]
+    assert written["requirements.txt"] == (example / "requirements.txt").read_text()

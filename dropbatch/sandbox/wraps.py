@@ -16,7 +16,7 @@ from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
 
-from dropbatch.sandbox import emulator
+from dropbatch.sandbox import emulator, machine_objects
 from dropbatch.sandbox.alarm_xml import alarm_xml
 from dropbatch.sandbox.batch.errors import BatchError
 from dropbatch.sandbox.batch.service import BatchService
@@ -54,6 +54,7 @@ def install(batch: BatchService, mail: MailBox, grants: Recorder) -> None:
     wrap_transport()
     wrap_alarm_listing()
     wrap_missing_dashboards()
+    wrap_machine_objects()
     wrap_mail(mail)
     wrap_grants(grants)
 
@@ -307,6 +308,19 @@ def wrap_missing_dashboards() -> None:
         return status, headers, body
 
     cloudwatch._delete_dashboards = delete_dashboards
+
+
+def wrap_machine_objects() -> None:
+    """State machines can copy and list objects, but neither read nor write one."""
+    states = emulator.service("stepfunctions")
+    original = _expected(states, "_dispatch_aws_sdk_rest_xml", "(service_info, service_name, action, input_data)")
+
+    def dispatch(service_info: Any, service_name: str, action: str, input_data: Any) -> Any:
+        if service_name == "s3" and action in machine_objects.ACTIONS:
+            return machine_objects.call(action, input_data, states.REGION)
+        return original(service_info, service_name, action, input_data)
+
+    states._dispatch_aws_sdk_rest_xml = dispatch
 
 
 def wrap_mail(box: MailBox) -> None:

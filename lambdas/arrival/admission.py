@@ -43,6 +43,8 @@ class Rejected(NamedTuple):
     run_id: str
     arrival: Arrival
     reason: str
+    request: str = ""
+    """Its key again, when the file is a request."""
 
 
 class Ignored(NamedTuple):

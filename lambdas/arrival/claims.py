@@ -94,6 +94,7 @@ def rejected_item(rejected: Rejected, *, now: str) -> dict[str, Any]:
         "day": ledger.day_key(rejected.group, now[:10], rejected.run_id),
         # Until its owner was told.
         "unfinished": ledger.unfinished_key(rejected.run_id),
+        **({"request": rejected.request} if rejected.request else {}),
     }
 
 

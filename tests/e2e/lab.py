@@ -55,8 +55,15 @@ command = ["cp", "-r", "{input}", "{output}/third"]
 pools = ["spot", "ondemand"]
 memory_mib = 512
 after = "second"
+
+[pipeline.joined]
+image = "image/wordcount"
+command = ["sh", "-c", "cat {input}/*/counts.txt > {output}/joined.txt"]
+pools = ["ondemand"]
+memory_mib = 512
+trigger = "submit"
 """
-"""Beside what the sandbox's own file declares: a program that takes its time, and a chain of three with a branch."""
+"""Beside what the sandbox's own file declares: a slow program, a chain of three with a branch, and one for joins."""
 _T = TypeVar("_T")
 
 

@@ -114,7 +114,8 @@ class RequestDesk:
 
     def _refuse(self, step: RequestStep, faults: tuple[Fault, ...]) -> Rejected:
         arrival = Arrival(bucket=step.bucket, key=step.key, version_id=step.version_id, size=step.size, etag="")
-        return refused(arrival, self._deployment, self._replies.refuse(step, faults))
+        found = refused(arrival, self._deployment, self._replies.refuse(step, faults))
+        return replace(found, request=step.key)
 
     def _submit(self, step: RequestStep, body: Mapping[str, Any]) -> tuple[list[Outcome], list[RequestStep]]:
         submission = read_submission(
@@ -129,7 +130,11 @@ class RequestDesk:
             return [], [step._replace(page=step.page + 1)]
         if part.faults:
             raise FaultsError(*part.faults)
-        log.info("request %s: %d runs", step.key, sum(part.counts) * submission.combinations)
+        runs = sum(part.counts) * submission.combinations
+        if submission.is_awaited and runs != 1:
+            fault = f"a state machine waits for one run, the request comes to {runs}: make a request for each"
+            raise FaultsError(Fault(place="task_token", text=fault))
+        log.info("request %s: %d runs", step.key, runs)
         return [], list(_starts(step, part, submission))
 
     def _start(self, step: RequestStep, submission: Submission, part: Part) -> Iterator[Admitted]:

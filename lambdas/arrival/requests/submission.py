@@ -20,8 +20,9 @@ __all__ = ["Submission", "read_submission", "the_pipeline"]
 
 _MAX_INPUTS = 10_000
 _MAX_PARAMETERS = 50
+_MAX_TOKEN = 2048  # of Step Functions
 _PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
-_KNOWN = ("pipeline", "inputs", "config", "parameters", "name", "overrides")
+_KNOWN = ("pipeline", "inputs", "config", "parameters", "name", "overrides", "task_token")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +40,8 @@ class Submission:
     overrides: Overrides
     results: str
     """Folder below the pipeline's results, ending in ``/``; empty for none."""
+    is_awaited: bool
+    """Whether a state machine waits for the end of the run: there must be one then, not many."""
 
     @property
     def combinations(self) -> int:
@@ -74,6 +77,7 @@ def read_submission(
     grid = _grid(fields, deployment.max_runs_per_request)
     label = fields.text("name", longest=100) or ""
     pool, overrides = _overrides(fields, name, pipeline, deployment)
+    is_awaited = fields.text("task_token", longest=_MAX_TOKEN) is not None
     results = older.results_folder(fields, group=group, pipeline=name)
     if faults:
         raise FaultsError(*faults)
@@ -87,6 +91,7 @@ def read_submission(
         pool=pool,
         overrides=overrides,
         results=results,
+        is_awaited=is_awaited,
     )
 
 

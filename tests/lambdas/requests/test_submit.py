@@ -289,3 +289,28 @@ def test_a_folder_among_the_submissions_names_the_pipeline(bench: Bench, key: st
     bench.ask({"inputs": f"{group}/inputs/a.dat"}, key)
 
     assert [run["pipeline"] for run in bench.runs()] == [pipeline]
+
+
+@pytest.mark.parametrize(
+    ("more", "runs"),
+    [({"inputs": "lab/inputs/day1/*.dat"}, 2), ({"inputs": FILES[0], "parameters": {"k": [1, 2, 3]}}, 3)],
+)
+def test_what_a_state_machine_waits_for_must_be_one_run(bench: Bench, more: dict[str, Any], runs: int) -> None:
+    bench.upload(*FILES)
+
+    bench.ask({"pipeline": "wordcount", "task_token": "t" * 1024, **more})
+
+    fault = f"a state machine waits for one run, the request comes to {runs}: make a request for each"
+    assert bench.faults() == {"task_token": fault}
+    assert not bench.runs()
+
+
+def test_one_run_may_be_waited_for_and_its_event_names_the_request(bench: Bench) -> None:
+    bench.upload(*FILES)
+
+    bench.ask({"pipeline": "wordcount", "task_token": "t", "inputs": FILES[0]})
+    bench.ask({"pipeline": "wordcount", "task_token": "t", "inputs": "lab/inputs/none"}, version="v2")
+
+    assert [run["request"] for run in bench.runs()] == ["lab/submissions/submit.json"]
+    told = [json.loads(entry["Detail"]) for entry in bench.aws.events.entries]
+    assert [(each["state"], each["request"]) for each in told] == [("REJECTED", "lab/submissions/submit.json")]

@@ -1,0 +1,51 @@
+"""Objects of S3 as state machines read and write them: ``aws-sdk:s3:getObject`` and ``aws-sdk:s3:putObject``.
+
+Source: Step Functions developer guide, "Learning to use AWS service SDK integrations": the body of an object comes as
+text, and what is given as a body that is no text is written as JSON.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from dropbatch.sandbox import emulator
+
+__all__ = ["ACTIONS", "call"]
+
+ACTIONS = {"getObject": "GET", "putObject": "PUT"}
+"""Method of each call."""
+
+
+def call(action: str, arguments: Mapping[str, Any], region: str) -> dict[str, Any]:
+    """Do a call of `ACTIONS` for a state machine; the account is the sandbox's, whatever the machine's role may do.
+
+    Raises:
+        MiniStack's error of an execution, named like the SDK's: ``S3.NoSuchKeyException``.
+    """
+    states, app = emulator.service("stepfunctions"), emulator.module("app")
+    headers = {
+        "host": f"s3.{region}.amazonaws.com",
+        "authorization": f"AWS4-HMAC-SHA256 Credential=test/20260101/{region}/s3/aws4_request",
+    }
+    body = b""
+    if action == "putObject":
+        given = arguments.get("Body", "")
+        body = (given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)).encode()
+        headers |= {"content-length": str(len(body)), "content-type": arguments.get("ContentType", "text/plain")}
+    query = {"versionId": arguments["VersionId"]} if "VersionId" in arguments else {}
+    path = f"/{arguments['Bucket']}/{arguments['Key']}"
+    status, answered, content = app.call_service_handler_sync(
+        app.SERVICE_HANDLERS["s3"], ACTIONS[action], path, headers, body, query
+    )
+    if status >= HTTPStatus.BAD_REQUEST:
+        said = dict(re.findall(rb"<(Code|Message)>([^<]*)</", content))
+        raise states._ExecutionError(
+            f"S3.{said.get(b'Code', b'S3').decode()}Exception", said.get(b"Message", b"").decode()
+        )
+    given = {name.lower(): value for name, value in answered.items()}
+    result = {"ETag": given.get("etag", ""), "VersionId": given.get("x-amz-version-id", "")}
+    if action == "getObject":
+        result |= {"Body": content.decode(), "ContentLength": len(content)}
+    return result

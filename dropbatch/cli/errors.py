@@ -7,14 +7,24 @@
     ├── UsageFault        2   the call cannot be carried out as written (click's own faults are 2 as well)
     ├── NotFoundError     3   no such environment, run, file or result
     ├── AccessError       4   no credentials, expired ones, or not the rights
-    └── ReachError        5   AWS or the sandbox does not answer
+    ├── ReachError        5   AWS or the sandbox does not answer
+    └── DifferentError    6   a result was made again and is another one
 
 Ctrl-C exits with 130.
 """
 
 import click
 
-__all__ = ["AccessError", "CliError", "NotFoundError", "ReachError", "RunFailedError", "UsageFault", "in_words"]
+__all__ = [
+    "AccessError",
+    "CliError",
+    "DifferentError",
+    "NotFoundError",
+    "ReachError",
+    "RunFailedError",
+    "UsageFault",
+    "in_words",
+]
 
 
 class CliError(click.ClickException):
@@ -49,6 +59,12 @@ class ReachError(CliError):
     """The other side does not answer."""
 
     exit_code = 5
+
+
+class DifferentError(CliError):
+    """Two results that should be the same are not."""
+
+    exit_code = 6
 
 
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}

@@ -20,12 +20,14 @@ _COMMANDS = {
     "submit": "start runs over inputs that are in the bucket, with parameters",
     "rerun": "process the inputs of runs again, as new runs",
     "retry": "try failed or cancelled runs again",
+    "reproduce": "make a result again of what it was made of, and compare",
     "cancel": "end runs that have not ended",
     "status": "recent runs, and how many are in which state",
     "show": "everything known about a run",
     "logs": "what a run's program printed",
     "fetch": "bring a run's results here, checked against its record",
     "tree": "the folders of the group, and what is in them",
+    "export": "a run as an RO-Crate, for archives",
     "cost": "what runs used and cost, by pipeline, group or day",
     "pause": "start nothing from now on",
     "resume": "let everything go on",
@@ -74,7 +76,7 @@ class _Commands(click.Group):
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="\b\nExample:\n  dropbatch drop notes.txt --pipeline wordcount --wait\n\n"
     "Exit codes: 0 done · 1 the run failed · 2 usage · 3 not found · 4 credentials or rights · 5 no answer · "
-    "130 interrupted",
+    "6 not identical · 130 interrupted",
 )
 @click.option(
     "--env", "environment", metavar="NAME", help=f"Environment; else {VARIABLE}, else the sandbox running here."

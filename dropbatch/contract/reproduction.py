@@ -6,6 +6,7 @@ from typing import Any
 
 from dropbatch.contract import keys
 from dropbatch.contract.manifest import ObjectSpec, RunSpec
+from dropbatch.contract.runs import run_id
 
 __all__ = ["Comparison", "NotReproducibleError", "Pins", "compare", "pins_of"]
 
@@ -29,6 +30,18 @@ class Pins:
     """What a folder consisted of; empty for a file."""
     config: ObjectSpec | None
     parameters: Mapping[str, str]
+
+    def identity(self, *, group: str, pipeline: str, original: str, request: str) -> str:
+        """Id of the run by which a request makes a run again; `request` is a `request_id`."""
+        return run_id(
+            group=group,
+            pipeline=pipeline,
+            bucket=self.bucket,
+            key=self.key,
+            version_id=self.version_id,
+            parameters=self.parameters,
+            request_id=f"{request}#{original}",
+        )
 
     def run(self, *, run_id: str, group: str, pipeline: str, output: str) -> RunSpec:
         """The run that makes it again, with results of its own."""

@@ -3,6 +3,9 @@
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
+
+from rocrate.rocrate import ROCrate
 
 from dropbatch.cli.ro_crate import PROFILE, write_crate
 
@@ -20,7 +23,7 @@ RECORD: dict[str, Any] = {
     "reason": None,
     "started_at": "2026-01-01T00:00:00.000Z",
     "stopped_at": "2026-01-01T00:00:01.000Z",
-    "image": "repo:wordcount-1",
+    "image": "123.dkr.ecr.x.amazonaws.com/dropbatch:w-1",
     "job_definition": "dropbatch-x-wordcount-lab:3",
     "git_commit": "abc",
 }
@@ -42,20 +45,33 @@ def test_a_run_is_an_action_with_what_went_in_and_came_out(tmp_path: Path):
     assert action["@type"] == "CreateAction"
     assert ids(action["object"]) == [RECORD["inputs"][0]["uri"], RECORD["config"]["uri"], "#parameter-k"]
     assert ids(action["result"]) == [RECORD["outputs"][0]["uri"]]
-    assert found[ids(action["instrument"])[0]]["version"] == RECORD["job_definition"]
-    assert found[ids(action["containerImage"])[0]]["name"] == RECORD["image"]
+    instrument = found[ids(action["instrument"])[0]]
+    assert (instrument["identifier"], instrument["softwareVersion"]) == (RECORD["job_definition"], "abc")
+    image = found[ids(action["containerImage"])[0]]
+    assert [image[part] for part in ("registry", "name", "tag")] == ["123.dkr.ecr.x.amazonaws.com", "dropbatch", "w-1"]
     assert found[RECORD["inputs"][0]["uri"]]["sha256"] == "a" * 64
     assert action["actionStatus"]["@id"].endswith("CompletedActionStatus")
 
 
 def test_fetched_results_travel_in_the_crate(tmp_path: Path):
-    copy = tmp_path / "counts.txt"
-    copy.write_text("count")
+    outputs = [output("one", "counts ü.txt"), output("two", "counts ü.txt")]
+    fetched = {}
+    for each in outputs:
+        copy = tmp_path / "crate" / "results" / each["uri"].rpartition("r-1/")[2]
+        copy.parent.mkdir(parents=True)
+        copy.write_text(each["uri"])
+        fetched[each["uri"]] = copy
 
-    path = write_crate(RECORD, tmp_path / "crate", fetched={RECORD["outputs"][0]["uri"]: copy})
+    write_crate(RECORD | {"outputs": outputs}, tmp_path / "crate", fetched=fetched)
 
-    assert (tmp_path / "crate/results/counts.txt").read_text() == "count"
-    assert entities(path)["results/counts.txt"]["alternateName"] == RECORD["outputs"][0]["uri"]
+    again = ROCrate(tmp_path / "crate")
+    results = again.dereference("#r-1")["result"]
+    assert [each["alternateName"] for each in results] == [each["uri"] for each in outputs]
+    assert [(tmp_path / "crate" / unquote(each.id)).read_text() for each in results] == list(fetched)
+
+
+def output(folder: str, name: str) -> dict[str, Any]:
+    return {"uri": f"s3://out/lab/wordcount/a.txt/r-1/{folder}/{name}", "size": 5, "sha256": "c" * 64}
 
 
 def test_a_failed_run_says_why(tmp_path: Path):

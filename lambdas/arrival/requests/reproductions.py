@@ -6,7 +6,6 @@ from typing import Any
 
 from dropbatch.contract.overrides import Overrides
 from dropbatch.contract.reproduction import NotReproducibleError, Pins
-from dropbatch.contract.runs import run_id
 from lambdas.arrival.admission import Admitted
 from lambdas.arrival.originals import Originals, output_beside
 from lambdas.arrival.requests.actions import Named
@@ -67,15 +66,7 @@ class Reproducer:
 
     def _run(self, item: _Item, pins: Pins, mark: str, request: str) -> Admitted:
         group, pipeline = item["group"], item["pipeline"]
-        identity = run_id(
-            group=group,
-            pipeline=pipeline,
-            bucket=pins.bucket,
-            key=pins.key,
-            version_id=pins.version_id,
-            parameters=pins.parameters,
-            request_id=f"{mark}#{item['run_id']}",
-        )
+        identity = pins.identity(group=group, pipeline=pipeline, original=item["run_id"], request=mark)
         run = pins.run(run_id=identity, group=group, pipeline=pipeline, output=output_beside(item, identity))
         pools = self._deployment.pipelines[pipeline].pools
         pool = item["pool"] if item["pool"] in pools else pools[0]

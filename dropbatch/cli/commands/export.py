@@ -1,0 +1,97 @@
+"""``dropbatch export``."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dropbatch.cli import results, ro_crate, runs
+from dropbatch.cli.deployed import Deployed
+from dropbatch.cli.errors import CliError, NotFoundError
+from dropbatch.cli.main import Context
+from dropbatch.cli.progress import Progress
+from dropbatch.cli.text import counted, talk
+from dropbatch.contract import keys
+
+__all__ = ["command"]
+
+_RESULTS = "results"
+
+
+@click.command(
+    "export",
+    epilog="\b\nExamples:\n  dropbatch export r-1f0c --ro-crate crate\n"
+    "  dropbatch export r-1f0c --ro-crate crate --without-files",
+)
+@click.argument("run")
+@click.option(
+    "--ro-crate",
+    "directory",
+    metavar="DIR",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write a Workflow Run RO-Crate (profile Process Run Crate) here.",
+)
+@click.option("--without-files", is_flag=True, help="Only refer to the results by their s3:// URIs.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@click.pass_obj
+def command(context: Context, run: str, directory: Path, without_files: bool, as_json: bool) -> None:
+    """Write RUN (an id, or its beginning) as a crate for an archive or a paper.
+
+    That is its results, log and record, with how they were made in terms that other tools read. Inputs are referred to
+    by URI, version and SHA-256. DIR is new, empty, or what an earlier call for this run left; it goes on where that
+    stopped. Prints the path of the crate's metadata.
+    """
+    ro_crate.available()
+    deployed = context.deployed
+    found = runs.find(deployed, context.group, run)
+    if not found.output_prefix:
+        raise NotFoundError(f"{found.run_id} was {found.state} and has no record: {found.reason}")
+    record = results.read_record(deployed, found.output_prefix)
+    _prepare(directory, record)
+    also = _own_files(deployed, found.output_prefix, record, directory)
+    fetched = {} if without_files else _fetch(deployed, found.output_prefix, record, directory)
+    path = ro_crate.write_crate(record, directory, fetched=fetched, also=also)
+    if as_json:
+        answer = {"run_id": record["run_id"], "metadata": str(path), "files": [str(each) for each in fetched.values()]}
+        click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+    else:
+        click.echo(str(path))
+
+
+def _prepare(directory: Path, record: dict[str, Any]) -> None:
+    """Make the directory, or see that it is this run's."""
+    name = keys.record_key("")
+    if directory.is_dir() and any(directory.iterdir()):
+        try:
+            whose = json.loads((directory / name).read_text())["run_id"]
+        except (OSError, ValueError, KeyError, TypeError):
+            whose = None
+        if whose != record["run_id"]:
+            what = f"the crate of {whose}" if whose else "not empty"
+            raise CliError(f"{directory} is {what}: name a new directory")
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / name).write_text(json.dumps(record, ensure_ascii=False, indent=2) + "\n")
+
+
+def _own_files(deployed: Deployed, prefix: str, record: dict[str, Any], directory: Path) -> dict[str, str]:
+    also = {keys.record_key(""): f"Run record of {record['run_id']}"}
+    log = results.read_log(deployed, prefix)
+    if log is not None:
+        (directory / keys.log_key("")).write_bytes(log)
+        also[keys.log_key("")] = f"What the program of {record['run_id']} printed"
+    return also
+
+
+def _fetch(deployed: Deployed, prefix: str, record: dict[str, Any], directory: Path) -> dict[str, Path]:
+    """Results into the crate; those that the command sent elsewhere are only referred to."""
+    own = [each for each in record["outputs"] if keys.split_uri(each["uri"])[1].startswith(prefix)]
+    total = sum(output["size"] for output in own)
+    with talk() as voice:
+        progress = Progress(voice, f"fetching {counted(len(own), 'file')}", total, live=sys.stderr.isatty())
+        brought = results.fetch(
+            deployed, {**record, "outputs": own}, prefix, directory / _RESULTS, received=progress.sent
+        )
+        return {output["uri"]: each.path for output, each in zip(own, brought, strict=True)}

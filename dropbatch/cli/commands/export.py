@@ -8,9 +8,10 @@ from typing import Any
 import click
 
 from dropbatch.cli import results, ro_crate, runs
+from dropbatch.cli.completion import run_ids
+from dropbatch.cli.context import Context
 from dropbatch.cli.deployed import Deployed
 from dropbatch.cli.errors import CliError, NotFoundError
-from dropbatch.cli.main import Context
 from dropbatch.cli.progress import Progress
 from dropbatch.cli.text import counted, talk
 from dropbatch.contract import keys
@@ -25,7 +26,7 @@ _RESULTS = "results"
     epilog="\b\nExamples:\n  dropbatch export r-1f0c --ro-crate crate\n"
     "  dropbatch export r-1f0c --ro-crate crate --without-files",
 )
-@click.argument("run")
+@click.argument("run", shell_complete=run_ids)
 @click.option(
     "--ro-crate",
     "directory",

@@ -7,8 +7,9 @@ import click
 
 from dropbatch.cli import following, foresight, requests, results, runs
 from dropbatch.cli.ask import agreed
+from dropbatch.cli.completion import run_ids
+from dropbatch.cli.context import Context
 from dropbatch.cli.errors import CliError, DifferentError, UsageFault
-from dropbatch.cli.main import Context
 from dropbatch.cli.text import printable, size, talk
 from dropbatch.contract.reproduction import Comparison, NotReproducibleError, Pins, compare, pins_of
 from dropbatch.contract.runs import State, request_id
@@ -21,9 +22,9 @@ __all__ = ["command"]
     epilog="\b\nExamples:\n  dropbatch reproduce r-1f0c --wait --yes\n  dropbatch reproduce r-1f0c --with r-77ab\n\n"
     "Exit codes: 0 asked for, or identical · 1 the new run failed, or cannot be made · 6 not identical",
 )
-@click.argument("run")
+@click.argument("run", shell_complete=run_ids)
 @click.option("--wait", is_flag=True, help="Follow the new run, then compare; Ctrl-C stops following, not the run.")
-@click.option("--with", "other", metavar="RUN", help="Start nothing: compare with this run.")
+@click.option("--with", "other", metavar="RUN", shell_complete=run_ids, help="Start nothing: compare with this run.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")

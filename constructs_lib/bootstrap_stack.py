@@ -43,7 +43,11 @@ class BootstrapStack(TerraformStack):
         )
         state = StateBucket(self, "State", StateBucketProps(site=site))
         for service in account.service_linked_roles:
-            IamServiceLinkedRole(self, f"ServiceRole-{service.split('.')[0]}", aws_service_name=service)
+            short = service.split(".")[0]
+            # Without a description of ours AWS may give one, which each plan would want to remove.
+            IamServiceLinkedRole(
+                self, f"ServiceRole-{short}", aws_service_name=service, description=f"What {short} needs for dropbatch"
+            )
         TerraformOutput(self, "state_bucket", value=state.name, description="For [state] bucket in environment files")
         if github is None:
             return
@@ -59,10 +63,19 @@ class BootstrapStack(TerraformStack):
                 branch=github.branch,
                 environments=github.environments,
                 create_provider=github.create_provider,
+                buckets=github.buckets,
+                secrets=github.secrets,
             ),
         )
         TerraformOutput(self, "plan_role", value=roles.plan_arn, description="For pull requests")
         for environment, arn in roles.deploy_arns.items():
             TerraformOutput(
                 self, f"deploy_role_{environment}", value=arn, description=f"For the GitHub Environment {environment}"
+            )
+        for environment, name in roles.boundary_names.items():
+            TerraformOutput(
+                self,
+                f"boundary_{environment}",
+                value=name,
+                description=f"For [environment] permissions_boundary in environments/{environment}.toml",
             )

@@ -59,7 +59,6 @@ _NETWORK = [
     "CreateVpcEndpoint",
     "CreateFlowLogs",
     "CreateLaunchTemplate",
-    "CreateTags",
     "AllocateAddress",
 ]
 
@@ -69,6 +68,7 @@ _NETWORK_LATER = [
     "AuthorizeSecurityGroupEgress",
     "CreateLaunchTemplateVersion",
     "CreateRoute",
+    "CreateTags",
     "DeleteFlowLogs",
     "DeleteInternetGateway",
     "DeleteLaunchTemplate",
@@ -108,12 +108,13 @@ def look(state: str, environment: str) -> list[Statement]:
     ]
 
 
-def change(site: Site, state: str, environment: str) -> list[Statement]:
-    """Make, change and delete what bears the environment's name."""
+def change(site: Site, state: str, environment: str, boundary: str) -> list[Statement]:
+    """Make, change and delete what bears the environment's name; roles only such as bear the boundary (its ARN)."""
     name = f"dropbatch-{environment}"
     iam = f"arn:{site.partition}:iam::{site.account}"
     roles = [f"{iam}:role/{name}-*", f"{iam}:role/{name}.*"]
     tagged = {"StringEquals": {"aws:ResourceTag/research-stack-id": name}}
+    bounded = {"StringEquals": {"iam:PermissionsBoundary": boundary}}
     return [
         _on(
             "Buckets",
@@ -214,11 +215,17 @@ def change(site: Site, state: str, environment: str) -> list[Statement]:
             "ModifyBudget TagResource UntagResource",
             f"arn:{site.partition}:budgets::{site.account}:budget/{name}",
         ),
+        # Whatever such a role is granted, it can do no more than the boundary says; nobody here may change that.
+        Statement(
+            sid="BoundedRoles",
+            actions=[f"iam:{verb}" for verb in ("CreateRole", "PutRolePolicy", "PutRolePermissionsBoundary")],
+            resources=roles,
+            conditions=bounded,
+        ),
         _on(
             "Roles",
             "iam",
-            "CreateRole DeleteRole PutRolePolicy DeleteRolePolicy UpdateAssumeRolePolicy UpdateRole "
-            "UpdateRoleDescription TagRole UntagRole",
+            "DeleteRole DeleteRolePolicy UpdateAssumeRolePolicy UpdateRole UpdateRoleDescription TagRole UntagRole",
             *roles,
         ),
         _on(
@@ -242,6 +249,22 @@ def change(site: Site, state: str, environment: str) -> list[Statement]:
         ),
         # What does not exist yet has no tag to go by; the network's parts are named by number.
         _on("NewNetwork", "ec2", " ".join(_NETWORK), "*"),
+        # Tags say whose a thing is: they are given with its creation, or to what has none, as a VPC's default group.
+        Statement(
+            sid="TagNew",
+            actions=["ec2:CreateTags"],
+            resources=["*"],
+            conditions={"StringEquals": {"ec2:CreateAction": [*_NETWORK, "AuthorizeSecurityGroupEgress"]}},
+        ),
+        Statement(
+            sid="ClaimDefaultGroup",
+            actions=["ec2:CreateTags"],
+            resources=[site.arn("ec2", "security-group/*")],
+            conditions={
+                "Null": {"aws:ResourceTag/research-stack-id": "true"},
+                "StringEquals": {"aws:RequestTag/research-stack-id": name},
+            },
+        ),
         Statement(
             sid="OwnNetwork", actions=[f"ec2:{action}" for action in _NETWORK_LATER], resources=["*"], conditions=tagged
         ),

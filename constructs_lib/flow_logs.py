@@ -36,6 +36,7 @@ class FlowLogs(Construct):
             "Role",
             RoleProps(
                 name=f"{site.prefix}.flow-logs",
+                boundary=site.boundary,
                 service="vpc-flow-logs.amazonaws.com",
                 description="Writes the network's connections to a log",
                 conditions={

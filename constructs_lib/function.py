@@ -47,7 +47,12 @@ class Function(Construct):
         self.role = Role(
             self,
             "Role",
-            RoleProps(name=f"{name}.function", service="lambda.amazonaws.com", description=f"Function {name}"),
+            RoleProps(
+                name=f"{name}.function",
+                service="lambda.amazonaws.com",
+                description=f"Function {name}",
+                boundary=props.site.boundary,
+            ),
         )
         log = LogGroup(
             self, "Log", LogGroupProps(name=f"/aws/lambda/{name}", retention_days=props.site.log_retention_days)

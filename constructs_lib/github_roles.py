@@ -7,6 +7,7 @@ from cdktf_cdktf_provider_aws.iam_openid_connect_provider import IamOpenidConnec
 from constructs import Construct
 
 from constructs_lib import deploy_rights
+from constructs_lib.boundary import Boundary, BoundaryProps
 from constructs_lib.role import Role, RoleProps
 from constructs_lib.site import Site
 from constructs_lib.state_bucket import StateBucket
@@ -31,10 +32,17 @@ class GithubRolesProps:
     environments: Sequence[str]
     create_provider: bool = True
     """Default: GitHub's identity provider is not in the account yet."""
+    buckets: Sequence[str] = ()
+    """Names of buckets beside their own that the environments' roles may reach."""
+    secrets: Sequence[str] = ()
+    """ARNs of secrets and parameters that the environments' pipelines may be given."""
 
 
 class GithubRoles(Construct):
-    """A role that may look, for pull requests; and one for each environment that may change it."""
+    """A role that may look, for pull requests; and one for each environment that may change it.
+
+    What an environment's role makes is bounded: else it could make a role that may do everything, and take it.
+    """
 
     def __init__(self, scope: Construct, id_: str, props: GithubRolesProps) -> None:
         super().__init__(scope, id_)
@@ -55,7 +63,13 @@ class GithubRoles(Construct):
         plan.grant(*deploy_rights.look(props.state.arn, "*"))
         self.plan_arn = plan.arn
         self.deploy_arns: dict[str, str] = {}
+        self.boundary_names: dict[str, str] = {}
         for environment in props.environments:
+            boundary = Boundary(
+                self,
+                f"Boundary-{environment}",
+                BoundaryProps(site=site, environment=environment, buckets=props.buckets, secrets=props.secrets),
+            )
             role = self._role(
                 f"Deploy-{environment}",
                 props,
@@ -65,8 +79,9 @@ class GithubRoles(Construct):
                 subjects=[f"environment:{environment}"],
             )
             role.grant(*deploy_rights.look(props.state.arn, environment))
-            role.grant(*deploy_rights.change(site, props.state.arn, environment))
+            role.grant(*deploy_rights.change(site, props.state.arn, environment, boundary.arn))
             self.deploy_arns[environment] = role.arn
+            self.boundary_names[environment] = boundary.name
 
     def _role(
         self, id_: str, props: GithubRolesProps, provider: str, *, name: str, description: str, subjects: Sequence[str]

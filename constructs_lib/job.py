@@ -74,6 +74,7 @@ class Job(Construct):
                 service="ecs-tasks.amazonaws.com",
                 description=f"Program of pipeline {props.pipeline} on data of group {props.group}",
                 conditions=props.site.only_for("ecs"),
+                boundary=props.site.boundary,
             ),
         )
         _grant_data(role, props)

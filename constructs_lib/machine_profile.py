@@ -48,6 +48,7 @@ class MachineProfile(Construct):
                 name=f"{site.prefix}.{props.name}",
                 service="ec2.amazonaws.com",
                 description="Machines of the pools: the ECS agent and Docker's log driver",
+                boundary=site.boundary,
             ),
         )
         # AWS Batch makes the cluster and puts the compute environment's name into the cluster's.

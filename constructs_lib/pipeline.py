@@ -61,6 +61,7 @@ class Pipeline(Construct):
                 service="ecs-tasks.amazonaws.com",
                 description=f"Starts containers of pipeline {props.name}",
                 conditions=props.shared.site.only_for("ecs"),
+                boundary=props.shared.site.boundary,
             ),
         )
         props.shared.registry.grant_pull(execution)

@@ -24,6 +24,8 @@ class RoleProps:
     """Or else: the ARN of the identity provider whose identities may, under the conditions."""
     conditions: Mapping[str, Mapping[str, str | Sequence[str]]] = field(default_factory=dict)
     """Further conditions on assuming it. Default: none."""
+    boundary: str | None = None
+    """ARN of the policy that says the most the role can do, whatever it is granted. Default: none."""
 
 
 class Role(Construct):
@@ -46,6 +48,7 @@ class Role(Construct):
             name=props.name,
             description=props.description,
             assume_role_policy=policy_json([trust]),
+            permissions_boundary=props.boundary,
         )
         self.name: str = self.resource.name
         self.arn: str = self.resource.arn

@@ -21,6 +21,8 @@ class SiteProps:
     """Whether destroying the stack may delete data."""
     log_retention_days: int = 90
     """How long logs are kept."""
+    permissions_boundary: str | None = None
+    """Name of a managed policy, with its path, that every role bears. Default: none."""
 
 
 class Site(Construct):
@@ -35,6 +37,9 @@ class Site(Construct):
         self.log_retention_days = props.log_retention_days
         self.account: str = DataAwsCallerIdentity(self, "Account").account_id
         self.partition: str = DataAwsPartition(self, "Partition").partition
+        limit = props.permissions_boundary
+        self.boundary = None if limit is None else f"arn:{self.partition}:iam::{self.account}:policy/{limit}"
+        """ARN of the policy that every role bears."""
 
     def name(self, *parts: str) -> str:
         """``dropbatch-<environment>-<part>…``."""

@@ -63,6 +63,7 @@ class DropbatchStack(TerraformStack):
                 region=settings.environment.region,
                 disposable=settings.environment.disposable,
                 log_retention_days=settings.observability.log_retention_days,
+                permissions_boundary=settings.environment.permissions_boundary,
             ),
         )
         groups = sorted(settings.group)

@@ -21,14 +21,21 @@ from dropbatch.sandbox.alarm_xml import alarm_xml
 from dropbatch.sandbox.batch.errors import BatchError
 from dropbatch.sandbox.batch.service import BatchService
 from dropbatch.sandbox.batch.shapes import operation_of
+from dropbatch.sandbox.emulator import MINISTACK
+from dropbatch.sandbox.emulator import expected as _expected
 from dropbatch.sandbox.errors import WrapError
 from dropbatch.sandbox.grants import Recorder
 from dropbatch.sandbox.leading_keys import leading_keys
 from dropbatch.sandbox.mail import MailBox
+from dropbatch.sandbox.wraps_deploy import (
+    wrap_budget_actions,
+    wrap_deploy_context,
+    wrap_deploy_resources,
+    wrap_network_tags,
+)
 
 __all__ = ["MINISTACK", "authorized", "check_version", "install"]
 
-MINISTACK = "1.5.33"
 _MOST_LAMBDA_BYTES = 6 * 1024 * 1024
 _RECORD_BYTES = 700  # what Lambda's event adds around a message's body
 
@@ -43,6 +50,10 @@ def check_version() -> None:
 def install(batch: BatchService, mail: MailBox, grants: Recorder) -> None:
     """Put all wraps in place."""
     check_version()
+    wrap_deploy_resources()
+    wrap_deploy_context()
+    wrap_budget_actions()
+    wrap_network_tags()
     wrap_batch_resources(batch)
     wrap_owner_key()
     wrap_denials()
@@ -383,15 +394,3 @@ def _subject(subject: str) -> str:
 def _as_sent(text: str) -> str:
     """EventBridge passes on a JSON string with its quotes and with its characters as they are, not escaped."""
     return json.dumps(json.loads(text), ensure_ascii=False) if re.fullmatch(r'"(\\.|[^"\\])*"', text) else text
-
-
-def _expected(module: Any, name: str, signature: str) -> Any:
-    """The function to wrap, if it still looks as it did."""
-    function = getattr(module, name, None)
-    found = str(inspect.signature(function)) if callable(function) else "nothing of that name"
-    if found != signature:
-        raise WrapError(
-            f"{module.__name__}.{name} has changed: wraps.py expects {signature}, found {found}; "
-            f"it was written for ministack {MINISTACK}"
-        )
-    return function

@@ -2,17 +2,27 @@
 
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from dropbatch.settings.models import EnvironmentName
 from dropbatch.settings.table import Table
 
-__all__ = ["NAME", "AccountSettings", "Bootstrap", "GithubSettings"]
+__all__ = ["RESERVED", "AccountSettings", "Bootstrap", "GithubSettings"]
 
-NAME = "bootstrap"
-"""Of the stack; no environment may have it."""
+RESERVED = ("bootstrap", "boundary", "deploy", "plan", "state")
+"""Names that no environment may have: what this stack makes is named ``dropbatch-<one of them>``, and who deploys an
+environment may change all that bears its name."""
+
+
+def _free(name: str) -> str:
+    if name in RESERVED:
+        raise ValueError(f"must not be {' or '.join(map(repr, RESERVED))}, which are names of this stack's own")
+    return name
+
 
 Digits = Annotated[str, StringConstraints(pattern=r"^\d+$")]
+BucketPattern = Annotated[str, StringConstraints(pattern=r"^[a-z0-9.*-]{3,63}$")]
+SecretArn = Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:(secretsmanager|ssm):\S+$")]
 Service = Annotated[str, StringConstraints(pattern=r"^[a-z0-9.-]+\.amazonaws\.com$")]
 
 
@@ -38,10 +48,15 @@ class GithubSettings(Table):
     ``gh api repos/OWNER/NAME --jq '.owner.id, .id'``."""
     repository_id: Digits
     branch: Annotated[str, StringConstraints(pattern=r"^[\w./-]+$")] = "main"
-    environments: tuple[EnvironmentName, ...] = Field(min_length=1, strict=False)
+    environments: tuple[Annotated[EnvironmentName, AfterValidator(_free)], ...] = Field(min_length=1, strict=False)
     """Each gets a role that its GitHub Environment of the same name may deploy with."""
     create_provider: bool = True
     """Whether GitHub's identity provider is made; an account has it once, and another project may have made it."""
+    buckets: tuple[BucketPattern, ...] = Field(default=(), strict=False)
+    """Buckets beside their own that what these environments run may reach, ``*`` for any characters: existing input
+    buckets, and what ``read_buckets`` names."""
+    secrets: tuple[SecretArn, ...] = Field(default=(), strict=False)
+    """ARNs of secrets and parameters that these environments' pipelines may be given, ``*`` for any characters."""
 
 
 class Bootstrap(Table):

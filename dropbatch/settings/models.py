@@ -43,6 +43,7 @@ PipelineName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,18}[
 PoolName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,18}[a-z0-9]$")]
 GroupName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]{0,15}$")]
 KeyArn = Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[\w-]+$")]
+PolicyName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_+=,.@-][A-Za-z0-9_+=,.@/-]*$", max_length=512)]
 RetentionDays = Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 3653]
 Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
 
@@ -56,6 +57,9 @@ class EnvironmentSettings(Table):
     """AWS region."""
     account_id: Annotated[str, StringConstraints(pattern=r"^\d{12}$")] | None = None
     """The only account this environment may be deployed to."""
+    permissions_boundary: PolicyName | None = None
+    """Name, with its path, of a managed policy that every role bears as its permissions boundary. Where a role of
+    `bootstrap` deploys, its output ``boundary_<environment>``; other organisations have boundaries of their own."""
     disposable: bool = False
     """Whether `destroy` may delete data: buckets with objects in them, the ledger, images."""
     reconcile_minutes: Annotated[int, Field(ge=1, le=60)] = 5

@@ -211,6 +211,8 @@ def _explain(detail: ErrorDetails, known: list[str]) -> tuple[str, str]:
             return f"must be at most {context['le']}", "lower it"
         case "too_short" | "string_too_short":
             return "must not be empty", "give at least one"
+        case "value_error":
+            return str(context["error"]), "choose another"
         case "model_type" | "model_attributes_type":
             return "must be a table", "write it as [table] with keys below"
     return detail["msg"][:1].lower() + detail["msg"][1:], "write a value of that type (strings in quotes, numbers bare)"

@@ -39,8 +39,11 @@ def _environment(settings: Settings, expected_name: str) -> Iterator[str]:
             f"environment.name: must be the file's name {expected_name!r}, got {settings.name!r}: "
             "rename the file or the environment"
         )
-    if settings.environment is not None and settings.name == bootstrap.NAME:
-        yield f"environment.name: must not be {bootstrap.NAME!r}, which is a stack of its own: choose another name"
+    if settings.environment is not None and settings.name in bootstrap.RESERVED:
+        yield (
+            f"environment.name: must not be {' or '.join(map(repr, bootstrap.RESERVED))}, which are names of the "
+            f"account's own stack, got {settings.name!r}: choose another name"
+        )
 
 
 def _state(settings: Settings) -> Iterator[str]:

@@ -7,6 +7,7 @@ import pytest
 
 from constructs_lib.bootstrap_stack import BootstrapStack, BootstrapStackProps
 from dropbatch.settings import Bootstrap, SettingsError, load, load_bootstrap
+from dropbatch.settings.bootstrap import RESERVED
 from tests.constructs_lib.synthesis import Stack, statement
 from tests.settings.test_settings import GOOD
 
@@ -100,8 +101,11 @@ def test_a_deploy_role_changes_its_own_environment_only(stack: Stack) -> None:
     for each in stack.rights("dropbatch-deploy-dev"):
         if all(action.split(":")[1].startswith(("Get", "List", "Describe", "View")) for action in each["Action"]):
             continue
-        if each["Sid"] in {"LogPolicies", "OldDefinitions", "NewNetwork"}:  # no resource level
+        if each["Sid"] in {"LogPolicies", "OldDefinitions", "NewNetwork", "TagNew"}:  # no resource level
             assert each["Resource"] == ["*"]
+        elif each["Sid"] == "ClaimDefaultGroup":  # whose it is going to be, and nobody's before
+            assert each["Condition"]["Null"] == {"aws:ResourceTag/research-stack-id": "true"}
+            assert each["Condition"]["StringEquals"] == {"aws:RequestTag/research-stack-id": "dropbatch-dev"}
         elif each["Resource"] == ["*"]:
             assert "dropbatch-dev" in json.dumps(each["Condition"]), each["Sid"]
         else:
@@ -118,13 +122,50 @@ def test_a_deploy_role_passes_roles_to_the_services_that_it_sets_up_only(stack: 
     ]
 
 
+def test_a_deploy_role_makes_roles_with_its_boundary_only_and_cannot_change_that(stack: Stack) -> None:
+    rights = stack.rights("dropbatch-deploy-dev")
+    bounded = statement(rights, "BoundedRoles")
+
+    (boundary,) = bounded["Condition"]["StringEquals"].values()
+    assert boundary.endswith(":policy/dropbatch-boundary-dev")
+    assert {"iam:CreateRole", "iam:PutRolePolicy", "iam:PutRolePermissionsBoundary"} == set(bounded["Action"])
+    others = {action for each in rights if each["Sid"] != "BoundedRoles" for action in each["Action"]}
+    assert not {each for each in others if "Boundary" in each or ("Policy" in each and each.startswith("iam:Put"))}
+    assert not {
+        each for each in others if re.match("iam:(Attach|CreatePolicy|SetDefault|CreateUser|CreateAccess)", each)
+    }
+
+
+@pytest.mark.parametrize("environment", ["dev", "prod"])
+def test_a_boundary_reaches_no_other_environment_no_state_and_no_role(stack: Stack, environment: str) -> None:
+    document = json.loads(stack.one("aws_iam_policy", name=f"dropbatch-boundary-{environment}")["policy"])
+
+    for each in document["Statement"]:
+        assert not [action for action in each["Action"] if action.startswith(("iam:", "sts:"))]
+        if each["Sid"] not in {"Keys", "Events", "Jobs", "Agents"}:
+            assert all(f"dropbatch-{environment}" in arn or f"/{environment}" in arn for arn in each["Resource"]), each
+
+
+def test_a_boundary_lets_the_buckets_and_secrets_through_that_the_file_names(tmp_path: Path) -> None:
+    secret = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:lab/*"
+    text = f'{FILE}buckets = ["labdata", "reference-*"]\nsecrets = ["{secret}"]\n'
+    stack = synthesized(settings(tmp_path, text))
+
+    found = json.loads(stack.one("aws_iam_policy", name="dropbatch-boundary-dev")["policy"])["Statement"]
+    assert {arn.rpartition(":::")[2] for arn in statement(found, "Objects")["Resource"]} == {
+        *("dropbatch-dev-*", "dropbatch-dev-*/*", "labdata", "labdata/*", "reference-*", "reference-*/*")
+    }
+    assert statement(found, "Secrets")["Resource"] == [secret]
+
+
 def test_policies_fit_a_role(stack: Stack) -> None:
-    for each in stack.resources("aws_iam_role_policy"):
+    limits = {"aws_iam_role_policy": 10_240, "aws_iam_policy": 6_144}
+    for limit, each in [(limits[name], each) for name in limits for each in stack.resources(name)]:
         text = re.sub(r"\$\{data\.aws_partition\.[^}]*\}", "aws-us-gov", each["policy"])
         text = re.sub(r"\$\{data\.aws_caller_identity\.[^}]*\}", "123456789012", text)
         text = re.sub(r"\$\{aws_s3_bucket\.[^}]*\}", "arn:aws:s3:::dropbatch-state-123456789012-ap-northeast-1", text)
         assert "${" not in text
-        assert len(text) <= 10_240  # IAM counts no white space, and our JSON has none
+        assert len(text) <= limit  # IAM counts no white space, and our JSON has none
 
 
 def test_without_github_there_are_no_roles(tmp_path: Path) -> None:
@@ -145,6 +186,7 @@ def test_a_provider_that_is_there_already_is_used(tmp_path: Path) -> None:
     [
         ('"lab/dropbatch"', '"dropbatch"', "github.repository: must match "),
         ('owner_id = "12"', "", "github.owner_id: is required: add it"),
+        ('"prod"]', '"state"]', "github.environments[1]: must not be 'bootstrap' or 'boundary' or "),
         ('environments = ["dev", "prod"]', "environments = []", "github.environments: must not be empty, got []"),
         ("[account]", "[acount]", "acount: unknown key"),
     ],
@@ -159,8 +201,9 @@ def test_without_a_file_there_is_no_stack(tmp_path: Path) -> None:
     assert load_bootstrap(tmp_path / "bootstrap.toml") is None
 
 
-def test_no_environment_may_have_the_stacks_name(tmp_path: Path) -> None:
-    file = tmp_path / "bootstrap.toml"
-    file.write_text(GOOD.replace('"lab1"', '"bootstrap"'), encoding="utf-8")
-    with pytest.raises(SettingsError, match="must not be 'bootstrap', which is a stack of its own: choose another"):
-        load(file)
+def test_no_environment_may_have_a_name_of_the_stack(tmp_path: Path) -> None:
+    for name in RESERVED:
+        file = tmp_path / f"{name}.toml"
+        file.write_text(GOOD.replace('"lab1"', f'"{name}"'), encoding="utf-8")
+        with pytest.raises(SettingsError, match=f"names of the account's own stack, got '{name}': choose another name"):
+            load(file)

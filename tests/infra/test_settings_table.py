@@ -24,6 +24,7 @@ KEY = "arn:aws:kms:eu-central-1:123456789012:key/01234567-89ab-cdef-0123-456789a
 CASES: dict[str, dict[str, tuple[str, set[str]]]] = {
     "environment": {
         "account_id": ('account_id = "123456789012"', {"provider:aws"}),
+        "permissions_boundary": ('permissions_boundary = "lab/limit"', {"aws_iam_role:*"}),
         "disposable": (
             "disposable = true",
             {

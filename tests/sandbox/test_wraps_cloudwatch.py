@@ -2,16 +2,13 @@
 
 import inspect
 import urllib.error
-import urllib.request
 import uuid
 
 import pytest
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 
 from dropbatch.sandbox import Sandbox, emulator
 from tests.sandbox.conftest import Client
+from tests.signed import post
 
 
 @pytest.fixture
@@ -21,18 +18,6 @@ def name() -> str:
 
 class TestAlarmListing:
     """The provider speaks XML to CloudWatch, boto3 does not: this asks as the provider does."""
-
-    def asked(self, sandbox: Sandbox, text: str) -> str:
-        environ = sandbox.environ()
-        credentials = Credentials(environ["AWS_ACCESS_KEY_ID"], environ["AWS_SECRET_ACCESS_KEY"])
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        url = environ["AWS_ENDPOINT_URL"]
-        request = AWSRequest("POST", url, headers=headers, data=text)
-        SigV4Auth(credentials, "monitoring", environ["AWS_REGION"]).add_auth(request)
-        plain = urllib.request.Request(url, data=text.encode(), headers=dict(request.headers))  # noqa: S310
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(plain) as answer:
-            body: bytes = answer.read()
-        return body.decode()
 
     def test_given_an_alarm_when_it_is_described_then_all_it_was_given_comes_back(
         self, aws: Client, sandbox: Sandbox, name: str
@@ -52,7 +37,13 @@ class TestAlarmListing:
             AlarmActions=["arn:aws:sns:eu-central-1:000000000000:t"],
         )
 
-        text = self.asked(sandbox, f"Action=DescribeAlarms&Version=2010-08-01&AlarmNames.member.1={name}")
+        text = post(
+            sandbox.environ(),
+            "monitoring",
+            Action="DescribeAlarms",
+            Version="2010-08-01",
+            **{"AlarmNames.member.1": name},
+        )
 
         for part in (
             "<AlarmDescription>a &lt; b</AlarmDescription>",
@@ -67,7 +58,13 @@ class TestAlarmListing:
         self, sandbox: Sandbox, name: str
     ) -> None:
         with pytest.raises(urllib.error.HTTPError) as caught:
-            self.asked(sandbox, f"Action=DeleteDashboards&Version=2010-08-01&DashboardNames.member.1={name}")
+            post(
+                sandbox.environ(),
+                "monitoring",
+                Action="DeleteDashboards",
+                Version="2010-08-01",
+                **{"DashboardNames.member.1": name},
+            )
 
         assert "<Code>ResourceNotFound</Code>" in caught.value.read().decode()
 

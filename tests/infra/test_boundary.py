@@ -1,0 +1,97 @@
+"""Roles that bear the boundary of their environment can do all that they are granted; and every role bears it."""
+
+import json
+import re
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from typing import Any
+
+import pytest
+
+from constructs_lib.bootstrap_stack import BootstrapStack, BootstrapStackProps
+from dropbatch.settings import Bootstrap
+from tests.constructs_lib.synthesis import ROOT, Stack
+from tests.infra.plans import stack_of
+
+ARNS = {
+    "aws_s3_bucket": "arn:aws:s3:::{bucket_prefix}0123",
+    "aws_sqs_queue": "arn:aws:sqs:eu-central-1:123456789012:{name}",
+    "aws_sns_topic": "arn:aws:sns:eu-central-1:123456789012:{name}",
+    "aws_dynamodb_table": "arn:aws:dynamodb:eu-central-1:123456789012:table/{name}",
+    "aws_ecr_repository": "arn:aws:ecr:eu-central-1:123456789012:repository/{name}",
+    "aws_cloudwatch_log_group": "arn:aws:logs:eu-central-1:123456789012:log-group:{name}",
+}
+
+
+@pytest.fixture(scope="module")
+def full() -> Stack:
+    text = (ROOT / "tests/infra/full.toml").read_text()
+    bounded = text.replace('name = "full"', 'name = "full"\npermissions_boundary = "dropbatch-boundary-full"')
+    return stack_of(bounded, "full")
+
+
+@pytest.fixture(scope="module")
+def boundary() -> list[dict[str, Any]]:
+    from cdktf import Testing  # noqa: PLC0415
+
+    github = {
+        "repository": "lab/dropbatch",
+        "owner_id": "1",
+        "repository_id": "2",
+        "environments": ("full",),
+        "buckets": ("reference-*",),
+        "secrets": ("arn:aws:secretsmanager:*:*:secret:token-*", "arn:aws:ssm:*:*:parameter/lab/*"),
+    }
+    settings = Bootstrap.model_validate({"account": {"region": "eu-central-1"}, "github": github})
+    stack = Stack(json.loads(Testing.synth(BootstrapStack(Testing.app(), "b", BootstrapStackProps(settings=settings)))))
+    document = resolved(stack.one("aws_iam_policy", name="dropbatch-boundary-full")["policy"], stack)
+    found: list[dict[str, Any]] = json.loads(document)["Statement"]
+    return found
+
+
+def resolved(text: str, stack: Stack) -> str:
+    """A policy's text as AWS would get it."""
+
+    def value(found: re.Match[str]) -> str:
+        kind, id_, attribute = found[1].removeprefix("data.").split(".")
+        if kind.startswith("aws_caller"):
+            return "123456789012"
+        if kind == "aws_partition":
+            return "aws"
+        assert attribute == "arn", found[0]
+        return ARNS[kind].format(**stack.body["resource"][kind][id_])
+
+    return re.sub(r"\$\{([^}]*)\}", value, text)
+
+
+def grants(stack: Stack) -> Iterator[tuple[str, str, str]]:
+    for id_, policy in stack.body["resource"]["aws_iam_role_policy"].items():
+        for each in json.loads(resolved(policy["policy"], stack))["Statement"]:
+            for action in each["Action"]:
+                for resource in each["Resource"]:
+                    yield re.sub("_[0-9A-F]{8}$", "", id_), action, resource
+
+
+def test_every_role_bears_the_boundary(full: Stack) -> None:
+    borne = {role["name"]: role.get("permissions_boundary") for role in full.resources("aws_iam_role")}
+
+    assert {str(arn).rpartition(":")[2] for arn in borne.values()} == {"policy/dropbatch-boundary-full"}, borne
+
+
+def test_no_role_bears_one_that_is_not_set() -> None:
+    plain = stack_of((ROOT / "tests/infra/full.toml").read_text(), "full")
+
+    assert not [role["name"] for role in plain.resources("aws_iam_role") if "permissions_boundary" in role]
+
+
+def test_the_boundary_takes_nothing_away_that_roles_are_granted(full: Stack, boundary: list[dict[str, Any]]) -> None:
+    def allowed(action: str, resource: str) -> bool:
+        return any(
+            any(fnmatchcase(action, each) for each in statement["Action"])
+            and any(fnmatchcase(resource, each) for each in statement["Resource"])
+            for statement in boundary
+        )
+
+    lost = [grant for grant in grants(full) if not allowed(*grant[1:])]
+
+    assert not lost, "constructs_lib/boundary.py has to allow these too"

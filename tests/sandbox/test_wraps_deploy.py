@@ -1,0 +1,162 @@
+"""The wraps for who deploys: each gap of MiniStack and its repair."""
+
+import inspect
+import urllib.error
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from dropbatch.sandbox import Sandbox, emulator
+from tests.sandbox.batch_stack import allow, trust
+from tests.sandbox.conftest import Client
+from tests.signed import post
+
+HOME = "arn:aws:{}:eu-central-1:000000000000:{}"
+Deployer = Callable[..., Any]
+
+
+@pytest.fixture
+def name() -> str:
+    return f"w-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def deployer(aws: Client, name: str) -> Deployer:
+    """Call it with a service and statements: a client that may do that and no more."""
+    iam = aws("iam")
+    iam.create_user(UserName=name)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+
+    def client(service: str, *statements: dict[str, Any]) -> Any:
+        iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=allow(*statements))
+        return aws(service, {"AccessKeyId": key["AccessKeyId"], "SecretAccessKey": key["SecretAccessKey"]})
+
+    return client
+
+
+def refused(call: Callable[[], Any], resource: str) -> None:
+    with pytest.raises(ClientError) as caught:
+        call()
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+    assert f"on resource: {resource}" in str(caught.value)
+
+
+class TestResources:
+    def test_given_a_right_to_one_name_when_things_of_it_are_made_then_others_are_refused(
+        self, deployer: Deployer, name: str
+    ) -> None:
+        profile = "arn:aws:iam::000000000000:instance-profile/{}"
+        iam = deployer("iam", {"Action": "iam:CreateInstanceProfile", "Resource": profile.format(name)})
+        iam.create_instance_profile(InstanceProfileName=name)
+        refused(lambda: iam.create_instance_profile(InstanceProfileName=f"{name}x"), profile.format(f"{name}x"))
+
+        rule = HOME.format("events", "rule/{}")
+        events = deployer("events", {"Action": ["events:PutRule", "events:PutTargets"], "Resource": rule.format(name)})
+        events.put_rule(Name=name, ScheduleExpression="rate(1 day)")
+        events.put_targets(Rule=name, Targets=[{"Id": "1", "Arn": HOME.format("sqs", "q")}])
+        refused(
+            lambda: events.put_targets(Rule=f"{name}x", Targets=[{"Id": "1", "Arn": HOME.format("sqs", "q")}]),
+            rule.format(f"{name}x"),
+        )
+
+    def test_given_a_right_to_one_function_when_another_is_made_then_it_is_refused(
+        self, deployer: Deployer, name: str
+    ) -> None:
+        function = HOME.format("lambda", f"function:{name}")
+        functions = deployer("lambda", {"Action": "lambda:CreateFunction", "Resource": f"{function}-*"})
+        role = "arn:aws:iam::000000000000:role/none"
+
+        refused(lambda: functions.create_function(FunctionName=name, Role=role, Code={"ZipFile": b""}), function)
+
+    def test_given_a_right_to_change_one_budget_when_it_is_made_then_the_action_is_the_one_of_aws(
+        self, deployer: Deployer, name: str
+    ) -> None:
+        arn = "arn:aws:budgets::000000000000:budget/{}"
+        budgets = deployer("budgets", {"Action": "budgets:ModifyBudget", "Resource": arn.format(name)})
+        body = {"TimeUnit": "MONTHLY", "BudgetType": "COST", "BudgetLimit": {"Amount": "1", "Unit": "USD"}}
+
+        budgets.create_budget(AccountId="000000000000", Budget={"BudgetName": name, **body})
+        refused(
+            lambda: budgets.create_budget(AccountId="000000000000", Budget={"BudgetName": f"{name}x", **body}),
+            arn.format(f"{name}x"),
+        )
+
+    def test_given_a_right_to_one_dashboard_when_another_is_written_then_it_is_refused(
+        self, sandbox: Sandbox, aws: Client, name: str
+    ) -> None:
+        iam = aws("iam")
+        iam.create_user(UserName=name)
+        arn = f"arn:aws:cloudwatch::000000000000:dashboard/{name}"
+        document = allow({"Action": "cloudwatch:PutDashboard", "Resource": arn})
+        iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=document)
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        environ = {
+            **sandbox.environ(),
+            "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
+        }
+
+        def write(dashboard: str) -> str:
+            form = {"Action": "PutDashboard", "Version": "2010-08-01", "DashboardBody": '{"widgets": []}'}
+            return post(environ, "monitoring", DashboardName=dashboard, **form)
+
+        assert "PutDashboardResult" in write(name)
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            write(f"{name}x")
+        assert f"on resource: {arn}x" in caught.value.read().decode()
+
+    def test_gap_given_plain_ministack_when_a_function_is_made_then_the_resource_is_everything(self) -> None:
+        actions = inspect.unwrap(emulator.module("core.iam_actions").extract_resource_arn)
+        asked = b'{"FunctionName": "f"}'
+
+        assert actions("lambda", "POST", "/2015-03-31/functions", {}, asked, {}, "r", "1") == "*"
+        assert actions("budgets", "POST", "/", {}, b'{"BudgetName": "b"}', {}, "r", "1") == "*"
+        assert "/default/" in actions("events", "POST", "/", {}, b'{"Name": "n"}', {}, "r", "1")
+
+
+class TestBoundaries:
+    def test_given_roles_only_with_a_boundary_when_one_is_made_without_then_it_is_refused(
+        self, aws: Client, deployer: Deployer, name: str
+    ) -> None:
+        boundary = aws("iam").create_policy(
+            PolicyName=name, PolicyDocument=allow({"Action": "s3:GetObject", "Resource": "*"})
+        )["Policy"]["Arn"]
+        role = f"arn:aws:iam::000000000000:role/{name}"
+        bounded = {"StringEquals": {"iam:PermissionsBoundary": boundary}}
+        iam = deployer(
+            "iam", {"Action": ["iam:CreateRole", "iam:PutRolePolicy"], "Resource": f"{role}*", "Condition": bounded}
+        )
+        wanted = {"AssumeRolePolicyDocument": trust("lambda.amazonaws.com")}
+        everything = {"PolicyName": "p", "PolicyDocument": allow({"Action": "*", "Resource": "*"})}
+
+        refused(lambda: iam.create_role(RoleName=name, **wanted), role)
+        iam.create_role(RoleName=name, PermissionsBoundary=boundary, **wanted)
+        iam.put_role_policy(RoleName=name, **everything)
+        aws("iam").create_role(RoleName=f"{name}x", **wanted)
+        refused(lambda: iam.put_role_policy(RoleName=f"{name}x", **everything), f"{role}x")
+
+    def test_gap_given_plain_ministack_when_a_role_is_made_then_the_boundary_is_not_told(self) -> None:
+        source = inspect.getsource(inspect.unwrap(emulator.module("core.iam_actions").request_tag_context))
+
+        assert "boundary" not in source.lower()
+        assert "FunctionArn" not in source
+
+
+class TestNetworkTags:
+    def test_given_a_right_to_what_is_tagged_when_another_network_is_changed_then_it_is_refused(
+        self, aws: Client, deployer: Deployer, name: str
+    ) -> None:
+        tags = [{"ResourceType": "vpc", "Tags": [{"Key": "research-stack-id", "Value": name}]}]
+        own = aws("ec2").create_vpc(CidrBlock="10.1.0.0/16", TagSpecifications=tags)["Vpc"]["VpcId"]
+        other = aws("ec2").create_vpc(CidrBlock="10.2.0.0/16")["Vpc"]["VpcId"]
+        tagged = {"StringEquals": {"aws:ResourceTag/research-stack-id": name}}
+        ec2 = deployer("ec2", {"Action": "ec2:DeleteVpc", "Resource": "*", "Condition": tagged})
+
+        refused(lambda: ec2.delete_vpc(VpcId=other), HOME.format("ec2", f"vpc/{other}"))
+        ec2.delete_vpc(VpcId=own)
+
+    def test_gap_given_plain_ministack_when_tags_of_a_network_are_asked_for_then_they_are_not_known(self) -> None:
+        assert "ec2" not in emulator.service("tagging")._RESOURCE_TAG_COLLECTORS

@@ -165,9 +165,9 @@ class Deployed:
         # boto3 reads AWS_DEFAULT_REGION only; every other client, and so every person, takes AWS_REGION too.
         return Session(region_name=os.environ.get("AWS_REGION") or None)
 
-    def new_client(self, service: str, *, connections: int = 10) -> Any:
-        """A client of one's own, say to listen to its events."""
-        return self._client(service, self.description.region, connections)
+    def new_client(self, service: str, *, region: str | None = None, connections: int = 10) -> Any:
+        """A client of one's own, say to listen to its events; in the environment's region unless another is named."""
+        return self._client(service, region or self.description.region, connections)
 
     def _client(self, service: str, region: str | None = None, connections: int = 10) -> Any:
         from botocore.config import Config  # noqa: PLC0415

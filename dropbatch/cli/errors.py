@@ -6,9 +6,15 @@
     ├── RunFailedError    1   the run ended FAILED, REJECTED or CANCELLED
     ├── UsageFault        2   the call cannot be carried out as written (click's own faults are 2 as well)
     ├── NotFoundError     3   no such environment, run, file or result
+<<<<<<< HEAD
     ├── AccessError       4   no credentials, expired ones, or not the rights
     ├── ReachError        5   AWS or the sandbox does not answer
     └── DifferentError    6   a result was made again and is another one
+=======
+    ├── AccessError       4   not the rights
+    │   └── CredentialsError  4   no credentials, or none that AWS takes
+    └── ReachError        5   AWS or the sandbox does not answer
+>>>>>>> cf8d014 (doctor: what keeps an environment from working, before and after a deploy)
 
 Ctrl-C exits with 130.
 """
@@ -18,7 +24,11 @@ import click
 __all__ = [
     "AccessError",
     "CliError",
+<<<<<<< HEAD
     "DifferentError",
+=======
+    "CredentialsError",
+>>>>>>> cf8d014 (doctor: what keeps an environment from working, before and after a deploy)
     "NotFoundError",
     "ReachError",
     "RunFailedError",
@@ -53,6 +63,10 @@ class AccessError(CliError):
     """The credentials are missing or not enough."""
 
     exit_code = 4
+
+
+class CredentialsError(AccessError):
+    """There are none, or AWS does not take them."""
 
 
 class ReachError(CliError):
@@ -96,15 +110,17 @@ def in_words(error: Exception) -> CliError | None:
     details = getattr(error, "response", {}).get("Error", {})
     code = details.get("Code", "")
     if name in _NO_CREDENTIALS:
-        return AccessError(f"no usable AWS credentials ({error}): sign in with `aws sso login`, or set AWS_PROFILE")
+        return CredentialsError(
+            f"no usable AWS credentials ({error}): sign in with `aws sso login`, or set AWS_PROFILE"
+        )
     if name == "ProfileNotFound":
-        return AccessError(f"{error}: name another one in AWS_PROFILE, or add it with `aws configure sso`")
+        return CredentialsError(f"{error}: name another one in AWS_PROFILE, or add it with `aws configure sso`")
     if name == "NoRegionError":
         return AccessError("no AWS region is set: set AWS_REGION, or `region` in the profile")
     if code in _EXPIRED:
-        return AccessError("the AWS credentials have expired: sign in again, for instance with `aws sso login`")
+        return CredentialsError("the AWS credentials have expired: sign in again, for instance with `aws sso login`")
     if code in _UNKNOWN_KEY:
-        return AccessError(f"AWS does not know these credentials ({code}): sign in again, or set AWS_PROFILE")
+        return CredentialsError(f"AWS does not know these credentials ({code}): sign in again, or set AWS_PROFILE")
     if code in _DENIED:
         return AccessError(f"not allowed: {details.get('Message', error)}: ask whoever runs this environment")
     if name in _NO_ANSWER:

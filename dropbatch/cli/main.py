@@ -32,6 +32,7 @@ _COMMANDS = {
     "pause": "start nothing from now on",
     "resume": "let everything go on",
     "sandbox": "AWS on this machine: up, down, status, env",
+    "doctor": "what keeps an environment from working, and the fix",
     "init": "write an environment file, or a folder for a new pipeline",
     "completion": "what makes Tab work in your shell",
     "demo": "deploy to the sandbox, drop a file, see the result",

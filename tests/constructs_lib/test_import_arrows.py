@@ -25,7 +25,13 @@ ARROWS: dict[str, tuple[set[str], set[str] | None]] = {
     "dropbatch.images": (set(), {"boto3", "botocore"}),
     "dropbatch.before_deploy": ({"dropbatch.images"}, {"boto3", "botocore"}),
     "dropbatch.runtime": ({"dropbatch", "dropbatch.contract"}, AWS_SDK),
-    "dropbatch.cli": ({"dropbatch", "dropbatch.contract", "dropbatch.settings", "dropbatch.sandbox"}, None),
+    "dropbatch.cli": (
+        {
+            *("dropbatch", "dropbatch.contract", "dropbatch.settings", "dropbatch.sandbox"),
+            *("dropbatch.images", "dropbatch.before_deploy"),  # doctor, before a deploy
+        },
+        None,
+    ),
     "dropbatch.sandbox": ({"dropbatch", "dropbatch.contract", "dropbatch.settings"}, None),
     "lambdas": ({"dropbatch.contract"}, AWS_SDK),
     "constructs_lib": ({"dropbatch.contract", "dropbatch.settings", "dropbatch.images"}, CDKTF),

@@ -1,0 +1,157 @@
+"""Checks before a deploy: the file, the tools, the account that is meant, the state and its lock."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from dropbatch import before_deploy
+from dropbatch.cli.deployed import Deployed
+from dropbatch.cli.doctor.findings import Check, Finding, ok, problem
+from dropbatch.cli.doctor.images import image_finding
+from dropbatch.cli.doctor.subject import PoolNeed, Subject
+from dropbatch.cli.text import age, counted
+from dropbatch.contract.deployment import resource_name
+from dropbatch.images import context_files, digest
+from dropbatch.settings import Settings
+
+__all__ = ["FIRST", "LAST", "subject_of"]
+
+_OLDEST_TERRAFORM = (1, 11)
+_VERSION = re.compile(r"(\d+)\.(\d+)\.\d+")
+
+
+def subject_of(settings: Settings, project: Path, *, sandbox: bool) -> Subject:
+    """What is to be deployed, as something to examine; with the caller's credentials, in the file's region."""
+    deployed = Deployed(settings.name)
+    region = settings.environment.region
+
+    def client(service: str, *, region: str = region) -> Any:
+        return deployed.new_client(service, region=region)
+
+    pools = [
+        PoolNeed(name=name, spot=pool.kind == "spot", max_vcpus=pool.max_vcpus, instance_types=pool.types)
+        for name, pool in settings.compute.items()
+    ]
+    return Subject(
+        environment=settings.name,
+        region=region,
+        client=client,
+        find_pools=lambda: pools,
+        sandbox=sandbox,
+        settings=settings,
+        project=project,
+    )
+
+
+def _settings(subject: Subject) -> Settings:
+    if subject.settings is None:
+        raise ValueError("checks before a deploy need an environment file")
+    return subject.settings
+
+
+def _file(subject: Subject) -> Iterator[Finding]:
+    settings = _settings(subject)
+    pipelines, pools = counted(len(settings.pipeline), "pipeline"), counted(len(settings.compute), "pool")
+    yield ok(f"{pipelines}, {pools}, {settings.budget.monthly_usd} USD a month")
+
+
+def _account(subject: Subject) -> Iterator[Finding]:
+    meant = _settings(subject).environment.account_id
+    if meant is None:
+        yield ok(f"{subject.account}; the file would take any: environment.account_id is not set")
+    elif meant != subject.account:
+        yield problem(
+            f"these credentials are of account {subject.account}, the file means {meant}",
+            "sign in to the other account, or set AWS_PROFILE",
+        )
+    else:
+        yield ok(f"{meant}, as the file says")
+
+
+def _tools(subject: Subject) -> Iterator[Finding]:
+    terraform = shutil.which("terraform")
+    if terraform is None:
+        yield problem("terraform is not on PATH", "install Terraform 1.11 or newer: developer.hashicorp.com/terraform")
+    else:
+        done = subprocess.run([terraform, "version"], capture_output=True, text=True, check=False)
+        match = _VERSION.search(done.stdout)
+        version = (int(match[1]), int(match[2])) if match else (0, 0)
+        if version < _OLDEST_TERRAFORM:
+            yield problem(f"Terraform {match[0] if match else '?'}", "install 1.11 or newer")
+        else:
+            yield ok(f"Terraform {match[0] if match else ''}")
+    yield ok("Node") if shutil.which("node") else problem("node is not on PATH", "install Node 18 or newer: nodejs.org")
+
+
+def _images(subject: Subject) -> Iterator[Finding]:
+    settings = _settings(subject)
+    tags = {}
+    for name, pipeline in settings.pipeline.items():
+        folder = subject.project / pipeline.image if pipeline.image else None
+        if not pipeline.base and (folder is None or not folder.is_dir()):
+            if "/" in pipeline.image and not (subject.project / pipeline.image.split("/")[0]).is_dir():
+                wanted = {str(settings.compute[pool].architecture) for pool in pipeline.pools}
+                yield image_finding(subject, name, pipeline.image, wanted)
+            else:
+                yield problem(f"{name}: {pipeline.image} is no folder here", f"`dropbatch init --pipeline {name}`")
+            continue
+        tags[name] = f"{name}-{digest(context_files(subject.project, folder, base=pipeline.base), base=pipeline.base)}"
+    env: Mapping[str, str] = {"DROPBATCH_SANDBOX_DIR": "here"} if subject.sandbox else {}
+    faults = before_deploy.faults(
+        region=subject.region,
+        repository=resource_name(subject.environment),
+        tags=list(tags.values()),
+        input_bucket=settings.storage.input_bucket,
+        env=env,
+    )
+    for fault in faults:
+        text, _, fix = fault.rpartition(": ")
+        yield problem(text, fix)
+    if tags and not faults:
+        yield ok(f"{', '.join(tags)}: there, or can be built here")
+
+
+def _state(subject: Subject) -> Iterator[Finding]:
+    settings = _settings(subject)
+    if settings.state.backend != "s3":
+        path = subject.project / f"terraform.{subject.environment}.tfstate"
+        yield ok(f"in {path.name} on this machine" + ("" if path.exists() else "; nothing is deployed from here yet"))
+        lock = path.with_name(f".{path.name}.lock.info")
+        if lock.exists():
+            yield _locked(json.loads(lock.read_text("utf-8")), subject)
+        else:
+            yield ok("not locked")
+        return
+    s3, bucket = subject.client("s3"), settings.state.bucket or ""
+    if s3.get_bucket_versioning(Bucket=bucket).get("Status") == "Enabled":
+        yield ok(f"in bucket {bucket}, which keeps versions")
+    else:
+        yield problem(f"bucket {bucket} keeps no versions", "switch versioning on: a broken state is lost without")
+    try:
+        body = s3.get_object(Bucket=bucket, Key=f"dropbatch/{subject.environment}.tfstate.tflock")["Body"].read()
+    except s3.exceptions.NoSuchKey:
+        yield ok("not locked")
+    else:
+        yield _locked(json.loads(body), subject)
+
+
+def _locked(lock: Mapping[str, str], subject: Subject) -> Finding:
+    created = datetime.fromisoformat(lock["Created"]).astimezone(UTC).isoformat()
+    directory = f"cdktf.out/stacks/{subject.environment}"
+    return problem(
+        f"locked {age(created)} by {lock['Who']} ({lock['Operation'].removeprefix('OperationType')})",
+        f"wait if that still runs; if it died: `terraform -chdir={directory} force-unlock {lock['ID']}`",
+    )
+
+
+FIRST = (Check(name="environment file", look=_file), Check(name="tools", look=_tools))
+LAST = (
+    Check(name="account", look=_account),
+    Check(name="images", look=_images),
+    Check(name="state", look=_state),
+)

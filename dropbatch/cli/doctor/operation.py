@@ -1,0 +1,135 @@
+"""Checks of what is deployed: who is told, what waits, what lies dead."""
+
+from collections.abc import Iterator, Sequence
+
+from dropbatch.cli.deployed import Deployed, Description
+from dropbatch.cli.doctor import images
+from dropbatch.cli.doctor.findings import Check, Finding, ok, problem, unknown
+from dropbatch.cli.doctor.subject import PoolNeed, Subject
+from dropbatch.cli.text import counted
+from dropbatch.contract import ledger
+from dropbatch.contract.deployment import resource_name
+
+__all__ = ["CHECKS", "subject_of"]
+
+_QUEUES = ("arrivals", "job-events")
+_MAIL_TOPICS = {"people": "news of runs and alarms", "budget": "warnings of the budget"}
+
+
+def subject_of(deployed: Deployed, *, sandbox: bool) -> Subject:
+    """What is deployed, as something to examine."""
+    description = deployed.description
+    return Subject(
+        environment=deployed.environment,
+        region=description.region,
+        client=deployed.new_client,
+        find_pools=lambda: _pools(deployed),
+        sandbox=sandbox,
+        description=description,
+    )
+
+
+def _pools(deployed: Deployed) -> Sequence[PoolNeed]:
+    environments = {
+        each["computeEnvironmentArn"]: each
+        for page in deployed.batch.get_paginator("describe_compute_environments").paginate()
+        for each in page["computeEnvironments"]
+    }
+    by_queue = {queue: pool for pool, queue in deployed.description.pools.items()}
+    found: list[PoolNeed] = []
+    if not by_queue:
+        return found
+    for queue in deployed.batch.describe_job_queues(jobQueues=list(by_queue))["jobQueues"]:
+        for order in queue["computeEnvironmentOrder"]:
+            resources = environments[order["computeEnvironment"]]["computeResources"]
+            found.append(
+                PoolNeed(
+                    name=by_queue[queue["jobQueueName"]],
+                    spot=resources["type"] == "SPOT",
+                    max_vcpus=resources["maxvCpus"],
+                    instance_types=tuple(resources["instanceTypes"]),
+                )
+            )
+    return found
+
+
+def _described(subject: Subject) -> Description:
+    if subject.description is None:
+        raise ValueError("checks of operation need a deployed environment")
+    return subject.description
+
+
+def _parameter(subject: Subject) -> Iterator[Finding]:
+    found = _described(subject)
+    yield ok(
+        f"/dropbatch/{found.environment}: {counted(len(found.pipelines), 'pipeline')}, "
+        f"{counted(len(found.groups), 'group')}, {counted(len(found.pools), 'pool')}"
+    )
+
+
+def _mail(subject: Subject) -> Iterator[Finding]:
+    operators = _described(subject).operators_topic_arn
+    if not operators:
+        yield unknown("the parameter names no topic: deploy with this version")
+        return
+    sns = subject.client("sns")
+    for topic, what in _MAIL_TOPICS.items():
+        arn = operators.removesuffix("operators") + topic
+        pages = sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=arn)
+        mails = [each for page in pages for each in page["Subscriptions"] if each["Protocol"].startswith("email")]
+        waiting = [each["Endpoint"] for each in mails if each["SubscriptionArn"] == "PendingConfirmation"]
+        confirmed = [each["Endpoint"] for each in mails if each["SubscriptionArn"].startswith("arn:")]
+        if waiting:
+            yield problem(
+                f"{what}: not confirmed by {', '.join(waiting)}",
+                "open the mail that AWS sent there and confirm; after three days deploy again for another one",
+            )
+        if confirmed:
+            yield ok(f"{what}: {', '.join(confirmed)}")
+        if not mails:
+            yield problem(f"{what}: nobody is mailed", "set notify.email in the environment file and deploy")
+
+
+def _paused(subject: Subject) -> Iterator[Finding]:
+    key = ledger.to_item({"id": ledger.PAUSED})
+    answer = subject.client("dynamodb").get_item(TableName=_described(subject).ledger_table, Key=key)
+    if "Item" in answer:
+        flag = ledger.from_item(answer["Item"])
+        yield problem(
+            f"paused since {flag['since']} by {flag['by']}: {flag['reason']}", "`dropbatch resume` lets it go on"
+        )
+    else:
+        yield ok("not paused")
+
+
+def _letters(subject: Subject) -> Iterator[Finding]:
+    sqs = subject.client("sqs")
+    for queue in _QUEUES:
+        name = resource_name(subject.environment, f"{queue}-dead")
+        url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+        attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
+        count = int(attributes["Attributes"]["ApproximateNumberOfMessages"])
+        if not count:
+            yield ok(f"none of {queue}")
+            continue
+        fix = (
+            "see why with `dropbatch retry --dead-letters --dry-run`, mend it, then send them back without --dry-run"
+            if queue == "arrivals"
+            else "see the log of the function run-events; reconcile makes up for what they would have said"
+        )
+        yield problem(f"{count} of {queue}", fix)
+
+
+def _lock(subject: Subject) -> Iterator[Finding]:
+    file = f"environments/{subject.environment}.toml"
+    yield unknown(f"a deployment does not say where its state is: see `dropbatch doctor --before-deploy {file}`")
+
+
+CHECKS = (
+    Check(name="parameter", look=_parameter),
+    Check(name="mail", look=_mail),
+    Check(name="pause", look=_paused),
+    Check(name="dead letters", look=_letters),
+    Check(name="images", look=images.deployed),
+    Check(name="state lock", look=_lock),
+)

@@ -1,0 +1,151 @@
+"""Checks before a deploy: the file, the tools, the account that is meant, the state and its lock."""
+
+import io
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.response import StreamingBody
+from click.testing import CliRunner
+
+from dropbatch.cli.doctor import Outcome, before
+from dropbatch.cli.drafts import Answers, environment_text
+from dropbatch.cli.main import cli
+from dropbatch.settings import Settings, load
+from tests.cli.doctor.stubs import Stubs
+
+CHECKS = {check.name: check for check in (*before.FIRST, *before.LAST)}
+LOCK = {
+    "ID": "1234-5678",
+    "Operation": "OperationTypeApply",
+    "Who": "me@laptop",
+    "Created": (datetime.now(UTC) - timedelta(hours=3)).isoformat(),
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "environments").mkdir()
+    (tmp_path / "image" / "wordcount").mkdir(parents=True)
+    (tmp_path / "image" / "wordcount" / "Dockerfile").write_text("FROM x")
+    (tmp_path / "dropbatch").mkdir()
+    for name in ("__init__.py", "contract", "runtime"):
+        (tmp_path / "dropbatch" / name).touch()
+    return tmp_path
+
+
+def settings(project: Path, more: str = "") -> Settings:
+    path = project / "environments" / "dev.toml"
+    path.write_text(environment_text(Answers()).replace("[notify]", f"{more}\n[notify]"))
+    return load(path)
+
+
+@pytest.mark.parametrize(
+    ("meant", "outcome"), [("", Outcome.OK), ("123456789012", Outcome.OK), ("210987654321", Outcome.PROBLEM)]
+)
+def test_the_account_that_is_meant(project: Path, meant: str, outcome: Outcome):
+    path = project / "environments" / "dev.toml"
+    text = environment_text(Answers())
+    path.write_text(text.replace('# account_id = "123456789012"', f'account_id = "{meant}"') if meant else text)
+    stubs = Stubs().answer("sts", "get_caller_identity", {"Account": "123456789012", "Arn": "a" * 20, "UserId": "u"})
+
+    (found,) = stubs.look(CHECKS["account"], settings=load(path))
+
+    assert found.outcome is outcome
+
+
+def test_a_lock_in_s3_names_who_and_how_to_remove_it(project: Path):
+    body = json.dumps(LOCK).encode()
+    stubs = Stubs().answer("s3", "get_bucket_versioning", {"Status": "Enabled"})
+    stubs.answer("s3", "get_object", {"Body": StreamingBody(io.BytesIO(body), len(body))},
+                 Bucket="some-state", Key="dropbatch/dev.tfstate.tflock")  # fmt: skip
+
+    found = stubs.look(CHECKS["state"], settings=settings(project, '[state]\nbackend = "s3"\nbucket = "some-state"'))
+
+    assert [each.outcome for each in found] == [Outcome.OK, Outcome.PROBLEM]
+    assert "locked 3 h ago by me@laptop (Apply)" in found[1].text
+    assert "force-unlock 1234-5678" in found[1].fix
+
+
+def test_no_lock_in_s3_and_no_versions(project: Path):
+    stubs = Stubs().answer("s3", "get_bucket_versioning", {}).fail("s3", "get_object", "NoSuchKey")
+
+    found = stubs.look(CHECKS["state"], settings=settings(project, '[state]\nbackend = "s3"\nbucket = "some-state"'))
+
+    assert [each.outcome for each in found] == [Outcome.PROBLEM, Outcome.OK]
+
+
+@pytest.mark.parametrize(("locked", "outcome"), [(True, Outcome.PROBLEM), (False, Outcome.OK)])
+def test_a_lock_on_this_machine(project: Path, locked: bool, outcome: Outcome):
+    if locked:
+        (project / ".terraform.dev.tfstate.lock.info").write_text(json.dumps(LOCK))
+
+    found = Stubs().look(CHECKS["state"], settings=settings(project), project=project)
+
+    assert [each.outcome for each in found] == [Outcome.OK, outcome]
+
+
+def test_an_image_that_must_be_built_needs_an_engine(project: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("dropbatch.images.shutil.which", lambda _: None)
+    monkeypatch.setattr("dropbatch.before_deploy._has_image", lambda *_: False)
+
+    (found,) = Stubs().look(CHECKS["images"], settings=settings(project), project=project)
+
+    assert found.outcome is Outcome.PROBLEM
+    assert "neither docker nor podman" in found.text
+
+
+def test_a_pipeline_whose_folder_is_not_there(project: Path):
+    (project / "image" / "wordcount" / "Dockerfile").unlink()
+    (project / "image" / "wordcount").rmdir()
+
+    (found,) = Stubs().look(CHECKS["images"], settings=settings(project), project=project)
+
+    assert (found.outcome, found.fix) == (Outcome.PROBLEM, "`dropbatch init --pipeline wordcount`")
+
+
+@pytest.mark.parametrize(
+    ("version", "outcome"), [("Terraform v1.11.4", Outcome.OK), ("Terraform v1.9.8", Outcome.PROBLEM)]
+)
+def test_terraform_must_be_new_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, outcome: Outcome):
+    program = tmp_path / "terraform"
+    program.write_text(f"#!/bin/sh\necho '{version}'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+
+    assert Stubs().look(CHECKS["tools"])[0].outcome is outcome
+
+
+@pytest.mark.parametrize(("text", "words"), [(None, "cannot be read"), ("[environment]\nname = 3", "environment.name")])
+def test_a_file_with_faults_is_a_usage_fault(tmp_path: Path, text: str | None, words: str):
+    path = tmp_path / "dev.toml"
+    if text:
+        path.write_text(text)
+
+    result = CliRunner().invoke(cli, ["doctor", "--before-deploy", str(path)])
+
+    assert result.exit_code == 2
+    assert words in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_the_command_is_a_list_and_an_exit_code(project: Path, monkeypatch: pytest.MonkeyPatch):
+    settings(project)
+    monkeypatch.chdir(project)
+    monkeypatch.setattr("dropbatch.cli.doctor.account.CHECKS", ())
+    monkeypatch.setattr("dropbatch.cli.doctor.before.LAST", (CHECKS["state"],))
+    arguments = ["doctor", "--before-deploy", "environments/dev.toml"]
+
+    good = CliRunner().invoke(cli, [*arguments, "--json"])
+    (project / ".terraform.dev.tfstate.lock.info").write_text(json.dumps(LOCK))
+    (project / "environments" / "sandbox.toml").touch()  # what makes it a checkout
+    bad = CliRunner().invoke(cli, arguments)
+
+    body: list[dict[str, Any]] = json.loads(good.stdout)
+    assert good.exit_code == 0, good.output
+    assert {each["outcome"] for each in body} == {"ok"}
+    assert bad.exit_code == 1
+    assert "problem  state" in bad.stdout
+    assert "1 problem" in bad.stderr

@@ -265,6 +265,7 @@ def change(site: Site, state: str, environment: str, boundary: str) -> list[Stat
                 "StringEquals": {"aws:RequestTag/research-stack-id": name},
             },
         ),
+        # Named by number; the tag says whose.
         Statement(
             sid="OwnNetwork", actions=[f"ec2:{action}" for action in _NETWORK_LATER], resources=["*"], conditions=tagged
         ),

@@ -6,15 +6,10 @@
     ├── RunFailedError    1   the run ended FAILED, REJECTED or CANCELLED
     ├── UsageFault        2   the call cannot be carried out as written (click's own faults are 2 as well)
     ├── NotFoundError     3   no such environment, run, file or result
-<<<<<<< HEAD
-    ├── AccessError       4   no credentials, expired ones, or not the rights
-    ├── ReachError        5   AWS or the sandbox does not answer
-    └── DifferentError    6   a result was made again and is another one
-=======
     ├── AccessError       4   not the rights
     │   └── CredentialsError  4   no credentials, or none that AWS takes
-    └── ReachError        5   AWS or the sandbox does not answer
->>>>>>> cf8d014 (doctor: what keeps an environment from working, before and after a deploy)
+    ├── ReachError        5   AWS or the sandbox does not answer
+    └── DifferentError    6   a result was made again and is another one
 
 Ctrl-C exits with 130.
 """
@@ -24,11 +19,8 @@ import click
 __all__ = [
     "AccessError",
     "CliError",
-<<<<<<< HEAD
-    "DifferentError",
-=======
     "CredentialsError",
->>>>>>> cf8d014 (doctor: what keeps an environment from working, before and after a deploy)
+    "DifferentError",
     "NotFoundError",
     "ReachError",
     "RunFailedError",

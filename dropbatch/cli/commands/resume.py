@@ -1,16 +1,28 @@
 """``dropbatch resume``."""
 
+import json
+
 import click
 
-from dropbatch.cli import brake
+from dropbatch.cli import functions
+from dropbatch.cli.ask import agreed
 from dropbatch.cli.context import Context
 
 __all__ = ["command"]
 
 
-@click.command("resume", epilog="\b\nExample:\n  dropbatch resume")
+@click.command("resume", epilog="\b\nExamples:\n  dropbatch resume\n  dropbatch resume --yes")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 @click.pass_obj
-def command(context: Context) -> None:
-    """Let everything go on after a pause, also one by the budget. What waits starts within minutes."""
-    brake.pull(context.deployed, "resume")
-    click.echo(f"{context.deployed.environment} goes on", err=True)
+def command(context: Context, *, yes: bool, as_json: bool) -> None:
+    """Let everything go on after a pause, also one by the budget. What waits starts within minutes.
+
+    For operators.
+    """
+    environment = context.deployed.environment
+    agreed(f"Let {environment} go on: all that waits starts, and costs money", yes=yes)
+    answer = functions.pull(context.deployed, "resume")
+    click.echo(f"{environment} goes on; what waits starts within minutes", err=True)
+    if as_json:
+        click.echo(json.dumps({"environment": environment, "did": answer["did"]}, indent=2))

@@ -1,22 +1,67 @@
 """``dropbatch retry``."""
 
+import json
 from typing import Any
 
 import click
 
+from dropbatch.cli import functions
+from dropbatch.cli.ask import agreed
 from dropbatch.cli.commands.about_runs import Chosen, ask_and_put, options, wait_option
 from dropbatch.cli.context import Context
+from dropbatch.cli.errors import UsageFault
+from dropbatch.cli.text import counted, printable
 
 __all__ = ["command"]
 
 
-@click.command("retry", epilog="\b\nExamples:\n  dropbatch retry --all --days 1\n  dropbatch retry r-1f0c --wait --yes")
+@click.command(
+    "retry",
+    epilog="\b\nExamples:\n  dropbatch retry --all --days 1\n  dropbatch retry r-1f0c --wait --yes\n"
+    "  dropbatch retry --dead-letters --dry-run",
+)
 @options
 @wait_option
+@click.option(
+    "--dead-letters", is_flag=True, help="For operators: messages that nobody understood, back to the queue instead."
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 1000),
+    default=100,
+    show_default=True,
+    help="With --dead-letters: at most so many.",
+)
 @click.pass_obj
-def command(context: Context, /, **given: Any) -> None:
+def command(context: Context, /, *, dead_letters: bool, limit: int, **given: Any) -> None:
     """Try runs again that failed or were cancelled, as further attempts of the same runs.
 
     The same input and parameters, with the program as it is deployed now. Prints the URI of the request.
     """
-    ask_and_put(context, "retry", Chosen(**given))
+    chosen = Chosen(**given)
+    if not dead_letters:
+        ask_and_put(context, "retry", chosen)
+        return
+    if chosen.run or chosen.every or chosen.pipeline or chosen.wait:
+        raise UsageFault("--dead-letters is about messages, not runs: leave runs, --all, --pipeline and --wait out")
+    _letters(context, chosen, limit)
+
+
+def _letters(context: Context, chosen: Chosen, limit: int) -> None:
+    """Show what lies dead and why; send it back unless it is a dry run."""
+    letters = functions.ask_arrivals(context.deployed, "dead-letters", limit=limit)["letters"]
+    answer: dict[str, Any] = {"letters": letters, "redriven": 0}
+    if not chosen.as_json:
+        for letter in letters:
+            click.echo(f"{letter['message_id']}  {printable(letter['reason'])}")
+    what = f"send {counted(len(letters), 'dead letter')} back to the queue"
+    if not letters:
+        click.echo("there are no dead letters", err=True)
+    elif chosen.dry_run:
+        click.echo(f"Would {what}", err=True)
+    else:
+        agreed(what[0].upper() + what[1:], yes=chosen.yes)
+        answer["redriven"] = functions.ask_arrivals(context.deployed, "redrive", limit=limit)["redriven"]
+        click.echo(f"sent {counted(answer['redriven'], 'dead letter')} back to the queue", err=True)
+    if chosen.as_json:
+        click.echo(json.dumps(answer, ensure_ascii=False, indent=2))

@@ -5,7 +5,7 @@ PYTHON ?= python3
 SETUP = @$(PYTHON) dropbatch/preflight.py
 RUN = .venv/bin/python
 
-.PHONY: demo demo-down test soak lint format synth bench-synth bench-arrival bench-staging bench-overhead bench-import bench-scheduler reference picture pins
+.PHONY: demo demo-down test soak lint format synth bench-synth bench-arrival bench-staging bench-overhead bench-import bench-scheduler reference picture pins environments confirm images plan apply smoke drift drift-issue comment
 
 demo:  ## drop a file in the sandbox and see it come back processed (FILE=… for one of yours)
 	$(SETUP) demo
@@ -19,18 +19,64 @@ test:  ## all tests, those against the sandbox with the real Terraform too
 	$(SETUP) test
 	@$(RUN) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
-lint:  ## style, types, formatting; checkov on the plan of every environment
+lint:  ## style, types, formatting; workflows; checkov on the plan of every environment
 	$(SETUP) test
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m mypy .
 	@$(RUN) -m checks.reference --check
+	@$(RUN) -m checks.workflows
+	@.venv/bin/zizmor --offline --pedantic --no-progress --quiet .github
+	@.venv/bin/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@.venv/bin/check-jsonschema --quiet --builtin-schema vendor.github-actions .github/actions/*/action.yml
+	@.venv/bin/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
 	@$(RUN) -m checks.plans
 
 format:  ## mend what `make lint` says about style, where a tool can
 	$(SETUP) lint
 	@$(RUN) -m ruff check --fix .
 	@$(RUN) -m ruff format .
+
+# --- the steps of .github/workflows (docs/delivery.md) --------------------------------------------------------------
+# What is named by the workflow comes as an environment variable and is never part of a command's text.
+
+environments:  ## environments that workflows can deploy; ENV=dev: check it, and print its region
+	$(SETUP) synth
+	@$(RUN) -m delivery.environments $${ENV:+"$$ENV"}
+
+confirm:  ## to destroy ENV, CONFIRM must be its name
+	$(SETUP) synth
+	@$(RUN) -m delivery.environments "$$ENV" --destroy "$$CONFIRM"
+
+images:  ## build the images of all environments that workflows deploy, into INTO
+	$(SETUP) synth
+	@$(RUN) -m delivery.images --into "$(INTO)"
+
+plan:  ## what a deploy of ENV would do; LOOK=1: without a lock; SEAL=file: kept, encrypted with PLAN_KEY
+	$(SETUP) synth
+	@$(RUN) -m delivery.plan "$$ENV" --action "$${ACTION:-deploy}" --page "build/delivery/$$ENV.md" \
+	  $(if $(LOOK),--look) $(if $(SEAL),--seal "$(SEAL)")
+
+apply:  ## do what `make plan` said, and nothing else; SEALED=file with DIGEST: the plan that was approved
+	$(SETUP) synth
+	@$(RUN) -m delivery.apply "$$ENV" --action "$${ACTION:-deploy}" \
+	  $(if $(SEALED),--sealed "$(SEALED)" --digest "$$DIGEST")
+
+smoke:  ## drop a file in ENV and wait for its result (SMOKE_FILE, SMOKE_PIPELINE, SMOKE_GROUP)
+	$(SETUP) synth
+	@$(RUN) -m delivery.smoke "$$ENV"
+
+drift:  ## whether ENV is still what was deployed; what is not goes to the folder INTO
+	$(SETUP) synth
+	@$(RUN) -m delivery.drift look "$$ENV" --into "$(INTO)"
+
+drift-issue:  ## bring the repository's issue in line with what `make drift` left in FOUND
+	$(SETUP) synth
+	@$(RUN) -m delivery.drift tell "$(FOUND)"
+
+comment:  ## the plans below PAGES as the one comment of a pull request
+	$(SETUP) synth
+	@$(RUN) -m delivery.comment "$(PAGES)"
 
 synth:  ## write the Terraform of every environment to cdktf.out
 	$(SETUP) synth

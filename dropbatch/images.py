@@ -12,11 +12,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NoReturn
 
-__all__ = ["PushError", "context_files", "digest", "engine", "main", "push"]
+__all__ = ["ARCHIVES", "PushError", "context_files", "digest", "engine", "main", "push", "save"]
+
+ARCHIVES = "DROPBATCH_IMAGES"
+"""Variable that names a folder of images built before, ``<tag>.tar`` each: what was tried in one environment is what
+the next one gets."""
 
 PIPELINE_FOLDER = "opt/pipeline"
 PACKAGE_FOLDER = "opt/dropbatch/dropbatch"
@@ -93,15 +97,49 @@ def push(
     Raises:
         PushError: the sources are not those of the tag, there is no engine to build with, or the build or push failed.
     """
+    files = _context(root, directory, tag, base)
+    sandbox = env.get("DROPBATCH_SANDBOX_DIR")
+    if sandbox:
+        return _snapshot(files, Path(sandbox) / "images" / tag)
+    archive = Path(env[ARCHIVES]) / f"{tag}.tar" if env.get(ARCHIVES) else None
+
+    def make(builder: str, image: str) -> None:
+        if archive is not None and archive.is_file():
+            _run([builder, "load", "--input", str(archive)])
+            _run([builder, "tag", _local(tag), image])
+        else:
+            _build(builder, files, image, base, architecture)
+
+    return _push_to_ecr(make, tag, repository)
+
+
+def save(root: Path, directory: str, tag: str, folder: Path, *, base: str = "", architecture: str = "amd64") -> Path:
+    """Build an image into an archive in `folder`, for `push` to take it from there.
+
+    Raises:
+        PushError: the sources are not those of the tag, there is no engine to build with, or the build failed.
+    """
+    files = _context(root, directory, tag, base)
+    builder, archive = engine(), folder / f"{tag}.tar"
+    folder.mkdir(parents=True, exist_ok=True)
+    _build(builder, files, _local(tag), base, architecture)
+    archive.unlink(missing_ok=True)
+    _run([builder, "save", "--output", str(archive), _local(tag)])
+    return archive
+
+
+def _local(tag: str) -> str:
+    """Name of an image before it has a registry. The host keeps Podman from looking for it in others."""
+    return f"localhost/dropbatch:{tag}"
+
+
+def _context(root: Path, directory: str, tag: str, base: str) -> dict[str, Path]:
     files = context_files(root, root / directory if directory else None, base=base)
     if not tag.endswith(f"-{digest(files, base=base)}"):
         raise PushError(
             f"{directory or 'the runtime'} has changed since tag {tag} was computed: synthesize again, then deploy"
         )
-    sandbox = env.get("DROPBATCH_SANDBOX_DIR")
-    if sandbox:
-        return _snapshot(files, Path(sandbox) / "images" / tag)
-    return _push_to_ecr(files, tag, repository, base, architecture)
+    return files
 
 
 def _snapshot(files: Mapping[str, Path], target: Path) -> str:
@@ -132,7 +170,7 @@ def _lay_out(files: Mapping[str, Path], folder: Path) -> None:
             path.chmod(0o755)
 
 
-def _push_to_ecr(files: Mapping[str, Path], tag: str, repository: str, base: str, architecture: str) -> str:
+def _push_to_ecr(make: Callable[[str, str], None], tag: str, repository: str) -> str:
     host, _, name = repository.partition("/")
     match host.split("."):
         case [account, "dkr", "ecr", region, "amazonaws", *_]:
@@ -157,6 +195,12 @@ def _push_to_ecr(files: Mapping[str, Path], tag: str, repository: str, base: str
     user, _, password = base64.b64decode(token).decode().partition(":")
     _run([builder, "login", "--username", user, "--password-stdin", host], stdin=password)
     image = f"{repository}:{tag}"
+    make(builder, image)
+    _run([builder, "push", image])
+    return f"pushed {image}"
+
+
+def _build(builder: str, files: Mapping[str, Path], image: str, base: str, architecture: str) -> None:
     with tempfile.TemporaryDirectory(prefix="dropbatch-image-") as scratch:
         _lay_out(files, Path(scratch))
         dockerfile = f"{scratch}/{BUILD_FOLDER if base else PIPELINE_FOLDER}/Dockerfile"
@@ -164,8 +208,6 @@ def _push_to_ecr(files: Mapping[str, Path], tag: str, repository: str, base: str
         if base:
             options += ["--build-arg", f"BASE={base}"]
         _run([builder, "build", *options, scratch])
-    _run([builder, "push", image])
-    return f"pushed {image}"
 
 
 def engine() -> str:

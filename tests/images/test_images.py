@@ -10,7 +10,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from dropbatch.images import PushError, context_files, digest, main, push
+from dropbatch.images import PushError, context_files, digest, main, push, save
 
 ROOT = Path(__file__).resolve().parents[2]
 REPOSITORY = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/dropbatch-dev"
@@ -142,6 +142,38 @@ class TestEcr:
         assert calls[2].startswith(f"build --platform linux/amd64 --tag {REPOSITORY}:{tag} --file ")
         assert calls[3:-1] == [f"./{name}" for name in sorted(context_files(project, project / "image/align"))]
         assert calls[-1] == f"push {REPOSITORY}:{tag}"
+
+    def test_an_image_built_before_is_pushed_as_it_is(
+        self, project: Path, ecr: Any, engine: Path, tmp_path: Path
+    ) -> None:
+        # Given an image that was built for another environment
+        tag = tag_of(project)
+        archive = save(project, "image/align", tag, tmp_path / "images")
+        assert archive == tmp_path / "images" / f"{tag}.tar"
+        build, *context, kept = engine.read_text().splitlines()
+        assert build.startswith(f"build --platform linux/amd64 --tag localhost/dropbatch:{tag} --file ")
+        assert context == [f"./{name}" for name in sorted(context_files(project, project / "image/align"))]
+        assert kept == f"save --output {archive} localhost/dropbatch:{tag}"
+        archive.write_text("as an engine leaves it")
+        engine.unlink()
+
+        # When this environment needs it
+        self.absent(ecr, tag)
+        self.token(ecr)
+        push(project, "image/align", tag, REPOSITORY, {"DROPBATCH_IMAGES": str(tmp_path / "images")})
+
+        # Then nothing is built
+        assert engine.read_text().splitlines()[2:] == [
+            f"load --input {archive}",
+            f"tag localhost/dropbatch:{tag} {REPOSITORY}:{tag}",
+            f"push {REPOSITORY}:{tag}",
+        ]
+
+    def test_what_was_not_built_before_is_built(self, project: Path, ecr: Any, engine: Path, tmp_path: Path) -> None:
+        self.absent(ecr, tag_of(project))
+        self.token(ecr)
+        push(project, "image/align", tag_of(project), REPOSITORY, {"DROPBATCH_IMAGES": str(tmp_path)})
+        assert "build" in {line.split(" ")[0] for line in engine.read_text().splitlines()}
 
     @pytest.mark.parametrize("step", ["login", "build", "push"])
     def test_failed_step_is_named(

@@ -1,0 +1,1 @@
+"""From a pull request to production: the steps of `.github/workflows`, each a program that runs anywhere."""

@@ -1,0 +1,67 @@
+"""What a plan says: what would be done, and what was changed by somebody else."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from delivery.github import cut
+
+__all__ = ["Change", "changes", "drift", "markdown"]
+
+_IDLE = ({"no-op"}, {"read"})
+_WITH_DATA = ("aws_s3_bucket", "aws_dynamodb_table", "aws_ecr_repository")
+_TEXT_LIMIT = 50_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One resource that would be changed, or that was."""
+
+    address: str
+    actions: tuple[str, ...]
+    """``create``, ``update``, ``delete``, or two of them for a replacement."""
+
+    @property
+    def loses_data(self) -> bool:
+        """Whether something with data would go."""
+        return "delete" in self.actions and self.address.split(".")[0] in _WITH_DATA
+
+    @property
+    def words(self) -> str:
+        """What is done, in a word."""
+        return "replace" if len(self.actions) > 1 else self.actions[0]
+
+
+def changes(plan: Mapping[str, Any]) -> list[Change]:
+    """What would be done, by ``terraform show -json``."""
+    return [each for each in map(_change, plan.get("resource_changes", [])) if set(each.actions) not in _IDLE]
+
+
+def drift(plan: Mapping[str, Any]) -> list[Change]:
+    """What differs from what was deployed, so that a deploy would change it back.
+
+    Terraform tells of every difference, also of those that nobody minds (how many machines run just now), and a plan
+    has what is merged but not deployed as well. Drift is what is in both.
+    """
+    undone = {each.address for each in changes(plan)}
+    return [each for each in map(_change, plan.get("resource_drift", [])) if each.address in undone]
+
+
+def _change(each: Mapping[str, Any]) -> Change:
+    return Change(address=each["address"], actions=tuple(each["change"]["actions"]))
+
+
+def markdown(environment: str, planned: list[Change], text: str) -> str:
+    """A plan for a page on GitHub: counts first, what loses data next, the whole behind a fold."""
+    if not planned:
+        return f"### {environment}: nothing changes\n"
+    count = {word: sum(each.words == word for each in planned) for word in ("create", "update", "replace", "delete")}
+    said = ", ".join(f"{number} to {word}" for word, number in count.items() if number)
+    lines = [f"### {environment}: {said}", ""]
+    losing = [each for each in planned if each.loses_data]
+    if losing:
+        lines += ["> [!CAUTION]", "> Data goes with these:", ">"]
+        lines += [f"> - `{each.address}`: {each.words}" for each in losing] + [""]
+    fence = "`" * 3
+    lines += ["<details><summary>the plan</summary>", "", f"{fence}text", text.strip(), fence, "</details>", ""]
+    return cut("\n".join(lines), _TEXT_LIMIT)

@@ -1,0 +1,102 @@
+"""Which environments a workflow can deploy: those whose state is kept in S3.
+
+``make environments`` prints their names as a JSON list; with ``ENV=dev`` it checks that one and prints its region. In a
+workflow the same goes to the step's outputs ``environments`` and ``region``. To destroy one, its name is given twice.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from delivery import github
+from delivery.errors import DeliveryError, ending
+from dropbatch.settings import Settings, SettingsError, load_all
+
+__all__ = ["deployable", "every", "main", "one", "region_of"]
+
+_PLACEHOLDER = "CHANGE-ME"
+
+
+def every(directory: Path) -> dict[str, Settings]:
+    """All environments by name.
+
+    Raises:
+        DeliveryError: a file has faults; all of them are in the message.
+    """
+    try:
+        return {each.name: each for each in load_all(directory)}
+    except SettingsError as error:
+        raise DeliveryError("\n".join(error.faults)) from error
+
+
+def deployable(directory: Path) -> dict[str, Settings]:
+    """Environments by name that a machine can deploy which keeps nothing."""
+    return {name: each for name, each in every(directory).items() if _fault(each) is None}
+
+
+def one(directory: Path, name: str) -> Settings:
+    """The environment of that name.
+
+    Raises:
+        DeliveryError: there is none.
+    """
+    known = every(directory)
+    if name not in known:
+        raise DeliveryError(f"environment: one of {', '.join(sorted(known))}, got {name!r}: choose one of them")
+    return known[name]
+
+
+def region_of(directory: Path, name: str) -> str:
+    """Where the environment is.
+
+    Raises:
+        DeliveryError: there is none of that name, or a workflow cannot deploy it.
+    """
+    settings = one(directory, name)
+    fault = _fault(settings)
+    if fault is not None:
+        raise DeliveryError(f"{directory / name}.toml: {fault}")
+    return settings.environment.region
+
+
+def _fault(settings: Settings) -> str | None:
+    if settings.state.backend != "s3":
+        return (
+            'state.backend: must be "s3" for a workflow, whose files are gone when it ends, got '
+            f'"{settings.state.backend}": write it and the bucket of `npx cdktf deploy bootstrap`'
+        )
+    if _PLACEHOLDER in (settings.state.bucket or ""):
+        return f"state.bucket: is still {settings.state.bucket!r}: write the bucket of `npx cdktf deploy bootstrap`"
+    return None
+
+
+def main(argv: list[str], env: Mapping[str, str]) -> int:
+    """``[NAME [--destroy NAME]]``."""
+    parser = argparse.ArgumentParser(prog="python -m delivery.environments", description="What workflows can deploy.")
+    parser.add_argument("name", nargs="?", help="check this one; prints its region")
+    parser.add_argument("--destroy", metavar="NAME", help="what was typed to confirm that it is to be destroyed")
+    options = parser.parse_args(argv)
+    name, confirmed = options.name, options.destroy
+    directory = Path("environments")
+
+    def step() -> int:
+        if confirmed is not None and confirmed != name:
+            raise DeliveryError(f"confirm: to destroy {name!r} type its name, got {confirmed!r}: nothing is destroyed")
+        if name is not None:
+            region = region_of(directory, name)
+            print(region)
+            github.set_outputs(env, region=region)
+        else:
+            names = json.dumps(sorted(deployable(directory)))
+            print(names)
+            github.set_outputs(env, environments=names)
+        return 0
+
+    return ending(step)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))

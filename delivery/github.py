@@ -1,0 +1,138 @@
+"""GitHub as its workflows see it: outputs and summary of a step, comments and issues of the repository."""
+
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from delivery.errors import DeliveryError
+
+__all__ = ["COMMENT_LIMIT", "Repository", "add_to_summary", "cut", "set_outputs"]
+
+COMMENT_LIMIT = 65_536
+"""Characters in a comment or the text of an issue."""
+
+_SUMMARY_LIMIT = 1_000_000
+"""Bytes that a step may add to the summary, a little rounded."""
+
+_PAGE = 100
+
+
+def set_outputs(env: Mapping[str, str], **values: str) -> None:
+    """Outputs of the workflow's step; elsewhere, nothing."""
+    if env.get("GITHUB_OUTPUT"):
+        with Path(env["GITHUB_OUTPUT"]).open("a", encoding="utf-8") as file:
+            for name, value in values.items():
+                if "\n" in value:
+                    raise ValueError(f"output {name}: one line, got {value!r}")
+                file.write(f"{name}={value}\n")
+
+
+def add_to_summary(env: Mapping[str, str], text: str) -> None:
+    """Markdown for the workflow's summary; elsewhere it is printed."""
+    if env.get("GITHUB_STEP_SUMMARY"):
+        with Path(env["GITHUB_STEP_SUMMARY"]).open("a", encoding="utf-8") as file:
+            file.write(cut(text, _SUMMARY_LIMIT // 4) + "\n")  # four bytes are the most that a character takes
+    else:
+        print(text)
+
+
+def cut(text: str, limit: int) -> str:
+    """At most `limit` characters, with a word on what was left out, and blocks closed that were open."""
+    if len(text) <= limit:
+        return text
+    end = "\n```\n</details>\n\n…the rest is in the log of the workflow.\n"
+    return text[: limit - len(end)] + end
+
+
+class Repository:
+    """Comments and issues, through GitHub's REST API. `token` may write what is written."""
+
+    def __init__(self, *, api: str, name: str, token: str) -> None:
+        self._base = f"{api}/repos/{name}"
+        self._token = token
+
+    @classmethod
+    def of(cls, env: Mapping[str, str]) -> "Repository":
+        """The repository that a workflow belongs to.
+
+        Raises:
+            DeliveryError: a variable is missing.
+        """
+        missing = [name for name in ("GITHUB_API_URL", "GITHUB_REPOSITORY", "GITHUB_TOKEN") if not env.get(name)]
+        if missing:
+            raise DeliveryError(f"{', '.join(missing)}: not set: this is a step of a workflow on GitHub")
+        return cls(api=env["GITHUB_API_URL"], name=env["GITHUB_REPOSITORY"], token=env["GITHUB_TOKEN"])
+
+    def put_comment(self, number: int, marker: str, body: str) -> None:
+        """The one comment with `marker` below an issue or pull request: written, or written anew."""
+        body = cut(f"{marker}\n{body}", COMMENT_LIMIT)
+        for comment in self._pages(f"/issues/{number}/comments"):
+            if comment["body"].startswith(marker):
+                if comment["body"] != body:
+                    self._call("PATCH", f"/issues/comments/{comment['id']}", {"body": body})
+                return
+        self._call("POST", f"/issues/{number}/comments", {"body": body})
+
+    def find_issue(self, label: str, marker: str) -> dict[str, Any] | None:
+        """The open issue with `label` whose text begins with `marker`."""
+        for issue in self._pages("/issues", state="open", labels=label):
+            if (issue["body"] or "").startswith(marker):
+                return issue
+        return None
+
+    def put_issue(self, label: str, marker: str, title: str, body: str) -> str:
+        """Open the issue with `marker`, or write it anew; returns its address."""
+        body = cut(f"{marker}\n{body}", COMMENT_LIMIT)
+        found = self.find_issue(label, marker)
+        if found is None:
+            found = self._call("POST", "/issues", {"title": title, "body": body, "labels": [label]})
+        elif (found["title"], found["body"]) != (title, body):
+            self._call("PATCH", f"/issues/{found['number']}", {"title": title, "body": body})
+        return str(found["html_url"])
+
+    def close_issue(self, label: str, marker: str, why: str) -> str | None:
+        """Close the open issue with `marker` after saying why; returns its address if there was one."""
+        found = self.find_issue(label, marker)
+        if found is None:
+            return None
+        self._call("POST", f"/issues/{found['number']}/comments", {"body": why})
+        self._call("PATCH", f"/issues/{found['number']}", {"state": "closed", "state_reason": "completed"})
+        return str(found["html_url"])
+
+    def _pages(self, path: str, **query: str) -> Iterator[dict[str, Any]]:
+        page = 1
+        while True:
+            asked = urllib.parse.urlencode({**query, "per_page": _PAGE, "page": page})
+            found = self._call("GET", f"{path}?{asked}")
+            yield from found
+            if len(found) < _PAGE:
+                return
+            page += 1
+
+    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        request = urllib.request.Request(  # noqa: S310 -- the address is GitHub's own, from the workflow
+            self._base + path,
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={
+                "Accept": "application/vnd.github+json",
+                "Authorization": f"Bearer {self._token}",
+                "Content-Type": "application/json",
+                "X-GitHub-Api-Version": "2022-11-28",
+            },
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
+                return json.load(response)
+        except urllib.error.HTTPError as error:
+            said = error.read().decode("utf-8", "replace")[:300]
+            raise DeliveryError(
+                f"GitHub refused {method} {path.partition('?')[0]}: {error.code} {said}: "
+                "see the job's permissions in the workflow"
+            ) from error
+        except OSError as error:
+            raise DeliveryError(f"GitHub cannot be reached: {error}: run the job again") from error

@@ -1,0 +1,101 @@
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from delivery.environments import main
+from delivery.errors import DeliveryError
+from delivery.smoke import choose_pipeline
+from tests.constructs_lib.synthesis import ROOT
+from tests.infra.plans import BASE, settings_of
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The environments as they come, with prod's state where a bootstrap would have put it."""
+    shutil.copytree(ROOT / "environments", tmp_path / "environments")
+    prod = tmp_path / "environments/prod.toml"
+    prod.write_text(prod.read_text().replace("dropbatch-state-CHANGE-ME", "dropbatch-state-1-eu-central-1"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_only_those_are_deployed_whose_state_outlives_the_workflow(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outputs = project / "outputs"
+    assert main([], {"GITHUB_OUTPUT": str(outputs)}) == 0
+    assert json.loads(capsys.readouterr().out) == ["prod"]
+    assert outputs.read_text() == 'environments=["prod"]\n'
+
+
+def test_one_gives_its_region(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    outputs = project / "outputs"
+    assert main(["prod"], {"GITHUB_OUTPUT": str(outputs)}) == 0
+    assert (capsys.readouterr().out, outputs.read_text()) == ("eu-central-1\n", "region=eu-central-1\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ["dev"],
+            'environments/dev.toml: state.backend: must be "s3" for a workflow, whose files are gone when it ends',
+        ),
+        (["staging"], "environment: one of dev, prod, sandbox, got 'staging': choose one of them"),
+        (["prod", "--destroy", "dev"], "confirm: to destroy 'prod' type its name, got 'dev': nothing is destroyed"),
+        (["prod", "--destroy", ""], "confirm: to destroy 'prod' type its name, got '': nothing is destroyed"),
+    ],
+)
+def test_others_are_refused(project: Path, arguments: list[str], said: str, capsys) -> None:
+    assert main(arguments, {}) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_the_bucket_must_be_filled_in(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copy(ROOT / "environments/prod.toml", project / "environments")
+    assert main(["prod"], {}) == 1
+    assert "prod.toml: state.bucket: is still 'dropbatch-state-CHANGE-ME'" in capsys.readouterr().err
+
+
+def test_faults_of_files_are_all_told(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "environments/prod.toml").write_text("[nonsense]\n")
+    assert main([], {}) == 1
+    assert "prod.toml: nonsense: unknown" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", [";touch x $(touch x) `touch x`", "../../etc"])
+def test_what_a_workflow_is_given_runs_nothing(project: Path, name: str) -> None:
+    shutil.copy(ROOT / "Makefile", project)
+    command = [
+        "make",
+        "--silent",
+        "SETUP=@true",
+        f"RUN=env PYTHONPATH={ROOT} {sys.executable}",
+    ]
+    for target in ("environments", "plan", "smoke"):
+        done = subprocess.run(
+            [*command, target],
+            cwd=project,
+            env={"PATH": "/usr/bin:/bin", "ENV": name, "CONFIRM": name, "ACTION": "deploy"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 2
+        assert "error:" in done.stderr
+    assert not list(project.glob("**/x"))
+
+
+def test_the_smoke_test_takes_a_pipeline_that_a_file_starts() -> None:
+    text = BASE.replace("[pipeline.count]\n", '[pipeline.count]\ntrigger = "submit"\n')
+    text = text.replace("[pipeline.other]\n", '[pipeline.other]\nsuffixes = [".bam", ".cram"]\n')
+    assert choose_pipeline(settings_of(text)) == ("other", ".bam")
+
+
+def test_where_files_start_nothing_there_is_nothing_to_try() -> None:
+    with pytest.raises(DeliveryError, match=r"lab1\.toml: no pipeline is started by a file"):
+        choose_pipeline(settings_of(BASE.replace('pools = ["spot"]\n', 'pools = ["spot"]\ntrigger = "submit"\n')))

@@ -1,0 +1,50 @@
+"""Images once for all environments, with an engine that only writes down what it is asked."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from delivery.images import main
+from tests.constructs_lib.synthesis import ROOT
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for folder in ("dropbatch", "environments", "image", "lambdas"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    prod = tmp_path / "environments/prod.toml"
+    prod.write_text(prod.read_text().replace("-CHANGE-ME", "-1"))
+    engine = tmp_path / "bin/docker"
+    engine.parent.mkdir()
+    engine.write_text(
+        f'#!/bin/sh\necho "$1" >> {tmp_path}/calls\n'
+        'test "$1" != "$FAILS" || exit 1\n[ "$1" = save ] && echo image > "$3"\nexit 0\n'
+    )
+    engine.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{engine.parent}:/usr/bin:/bin")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_each_image_is_built_once(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # Given two environments with the same image
+    prod = project / "environments/prod.toml"
+    (project / "environments/more.toml").write_text(prod.read_text().replace('name = "prod"', 'name = "more"'))
+    assert main(["--into", "built"]) == 0
+    (archive,) = Path("built").iterdir()
+    assert archive.name.startswith("wordcount-")
+    assert capsys.readouterr().out == f"{archive.name}: 0 MiB\n"
+    assert (project / "calls").read_text().split() == ["build", "save"]
+
+
+def test_a_build_that_fails_ends_it(project: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.setenv("FAILS", "build")
+    assert main(["--into", "built"]) == 1
+    assert capsys.readouterr().err == "error: `docker build` failed with exit code 1: see its output above\n"
+
+
+def test_an_image_that_is_not_there_is_named(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.rmtree(project / "image/wordcount")
+    assert main(["--into", "built"]) == 1
+    assert "error: environments/prod.toml: pipeline.wordcount.image: " in capsys.readouterr().err

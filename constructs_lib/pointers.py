@@ -14,6 +14,7 @@ from constructs_lib.queue import Queue
 from constructs_lib.reachable import Reachable
 from constructs_lib.site import Site
 from constructs_lib.topic import Topic
+from dropbatch.settings import PipelineSettings
 
 __all__ = ["Pointers", "PointersProps"]
 
@@ -32,7 +33,7 @@ class PointersProps:
     arrivals: Queue
     operators: Topic
     groups: Sequence[str]
-    pipelines: Sequence[str]
+    pipelines: Mapping[str, PipelineSettings]
     pools: Mapping[str, Pool]
 
 
@@ -61,6 +62,11 @@ class Pointers(Construct):
                     "operators_topic_arn": props.operators.arn,
                     "groups": sorted(props.groups),
                     "pipelines": sorted(props.pipelines),
+                    "folders": {
+                        name: pipeline.closing_marker
+                        for name, pipeline in sorted(props.pipelines.items())
+                        if pipeline.trigger == "folder"
+                    },
                     "pools": {name: pool.queue_name for name, pool in sorted(props.pools.items())},
                 }
             ),

@@ -159,7 +159,7 @@ class DropbatchStack(TerraformStack):
                 arrivals=arrivals,
                 operators=operators,
                 groups=groups,
-                pipelines=list(settings.pipeline),
+                pipelines=settings.pipeline,
                 pools=pools,
             ),
         )

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 from dropbatch.cli import results, runs, stack, uploads
 from dropbatch.cli.deployed import Deployed
 from dropbatch.cli.environment import SANDBOX, choose
-from dropbatch.cli.errors import CliError, NotFoundError, RunFailedError
+from dropbatch.cli.errors import CliError, NotFoundError, RunFailedError, UsageFault
 from dropbatch.cli.text import Talk, duration, printable
 from dropbatch.contract import keys
 from dropbatch.contract.runs import State
+from dropbatch.settings import load
 
 if TYPE_CHECKING:
     from dropbatch.sandbox import Sandbox
 
-__all__ = ["Outcome", "bring_up", "choose_file", "run", "take_down"]
+__all__ = ["Outcome", "bring_up", "choose_file", "run", "starter", "take_down"]
 
 _STUCK_SECONDS = 180.0
 _HEAD_LINES = 12
@@ -66,7 +67,21 @@ def bring_up(root: Path, sandbox: "Sandbox", voice: Talk) -> Deployed:
     return Deployed(choose(SANDBOX))
 
 
-def run(deployed: Deployed, sandbox: "Sandbox", file: Path, voice: Talk) -> Outcome:
+def starter(root: Path) -> str:
+    """The first pipeline of the sandbox's environment file that any file starts.
+
+    Raises:
+        UsageFault: there is none.
+    """
+    for name, pipeline in load(root / "environments" / f"{SANDBOX}.toml").pipeline.items():
+        if pipeline.trigger == "file" and not pipeline.suffixes and pipeline.after is None:
+            return name
+    raise UsageFault(
+        f"environments/{SANDBOX}.toml has no pipeline that any file starts: drop one with `dropbatch drop`"
+    )
+
+
+def run(deployed: Deployed, sandbox: "Sandbox", file: Path, pipeline: str, voice: Talk) -> Outcome:
     """Drop the file, watch its run, collect what came of it.
 
     Raises:
@@ -75,7 +90,6 @@ def run(deployed: Deployed, sandbox: "Sandbox", file: Path, voice: Talk) -> Outc
     """
     description = deployed.description
     group = description.groups[0]
-    pipeline = description.pipelines[0]
     (planned,) = uploads.plan([file], group=group, pipeline=pipeline)
     voice.say(f"dropping {file}")
     begun, dropped_at = time.monotonic(), datetime.now(UTC)

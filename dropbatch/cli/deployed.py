@@ -40,6 +40,8 @@ class Description:
     log_group: str
     groups: tuple[str, ...]
     pipelines: tuple[str, ...]
+    folders: Mapping[str, str] = field(default_factory=dict)
+    """Of pipelines that take folders, the name of the object that closes one."""
     pools: Mapping[str, str] = field(default_factory=dict)
     """Job queue of each pool."""
     prices: Mapping[str, tuple[float, float]] = field(default_factory=dict)
@@ -97,6 +99,7 @@ def read_description(text: str) -> Description:
         log_group=body["log_group"],
         groups=tuple(body["groups"]),
         pipelines=tuple(body["pipelines"]),
+        folders=body.get("folders", {}),
         pools=body.get("pools", {}),
         prices={pool: (vcpu, gib) for pool, (vcpu, gib) in body.get("prices", {}).items()},
         operators_topic_arn=body.get("operators_topic_arn", ""),

@@ -106,14 +106,17 @@ def get_many(deployed: Deployed, group: str, run_ids: Sequence[str]) -> dict[str
 
 
 def find(deployed: Deployed, group: str, text: str, *, days: int = 30) -> Run:
-    """The run with this id, or the only recent one whose id begins so.
+    """The run with this id, the only recent one whose id begins so, or the newest of a file with this name or key.
 
     Raises:
-        UsageFault: the text cannot be a run id, or several runs begin so.
+        UsageFault: the text is neither a run id nor a file that was dropped, or several runs begin so.
         NotFoundError: no run does.
     """
     match = _PREFIX.fullmatch(text)
     if match is None:
+        of_file = [run for run in by_day(deployed, group, days=days) if run.input and text in _names(run)]
+        if of_file:
+            return max(of_file, key=lambda run: run.created_at)
         raise UsageFault(f"{text!r} is no run id: they look like r-1f0c22aa93, see `dropbatch status`")
     prefix = f"r-{match[1]}"
     if FULL_ID.fullmatch(prefix):
@@ -128,6 +131,11 @@ def find(deployed: Deployed, group: str, text: str, *, days: int = 30) -> Run:
             f"{len(runs)} runs begin with {prefix}: {listed}{', …' if len(runs) > 4 else ''}: give more of it"
         )
     return runs[0]
+
+
+def _names(run: Run) -> tuple[str, str]:
+    """What people may call the run's input: its name in the pipeline's folder, or its whole key."""
+    return run.name, keys.split_uri(run.input)[1]
 
 
 def newest(deployed: Deployed, group: str, *, since: datetime, limit: int, pipeline: str | None = None) -> list[Run]:

@@ -200,6 +200,11 @@ class PipelineSettings(Container):
     max_timeout_minutes: Annotated[int, Field(ge=1, le=20_160)] | None = None
     """The longest timeout that a request may ask for; four times `timeout_minutes` unless said."""
 
+    @property
+    def closing_marker(self) -> str:
+        """`marker`, the default filled in."""
+        return self.marker or "_DONE"
+
 
 class GroupSettings(Table):
     """``[group.<name>]``: people who share data."""
@@ -246,7 +251,7 @@ class Settings(BaseModel):
                     memory_steps=pipeline.memory_steps,
                     retry_failures=pipeline.retry_failures,
                     trigger=pipeline.trigger,
-                    marker=pipeline.marker or "_DONE",
+                    marker=pipeline.closing_marker,
                     read_buckets=pipeline.read_buckets,
                     # Nor more than any of its pools has: the job would wait for ever.
                     max_vcpus=min(

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from dropbatch.cli import demo, runs, stack, text
 from dropbatch.cli.commands import status
-from dropbatch.cli.errors import CliError, NotFoundError
+from dropbatch.cli.errors import CliError, NotFoundError, UsageFault
 from dropbatch.sandbox import Sandbox
 
 
@@ -106,6 +106,20 @@ def test_what_terraform_leaves_behind_does_not_count(tmp_path: Path):
 
     (tmp_path / "asset.zip").touch()
     assert stack.digest(tmp_path) != before
+
+
+def test_the_pipeline_is_one_that_any_file_starts(tmp_path: Path):
+    (tmp_path / "environments").mkdir()
+    file = tmp_path / "environments" / "sandbox.toml"
+    declared = (Path(__file__).parents[2] / "environments" / "sandbox.toml").read_text()
+    table = declared[declared.index("[pipeline.wordcount]") :]
+    file.write_text(declared.replace(table, table.replace("wordcount]", "folders]") + 'trigger = "folder"\n\n' + table))
+
+    assert demo.starter(tmp_path) == "wordcount"
+
+    file.write_text(declared + 'trigger = "submit"\n')
+    with pytest.raises(UsageFault, match="no pipeline that any file starts"):
+        demo.starter(tmp_path)
 
 
 def test_the_file_to_drop(tmp_path: Path):

@@ -119,7 +119,7 @@ def test_interrupting_stops_following_not_the_run(world: World, tmp_path: Path, 
         (["{dir}/none.txt"], 3, "does not exist"),
         (["{dir}/empty"], 2, "holds no files"),
         (["/dev/null"], 2, "is not a file"),
-        (["{dir}/notes.txt", "--marker", "_DONE"], 2, "closes directories"),
+        (["{dir}/notes.txt", "--marker", "_DONE"], 2, "give directories only"),
         (["{dir}/notes.txt", "--pipeline", "nope"], 2, "no pipeline named nope: known are wordcount"),
         (["{dir}/notes.txt", "{dir}/sub/notes.txt"], 2, "would get the same key"),
         (["{dir}/" + "\u00fc" * 120], 0, ""),
@@ -188,20 +188,20 @@ def test_what_another_client_uploaded_is_known_by_its_etag(world: World, tmp_pat
     assert answer["already_there"]
 
 
-def test_a_folder_is_closed_after_its_files(world: World, tmp_path: Path):
+@pytest.mark.parametrize("options", [("--pipeline", "wordcount", "--marker", "_DONE"), ("--pipeline", "scans")])
+def test_a_folder_is_closed_after_its_files(world: World, tmp_path: Path, options: tuple[str, ...]):
+    world.describe(pipelines=["scans", "wordcount"], folders={"scans": "_DONE"})
     scan = tmp_path / "scan"
     scan.mkdir()
     file(scan, "1.txt")
     file(scan, "_DONE")
 
-    (answer,) = json.loads(world.call("drop", str(scan), "--marker", "_DONE", "--json").stdout)
+    (answer,) = json.loads(world.call("drop", str(scan), *options, "--json").stdout)
 
-    folder = "lab/wordcount/scan/"
+    folder = f"lab/{options[1]}/scan/"
     assert objects(world) == {folder + "1.txt": 7, folder + "_DONE": 0}
     version_id = world.s3.head_object(Bucket=INPUT, Key=folder + "_DONE")["VersionId"]
-    assert answer["run_id"] == run_id(
-        group="lab", pipeline="wordcount", bucket=INPUT, key=folder, version_id=version_id
-    )
+    assert answer["run_id"] == run_id(group="lab", pipeline=options[1], bucket=INPUT, key=folder, version_id=version_id)
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ def command(file: Path | None) -> None:
     with talk() as voice:
         try:
             deployed = demo.bring_up(root, sandbox, voice)
-            outcome = demo.run(deployed, sandbox, chosen, voice)
+            outcome = demo.run(deployed, sandbox, chosen, demo.starter(root), voice)
         except KeyboardInterrupt:
             voice.say("interrupted: `make demo` goes on from here, `make demo-down` removes everything")
             raise

@@ -38,7 +38,7 @@ __all__ = ["command"]
     "--marker",
     metavar="NAME",
     default="",
-    help="For pipelines that take folders: close each directory with this object, such as _DONE; one run of each.",
+    help="Close each directory with this object; pipelines that take folders name it themselves.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON list on stdout instead of lines.")
 @click.pass_obj
@@ -54,6 +54,8 @@ def command(
 ) -> None:
     """Upload FILES and all files below directories, which starts a run of each.
 
+    For a pipeline that takes folders give directories: each is closed with its marker, and is one run.
+
     What is there already with the same content is not sent again and starts nothing. An upload that was interrupted
     goes on where it stopped when it is called again.
 
@@ -61,8 +63,9 @@ def command(
     """
     deployed, group = context.deployed, context.group
     pipeline = deployed.description.pipeline(pipeline)
+    marker = marker or deployed.description.folders.get(pipeline, "")
     if marker and not all(path.is_dir() for path in files):
-        raise UsageFault("--marker closes directories: give directories only, or leave it out")
+        raise UsageFault(f"{pipeline} takes folders, which {marker} closes: give directories only")
     planned = uploads.plan(files, group=group, pipeline=pipeline, marker=marker)
     with talk() as voice:
         dropped = _upload(deployed, planned, voice, show=not as_json)

@@ -24,7 +24,7 @@ _LOOK_SECONDS = 1.0
 )
 @click.pass_obj
 def command(context: Context, run: str, follow: bool) -> None:
-    """Print what the program of RUN (an id, or its beginning) printed.
+    """Print what the program of RUN (an id, its beginning, or a file's name) printed.
 
     From its published log once it has ended, live from CloudWatch Logs before.
     """

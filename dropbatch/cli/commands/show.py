@@ -17,7 +17,7 @@ __all__ = ["command"]
 @click.argument("run", shell_complete=run_ids)
 @click.pass_obj
 def command(context: Context, run: str) -> None:
-    """Print everything known about RUN (an id, or its beginning) as JSON: its ledger item and its record."""
+    """Print everything known about RUN (an id, its beginning, or a file's name) as JSON: ledger item and record."""
     found = runs.find(context.deployed, context.group, run)
     record: dict[str, Any] | None = None
     if found.output_prefix:

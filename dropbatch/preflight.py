@@ -17,6 +17,7 @@ TERRAFORM = (1, 11)
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, ".venv")
+STAMP = "requirements.sha256"
 
 
 def main(arguments):
@@ -76,10 +77,10 @@ def _dotted(version):
 def _install(requirements):
     """Make the virtual environment hold the pinned packages; a repetition with nothing to do takes milliseconds."""
     path = os.path.join(ROOT, requirements)
-    wanted = _digest(path)
+    wanted = digest(path)
     # The development set contains the other, so it serves for both.
-    stamps = {wanted, _digest(os.path.join(ROOT, "requirements-dev.txt"))}
-    stamp = os.path.join(VENV, "requirements.sha256")
+    stamps = {wanted, digest(os.path.join(ROOT, "requirements-dev.txt"))}
+    stamp = os.path.join(VENV, STAMP)
     if os.path.exists(stamp):
         with open(stamp) as file:
             if file.read() in stamps:
@@ -113,10 +114,11 @@ def _pip(python, what):
     return process.returncode
 
 
-def _digest(path):
+def digest(path, root=ROOT):
+    """Of a file of requirements, as the stamp of a set-up of a checkout holds it."""
     with open(path, "rb") as file:
         # The folder counts too: the commands in .venv name it.
-        return hashlib.sha256((sys.version + ROOT).encode() + file.read()).hexdigest()
+        return hashlib.sha256((sys.version + root).encode() + file.read()).hexdigest()
 
 
 if __name__ == "__main__":

@@ -1,5 +1,10 @@
-"""How `make test` spreads the tests over processes: those of a room stay together, since they share what is dear."""
+"""How `make test` spreads the tests over processes: those of a room stay together, since they share what is dear.
 
+And that nothing of them is left in the system's temporary directory.
+"""
+
+import os
+import tempfile
 from pathlib import PurePosixPath
 
 import pytest
@@ -8,8 +13,16 @@ _OWN_ROOM = ("tests/lambdas/crash",)
 """Long enough to be shared out apart from the folder they are in."""
 
 
+@pytest.hookimpl(trylast=True)  # when pytest's own directory is known
+def pytest_configure(config: pytest.Config) -> None:
+    """Temporary files of everything that tests start (cdktf, jsii, Terraform's plugins) go where pytest clears up."""
+    directory = config._tmp_path_factory.getbasetemp() / "tmp"  # type: ignore[attr-defined]
+    directory.mkdir(exist_ok=True)
+    os.environ["TMPDIR"] = tempfile.tempdir = str(directory)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The end-to-end tests begin: they wait for the provider while another process uses the processors."""
+    """Rooms are kept together; the end-to-end tests begin, since they wait for the provider while others compute."""
     for item in items:
         item.add_marker(pytest.mark.xdist_group(_room(item)))
     items.sort(key=lambda item: (item.get_closest_marker("e2e") is None, item.get_closest_marker("last") is not None))

@@ -47,7 +47,7 @@ def expected(module: Any, name: str, signature: str) -> Any:
     found = str(inspect.signature(function)) if callable(function) else "nothing of that name"
     if found != signature:
         raise WrapError(
-            f"{module.__name__}.{name} has changed: wraps.py expects {signature}, found {found}; "
+            f"{module.__name__}.{name} has changed: its wrap expects {signature}, found {found}; "
             f"it was written for ministack {MINISTACK}"
         )
     return function

@@ -3,7 +3,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from dropbatch.sandbox.errors import TerraformError
 from tests.e2e.lab import Lab
 
 
@@ -14,12 +13,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     made = Lab(tmp_path_factory.mktemp("lab"))
     try:
         made.synthesize()
-        try:
-            made.terraform().apply()
-        except TerraformError:
-            # The provider repeats calls whose answer was lost, and some of them (a budget's notifications) cannot be
-            # repeated. Applying again is what its user would do.
-            made.terraform().apply()
+        made.terraform().apply()
         yield made
     finally:
         made.sandbox.destroy_state()

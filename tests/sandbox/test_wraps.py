@@ -14,6 +14,8 @@ from botocore.exceptions import ClientError
 
 from dropbatch.sandbox import Sandbox, emulator, wraps
 from dropbatch.sandbox.errors import WrapError
+from dropbatch.sandbox.wraps.iam import wrap_leading_keys
+from dropbatch.sandbox.wraps.sqs import _fitting
 from tests.sandbox.batch_stack import BatchStack, Client, allow, trust
 from tests.sandbox.batch_world import eventually
 
@@ -88,9 +90,9 @@ class TestSqsBatches:
     def test_given_six_megabytes_of_messages_when_fitted_then_the_event_ends_before(self) -> None:
         messages = [{"body": "x" * 1_000_000} for _ in range(10)]
 
-        assert wraps._fitting(messages, 10_000) == (6, True)
-        assert wraps._fitting([{"body": "x" * 7_000_000}], 10) == (1, True)
-        assert wraps._fitting(messages[:2], 10_000) == (2, False)
+        assert _fitting(messages, 10_000) == (6, True)
+        assert _fitting([{"body": "x" * 7_000_000}], 10) == (1, True)
+        assert _fitting(messages[:2], 10_000) == (2, False)
 
 
 class TestLeadingKeys:
@@ -375,4 +377,4 @@ class TestPinning:
         monkeypatch.setattr(emulator.module("core.iam_actions"), "dynamodb_service_context", lambda other: {})
 
         with pytest.raises(WrapError, match=r"dynamodb_service_context has changed: .* expects \(body: bytes\)"):
-            wraps.wrap_leading_keys()
+            wrap_leading_keys()

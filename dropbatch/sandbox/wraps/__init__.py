@@ -1,0 +1,70 @@
+"""Where MiniStack differs from AWS in ways that matter here, and what the sandbox does about it: every wrap.
+
+Each names the gap, replaces one function of MiniStack and first asserts that this function still looks as it did in
+the version the wrap was written for. The tests (`tests/sandbox/test_wraps….py`) show each gap and its repair.
+"""
+
+from importlib.metadata import version
+
+from dropbatch.sandbox.batch.service import BatchService
+from dropbatch.sandbox.emulator import MINISTACK
+from dropbatch.sandbox.errors import WrapError
+from dropbatch.sandbox.grants import Recorder
+from dropbatch.sandbox.mail import MailBox
+from dropbatch.sandbox.wraps.budgets import wrap_repeated_notifications
+from dropbatch.sandbox.wraps.cloudwatch import wrap_alarm_listing, wrap_missing_dashboards
+from dropbatch.sandbox.wraps.deploy import (
+    wrap_budget_actions,
+    wrap_deploy_context,
+    wrap_deploy_resources,
+    wrap_network_tags,
+)
+from dropbatch.sandbox.wraps.http import wrap_split_answers
+from dropbatch.sandbox.wraps.iam import (
+    authorized,
+    wrap_batch_resources,
+    wrap_denials,
+    wrap_grants,
+    wrap_leading_keys,
+    wrap_owner_key,
+    wrap_transport,
+    wrap_wildcards,
+)
+from dropbatch.sandbox.wraps.s3 import wrap_version_listing, wrap_version_ranges
+from dropbatch.sandbox.wraps.sns import wrap_mail
+from dropbatch.sandbox.wraps.sqs import wrap_sqs_batches
+from dropbatch.sandbox.wraps.stepfunctions import wrap_machine_objects
+
+__all__ = ["MINISTACK", "authorized", "check_version", "install"]
+
+
+def check_version() -> None:
+    """The wraps reach into MiniStack's inside, so its version is pinned."""
+    found = version("ministack")
+    if found != MINISTACK:
+        raise WrapError(f"the sandbox needs ministack {MINISTACK}, found {found}; run `make` to install the pinned one")
+
+
+def install(batch: BatchService, mail: MailBox, grants: Recorder) -> None:
+    """Put all wraps in place."""
+    check_version()
+    wrap_split_answers()
+    wrap_deploy_resources()
+    wrap_deploy_context()
+    wrap_budget_actions()
+    wrap_network_tags()
+    wrap_batch_resources(batch)
+    wrap_owner_key()
+    wrap_denials()
+    wrap_leading_keys()
+    wrap_sqs_batches()
+    wrap_version_listing()
+    wrap_version_ranges()
+    wrap_wildcards()
+    wrap_transport()
+    wrap_alarm_listing()
+    wrap_missing_dashboards()
+    wrap_machine_objects()
+    wrap_repeated_notifications()
+    wrap_mail(mail)
+    wrap_grants(grants)

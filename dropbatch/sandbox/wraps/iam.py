@@ -1,0 +1,173 @@
+"""Wraps of IAM: who calls, what for, and what is told of it."""
+
+import json
+import os
+import re
+from collections.abc import Callable
+from typing import Any
+
+from dropbatch.sandbox import emulator
+from dropbatch.sandbox.batch.errors import BatchError
+from dropbatch.sandbox.batch.service import BatchService
+from dropbatch.sandbox.batch.shapes import operation_of
+from dropbatch.sandbox.emulator import expected
+from dropbatch.sandbox.grants import Recorder
+from dropbatch.sandbox.leading_keys import leading_keys
+
+__all__ = [
+    "authorized",
+    "wrap_batch_resources",
+    "wrap_denials",
+    "wrap_grants",
+    "wrap_leading_keys",
+    "wrap_owner_key",
+    "wrap_transport",
+    "wrap_wildcards",
+]
+
+
+def wrap_batch_resources(batch: BatchService) -> None:
+    """IAM asks for ``*`` on every Batch call: give it the resource; the further ones are checked by `authorized`."""
+    actions = emulator.module("core.iam_actions")
+    original = expected(
+        actions,
+        "extract_resource_arn",
+        "(service: str, method: str, path: str, headers: dict, body: bytes, "
+        "query_params: dict, region: str, account_id: str) -> str",
+    )
+
+    def extract_resource_arn(service: str, method: str, path: str, headers: Any, body: bytes, *others: Any) -> Any:
+        if service == "batch":
+            query, _, _ = others
+            return _checks(batch, method, path, body, query)[0][1]
+        return original(service, method, path, headers, body, *others)
+
+    actions.extract_resource_arn = extract_resource_arn
+
+
+def authorized(batch: BatchService) -> Callable[..., Any]:
+    """The handler of Batch requests behind IAM's checks on every resource after the first."""
+    evaluator, actions = emulator.module("core.iam_evaluator"), emulator.module("core.iam_actions")
+    router = emulator.module("core.router")
+
+    async def handle(method: str, path: str, headers: Any, body: bytes, query: Any) -> Any:
+        key = router.extract_access_key_id(headers, query)
+        for action, arn in _checks(batch, method, path, body, query)[1:]:
+            denied = evaluator.enforce(key, action, "batch", batch.region, resource_arn=arn)
+            if denied is not None:
+                deny = denied.decision == "Deny"
+                return actions.access_denied_response(
+                    "batch", action, denied.principal_arn, "", headers=headers, resource_arn=arn, explicit_deny=deny
+                )
+        return await batch.handle_request(method, path, headers, body, query)
+
+    return handle
+
+
+def _checks(batch: BatchService, method: str, path: str, body: bytes, query: Any) -> list[tuple[str, str]]:
+    try:
+        operation, _ = operation_of(method, path, query)
+        return batch.checks(operation, path, body)
+    except BatchError:
+        return [("batch:Unknown", "*")]
+
+
+def wrap_owner_key() -> None:
+    """The account's owner is known by the key id alone, whatever the secret, or by ``test``: check the signature."""
+    evaluator = emulator.module("core.iam_evaluator")
+    expected(evaluator, "is_root_access_key", "(access_key_id: str) -> bool")
+    # MiniStack asks this one before it looks at a signature, and skips that for root keys.
+    expected(evaluator, "_is_root_key", "(access_key_id: str) -> bool")
+    owner = os.environ["AWS_ACCESS_KEY_ID"]
+    evaluator.is_root_access_key = lambda access_key_id: access_key_id == owner
+    evaluator._is_root_key = lambda access_key_id: False
+
+
+def wrap_denials() -> None:
+    """Most denials do not name the resource, which AWS does and a person looking for a missing right needs."""
+    actions = emulator.module("core.iam_actions")
+    original = expected(
+        actions,
+        "access_denied_response",
+        "(service: str, action: str, principal_arn: str, request_id: str, *, error_code: str = '', "
+        "message: str = '', headers: dict | None = None, resource_arn: str = '*', explicit_deny: bool = False, "
+        "resource_policy_arn: str = '') -> tuple",
+    )
+
+    def access_denied_response(service: str, action: str, principal: str, request_id: str, **named: Any) -> Any:
+        if not (named.get("error_code") or named.get("message") or named.get("resource_policy_arn")):
+            arn, deny = named.get("resource_arn", "*"), named.get("explicit_deny", False)
+            named["message"] = actions.identity_denial_message(action, principal, arn, deny)
+        return original(service, action, principal, request_id, **named)
+
+    actions.access_denied_response = access_denied_response
+
+
+def wrap_leading_keys() -> None:
+    """``dynamodb:LeadingKeys`` is never evaluated: put the request's partition keys into its context."""
+    actions, dynamodb = emulator.module("core.iam_actions"), emulator.service("dynamodb")
+    original = expected(actions, "dynamodb_service_context", "(body: bytes) -> dict")
+
+    def key_of(table: str, index: str | None) -> str | None:
+        found = dynamodb._tables.get(table.rsplit("/", 1)[-1])
+        if not found:
+            return None
+        if index is None:
+            return str(found["pk_name"])
+        indexes = (found.get("GlobalSecondaryIndexes") or []) + (found.get("LocalSecondaryIndexes") or [])
+        schemas = [each["KeySchema"] for each in indexes if each["IndexName"] == index]
+        return next((key["AttributeName"] for keys in schemas for key in keys if key["KeyType"] == "HASH"), None)
+
+    def dynamodb_service_context(body: bytes) -> Any:
+        context = original(body)
+        try:
+            keys = leading_keys(json.loads(body or b"{}"), key_of)
+        except (ValueError, AttributeError, TypeError):
+            keys = []
+        return {**context, "dynamodb:LeadingKeys": keys} if keys else context
+
+    actions.dynamodb_service_context = dynamodb_service_context
+
+
+def wrap_transport() -> None:
+    """Requests come by plain HTTP, which our policies refuse (``aws:SecureTransport``): the loopback counts as TLS."""
+    app = emulator.module("app")
+    original = expected(app, "pin_request_origin", "(source_ip: str, secure_transport: bool) -> None")
+
+    def pin_request_origin(source_ip: str, secure_transport: bool) -> None:
+        original(source_ip, True)
+
+    app.pin_request_origin = pin_request_origin
+
+
+def wrap_wildcards() -> None:
+    """``*`` in a policy does not match a line break, which a key may hold."""
+    evaluator = emulator.module("core.iam_evaluator")
+    original = expected(evaluator, "_fnmatch_compile", "(pattern: str, ignore_case: bool) -> re.Pattern")
+
+    def compiled(pattern: str, ignore_case: bool) -> re.Pattern[str]:
+        found = original(pattern, ignore_case)
+        return re.compile(found.pattern, found.flags | re.DOTALL)
+
+    evaluator._fnmatch_compile = compiled
+
+
+def wrap_grants(recorder: Recorder) -> None:
+    """Nobody keeps which rights were used: record each call that a role's policies allow."""
+    evaluator = emulator.module("core.iam_evaluator")
+    original = expected(
+        evaluator,
+        "evaluate",
+        "(ctx: ministack.core.iam_evaluator.EvalContext, policies: "
+        "list[list[ministack.core.iam_evaluator.ParsedStatement]], "
+        "*limits: list[list[ministack.core.iam_evaluator.ParsedStatement]]) -> "
+        "ministack.core.iam_evaluator.EvalResult",
+    )
+
+    def evaluate(ctx: Any, policies: Any, *limits: Any) -> Any:
+        result = original(ctx, policies, *limits)
+        if result.decision == "Allow":
+            recorder.record(ctx.principal_arn, ctx.action, ctx.resource_arn)
+        return result
+
+    evaluator.evaluate = evaluate

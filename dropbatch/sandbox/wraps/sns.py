@@ -1,0 +1,53 @@
+"""A wrap of SNS."""
+
+import inspect
+import json
+import re
+from typing import Any
+
+from dropbatch.sandbox import emulator
+from dropbatch.sandbox.emulator import expected
+from dropbatch.sandbox.mail import MailBox
+
+__all__ = ["wrap_mail"]
+
+
+def wrap_mail(box: MailBox) -> None:
+    """SNS drops mail: keep it. MiniStack takes e-mail subscriptions as confirmed, so Terraform sees no drift."""
+    sns = emulator.service("sns")
+    original = expected(
+        sns,
+        "_fanout",
+        "(topic_arn: str, msg_id: str, message: str, subject: str, message_structure: str = '', "
+        "message_attributes: dict | None = None, message_group_id: str = '', message_dedup_id: str = '')",
+    )
+
+    def fan_out(*args: Any, **named: Any) -> None:
+        original(*args, **named)
+        bound = inspect.signature(original).bind(*args, **named)
+        bound.apply_defaults()
+        given = bound.arguments
+        topic = sns._topic_by_arn_any_scope(given["topic_arn"]) or {}
+        for subscription in topic.get("subscriptions", []):
+            if subscription["protocol"] in {"email", "email-json"} and subscription["confirmed"]:
+                protocol = subscription["protocol"]
+                text = sns._resolve_message_for_protocol(given["message"], given["message_structure"], protocol)
+                if sns._matches_filter_policy(subscription, given["message_attributes"] or {}, text):
+                    box.record(
+                        to=subscription["endpoint"],
+                        subject=_subject(given["subject"]),
+                        body=_as_sent(text),
+                        topic_arn=given["topic_arn"],
+                    )
+
+    sns._fanout = fan_out
+
+
+def _subject(subject: str) -> str:
+    """AWS's subject when the publisher gave none; EventBridge gives none, though MiniStack makes one up for it."""
+    return "AWS Notification Message" if subject in {"", "EventBridge Notification"} else subject
+
+
+def _as_sent(text: str) -> str:
+    """EventBridge passes on a JSON string with its quotes and with its characters as they are, not escaped."""
+    return json.dumps(json.loads(text), ensure_ascii=False) if re.fullmatch(r'"(\\.|[^"\\])*"', text) else text

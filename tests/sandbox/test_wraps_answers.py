@@ -1,0 +1,121 @@
+"""Answers that clients of other languages lose, and what is repeated after: gaps of MiniStack and their repair."""
+
+import json
+import socket
+from types import SimpleNamespace
+from typing import Any
+
+import h11
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from hypercorn.protocol.h11 import H11Protocol
+
+from dropbatch.sandbox import Sandbox, emulator
+from dropbatch.sandbox.wraps.http import wrap_split_answers
+from tests.sandbox.batch_stack import Client
+
+TARGET = "AWSBudgetServiceGateway.DescribeBudgets"
+NOTICE = {"NotificationType": "ACTUAL", "ComparisonOperator": "GREATER_THAN", "Threshold": 80.0}
+BUDGET = {
+    "BudgetName": "repeated",
+    "BudgetType": "COST",
+    "TimeUnit": "MONTHLY",
+    "BudgetLimit": {"Amount": "1", "Unit": "USD"},
+}
+
+
+def signed(sandbox: Sandbox) -> bytes:
+    """A request as it goes over the wire."""
+    environ = sandbox.environ()
+    headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": TARGET}
+    request = AWSRequest(
+        "POST", environ["AWS_ENDPOINT_URL"] + "/", data=b'{"AccountId": "000000000000"}', headers=headers
+    )
+    credentials = Credentials(environ["AWS_ACCESS_KEY_ID"], environ["AWS_SECRET_ACCESS_KEY"])
+    SigV4Auth(credentials, "budgets", "us-east-1").add_auth(request)
+    prepared: Any = request.prepare()
+    said = {"Host": environ["AWS_ENDPOINT_URL"].partition("//")[2], **prepared.headers}
+    lines = [f"{name}: {value.decode() if isinstance(value, bytes) else value}" for name, value in said.items()]
+    return "\r\n".join(["POST / HTTP/1.1", *lines, "", ""]).encode() + bytes(prepared.body)
+
+
+class Wire:
+    """The pieces in which hypercorn's protocol sends one answer."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+        self.protocol = SimpleNamespace(connection=h11.Connection(h11.SERVER), send=self.send)
+        self.protocol.connection.receive_data(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        self.protocol.connection.next_event()
+
+    async def send(self, event: Any) -> None:
+        self.pieces.append(event.data)
+
+    def answer(self, *body: bytes) -> list[bytes]:
+        length = str(sum(map(len, body)))
+        events = [
+            h11.Response(status_code=200, headers=[("content-length", length)]),
+            *(h11.Data(data=d) for d in body),
+        ]
+        for event in [*events, h11.EndOfMessage()]:
+            sending = H11Protocol._send_h11_event(self.protocol, event)
+            with pytest.raises(StopIteration):
+                sending.send(None)
+        return [piece for piece in self.pieces if piece]
+
+
+class TestSplitAnswers:
+    def test_given_an_answer_when_it_is_received_then_head_and_body_come_together(self, sandbox: Sandbox) -> None:
+        request, port = signed(sandbox), int(sandbox.layout.port.read_text())
+
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+            for _ in range(50):
+                connection.sendall(request)
+                head, _, body = connection.recv(65_536).partition(b"\r\n\r\n")
+                assert head.startswith(b"HTTP/1.1 200"), head
+                assert "Budgets" in json.loads(body)
+
+    @pytest.mark.parametrize(("body", "count"), [((b"{}",), 1), ((b"first ", b"second"), 2), ((), 1)])
+    def test_given_a_body_when_sent_then_its_first_piece_goes_with_the_head(
+        self, monkeypatch: pytest.MonkeyPatch, body: tuple[bytes, ...], count: int
+    ) -> None:
+        monkeypatch.setattr(H11Protocol, "_send_h11_event", H11Protocol._send_h11_event)  # put back afterwards
+        wrap_split_answers()
+
+        pieces = Wire().answer(*body)
+
+        assert len(pieces) == count
+        assert b"".join(pieces).endswith(b"\r\n\r\n" + b"".join(body))
+
+    def test_gap_given_plain_hypercorn_when_it_answers_then_in_two_pieces(self) -> None:
+        assert len(Wire().answer(b"{}")) == 2
+
+
+class TestRepeatedNotifications:
+    def test_given_a_notification_when_made_again_then_it_is_there_once(self, aws: Client) -> None:
+        budgets = aws("budgets")
+        budgets.create_budget(AccountId="000000000000", Budget=BUDGET)
+        named = {"AccountId": "000000000000", "BudgetName": "repeated"}
+        mail = [{"SubscriptionType": "EMAIL", "Address": "lab@example.org"}]
+
+        for _ in range(2):
+            budgets.create_notification(**named, Notification=NOTICE, Subscribers=mail)
+
+        assert len(budgets.describe_notifications_for_budget(**named)["Notifications"]) == 1
+        other = [{"SubscriptionType": "EMAIL", "Address": "other@example.org"}]
+        with pytest.raises(budgets.exceptions.DuplicateRecordException):
+            budgets.create_notification(**named, Notification=NOTICE, Subscribers=other)
+
+    def test_gap_given_plain_ministack_when_made_again_then_it_is_refused(self) -> None:
+        budgets = emulator.service("budgets")
+        named = {"BudgetName": "repeated"}
+        mail = {"Subscribers": [{"SubscriptionType": "EMAIL", "Address": "lab@example.org"}]}
+
+        with emulator.request_scope("eu-central-1"):
+            budgets._create_budget({"Budget": BUDGET})
+            answers = [budgets._create_notification({**named, **mail, "Notification": NOTICE}) for _ in range(2)]
+            budgets._delete_budget(named)
+
+        assert [status for status, _, _ in answers] == [200, 400]

@@ -35,6 +35,8 @@ class PointersProps:
     groups: Sequence[str]
     pipelines: Mapping[str, PipelineSettings]
     pools: Mapping[str, Pool]
+    prices: Mapping[str, tuple[float, float]]
+    """USD per vCPU-hour and per GiB-hour of each pool that has prices; from them the command foretells costs."""
 
 
 class Pointers(Construct):
@@ -68,6 +70,7 @@ class Pointers(Construct):
                         if pipeline.trigger == "folder"
                     },
                     "pools": {name: pool.queue_name for name, pool in sorted(props.pools.items())},
+                    "prices": {name: list(prices) for name, prices in sorted(props.prices.items())},
                 }
             ),
         )

@@ -161,6 +161,7 @@ class DropbatchStack(TerraformStack):
                 groups=groups,
                 pipelines=settings.pipeline,
                 pools=pools,
+                prices=settings.prices,
             ),
         )
         self._output("input_bucket", inputs.name, "Drop files here, below <group>/<pipeline>/")

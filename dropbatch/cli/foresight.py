@@ -30,7 +30,7 @@ class Worst:
         """``at worst 150.0 vCPU-hours, 75.0 GiB-hours, cost unknown``."""
         if self.vcpu_hours is None or self.gib_hours is None:
             return "at worst: not known"
-        cost = "cost unknown: no prices are set" if self.usd is None else f"{self.usd:.2f} USD"
+        cost = "cost unknown: not all pools have prices" if self.usd is None else f"{self.usd:.2f} USD"
         return f"at worst {self.vcpu_hours:.1f} vCPU-hours, {self.gib_hours:.1f} GiB-hours, {cost}"
 
 
@@ -98,5 +98,7 @@ def worst(deployed: Deployed, group: str, pipeline: str, runs: int, overrides: d
     hours = runs * newest.get("retryStrategy", {}).get("attempts", 1) * seconds / 3600
     vcpu_hours = hours * overrides.get("vcpus", needs["VCPU"])
     gib_hours = hours * overrides.get("memory_mib", needs["MEMORY"]) / 1024
-    costs = [vcpu_hours * per_vcpu + gib_hours * per_gib for per_vcpu, per_gib in deployed.description.prices.values()]
-    return Worst(runs=runs, vcpu_hours=vcpu_hours, gib_hours=gib_hours, usd=max(costs, default=None))
+    costs = {pool: vcpu_hours * vcpu + gib_hours * gib for pool, (vcpu, gib) in deployed.description.prices.items()}
+    # A pool without prices may be the dearest: then the worst case is not known.
+    usd = max(costs.values()) if costs and costs.keys() >= deployed.description.pools.keys() else None
+    return Worst(runs=runs, vcpu_hours=vcpu_hours, gib_hours=gib_hours, usd=usd)

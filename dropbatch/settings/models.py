@@ -236,6 +236,15 @@ class Settings(BaseModel):
         """``dropbatch-<environment>-<part>…``."""
         return resource_name(self.name, *parts)
 
+    @property
+    def prices(self) -> dict[str, tuple[float, float]]:
+        """USD per vCPU-hour and per GiB-hour of the pools that have both."""
+        return {
+            name: (pool.usd_per_vcpu_hour, pool.usd_per_gib_hour)
+            for name, pool in self.compute.items()
+            if pool.usd_per_vcpu_hour is not None and pool.usd_per_gib_hour is not None
+        }
+
     def deployment(self) -> Deployment:
         """What the Lambda functions need to know of this environment."""
         return Deployment(

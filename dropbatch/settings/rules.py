@@ -3,6 +3,7 @@
 import difflib
 import ipaddress
 import itertools
+import json
 from collections.abc import Collection, Iterator
 
 from dropbatch.settings import bootstrap, containers, machines
@@ -11,6 +12,8 @@ from dropbatch.settings.models import RESERVED_FOLDERS, NetworkSettings, Pipelin
 __all__ = ["check"]
 
 _MOST_NOTIFICATIONS = 10  # that a budget may have
+_ENVIRONMENT_BYTES = 12  # of an environment's name, at most
+_PARAMETER_BYTES = 3000  # of the 4,096 that a parameter may have; names of buckets and the like take the rest
 
 
 def check(settings: Settings, *, expected_name: str, declared_pools: Collection[str]) -> list[str]:
@@ -28,6 +31,7 @@ def check(settings: Settings, *, expected_name: str, declared_pools: Collection[
         *_compute(settings, declared_pools),
         *machines.pools(settings),
         *_pipelines(settings, declared_pools),
+        *_parameter(settings),
         *machines.pipelines(settings),
         *containers.check(settings),
     ]
@@ -125,6 +129,18 @@ def _pipelines(settings: Settings, declared: Collection[str]) -> Iterator[str]:
         yield from _trigger(where, pipeline)
         yield from _limits(where, pipeline)
         yield from _after(settings, name, pipeline)
+
+
+def _parameter(settings: Settings) -> Iterator[str]:
+    """What the command finds a deployment by must fit the SSM parameter that it is kept in."""
+    names = sum(len(name) + len('"",') for name in (*settings.group, *settings.pipeline))
+    pools = sum(2 * len(name) + len('"":"dropbatch--",') + _ENVIRONMENT_BYTES for name in settings.compute)
+    prices = len(json.dumps(settings.prices))
+    if (got := names + pools + prices) > _PARAMETER_BYTES:
+        yield (
+            f"group, pipeline and compute: names and prices must fit {_PARAMETER_BYTES} bytes together, which is what "
+            f"an SSM parameter has for them, got {got}: shorten them, or make two environments"
+        )
 
 
 def _memory_steps(where: str, pipeline: PipelineSettings) -> Iterator[str]:

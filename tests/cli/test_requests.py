@@ -68,7 +68,8 @@ def test_a_dry_run_says_would_and_puts_nothing(world: World):
 
 def test_the_worst_case_follows_from_definition_and_prices(world: World):
     put(world, "lab/inputs/1.txt", "lab/inputs/2.txt")
-    world.describe(prices={"spot": [0.01, 0.001], "ondemand": [0.04, 0.004]})
+    prices = {"spot": [0.01, 0.001], "ondemand": [0.04, 0.004]}
+    world.describe(prices=prices, pools={name: f"dropbatch-sandbox-{name}" for name in prices})
     world.batch.register_job_definition(
         jobDefinitionName="dropbatch-sandbox-wordcount-lab",
         type="container",
@@ -86,6 +87,9 @@ def test_the_worst_case_follows_from_definition_and_prices(world: World):
 
     # 2 inputs (a folder, a file) × 3 tries × 10 min × 2 vCPU, at the dearer pool's prices
     assert json.loads(result.stdout)["worst"] == pytest.approx({"vcpu_hours": 2.0, "gib_hours": 1.0, "usd": 0.084})
+    world.describe(prices={"spot": prices["spot"]}, pools={name: f"dropbatch-sandbox-{name}" for name in prices})
+    one_unknown = world.call("submit", "--inputs", "inputs/", "--dry-run")
+    assert "at worst 1.0 vCPU-hours, 0.5 GiB-hours, cost unknown: not all pools have prices" in one_unknown.stderr
 
 
 def test_submit_a_file(world: World, tmp_path: Path):

@@ -53,6 +53,16 @@ def test_parameter_holds_what_the_command_reads(stacks: dict[str, Stack]) -> Non
     assert set(value["pools"]) == {"spot", "ondemand"}
     assert set(value) >= {"input_bucket", "output_bucket", "ledger_table", "log_group"}
     assert set(value) >= {"arrival_queue_url", "operators_topic_arn"}
+    assert value["prices"] == {}
+
+
+def test_parameter_holds_the_prices_of_pools(project, tmp_path) -> None:
+    dev = project / "environments/dev.toml"
+    prices = "usd_per_vcpu_hour = 0.0123\nusd_per_gib_hour = 0"
+    dev.write_text(dev.read_text().replace('kind = "spot"', f'kind = "spot"\n{prices}'))
+    assert run_main(project, tmp_path / "cdktf.out").returncode == 0
+    parameter = read_stacks(tmp_path / "cdktf.out")["dev"].one("aws_ssm_parameter", name="/dropbatch/dev")
+    assert json.loads(parameter["value"])["prices"] == {"spot": [0.0123, 0]}
 
 
 def test_names_in_the_stack_are_those_the_functions_are_told(stacks: dict[str, Stack]) -> None:

@@ -16,34 +16,12 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from dropbatch.sandbox.batch.events import EventSender
-from dropbatch.sandbox.batch.runner import Exit
+from dropbatch.sandbox.batch.runner_stub import StubRunner
 from tests.sandbox.batch_world import World
 
 CHILDREN = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
 MOST_CPU_MS, MOST_MB = 5.0, 500.0
 STATES = ["SUBMITTED", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED"]
-
-
-class Quiet:
-    """A runner whose containers have ended as soon as they start, and that keeps nothing."""
-
-    def log_stream(self, task: Any) -> str:
-        """As others name it."""
-        return f"stream/{task.task_id}"
-
-    def start(self, task: Any) -> "Quiet":
-        """Nothing to do."""
-        return self
-
-    def wait(self) -> Any:
-        """It has ended."""
-        return Exit(code=0)
-
-    def signal_stop(self) -> None:
-        """It has ended."""
-
-    def kill(self) -> None:
-        """It has ended."""
 
 
 def baseline(sample: dict[str, Any]) -> float:
@@ -70,7 +48,7 @@ def main() -> int:
             sample.update(detail)
 
     world = World(most_at_once=8)
-    world.scheduler._runner = Quiet()
+    world.scheduler._runner = StubRunner()
     sender = EventSender(deliver)
     world.scheduler._emit = sender.send
     sender.start()

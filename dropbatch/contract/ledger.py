@@ -8,6 +8,7 @@
 | MAIL | ``<group>#mail#<window>`` | a request or a drop window of which a mail tells, once all its runs ended        |
 | FLAG | ``flag#paused``           | since, reason, by                                                                |
 |      | ``flag#dry#<pool>``       | since, until, reason                                                             |
+|      | ``flag#reconciled``       | until: where reconcile goes on when there was more than it had time for          |
 """
 
 import zlib
@@ -21,6 +22,7 @@ __all__ = [
     "MAILS",
     "MAX_ATTEMPTS",
     "PAUSED",
+    "RECONCILED",
     "SHARDS",
     "UNFINISHED",
     "Clock",
@@ -57,6 +59,7 @@ MAILS = "mail"
 SHARDS = 4
 """Shards of each index: a partition takes 1,000 writes/s, a table of this kind starts at 4,000."""
 PAUSED = "flag#paused"
+RECONCILED = "flag#reconciled"
 DRY = timedelta(minutes=30)
 """How long a pool without capacity is left alone after it showed."""
 MAX_ATTEMPTS = 30

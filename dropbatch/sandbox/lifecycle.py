@@ -32,7 +32,7 @@ _ACCESS_KEY_ID = "DROPBATCHSANDBOX"
 _FIRST_PORT, _PORTS = 20_000, 8_000
 _READY_SECONDS = 60.0
 _SAVE_SECONDS = 30.0
-_RUNNERS = ("process", "container")
+_RUNNERS = ("process", "container", "stub")
 _LOG_LINES_SHOWN = 15
 _STATUS_PATH = "/_dropbatch/status"
 _CONTROL_PATH = "/_dropbatch/control"
@@ -88,7 +88,7 @@ class Sandbox:
     def up(self, progress: Progress = _quiet, *, runner: str | None = None) -> Endpoint:
         """Start the sandbox, unless it runs, and say how to reach it.
 
-        `runner` is ``process`` or ``container``; left out, what DROPBATCH_SANDBOX_RUNNER says, else ``process``.
+        `runner` is ``process``, ``container`` or ``stub``; left out, as DROPBATCH_SANDBOX_RUNNER says, else the first.
         """
         with self._locked(progress):
             self._runner = runner or os.environ.get("DROPBATCH_SANDBOX_RUNNER") or "process"
@@ -235,8 +235,9 @@ class Sandbox:
         """All the server sees: nothing of the user's AWS settings, proxies or Python paths."""
         layout = self.layout
         kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH") if name in os.environ}
+        kept["DROPBATCH_RUNNER"] = self._runner
         if self._runner == "container":
-            kept |= {"DROPBATCH_RUNNER": "container", "DROPBATCH_ENGINE": find_engine().name}
+            kept["DROPBATCH_ENGINE"] = find_engine().name
         return kept | {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(layout.home),

@@ -18,6 +18,7 @@ from dropbatch.sandbox.batch.events import put_on_event_bus
 from dropbatch.sandbox.batch.runner import Runner
 from dropbatch.sandbox.batch.runner_container import ContainerRunner
 from dropbatch.sandbox.batch.runner_process import ProcessRunner
+from dropbatch.sandbox.batch.runner_stub import StubRunner
 from dropbatch.sandbox.batch.service import BatchService
 from dropbatch.sandbox.batch.vending import Vending
 from dropbatch.sandbox.control import Control
@@ -134,6 +135,8 @@ def _runner(layout: Layout, region: str, port: int, groups: Groups, vending: Ven
             endpoint_url=url,
             region=region,
         )
+    if os.environ.get("DROPBATCH_RUNNER") == "stub":
+        return StubRunner()
     return ProcessRunner(
         images=layout.images, scratch=layout.scratch, endpoint_url=url, region=region, on_group=groups.note
     )

@@ -5,13 +5,12 @@ from dataclasses import asdict
 from typing import Any
 
 from dropbatch.contract import ledger
-from dropbatch.contract.keys import split_uri, uri
-from dropbatch.contract.manifest import ObjectSpec, RunSpec
+from dropbatch.contract.keys import uri
 from dropbatch.contract.runs import State, order
 from lambdas.arrival.admission import Admitted, Rejected
 from lambdas.common.items import write_where_true
 
-__all__ = ["claim", "claim_item", "rejected_item", "spec_of"]
+__all__ = ["claim", "claim_item", "rejected_item"]
 
 _ABSENT = "attribute_not_exists(id)"
 
@@ -52,27 +51,6 @@ def claim_item(admitted: Admitted, *, job_name: str, now: str) -> dict[str, Any]
         "unfinished": ledger.unfinished_key(run.run_id),
         **{name: value for name, value in seldom.items() if value},
     }
-
-
-def spec_of(item: Mapping[str, Any]) -> RunSpec:
-    """What the runtime needs of a RUN item, except for the objects of a folder that was pinned."""
-    bucket, key = split_uri(item["input"])
-    return RunSpec(
-        run_id=item["run_id"],
-        attempt=item["attempt"],
-        group=item["group"],
-        pipeline=item["pipeline"],
-        bucket=bucket,
-        key=key,
-        version_id=item["version_id"],
-        size=item["size"],
-        output=item["output_prefix"],
-        parameters=item["parameters"],
-        config=ObjectSpec(**item["config"]) if "config" in item else None,
-        marker=item.get("marker", ""),
-        pool=item["pool"],
-        earlier=tuple(item.get("earlier", ())),
-    )
 
 
 def rejected_item(rejected: Rejected, *, now: str) -> dict[str, Any]:

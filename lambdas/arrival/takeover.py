@@ -9,12 +9,12 @@ from dropbatch.contract import ledger
 from dropbatch.contract.manifest import RunSpec
 from dropbatch.contract.overrides import Overrides
 from dropbatch.contract.runs import State
-from lambdas.arrival.claims import spec_of
 from lambdas.arrival.gates import Gates
 from lambdas.arrival.jobs import MAX_ARRAY, new_job_name
 from lambdas.arrival.surroundings import Surroundings
 from lambdas.common.items import read_items, write_where_true
 from lambdas.common.messages import Held
+from lambdas.common.specs import spec_of
 
 __all__ = ["Batch", "TakeOver"]
 

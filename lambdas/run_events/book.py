@@ -1,5 +1,6 @@
 """The ledger and the control objects as the run events function reads them."""
 
+import heapq
 import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,6 +19,7 @@ log = logging.getLogger("dropbatch")
 
 _TAIL_BYTES = 16_384
 _TAIL_LINES = 20
+_BEFORE_ALL = "0"  # a timestamp before all others; DynamoDB takes no empty key
 _LINE = 400  # characters of a line of the log that are worth mailing
 
 
@@ -108,17 +110,35 @@ class Book:
             ExpressionAttributeValues=ledger.to_item({":submitted": "SUBMITTED", ":id": job_id}),
         )
 
-    def unfinished(self, *, before: str) -> Iterator[dict[str, Any]]:
-        """RUN items that are unfinished, or final but not told of, and untouched since a `timestamp`."""
-        pages = self._dynamodb.get_paginator("query")
-        for shard in ledger.unfinished_keys():
-            for page in pages.paginate(
-                TableName=self._table,
-                IndexName=ledger.UNFINISHED,
-                KeyConditionExpression="unfinished = :shard AND updated_at < :before",
-                ExpressionAttributeValues=ledger.to_item({":shard": shard, ":before": before}),
-            ):
-                yield from map(ledger.from_item, page["Items"])
+    def unfinished(self, *, after: str | None, before: str) -> Iterator[dict[str, Any]]:
+        """RUN items that are unfinished, or final but not told of, by the moment when they were last touched.
+
+        `after` and `before` are `timestamp`s between which that was.
+        """
+        shards = [self._untouched(shard, after or _BEFORE_ALL, before) for shard in ledger.unfinished_keys()]
+        return heapq.merge(*shards, key=lambda item: item["updated_at"])
+
+    def _untouched(self, shard: str, after: str, before: str) -> Iterator[dict[str, Any]]:
+        for page in self._dynamodb.get_paginator("query").paginate(
+            TableName=self._table,
+            IndexName=ledger.UNFINISHED,
+            KeyConditionExpression="unfinished = :shard AND updated_at BETWEEN :after AND :before",
+            ExpressionAttributeValues=ledger.to_item({":shard": shard, ":after": after, ":before": before}),
+        ):
+            yield from map(ledger.from_item, page["Items"])
+
+    def bookmark(self) -> str | None:
+        """The moment at which reconcile goes on, or None to begin anew."""
+        found = self._get(ledger.RECONCILED)
+        return found["until"] if found else None
+
+    def set_bookmark(self, moment: str | None) -> None:
+        """Note where the next reconcile goes on; None: it begins anew."""
+        if moment is None:
+            self._dynamodb.delete_item(TableName=self._table, Key=ledger.to_item({"id": ledger.RECONCILED}))
+            return
+        item = ledger.to_item({"id": ledger.RECONCILED, "until": moment})
+        self._dynamodb.put_item(TableName=self._table, Item=item)
 
     def fence_owner(self, group: str, pipeline: str, run_id: str, attempt: int) -> str | None:
         """Id of the job that took the fence of an attempt, or None when no job did."""

@@ -12,10 +12,12 @@ from dropbatch.contract.runs import State, order
 from lambdas.common.announce import Announcer
 from lambdas.common.batches import Failures
 from lambdas.common.messages import Finished, Held
+from lambdas.common.specs import spec_of
 from lambdas.run_events.book import Book
 from lambdas.run_events.changes import JobChange, change_of
 from lambdas.run_events.door import Door
 from lambdas.run_events.endings import Endings, waiting_name
+from lambdas.run_events.forgotten import ending_of
 from lambdas.run_events.mails import Mails
 from lambdas.run_events.records import LOST, record_for
 from lambdas.run_events.rescue import Cause, Rescue, cause_of, rescue_of
@@ -110,6 +112,18 @@ class RunEventsFlow:
                 return outcome
             item = self._book.run(run)  # somebody else was faster
         return self.left_over(item, run.attempt) if item else None
+
+    def forgotten(self, item: Mapping[str, Any], job_id: str, *, started: bool) -> Outcome | None:
+        """End the attempt of a run (RUN item) whose job Batch no longer knows.
+
+        `started`: whether the job took the fence; if not, nobody did.
+        """
+        run = spec_of(item)
+        if not started and self._book.close_fence(run, job_id) != job_id:
+            return None
+        log.error("Batch no longer knows job %s of run %s, which has not ended", job_id, item["id"])
+        change = ending_of(item, job_id, record=self._book.record(run), started=started)
+        return self._end(item, run, change, self._book.job(item["job_name"]) or {})
 
     def left_over(self, item: Mapping[str, Any], attempt: int) -> Outcome | None:
         """What may have been cut short after the ledger had the end of an attempt."""

@@ -11,6 +11,8 @@ __all__ = ["handle"]
 
 log = wiring.logger()
 
+_RESERVE_MS = 30_000  # for the five hundred runs in hand, and the mails
+
 
 @cache
 def _parts() -> Parts:
@@ -28,4 +30,6 @@ def handle(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Apply a batch of job events; or, when the schedule calls, reconcile and answer with what was repaired."""
     if "Records" in event:
         return _parts().flow.process(event["Records"]).response()
-    return _parts().reconcile.run(at=datetime.now(UTC))
+    time_left = getattr(context, "get_remaining_time_in_millis", None)
+    is_late = (lambda: time_left() < _RESERVE_MS) if time_left else (lambda: False)
+    return _parts().reconcile.run(at=datetime.now(UTC), is_late=is_late)

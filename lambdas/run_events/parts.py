@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from dropbatch.contract import ledger
@@ -14,7 +15,8 @@ from lambdas.run_events.door import Door
 from lambdas.run_events.endings import Endings
 from lambdas.run_events.flow import RunEventsFlow
 from lambdas.run_events.mails import Mails
-from lambdas.run_events.reconcile import Reconcile
+from lambdas.run_events.reconcile import SLICE, Reconcile
+from lambdas.run_events.repairs import Repairs
 
 __all__ = ["Clients", "Parts", "put_together"]
 
@@ -49,6 +51,7 @@ def put_together(
     topic_arn: str,
     clock: ledger.Clock = ledger.utc_now,
     sleep: Callable[[float], None] = time.sleep,
+    slice_size: int = SLICE,
 ) -> Parts:
     """`bucket` is the output bucket, `arrival_url` the arrival queue's, `topic_arn` the topic for people's mail."""
     dynamodb, batch = clients.dynamodb, clients.batch
@@ -69,5 +72,11 @@ def put_together(
     flow = RunEventsFlow(book=book, endings=endings, announcer=announcer, door=door, mails=mails, deployment=deployment)
     queues = [pool.queue for pool in deployment.pools.values()]
     brake = Brake(dynamodb=dynamodb, batch=batch, table=table, queues=queues, clock=clock)
-    reconcile = Reconcile(book=book, flow=flow, batch=batch, door=door, brake=brake, mails=mails, deployment=deployment)
+
+    def repairs(at: datetime, is_late: Callable[[], bool]) -> Repairs:
+        return Repairs(book=book, flow=flow, batch=batch, door=door, deployment=deployment, at=at, is_late=is_late)
+
+    reconcile = Reconcile(
+        book=book, brake=brake, mails=mails, deployment=deployment, repairs=repairs, slice_size=slice_size
+    )
     return Parts(flow=flow, reconcile=reconcile)

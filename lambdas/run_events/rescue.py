@@ -6,6 +6,7 @@
 | no machine was to be had                        | the pool counts as dry; the next one that is not         |
 | moved off a dry pool                            | the next one that is not                                 |
 | the image could not be pulled                   | once more                                                |
+| nothing was heard of the job until Batch forgot it, and it left no record | once more                      |
 | memory did not suffice                          | the next of the pipeline's `memory_steps`                |
 | stopped by the spend guard, or while paused     | once more, when the pause ends                           |
 | the program failed by itself                    | nothing, unless the pipeline says `retry_failures`       |
@@ -20,6 +21,7 @@ from dropbatch.contract.deployment import Deployment, Pipeline
 from dropbatch.contract.jobs import Ending
 from dropbatch.contract.ledger import MAX_ATTEMPTS
 from lambdas.run_events.changes import JobChange
+from lambdas.run_events.forgotten import FORGOTTEN
 
 __all__ = ["Cause", "Rescue", "cause_of", "rescue_of"]
 
@@ -39,6 +41,7 @@ class Cause(StrEnum):
     NO_CAPACITY = "no capacity"
     MOVED = "moved"
     IMAGE_PULL = "image pull"
+    FORGOTTEN = "forgotten"
     OUT_OF_MEMORY = "out of memory"
     STOPPED = "stopped"
     PROGRAM = "program failed"
@@ -62,6 +65,8 @@ def cause_of(change: JobChange, *, paused: bool = False) -> Cause:
         return Cause.MOVED
     if said == Ending.STOPPED or (paused and not change.placed and any(mark in said for mark in _STUCK)):
         return Cause.STOPPED
+    if said.startswith(FORGOTTEN):
+        return Cause.FORGOTTEN
     if _NO_CAPACITY in said:
         return Cause.NO_CAPACITY
     if said.startswith(_RECLAIMED) or (change.tries and change.tries[-1].reason.startswith(_RECLAIMED)):
@@ -92,7 +97,7 @@ def rescue_of(item: Mapping[str, Any], change: JobChange, cause: Cause, deployme
         case Cause.RECLAIMED:
             pool = _next_pool(pipeline, item["pool"])
             return Rescue(cause=cause, pool=pool) if pool else None
-        case Cause.IMAGE_PULL:
+        case Cause.IMAGE_PULL | Cause.FORGOTTEN:
             return Rescue(cause=cause, pool=item["pool"]) if _count(item, cause) < 1 else None
         case Cause.OUT_OF_MEMORY:
             memory_mib = _next_memory(pipeline, item, change)

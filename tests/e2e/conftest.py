@@ -12,8 +12,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     saved = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("AWS_")}
     made = Lab(tmp_path_factory.mktemp("lab"))
     try:
-        made.synthesize()
-        made.terraform().apply()
+        made.deploy()
         yield made
     finally:
         made.sandbox.destroy_state()

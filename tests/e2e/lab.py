@@ -73,7 +73,8 @@ class Lab:
     group = "lab"
     pipeline = "wordcount"
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, runner: str | None = None) -> None:
+        """`runner` as `Sandbox.up` takes it."""
         self.root = directory / "project"
         self.root.mkdir(parents=True)
         for folder in _COPIED:
@@ -82,12 +83,16 @@ class Lab:
         with (self.root / "environments" / "sandbox.toml").open("a") as file:
             file.write(_PIPELINES)
         self.sandbox = Sandbox.at(self.root)
-        self.sandbox.up()
+        self.sandbox.up(runner=runner)
         self.environ = self.sandbox.environ()
 
     def synthesize(self) -> None:
         environ = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DROPBATCH_"))}
         subprocess.run([sys.executable, "main.py"], cwd=self.root, env=environ, check=True)
+
+    def deploy(self) -> None:
+        self.synthesize()
+        self.terraform().apply()
 
     def terraform(self, environment: str = "sandbox") -> Terraform:
         terraform = Terraform(self.root, environment, self.environ)
@@ -141,6 +146,13 @@ class Lab:
         assert "FunctionError" not in answer, body
         found: dict[str, int] = json.loads(body)
         return found
+
+    def guard(self, action: str) -> None:
+        """What an operator tells the spend guard."""
+        answer = self.client("lambda").invoke(
+            FunctionName="dropbatch-sandbox-spend-guard", Payload=json.dumps({"action": action, "reason": "a test"})
+        )
+        assert "FunctionError" not in answer, answer["Payload"].read()
 
     def runs(self) -> list[dict[str, Any]]:
         pages = self.dynamodb.get_paginator("scan").paginate(TableName=self.pointers["ledger_table"])

@@ -192,22 +192,14 @@ def aslist(value: Any) -> list[str]:
 
 
 def test_a_spent_budget_holds_arrivals_and_resuming_lets_them_go(lab: Lab) -> None:
-    functions = lab.client("lambda")
-
-    def guard(action: str) -> None:
-        answer = functions.invoke(
-            FunctionName="dropbatch-sandbox-spend-guard", Payload=json.dumps({"action": action, "reason": "a test"})
-        )
-        assert "FunctionError" not in answer, answer["Payload"].read()
-
-    guard("pause")
+    lab.guard("pause")
     try:
         queues = lab.client("batch").describe_job_queues()["jobQueues"]
         environments = lab.client("batch").describe_compute_environments()["computeEnvironments"]
         run = lab.drop("lab/wordcount/while-paused.txt", b"word\n")
         held = until(lambda: lab.run(run), "the run to be held")
     finally:
-        guard("resume")
+        lab.guard("resume")
 
     assert {queue["state"] for queue in queues} == {"DISABLED"}
     assert {environment["state"] for environment in environments} == {"DISABLED"}

@@ -7,13 +7,15 @@ from typing import Any
 from dropbatch.contract.ledger import from_value
 
 _COMPARISON = re.compile(r"^(\S+) (=|<|>|<=|>=|<>) (:\w+)$")
+_BETWEEN = re.compile(r"(\S+) BETWEEN (:\w+) AND (:\w+)")
 _FUNCTION = re.compile(r"^(attribute_exists|attribute_not_exists)\((\S+)\)$")
 _CLAUSE = re.compile(r"\b(SET|REMOVE|ADD|DELETE) ")
 
 
 def holds(expression: str, item: Mapping[str, Any], names: Mapping[str, str], values: Mapping[str, Any]) -> bool:
     """Whether a conjunction of comparisons and existence checks is true of an item in wire form."""
-    return all(_term(term.strip(), item, names, values) for term in expression.split(" AND "))
+    plain = _BETWEEN.sub(r"\1 >= \2 AND \1 <= \3", expression)
+    return all(_term(term.strip(), item, names, values) for term in plain.split(" AND "))
 
 
 def update(expression: str, item: dict[str, Any], names: Mapping[str, str], values: Mapping[str, Any]) -> None:

@@ -13,9 +13,12 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from dropbatch.contract.ledger import from_item
+from dropbatch.contract.ledger import BY_DAY, UNFINISHED, from_item
 from tests.lambdas.expressions import holds, update
 
+RANGE_KEYS = {BY_DAY: "created_at", UNFINISHED: "updated_at"}
+PAGE = 500
+"""Items on a page of a query."""
 Tap = Callable[[str, Mapping[str, Any]], None]
 
 
@@ -139,7 +142,9 @@ class DynamoDB(_Service):
                 call["ExpressionAttributeValues"],
             )
         ]
-        yield {"Items": found}
+        found.sort(key=lambda item: str(item[RANGE_KEYS[call["IndexName"]]]["S"]))
+        for start in range(0, max(1, len(found)), PAGE):
+            yield {"Items": found[start : start + PAGE]}
 
     def _check(self, call: Mapping[str, Any], item_id: str) -> None:
         condition = call.get("ConditionExpression")

@@ -30,8 +30,8 @@ def command() -> None:
 @command.command("up")
 @click.option(
     "--runner",
-    type=click.Choice(["process", "container"]),
-    help="How jobs run: the image's program as a process (default), or the real image by docker or podman.",
+    type=click.Choice(["process", "container", "stub"]),
+    help="How jobs run: the image's program as a process (default), the real image by docker or podman, or not at all.",
 )
 def up(runner: str | None) -> None:
     """Start the sandbox, or find it running. Prints its endpoint."""

@@ -9,7 +9,6 @@ from dropbatch.contract import ledger
 from dropbatch.contract.overrides import Overrides
 from dropbatch.contract.runs import State, order, request_id, run_id
 from lambdas.arrival.admission import Admitted, Rejected, choice
-from lambdas.arrival.claims import spec_of
 from lambdas.arrival.originals import output_beside
 from lambdas.arrival.requests.actions import Named, read_runs
 from lambdas.arrival.requests.cancel import Canceller
@@ -19,6 +18,7 @@ from lambdas.arrival.surroundings import Surroundings
 from lambdas.common.announce import Announcer
 from lambdas.common.items import MAX_TRANSACTION, read_items, write_where_true
 from lambdas.common.messages import Held, RequestStep, held_body
+from lambdas.common.specs import spec_of
 
 __all__ = ["RunsDesk"]
 

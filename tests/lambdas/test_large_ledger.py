@@ -1,0 +1,120 @@
+"""Reconcile over a large ledger: a slice in memory at a time, as far as time allows, and on from there."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from dropbatch.contract import ledger
+from lambdas.run_events.reconcile import Reconcile
+from tests.lambdas.conftest import run_events
+from tests.lambdas.simulated_aws import PAGE, SimulatedAws
+
+RUNS = 3000
+PER_JOB = 50
+SLICE = 300
+BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+LATER = BEGAN + timedelta(days=1)
+
+
+def put(aws: SimulatedAws, number: int, touched: datetime) -> None:
+    run_id = f"r-{number:020x}"
+    item = {
+        "id": ledger.run_key("lab", run_id),
+        "run_id": run_id,
+        "group": "lab",
+        "pipeline": "wordcount",
+        "state": "HELD",
+        "attempt": 1,
+        "job_name": f"job-{number // PER_JOB}",
+        "pool": "spot",
+        "created_at": ledger.timestamp(touched),
+        "updated_at": ledger.timestamp(touched),
+        "unfinished": ledger.unfinished_key(run_id),
+    }
+    aws.dynamodb.items[str(item["id"])] = ledger.to_item(item)
+
+
+@pytest.fixture
+def reconcile(aws: SimulatedAws) -> Reconcile:
+    """Of a deployment in which many runs wait for jobs that nobody ever made."""
+    for number in range(RUNS):
+        put(aws, number, BEGAN + timedelta(seconds=number // PER_JOB))
+    return run_events(aws, slice_size=SLICE).reconcile
+
+
+def asked(aws: SimulatedAws) -> Counter[str]:
+    bodies = [json.loads(message["MessageBody"]) for message in aws.sqs.sent]
+    return Counter(run["run_id"] for body in bodies for run in body["runs"])
+
+
+def late_after(checks: int) -> Callable[[], bool]:
+    """Time that is over after so many looks at the clock."""
+    looks = iter(range(checks))
+    return lambda: next(looks, None) is None
+
+
+def test_only_a_slice_is_in_memory(aws: SimulatedAws, reconcile: Reconcile, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = written = ahead = 0
+    original = aws.dynamodb._query
+
+    def query(**call: Any) -> Iterator[dict[str, Any]]:
+        nonlocal read
+        for page in original(**call):
+            read += len(page["Items"])
+            yield page
+
+    def tap(operation: str, call: Mapping[str, Any]) -> None:
+        nonlocal written, ahead
+        if operation == "SendMessage":
+            ahead = max(ahead, read - written)
+            written += len(json.loads(call["MessageBody"])["runs"])
+
+    monkeypatch.setattr(aws.dynamodb, "_query", query)
+    aws.tap = tap
+
+    assert reconcile.run(at=LATER) == {"held runs asked for again": RUNS}
+
+    assert read == RUNS
+    assert ahead <= SLICE + PER_JOB + PAGE * ledger.SHARDS
+
+
+def test_what_there_is_no_time_for_is_left_to_the_next_rounds(aws: SimulatedAws, reconcile: Reconcile) -> None:
+    everybody = {run["run_id"] for run in aws.dynamodb.runs()}
+    rounds = 0
+    while set(asked(aws)) != everybody:
+        reconcile.run(at=LATER, is_late=late_after(6))
+        rounds += 1
+        assert rounds < 20
+
+    assert rounds > 2
+    # Nobody waits for a second turn of others; only a slice that was cut short is looked at again.
+    assert sum(asked(aws).values()) <= RUNS + rounds * SLICE
+
+
+def test_a_slice_that_never_fits_does_not_keep_the_others_waiting(aws: SimulatedAws) -> None:
+    for number in range(1500):  # of one moment, and so one slice; time is enough for a third of it
+        put(aws, number, BEGAN)
+    put(aws, 1500, BEGAN + timedelta(minutes=1))
+    reconcile = run_events(aws, slice_size=SLICE).reconcile
+
+    for _ in range(3):
+        reconcile.run(at=LATER, is_late=late_after(2))
+
+    assert f"r-{1500:020x}" in asked(aws)
+
+
+def test_after_the_last_runs_the_first_are_looked_at_again(aws: SimulatedAws, reconcile: Reconcile) -> None:
+    reconcile.run(at=LATER, is_late=late_after(3))
+    assert ledger.RECONCILED in aws.dynamodb.items
+
+    reconcile.run(at=LATER)
+    assert ledger.RECONCILED not in aws.dynamodb.items
+    assert sum(asked(aws).values()) < 2 * RUNS
+
+    before = sum(asked(aws).values())
+    reconcile.run(at=LATER)
+    assert sum(asked(aws).values()) == before + RUNS

@@ -37,7 +37,7 @@ def forget(life: Life) -> None:
 
 def test_what_the_record_says_is_what_happened(life: Life) -> None:
     job = life.drop("lab/wordcount/a", "lab/wordcount/b", "lab/wordcount/c")
-    ends = (
+    ends: tuple[dict[str, Any], ...] = (
         {"status": "SUCCEEDED", "stopped_at": "2026-01-01T00:01:00.000Z"},
         {"status": "FAILED", "phase": "program", "reason": "exit code 3", "exit_code": 3},
         {"status": "SUCCEEDED"},

@@ -49,6 +49,18 @@ pools = ["spot", "ondemand"]
 memory_mib = 512
 after = "first"
 
+[pipeline.recount]
+image = "image/recount"
+command = ["wordcount", "{input}", "{output}/counts.txt"]
+pools = ["spot", "ondemand"]
+memory_mib = 512
+
+[pipeline.clocked]
+image = "image/recount"
+command = ["sh", "-c", "cp {input} {output}/same.txt; date +%s%N > {output}/time.txt"]
+pools = ["spot", "ondemand"]
+memory_mib = 512
+
 [pipeline.third]
 image = "image/wordcount"
 command = ["cp", "-r", "{input}", "{output}/third"]
@@ -63,7 +75,8 @@ pools = ["ondemand"]
 memory_mib = 512
 trigger = "submit"
 """
-"""Beside what the sandbox's own file declares: a slow program, a chain of three with a branch, and one for joins."""
+"""Beside what the sandbox's own file declares: a slow program, a chain of three with a branch, one for joins,
+a word count whose program may be edited, and one whose results are never the same."""
 _T = TypeVar("_T")
 
 
@@ -80,6 +93,7 @@ class Lab:
         for folder in _COPIED:
             shutil.copytree(ROOT / folder, self.root / folder, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "main.py", self.root / "main.py")
+        shutil.copytree(self.root / "image" / "wordcount", self.root / "image" / "recount")
         with (self.root / "environments" / "sandbox.toml").open("a") as file:
             file.write(_PIPELINES)
         self.sandbox = Sandbox.at(self.root)

@@ -118,7 +118,7 @@ class Functions(Construct):
             ),
         )
         role = function.role
-        # It deletes one thing, the flag of a pause that ends with its month.
+        # It deletes flags: of a pause that ends with its month, of where its next reconcile goes on.
         props.ledger.grant(role, "GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem", "Query")
         props.ledger.grant_query(role)
         props.outputs.grant(role, "ReadControlObjects", ["GetObject"], _MANIFESTS, _FENCES, _RECORDS, _LOGS)

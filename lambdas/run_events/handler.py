@@ -11,8 +11,6 @@ __all__ = ["handle"]
 
 log = wiring.logger()
 
-_RESERVE_MS = 30_000  # for the five hundred runs in hand, and the mails
-
 
 @cache
 def _parts() -> Parts:
@@ -26,10 +24,11 @@ def _parts() -> Parts:
     )
 
 
-def handle(event: dict[str, Any], context: object) -> dict[str, Any]:
+def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Apply a batch of job events; or, when the schedule calls, reconcile and answer with what was repaired."""
     if "Records" in event:
         return _parts().flow.process(event["Records"]).response()
-    time_left = getattr(context, "get_remaining_time_in_millis", None)
-    is_late = (lambda: time_left() < _RESERVE_MS) if time_left else (lambda: False)
-    return _parts().reconcile.run(at=datetime.now(UTC), is_late=is_late)
+    time_left = context.get_remaining_time_in_millis
+    # The other half is for what is in hand then, a hundred jobs at most, and for the mails.
+    enough = time_left() / 2
+    return _parts().reconcile.run(at=datetime.now(UTC), is_late=lambda: time_left() < enough)

@@ -26,7 +26,6 @@ _Item = Mapping[str, Any]
 _T = TypeVar("_T")
 
 _DESCRIBE = 100  # ids that one DescribeJobs takes
-_AT_ONCE = 500
 
 
 class Repairs:
@@ -70,16 +69,24 @@ class Repairs:
         for part in self._parts(untold):
             self._follow_up([self._flow.left_over(item, item["attempt"]) for item in part])
             self.counts["final states told of"] += len(part)
+        never_asked: list[_Item] = []
+        for jobs in self._parts(behind.items()):
+            never_asked += self._see_to_jobs(jobs, paused=paused)
+        if not paused:
+            self._ask(never_asked)
+
+    def _see_to_jobs(self, jobs: Sequence[tuple[str, Sequence[_Item]]], *, paused: bool) -> list[_Item]:
+        """See to the runs of some jobs, given by name; returns those whose job was never made."""
         orphans: list[_Item] = []
         unprepared: list[_Item] = []
         submitted: list[tuple[_Item, list[_Item]]] = []
-        for job_name, of_job in behind.items():
+        for job_name, items in jobs:
             job = self._book.job(job_name)
             known = {(run.run_id, run.attempt) for run in self._book.runs_of(job)} if job else set()
             # A run that its job does not know (the answer to its claim was lost, say) waits for nobody.
-            mine = [item for item in of_job if (item["run_id"], item["attempt"]) in known]
+            mine = [item for item in items if (item["run_id"], item["attempt"]) in known]
             (orphans if job else unprepared).extend(
-                item for item in of_job if (item["run_id"], item["attempt"]) not in known
+                item for item in items if (item["run_id"], item["attempt"]) not in known
             )
             if job and job["state"] == "SUBMITTED":
                 submitted += [(job, mine)] if mine else []
@@ -87,11 +94,11 @@ class Repairs:
                 self.counts[self._settle(job_name, job)] += 1
         lost = self._describe(submitted)
         if not paused:
-            self._ask(unprepared)
             self._ask_again(orphans, lost)
             waiting = [item for _, of_job in submitted for item in of_job]
             moved = move_off_dry_pools(self._book, self._batch, self._deployment, waiting)
             self.counts["runs moved off dry pools"] += moved
+        return unprepared
 
     def _settle(self, job_name: str, job: _Item) -> str:
         """Find out whether a prepared job was submitted; ask for it when it was not."""
@@ -141,9 +148,8 @@ class Repairs:
 
         Nobody can have taken their fence, and after a long pause they are too many to look.
         """
-        for part in self._parts(items):
-            self._door.ask([_held(item) for item in part])
-            self.counts["held runs asked for again"] += len(part)
+        self._door.ask([_held(item) for item in items])
+        self.counts["held runs asked for again"] += len(items)
 
     def _ask_again(self, orphans: Sequence[_Item], lost: Sequence[_Item]) -> None:
         """See to runs whose recorded job does not work on them."""
@@ -181,7 +187,7 @@ class Repairs:
 
     def _parts(self, items: Iterable[_T]) -> Iterator[list[_T]]:
         """Items in parts, as long as there is time."""
-        for part in chunks(items, _AT_ONCE):
+        for part in chunks(items, _DESCRIBE):
             if self._is_late():
                 self.cut_short = True
                 return

@@ -192,10 +192,10 @@ class Lab:
         return found
 
 
-def until(found: Callable[[], _T | None], what: str, seconds: float = 90) -> _T:
-    """What `found` gives once it gives something."""
+def until(found: Callable[[], _T | None], what: str, seconds: float = 90, *, every: float = 0.1) -> _T:
+    """What `found`, asked `every` so many seconds, gives once it gives something."""
     deadline = time.monotonic() + seconds
     while (value := found()) is None:
         assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
-        time.sleep(0.1)
+        time.sleep(every)
     return value

@@ -14,7 +14,7 @@ from tests.lambdas.conftest import run_events
 from tests.lambdas.simulated_aws import PAGE, SimulatedAws
 
 RUNS = 3000
-PER_JOB = 50
+PER_JOB = 2
 SLICE = 300
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = BEGAN + timedelta(days=1)

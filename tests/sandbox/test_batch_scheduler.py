@@ -183,28 +183,6 @@ def test_given_a_timeout_when_it_passes_then_signalled_and_killed_half_a_minute_
     world.scheduler.stop()
 
 
-def test_given_a_dependency_when_it_succeeds_then_the_job_leaves_pending(world: World) -> None:
-    world.ready()
-    first = world.submit("wait")
-    second = world.submit("exit", "0", dependsOn=[{"jobId": first}])
-    world.until(second, "PENDING")
-
-    world.runner.containers[first].finish(0)
-
-    world.until(second, "SUCCEEDED")
-
-
-def test_given_a_dependency_when_it_fails_then_the_job_fails(world: World) -> None:
-    world.ready()
-    first = world.submit("wait")
-    second = world.submit("exit", "0", dependsOn=[{"jobId": first}])
-    world.until(second, "PENDING")
-
-    world.runner.containers[first].finish(1)
-
-    assert world.until(second, "FAILED")["statusReason"] == "Dependent Job failed"
-
-
 def test_given_running_jobs_when_stopped_and_restored_then_those_with_tries_left_run_again(world: World) -> None:
     world.ready()
     again = world.submit("wait", retryStrategy={"attempts": 2})

@@ -10,7 +10,7 @@ from dropbatch.sandbox.batch.errors import ClientError
 from dropbatch.sandbox.batch.model import Job, Status
 from dropbatch.sandbox.batch.store import Store
 
-__all__ = ["MAX_RESOURCE", "NO_CAPACITY", "Heads", "check_actions"]
+__all__ = ["MAX_RESOURCE", "NO_CAPACITY", "RESOURCE_REQUIREMENT", "Heads", "check_actions"]
 
 NO_CAPACITY = (
     "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - Service cannot fulfill the capacity requested for instance type "
@@ -19,6 +19,10 @@ NO_CAPACITY = (
 MAX_RESOURCE = (
     "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE - CE(s) associated with the job queue cannot meet the CPU "
     "requirement of the job."
+)
+RESOURCE_REQUIREMENT = (
+    "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - The job resource requirement (vCPU/memory/GPU) is higher than that "
+    "can be met by the CE(s) attached to the job queue."
 )
 _REASONS = {
     "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY",

@@ -2,22 +2,27 @@
 
 import heapq
 from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
 
-from dropbatch.sandbox.batch.blocked import MAX_RESOURCE, NO_CAPACITY
+from dropbatch.sandbox.batch.blocked import MAX_RESOURCE, NO_CAPACITY, RESOURCE_REQUIREMENT
 from dropbatch.sandbox.batch.faults import Faults
+from dropbatch.sandbox.batch.machines import holds
 from dropbatch.sandbox.batch.model import Job, Status
+from dropbatch.sandbox.batch.shares import Shares
 from dropbatch.sandbox.batch.store import Resource, Store
 
 __all__ = ["Placement"]
 
 _NO_SHARE = ""
+_DIGITS = 3  # of vCPUs: shares that differ by less have used the same
 _Waiting = tuple[int, int, Job]
 
 
 class Placement:
     """Jobs that are RUNNABLE, and the vCPUs in use. Every call is made under the store's lock."""
 
-    def __init__(self, store: Store, most_at_once: int, faults: Faults) -> None:
+    def __init__(self, store: Store, most_at_once: int, faults: Faults, now: Callable[[], float]) -> None:
         self._store = store
         self._faults = faults
         self.blocked: dict[str, tuple[Job, str]] = {}
@@ -27,7 +32,7 @@ class Placement:
         self._arrivals = 0
         self._placed: dict[str, tuple[str, Job]] = {}
         self._used: dict[str, float] = defaultdict(float)
-        self._share_used: dict[tuple[str, str], float] = defaultdict(float)
+        self._shares = Shares(now)
 
     def add(self, job: Job) -> None:
         """A job became RUNNABLE."""
@@ -40,7 +45,7 @@ class Placement:
         """A placed job ended."""
         environment, _ = self._placed.pop(job.id)
         self._used[environment] -= job.template.vcpus
-        self._share_used[job.queue_arn, job.template.share_identifier or _NO_SHARE] -= job.template.vcpus
+        self._count(job, -job.template.vcpus)
 
     def choose(self) -> list[tuple[Job, str]]:
         """Place what can be placed now; each job with its compute environment's ARN."""
@@ -53,46 +58,60 @@ class Placement:
                 environment = self._room_for(job, queue)
                 if environment is None and (why := self._obstacle(job, queue)):
                     self.blocked[queue["jobQueueArn"]] = (job, why)
-                if environment is None or len(self._placed) >= self._most_at_once:
+                full = len(self._placed) >= self._most_at_once
+                if environment is None or full or self._is_reserved(job, queue):
                     break  # as on AWS, the job at the head of the queue is waited for
                 heapq.heappop(waiting)
-                self._place(job, environment, share)
+                self._place(job, environment)
                 chosen.append((job, environment))
         return chosen
 
-    def _place(self, job: Job, environment: str, share: str) -> None:
+    def _place(self, job: Job, environment: str) -> None:
         self._placed[job.id] = (environment, job)
         self._used[environment] += job.template.vcpus
-        self._share_used[job.queue_arn, share] += job.template.vcpus
+        self._count(job, job.template.vcpus)
+
+    def _count(self, job: Job, vcpus: float) -> None:
+        policy = self._policy(self._store.queue(job.queue_arn) or {})
+        share = job.template.share_identifier or _NO_SHARE
+        self._shares.add(job.queue_arn, share, vcpus, _decay(policy))
 
     def _next_share(self, queue: Resource) -> str | None:
         """The share that uses least for its weight; of equals, the one that has waited longest."""
-        arn = queue["jobQueueArn"]
+        arn, policy = queue["jobQueueArn"], self._policy(queue)
         best: tuple[float, int, str] | None = None
         for share, waiting in self._waiting[arn].items():
             while waiting and waiting[0][2].status is not Status.RUNNABLE:
                 heapq.heappop(waiting)  # cancelled meanwhile
             if waiting:
-                use = self._share_used[arn, share] * self._weight(queue, share)
-                candidate = (use, waiting[0][1], share)
+                use = self._shares.use(arn, share, _decay(policy)) * _weight(policy, share)
+                candidate = (round(use, _DIGITS), waiting[0][1], share)
                 best = candidate if best is None else min(best, candidate)
         return best[2] if best else None
 
-    def _weight(self, queue: Resource, share: str) -> float:
-        """A lower weight factor means a larger share; without a policy all are equal."""
+    def _is_reserved(self, job: Job, queue: Resource) -> bool:
+        """Whether the vCPUs it needs are kept for shares that are not active; a queue that runs nothing may begin."""
+        policy, arn = self._policy(queue), queue["jobQueueArn"]
+        reservation = int(policy.get("computeReservation") or 0)
+        running = self._shares.running(arn)
+        if not reservation or not running:
+            return False
+        waiting = {share for share, jobs in self._waiting[arn].items() if jobs}
+        active = waiting.union(self._shares.active(arn, _decay(policy)))
+        most = sum(most for _, most in self._usable(queue))
+        return bool(running + job.template.vcpus > most * (1 - (reservation / 100) ** len(active)))
+
+    def _policy(self, queue: Resource) -> dict[str, Any]:
         arn = queue.get("schedulingPolicyArn")
         policy = self._store.policies.get(self._store.arns.name("scheduling-policy", arn)) if arn else None
-        for entry in ((policy or {}).get("fairsharePolicy") or {}).get("shareDistribution") or []:
-            pattern = str(entry["shareIdentifier"])
-            if pattern == share or (pattern.endswith("*") and share.startswith(pattern[:-1])):
-                return float(entry.get("weightFactor") or 1.0)
-        return 1.0
+        return (policy or {}).get("fairsharePolicy") or {}
 
     def _room_for(self, job: Job, queue: Resource) -> str | None:
         if self._faults.holds("no-capacity", queue["jobQueueName"]):
             return None
-        for arn, most in self._usable(queue):
-            if self._used[arn] + job.template.vcpus <= most:
+        for environment, most in self._usable(queue):
+            arn = str(environment["computeEnvironmentArn"])
+            if self._used[arn] + job.template.vcpus <= most and holds(environment, job.template):
                 return arn
         return None
 
@@ -101,14 +120,29 @@ class Placement:
         usable = self._usable(queue)
         if usable and all(job.template.vcpus > most for _, most in usable):
             return MAX_RESOURCE
+        if usable and not any(holds(environment, job.template) for environment, _ in usable):
+            return RESOURCE_REQUIREMENT
         return NO_CAPACITY if usable and self._faults.holds("no-capacity", queue["jobQueueName"]) else None
 
-    def _usable(self, queue: Resource) -> list[tuple[str, float]]:
+    def _usable(self, queue: Resource) -> list[tuple[Resource, float]]:
         """The environments of a queue that may start jobs, in order, each with the most vCPUs it may have."""
         found = []
         for entry in queue["computeEnvironmentOrder"]:
             environment = self._store.environment(entry["computeEnvironment"])
             if environment and environment["state"] == "ENABLED" and environment["status"] == "VALID":
                 most = environment.get("computeResources", {}).get("maxvCpus", environment.get("unmanagedvCpus", 0))
-                found.append((str(environment["computeEnvironmentArn"]), float(most)))
+                found.append((environment, float(most)))
         return found
+
+
+def _decay(policy: dict[str, Any]) -> float:
+    return float(policy.get("shareDecaySeconds") or 0)
+
+
+def _weight(policy: dict[str, Any], share: str) -> float:
+    """A lower weight factor means a larger share; without a policy all are equal."""
+    for entry in policy.get("shareDistribution") or []:
+        pattern = str(entry["shareIdentifier"])
+        if pattern == share or (pattern.endswith("*") and share.startswith(pattern[:-1])):
+            return float(entry.get("weightFactor") or 1.0)
+    return 1.0

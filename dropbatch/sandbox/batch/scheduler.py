@@ -14,6 +14,7 @@ from typing import Any
 
 from dropbatch.sandbox.batch.blocked import Heads
 from dropbatch.sandbox.batch.clock import Clock
+from dropbatch.sandbox.batch.dependencies import Followers, Hold
 from dropbatch.sandbox.batch.describe import event_detail
 from dropbatch.sandbox.batch.faults import Faults
 from dropbatch.sandbox.batch.model import Attempt, Job, Status
@@ -67,10 +68,11 @@ class Scheduler:
         self._runner = runner
         self._emit = emit
         self._clock = clock or Clock()
-        self._placement = Placement(store, most_at_once or max(4, 2 * (os.cpu_count() or 1)), faults or Faults())
+        most = most_at_once or max(4, 2 * (os.cpu_count() or 1))
+        self._placement = Placement(store, most, faults or Faults(), self._clock.now)
         self._heads = Heads(store)
         self._fresh: list[Job] = []
-        self._waiting: list[Job] = []
+        self._followers = Followers(store)
         self._live: dict[str, _Live] = {}
         self._deadlines: list[tuple[float, int, Callable[[], None]]] = []
         self._deadline_ids = 0
@@ -156,9 +158,7 @@ class Scheduler:
                 self._take_up(child)
         elif job.status is Status.RUNNABLE:
             self._placement.add(job)
-        elif job.status is Status.PENDING:
-            self._waiting.append(job)
-        elif job.status is Status.SUBMITTED:
+        elif job.status in {Status.SUBMITTED, Status.PENDING}:
             self._fresh.append(job)
         elif job.status.placed:  # only if the last stop ran out of time
             job.current = None
@@ -180,11 +180,10 @@ class Scheduler:
     def _look(self) -> None:
         while self._deadlines and self._deadlines[0][0] <= self._clock.now():
             heapq.heappop(self._deadlines)[2]()
-        fresh, self._fresh = self._fresh, []
-        self._waiting += fresh
-        waiting, self._waiting = self._waiting, []
-        for job in waiting:
-            self._admit(job)
+        while self._fresh:
+            fresh, self._fresh = self._fresh, []
+            for job in fresh:
+                self._admit(job)
         self._place()
         while overdue := self._heads.overdue(self._clock.now()):
             for job, reason in overdue:
@@ -209,23 +208,22 @@ class Scheduler:
 
     def _admit(self, job: Job) -> None:
         """Make a job RUNNABLE when the jobs it depends on have succeeded."""
-        if job.status.ended:
+        if job.status not in {Status.SUBMITTED, Status.PENDING}:
             return
-        before = [self._store.job(each["jobId"]) for each in job.template.depends_on if "jobId" in each]
-        if any(each and each.status is Status.FAILED for each in before):
-            for each in job.children or [job]:
-                self._end(each, Status.FAILED, _DEPENDENCY_FAILED)
-        elif any(each and each.status is not Status.SUCCEEDED for each in before):
-            if job.status is Status.SUBMITTED:
-                self._move(job, Status.PENDING)
-            self._waiting.append(job)
-        else:
-            if job.is_array and job.status is Status.SUBMITTED:
-                self._move(job, Status.PENDING)
+        hold = self._followers.hold(job)
+        if hold is Hold.FAILED:
             for each in job.children or [job]:
                 if not each.status.ended:
-                    self._move(each, Status.RUNNABLE)
-                    self._placement.add(each)
+                    self._end(each, Status.FAILED, _DEPENDENCY_FAILED)
+            return
+        if job.status is Status.SUBMITTED and (job.is_array or hold is Hold.WAITS):
+            self._move(job, Status.PENDING)
+        if hold is Hold.FREE:
+            for each in job.children:
+                self._admit(each)
+            if not job.children:
+                self._move(job, Status.RUNNABLE)
+                self._placement.add(job)
 
     def _begin(self, job: Job, environment: str) -> None:
         task_id = uuid.uuid4().hex
@@ -324,6 +322,7 @@ class Scheduler:
     def _end(self, job: Job, status: Status, reason: str) -> None:
         job.stopped_at = self._clock.now_ms()
         self._move(job, status, reason)
+        self._fresh += self._followers.pop(job)
         parent = job.parent
         if parent and parent.summary[Status.SUCCEEDED] + parent.summary[Status.FAILED] == len(parent.children):
             failed = parent.summary[Status.FAILED]

@@ -5,6 +5,7 @@ import uuid
 from typing import Any
 
 from dropbatch.sandbox.batch.definitions import requirements, retry_strategy, timeout
+from dropbatch.sandbox.batch.dependencies import check_dependencies
 from dropbatch.sandbox.batch.errors import ClientError
 from dropbatch.sandbox.batch.model import Job, Template
 from dropbatch.sandbox.batch.names import check_name
@@ -17,7 +18,6 @@ _SHARE = re.compile(r"[A-Za-z0-9]{1,255}")
 _PARAMETER = re.compile(r"Ref::([A-Za-z0-9_-]+)")
 _MOST_CHILDREN = 10_000
 _MOST_OVERRIDE_CHARACTERS = 8192
-_MOST_DEPENDENCIES = 20
 
 
 class Submit:
@@ -90,20 +90,9 @@ class Submit:
             scheduling_priority=int(
                 request.get("schedulingPriorityOverride") or definition.get("schedulingPriority") or 0
             ),
-            depends_on=self._dependencies(request),
+            depends_on=check_dependencies(request, self._store),
             platform_capabilities=definition["platformCapabilities"],
         )
-
-    def _dependencies(self, request: dict[str, Any]) -> list[dict[str, str]]:
-        dependencies: list[dict[str, str]] = list(request.get("dependsOn") or [])
-        if len(dependencies) > _MOST_DEPENDENCIES:
-            raise ClientError(f"dependsOn: at most {_MOST_DEPENDENCIES} jobs, got {len(dependencies)}")
-        for each in dependencies:
-            if each.get("type"):
-                raise ClientError("not supported in the sandbox: dependsOn with a type (N_TO_N, SEQUENTIAL)")
-            if self._store.job(each.get("jobId", "")) is None:
-                raise ClientError(f"dependsOn: job {each.get('jobId')} does not exist")
-        return dependencies
 
 
 def _share(request: dict[str, Any], queue: Resource) -> str | None:

@@ -1,0 +1,129 @@
+"""Who goes next in a queue with a fair-share policy, and what no machine can hold."""
+
+from typing import Any
+
+import pytest
+
+from dropbatch.sandbox.batch.blocked import MAX_RESOURCE, RESOURCE_REQUIREMENT
+from dropbatch.sandbox.batch.clock import Clock
+from dropbatch.sandbox.batch.shares import Shares
+from tests.sandbox.batch_world import World, eventually
+
+
+def fair(world: World, vcpus: int, **policy: Any) -> World:
+    """A queue with a fair-share policy."""
+    arn = world.call("CreateSchedulingPolicy", name="fair", fairsharePolicy=policy)["arn"]
+    world.environment(vcpus=vcpus)
+    world.queue(schedulingPolicyArn=arn)
+    world.definition()
+    world.scheduler.start()
+    return world
+
+
+class TestUse:
+    def test_given_a_past_when_time_goes_by_then_it_counts_less_and_less(self) -> None:
+        now = [0.0]
+        shares = Shares(lambda: now[0])
+        shares.add("queue", "a", 8, 3600)
+        now[0] += 3600
+        shares.add("queue", "a", -8, 3600)
+
+        assert shares.use("queue", "a", 3600) == pytest.approx(8 * (1 - 1 / 2.71828), rel=1e-4)
+        before = shares.use("queue", "a", 3600)
+        now[0] += 3600
+        assert shares.use("queue", "a", 3600) == pytest.approx(before / 2.71828, rel=1e-4)
+        assert list(shares.active("queue", 3600)) == []
+
+    def test_given_running_jobs_when_asked_then_they_count_at_once_and_in_full(self) -> None:
+        shares = Shares(lambda: 0.0)
+        shares.add("queue", "a", 2, 0)
+        shares.add("queue", "b", 3, 0)
+
+        assert (shares.use("queue", "a", 0), shares.use("queue", "b", 0), shares.running("queue")) == (2, 3, 5)
+        assert sorted(shares.active("queue", 0)) == ["a", "b"]
+
+
+def test_given_a_share_that_used_much_when_both_wait_then_the_other_goes_first() -> None:
+    world = fair(World(Clock(speed=20_000)), 1, shareDecaySeconds=604_800)
+    greedy = world.submit("wait", shareIdentifier="greedy")
+    world.until(greedy, "RUNNING")
+    begun = world.clock.now()
+    eventually(lambda: world.clock.now() - begun > 7200)
+    waiting = [world.submit("wait", shareIdentifier=share) for share in ("greedy", "greedy", "modest")]
+    world.until(waiting[2], "RUNNABLE")
+
+    world.runner.containers[greedy].finish(0)
+
+    world.until(waiting[2], "RUNNING")
+    assert [world.job(job)["status"] for job in waiting[:2]] == ["RUNNABLE", "RUNNABLE"]
+    world.scheduler.stop()
+
+
+def test_given_a_reservation_when_one_share_asks_for_all_then_a_part_is_kept_for_another(world: World) -> None:
+    fair(world, 4, computeReservation=50)  # one share: half is reserved; two: a quarter
+    first = [world.submit("wait", shareIdentifier="first") for _ in range(4)]
+    eventually(lambda: len(world.runner.started) == 2)
+    world.until(first[3], "RUNNABLE")
+    assert len(world.runner.started) == 2
+
+    second = [world.submit("wait", shareIdentifier="second") for _ in range(2)]
+    eventually(lambda: len(world.runner.started) == 3)
+
+    assert world.job(second[0])["status"] in {"STARTING", "RUNNING"}
+    assert world.until(second[1], "RUNNABLE")["status"] == "RUNNABLE"
+    assert "statusReason" not in world.job(second[1])
+
+
+def test_given_the_whole_reserved_when_nothing_runs_then_a_job_may_begin(world: World) -> None:
+    fair(world, 2, computeReservation=99)
+
+    world.until(world.submit("exit", "0", shareIdentifier="only"), "SUCCEEDED")
+
+
+@pytest.mark.parametrize(
+    ("needs", "reason"),
+    [
+        ({"VCPU": "2", "MEMORY": "600000"}, RESOURCE_REQUIREMENT),
+        ({"VCPU": "2", "MEMORY": "128", "GPU": "1"}, RESOURCE_REQUIREMENT),
+        ({"VCPU": "999", "MEMORY": "128"}, MAX_RESOURCE),
+    ],
+)
+def test_given_a_job_that_no_machine_holds_when_it_heads_the_queue_then_said_and_cancelled_in_time(
+    needs: dict[str, str], reason: str
+) -> None:
+    world = World(Clock(speed=2000))
+    world.environment(vcpus=256)
+    code = reason.partition(" - ")[0]
+    action = {"reason": code, "state": "RUNNABLE", "maxTimeSeconds": 600, "action": "CANCEL"}
+    world.queue(jobStateTimeLimitActions=[action])
+    world.definition()
+    world.scheduler.start()
+    requirements = [{"type": kind, "value": value} for kind, value in needs.items()]
+
+    job = world.submit(containerOverrides={"resourceRequirements": requirements})
+    eventually(lambda: world.job(job).get("statusReason") == reason, lambda: world.job(job))
+    found = world.until(job, "FAILED")
+
+    assert found["statusReason"] == f"Canceled by JobStateTimeLimit action due to reason: {code}"
+    assert [kind for kind, _ in world.events].count("Batch Job Queue Blocked") == 1
+    world.scheduler.stop()
+
+
+def test_given_two_environments_when_only_the_second_has_machines_for_a_job_then_it_goes_there(world: World) -> None:
+    resources = {"type": "EC2", "minvCpus": 0, "maxvCpus": 64, "subnets": ["s"], "instanceRole": "r"}
+    for name, types in (("small", ["t3.small"]), ("large", ["m6i"])):
+        world.call(
+            "CreateComputeEnvironment",
+            computeEnvironmentName=name,
+            type="MANAGED",
+            computeResources={**resources, "instanceTypes": types},
+        )
+    world.queue("spot", ("small", "large"))
+    world.definition()
+    world.scheduler.start()
+    needs = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "4000"}]
+
+    job = world.submit(containerOverrides={"command": ["exit", "0"], "resourceRequirements": needs})
+    world.until(job, "SUCCEEDED")
+
+    assert [task.environment_name for task in world.runner.started] == ["large"]

@@ -28,6 +28,7 @@ _COMMANDS = {
     "fetch": "bring a run's results here, checked against its record",
     "tree": "the folders of the group, and what is in them",
     "export": "a run as an RO-Crate, for archives",
+    "report": "a page about runs: timeline, durations, memory, cost, failures",
     "cost": "what runs used and cost, by pipeline, group or day",
     "pause": "start nothing from now on",
     "resume": "let everything go on",

@@ -1,0 +1,53 @@
+"""A headless Chromium, as a person's browser: opens a page and takes its picture."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+_SECONDS = 120
+_FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),
+    *(
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--disable-dev-shm-usage",
+        "--virtual-time-budget=5000",
+    ),
+)
+
+
+def find() -> str:
+    """The browser. Continuous integration installs it where it is missing; elsewhere its tests are skipped."""
+    for name in _NAMES:
+        if path := shutil.which(name):
+            return path
+    if os.environ.get("CI") != "true":
+        pytest.skip("no chromium here: the page's picture is not looked at")
+    sudo = ["sudo"] if os.geteuid() else []
+    subprocess.run([*sudo, "apt-get", "update", "-qq"], check=True)
+    subprocess.run([*sudo, "apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"], check=True)
+    return find()
+
+
+def picture(page: Path, target: Path, scratch: Path, *, dark: bool = False, height: int = 2200) -> None:
+    """PNG of a page, 1180 pixels wide."""
+    _run(scratch, dark, f"--window-size=1180,{height}", f"--screenshot={target}", page.as_uri())
+
+
+def document(page: Path, scratch: Path, *, dark: bool = False) -> str:
+    """The page's HTML once its script has run."""
+    return _run(scratch, dark, "--dump-dom", page.as_uri())
+
+
+def _run(scratch: Path, dark: bool, *more: str) -> str:
+    # 0 is dark in Blink's numbering.
+    scheme = f"--blink-settings=preferredColorScheme={0 if dark else 1}"
+    command = [find(), *_FLAGS, scheme, f"--user-data-dir={scratch}", *more]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout

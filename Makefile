@@ -5,7 +5,10 @@ PYTHON ?= python3
 SETUP = @$(PYTHON) dropbatch/preflight.py
 RUN = .venv/bin/python
 
-.PHONY: demo demo-down test soak lint format synth bench-synth bench-arrival bench-staging bench-overhead bench-import bench-scheduler reference picture pins environments confirm images plan apply smoke drift drift-issue comment
+.PHONY: help demo demo-down test soak lint format synth bench-synth bench-arrival bench-staging bench-overhead bench-import bench-scheduler reference picture pins environments confirm images plan apply smoke drift drift-issue comment
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*##  ?/\1\t/' | expand -t 18
 
 demo:  ## drop a file in the sandbox and see it come back processed (FILE=… for one of yours)
 	$(SETUP) demo

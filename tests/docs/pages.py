@@ -14,9 +14,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True, kw_only=True)
 class Fence:
-    """A block of code: its language, its text, and the line of the page on which it begins."""
+    """A block of code: its language, what it needs to run, its text, and the line of the page on which it begins."""
 
     language: str
+    needs: str
     text: str
     line: int
 
@@ -37,7 +38,12 @@ class Page:
     @property
     def fences(self) -> list[Fence]:
         return [
-            Fence(language=token.info.strip(), text=token.content, line=(token.map or [0])[0] + 1)
+            Fence(
+                language=token.info.partition(" ")[0],
+                needs=token.info.partition(" ")[2],
+                text=token.content,
+                line=(token.map or [0])[0] + 1,
+            )
             for token in self.tokens
             if token.type == "fence"
         ]

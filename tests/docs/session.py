@@ -38,10 +38,10 @@ def walk(page: Page, directory: Path, environ: Mapping[str, str]) -> None:
 
 
 def _blocks(page: Page) -> list[tuple[Fence, Fence | None]]:
-    """Shell blocks, each with the block of output that follows it before the next."""
+    """Shell blocks that can run here, each with the block of output that follows it before the next."""
     found: list[tuple[Fence, Fence | None]] = []
     for fence in page.fences:
-        if fence.language == "sh":
+        if fence.language == "sh" and not fence.needs:
             found.append((fence, None))
         elif fence.language == "text" and found and found[-1][1] is None:
             found[-1] = (found[-1][0], fence)

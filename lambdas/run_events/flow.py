@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dropbatch.contract.deployment import Deployment
@@ -63,17 +63,11 @@ class RunEventsFlow:
         """Handle messages of the job event queue; returns those that shall come again."""
         failures = Failures()
         outcomes: list[tuple[str, Outcome]] = []
-        for record in records:
-            with failures.collect(record["messageId"]):
-                try:
-                    change = change_of(json.loads(record["body"])["detail"])
-                except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-                    # EventBridge writes these messages; one that cannot be read tells nothing about any run.
-                    log.error("unreadable job event %s dropped: %r", record["messageId"], error)
-                    continue
-                outcome = self.apply(change) if change is not None else None
+        for message_id, change in _furthest(records).values():
+            with failures.collect(message_id):
+                outcome = self.apply(change)
                 if outcome is not None:
-                    outcomes.append((record["messageId"], outcome))
+                    outcomes.append((message_id, outcome))
         with failures.collect(*(message_id for message_id, _ in outcomes)):
             self.follow_up([outcome for _, outcome in outcomes])
         return failures
@@ -137,10 +131,12 @@ class RunEventsFlow:
         if change.state is State.SUCCEEDED:
             ended = self._endings.end(item, run, change, {})
             return self._ended(ended) if ended else None
-        # A run that somebody asked to be cancelled is not tried again, whatever its job died of meanwhile.
-        wanted = change.state is State.FAILED and "cancel" not in item
-        rescue = self._rescue(item, change) if wanted else None
-        if rescue is not None:
+        rescue = self._rescue(item, change) if change.state is State.FAILED else None
+        if rescue is not None and "cancel" in item:
+            # It would have been tried again, had nobody asked for it to be cancelled: so that is what ended it.
+            said = change.status_reason or change.reason
+            change = replace(change, state=State.CANCELLED, reason=f"cancelled on request, its job had ended: {said}")
+        elif rescue is not None:
             anew = self._endings.begin_anew(item, run, change, rescue, change.status_reason or change.reason)
             return Outcome(tell=anew, held=_held(anew)) if anew else None
         record = self._book.record(run)
@@ -188,3 +184,21 @@ class RunEventsFlow:
 
 def _held(item: Mapping[str, Any]) -> Held:
     return Held(group=item["group"], run_id=item["run_id"], job_name=item["job_name"])
+
+
+def _furthest(records: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, JobChange]]:
+    """The furthest that messages tell of each job, with the message's id. What came before it changes nothing more."""
+    found: dict[str, tuple[str, JobChange]] = {}
+    for record in records:
+        try:
+            change = change_of(json.loads(record["body"])["detail"])
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            # EventBridge writes these messages; one that cannot be read tells nothing about any run.
+            log.error("unreadable job event %s dropped: %r", record["messageId"], error)
+            continue
+        if change is None:
+            continue
+        known = found.get(change.job_id)
+        if known is None or order(1, known[1].state) <= order(1, change.state):
+            found[change.job_id] = (record["messageId"], change)
+    return found

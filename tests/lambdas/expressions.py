@@ -1,8 +1,10 @@
 """DynamoDB's condition and update expressions, as far as dropbatch uses them."""
 
+import operator
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from dropbatch.contract.ledger import from_value
 
@@ -10,51 +12,70 @@ _COMPARISON = re.compile(r"^(\S+) (=|<|>|<=|>=|<>) (:\w+)$")
 _BETWEEN = re.compile(r"(\S+) BETWEEN (:\w+) AND (:\w+)")
 _FUNCTION = re.compile(r"^(attribute_exists|attribute_not_exists)\((\S+)\)$")
 _CLAUSE = re.compile(r"\b(SET|REMOVE|ADD|DELETE) ")
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "=": operator.eq,
+    "<>": operator.ne,
+    "<": operator.lt,
+    ">": operator.gt,
+    "<=": operator.le,
+    ">=": operator.ge,
+}
+
+
+class _Step(NamedTuple):
+    """A term of a condition, or a step of an update: what is done to which attribute with which value."""
+
+    verb: str
+    name: str
+    value: str = ""
 
 
 def holds(expression: str, item: Mapping[str, Any], names: Mapping[str, str], values: Mapping[str, Any]) -> bool:
     """Whether a conjunction of comparisons and existence checks is true of an item in wire form."""
-    plain = _BETWEEN.sub(r"\1 >= \2 AND \1 <= \3", expression)
-    return all(_term(term.strip(), item, names, values) for term in plain.split(" AND "))
+    for term in _terms(expression):
+        name = names.get(term.name, term.name)
+        if term.verb in _COMPARE:
+            true = name in item and _COMPARE[term.verb](from_value(item[name]), from_value(values[term.value]))
+        else:
+            true = (name in item) == (term.verb == "attribute_exists")
+        if not true:
+            return False
+    return True
 
 
 def update(expression: str, item: dict[str, Any], names: Mapping[str, str], values: Mapping[str, Any]) -> None:
     """Apply SET with plain values, ADD of numbers and REMOVE to an item in wire form."""
+    for step in _steps(expression):
+        name = names.get(step.name, step.name)
+        if step.verb == "SET":
+            item[name] = values[step.value]
+        elif step.verb == "ADD":
+            old = int(item.get(name, {"N": "0"})["N"])
+            item[name] = {"N": str(old + int(values[step.value]["N"]))}
+        elif step.verb == "REMOVE":
+            item.pop(name, None)
+        else:
+            raise NotImplementedError(step.verb)
+
+
+@lru_cache(maxsize=1000)
+def _terms(expression: str) -> list[_Step]:
+    found = []
+    for term in _BETWEEN.sub(r"\1 >= \2 AND \1 <= \3", expression).split(" AND "):
+        if match := _FUNCTION.match(term.strip()):
+            found.append(_Step(match[1], match[2]))
+        elif match := _COMPARISON.match(term.strip()):
+            found.append(_Step(match[2], match[1], match[3]))
+        else:
+            raise NotImplementedError(f"condition {term!r}")
+    return found
+
+
+@lru_cache(maxsize=1000)
+def _steps(expression: str) -> list[_Step]:
     parts = _CLAUSE.split(expression)[1:]
-    for verb, body in zip(parts[::2], parts[1::2], strict=True):
-        for step in body.split(","):
-            if verb == "SET":
-                name, value = (side.strip() for side in step.split("="))
-                item[names.get(name, name)] = values[value]
-            elif verb == "ADD":
-                name, value = step.split()
-                name = names.get(name, name)
-                old = int(item.get(name, {"N": "0"})["N"])
-                item[name] = {"N": str(old + int(values[value]["N"]))}
-            elif verb == "REMOVE":
-                name = step.strip()
-                item.pop(names.get(name, name), None)
-            else:
-                raise NotImplementedError(verb)
-
-
-def _term(term: str, item: Mapping[str, Any], names: Mapping[str, str], values: Mapping[str, Any]) -> bool:
-    if found := _FUNCTION.match(term):
-        present = names.get(found[2], found[2]) in item
-        return present if found[1] == "attribute_exists" else not present
-    found = _COMPARISON.match(term)
-    if found is None:
-        raise NotImplementedError(f"condition {term!r}")
-    name = names.get(found[1], found[1])
-    if name not in item:
-        return False
-    left, right = from_value(item[name]), from_value(values[found[3]])
-    answers: dict[str, bool] = {
-        "=": left == right,
-        "<>": left != right,
-        "<": left < right,
-        ">": left > right,
-        "<=": left <= right,
-        ">=": left >= right,
-    }
-    return answers[found[2]]
+    return [
+        _Step(verb, *step.replace("=", " ").split())
+        for verb, body in zip(parts[::2], parts[1::2], strict=True)
+        for step in body.split(",")
+    ]

@@ -4,7 +4,6 @@ Only what dropbatch calls exists; anything else is an AttributeError. A test may
 it, to count it or to end the invocation right there.
 """
 
-import copy
 import io
 import itertools
 from collections.abc import Callable, Iterator, Mapping
@@ -65,12 +64,12 @@ class DynamoDB(_Service):
     def get_item(self, **call: Any) -> dict[str, Any]:
         self._called("GetItem", call)
         item = self.items.get(call["Key"]["id"]["S"])
-        return {"Item": copy.deepcopy(item)} if item else {}
+        return {"Item": dict(item)} if item else {}
 
     def put_item(self, **call: Any) -> dict[str, Any]:
         self._called("PutItem", call)
         self._check(call, call["Item"]["id"]["S"])
-        self.items[call["Item"]["id"]["S"]] = copy.deepcopy(call["Item"])
+        self.items[call["Item"]["id"]["S"]] = dict(call["Item"])
         return {}
 
     def delete_item(self, **call: Any) -> dict[str, Any]:
@@ -83,10 +82,10 @@ class DynamoDB(_Service):
         item_id = call["Key"]["id"]["S"]
         self._check(call, item_id)
         item = self._change(call, item_id)
-        return {"Attributes": copy.deepcopy(item)} if call.get("ReturnValues") == "ALL_NEW" else {}
+        return {"Attributes": dict(item)} if call.get("ReturnValues") == "ALL_NEW" else {}
 
     def _change(self, call: Mapping[str, Any], item_id: str) -> dict[str, Any]:
-        item = self.items.setdefault(item_id, copy.deepcopy(call["Key"]))
+        item = self.items.setdefault(item_id, dict(call["Key"]))
         names, values = call.get("ExpressionAttributeNames", {}), call.get("ExpressionAttributeValues", {})
         update(call["UpdateExpression"], item, names, values)
         return item
@@ -113,7 +112,7 @@ class DynamoDB(_Service):
             )
         for (verb, body), item_id in zip(steps, ids, strict=True):
             if verb == "Put":
-                self.items[item_id] = copy.deepcopy(body["Item"])
+                self.items[item_id] = dict(body["Item"])
             else:
                 self._change(body, item_id)
         return {}
@@ -124,7 +123,7 @@ class DynamoDB(_Service):
         ids = [key["id"]["S"] for key in wanted["Keys"]]
         if len(ids) > 100 or len(set(ids)) != len(ids):
             raise error("ValidationException", "BatchGetItem")
-        return {"Responses": {table: [copy.deepcopy(self.items[each]) for each in ids if each in self.items]}}
+        return {"Responses": {table: [dict(self.items[each]) for each in ids if each in self.items]}}
 
     def get_paginator(self, operation: str) -> Any:
         assert operation == "query"
@@ -133,7 +132,7 @@ class DynamoDB(_Service):
     def _query(self, **call: Any) -> Iterator[dict[str, Any]]:
         self._called("Query", call)
         found = [
-            copy.deepcopy(item)
+            dict(item)
             for item in self.items.values()
             if holds(
                 call["KeyConditionExpression"],
@@ -154,7 +153,7 @@ class DynamoDB(_Service):
         ):
             body: Any = {"Error": {"Code": "ConditionalCheckFailedException"}}
             if call.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" and old:
-                body["Item"] = copy.deepcopy(old)
+                body["Item"] = dict(old)
             raise _ConditionalCheckFailedError(body, "UpdateItem")
 
 

@@ -70,6 +70,25 @@ def test_late_and_doubled_events_change_nothing(aws: SimulatedAws, arrival: Arri
     assert told(aws) == ["SUCCEEDED"]
 
 
+def test_of_a_job_the_furthest_event_of_a_batch_counts_and_comes_again_if_need_be(
+    aws: SimulatedAws, arrival: ArrivalFlow, flow: RunEventsFlow
+) -> None:
+    arrival.process([dropped("lab/wordcount/a")])
+    job = the_job(aws)
+    events = [event(job, "SUCCEEDED", "e3"), event(job, "RUNNABLE", "e1"), event(job, "RUNNING", "e2")]
+
+    def refuse(operation: str, call: Any) -> None:
+        if operation == "TransactWriteItems":
+            raise error("ThrottlingException", operation)
+
+    aws.tap = refuse
+    assert flow.process(events).ids == {"e3"}
+    aws.tap = lambda operation, call: None
+    flow.process(events[:1])
+
+    assert told(aws) == ["SUCCEEDED"]
+
+
 def test_children_of_an_array_move_their_own_runs(aws: SimulatedAws, arrival: ArrivalFlow, flow: RunEventsFlow) -> None:
     arrival.process([dropped("lab/wordcount/a", "lab/wordcount/b")])
     job = the_job(aws)

@@ -27,7 +27,8 @@ from lambdas.run_events.flow import RunEventsFlow
 from lambdas.run_events.parts import Clients as RunEventsClients
 from lambdas.run_events.parts import put_together
 from lambdas.run_events.reconcile import Reconcile
-from tests.lambdas.conftest import DEPLOYMENT, OUTPUT, definitions, dropped
+from tests.lambdas.conftest import DEPLOYMENT, OUTPUT, definitions
+from tests.lambdas.crash.people import People
 from tests.lambdas.simulated_aws import Batch, DynamoDB, SimulatedAws, error
 
 CHAINED = replace(
@@ -130,6 +131,13 @@ class _Batch(Batch):
                 self.world.emit(child)
         return {}
 
+    def terminate_job(self, **call: Any) -> dict[str, Any]:
+        child = self.children[call["jobId"]]
+        if child["status"] in ("RUNNABLE", "RUNNING"):
+            child |= {"status": "FAILED", "reason": str(call["reason"])}
+            self.world.emit(child)
+        return {}
+
     def list_jobs(self, **call: Any) -> dict[str, Any]:
         found = super().list_jobs(**call)["jobSummaryList"]
         shown = [job for job in found if self.world.now - self.born[job["jobId"]] > self.world.lag]
@@ -169,7 +177,8 @@ class World:
         self.batch.definitions = definitions(CHAINED)
         if "claim" not in safeguards:
             self.aws.dynamodb.transact_write_items = self._unconditional_claim  # type: ignore[method-assign]
-        self.files = [f"lab/wordcount/{number}" for number in range(files)]
+        self.buried: list[str] = []
+        self.manifests: dict[str, Manifest] = {}
         self.messages: list[dict[str, Any]] = []
         self.events: list[dict[str, Any]] = []
         self.invocations: list[_Invocation] = []
@@ -177,6 +186,7 @@ class World:
         self.completions: Counter[str] = Counter()
         self._scheduler = getcurrent()
         self._numbers = iter(range(1_000_000))
+        self.people = People(self, files)
 
     # What happens at every call
 
@@ -196,17 +206,15 @@ class World:
 
     # The actors
 
-    def drop_files(self) -> None:
-        left = list(self.files)
-        self.random.shuffle(left)
-        while left:
-            count = self.random.randint(1, 4)
-            self.send(dropped(*left[:count])["body"])
-            del left[:count]
-
     def send(self, body: str) -> None:
         for _ in range(1 + self.chance("double")):
             self.messages.append({"messageId": f"m{next(self._numbers)}", "body": body})
+
+    def _sent(self, **call: Any) -> None:
+        if call["QueueUrl"] == "arrivals":
+            self.send(call["MessageBody"])
+        else:
+            self.buried.append(call["MessageBody"])
 
     def deliver(self) -> None:
         """Start an arrival function with some messages."""
@@ -279,9 +287,15 @@ class World:
             self.events.append({"messageId": f"e{next(self._numbers)}", "body": body})
 
     def _run_of(self, child: Mapping[str, Any]) -> RunSpec:
-        variable = child["job"]["containerOverrides"]["environment"][0]
+        uri = child["job"]["containerOverrides"]["environment"][0]["value"]
         index: int = child["index"]
-        return Manifest.from_json(self.aws.s3.objects[keys.split_uri(variable["value"])]).runs[index]
+        if uri not in self.manifests:
+            self.manifests[uri] = Manifest.from_json(self.aws.s3.objects[keys.split_uri(uri)])
+        return self.manifests[uri].runs[index]
+
+    def cancelled_before_start(self) -> int:
+        """Attempts whose fence a cancellation took."""
+        return sum(body.startswith(b"cancelled:") for body in self.aws.s3.objects.values())
 
     # Invocations
 
@@ -318,7 +332,7 @@ class World:
                 dynamodb=self._client(invocation, self._without_lease()),
                 s3=self._client(invocation, aws.s3),
                 batch=self._client(invocation, aws.batch, retry="no retry of SubmitJob" not in self.safeguards),
-                sqs=self._client(invocation, aws.sqs),
+                sqs=self._client(invocation, SimpleNamespace(send_message=self._sent)),
                 events=self._client(invocation, aws.events),
                 deployment=CHAINED,
                 table="ledger",
@@ -331,13 +345,12 @@ class World:
 
     def _run_events(self, invocation: _Invocation) -> tuple[RunEventsFlow, Reconcile]:
         aws = self.aws
-        arrivals = SimpleNamespace(send_message=lambda **call: self.send(call["MessageBody"]))
         clients = RunEventsClients(
             dynamodb=self._client(invocation, aws.dynamodb),
             s3=self._client(invocation, aws.s3),
             events=self._client(invocation, aws.events),
             batch=self._client(invocation, aws.batch),
-            sqs=self._client(invocation, arrivals),
+            sqs=self._client(invocation, SimpleNamespace(send_message=self._sent)),
             sns=self._client(invocation, aws.sns),
         )
         parts = put_together(

@@ -189,7 +189,7 @@ def test_a_run_to_be_cancelled_is_not_rescued_when_its_machine_goes_away(bench: 
     event = sqs_record({"detail": {**lost, "statusReason": "Host EC2 (instance i-1) terminated."}})
     assert not run_events(bench.aws).flow.process([event]).ids
 
-    assert (bench.run(one)["state"], bench.run(one)["attempt"]) == ("FAILED", 1)
+    assert (bench.run(one)["state"], bench.run(one)["attempt"]) == ("CANCELLED", 1)
 
 
 def test_a_run_that_is_over_stays_as_it_is(bench: Bench) -> None:

@@ -3,10 +3,10 @@
 It takes the owner's secret access key as a bearer token, so neither a web page nor a job can call it.
 
 ======  ========================================  ==========================================================
-GET                                               ``{"clock": speed, "faults": [{"fault": …, …}]}``
+GET                                               ``{"clock": speed, "faults": [{…}, …], "killed": {function: times}}``
 POST    ``{"fault": kind, …}``                    set a fault (`KINDS` in ``batch/faults.py``); answers as GET
 POST    ``{"fault": "reclaim", …}``               at once; members ``queue`` or ``job``; answers ``{"jobs": [ids]}``
-POST    ``{"fault": "kill-function", …}``         member ``function``, and ``seconds`` after it began to work
+POST    ``{"fault": "kill-function", …}``         members ``function``, ``seconds`` after it began to work, ``times``
 POST    ``{"clock": speed}``                      seconds of Batch's time per second
 POST    ``{"grants": true}``                      rights that were used: ``{"uses": [[role, action, ARN], …]}``
 POST    ``{"clear": true}`` or ``{"clear": kind}``  take faults back
@@ -17,9 +17,9 @@ import hmac
 import json
 from typing import Any
 
-from dropbatch.sandbox import functions
 from dropbatch.sandbox.batch.errors import BatchError, ClientError
 from dropbatch.sandbox.batch.service import BatchService
+from dropbatch.sandbox.functions import Killer
 from dropbatch.sandbox.grants import Recorder
 
 __all__ = ["PATH", "Control"]
@@ -34,6 +34,7 @@ class Control:
     def __init__(self, batch: BatchService, grants: Recorder, secret: str) -> None:
         self._batch = batch
         self._grants = grants
+        self._killer = Killer()
         self._token = f"Bearer {secret}".encode()
 
     def answer(self, method: str, authorization: bytes, body: bytes) -> tuple[int, dict[str, Any]]:
@@ -55,7 +56,8 @@ class Control:
             return 400, {"message": f"the body is not JSON: {error}"}
 
     def _state(self) -> dict[str, Any]:
-        return {"clock": self._batch.clock.speed, "faults": self._batch.faults.report()}
+        faults = self._batch.faults.report() + self._killer.report()
+        return {"clock": self._batch.clock.speed, "faults": faults, "killed": self._killer.killed()}
 
     def _act(self, request: dict[str, Any]) -> dict[str, Any]:
         fault = request.get("fault")
@@ -65,14 +67,23 @@ class Control:
             self._set_clock(request["clock"])
         elif clear := request.get("clear"):
             self._batch.faults.clear(None if clear is True else str(clear))
+            if clear in (True, "kill-function"):
+                self._killer.clear()
         elif fault == "reclaim":
             return {"jobs": self._batch.reclaim(queue=request.get("queue"), job_id=request.get("job"))}
         elif fault == "kill-function":
-            functions.kill(str(request.get("function", "")), float(request.get("seconds") or 0))
+            self._kill(request)
         else:
             self._batch.faults.put(request)
         self._batch.look_again()
         return self._state()
+
+    def _kill(self, request: dict[str, Any]) -> None:
+        try:
+            seconds, times = float(request.get("seconds", 0)), int(request.get("times", 1))
+        except (TypeError, ValueError):
+            raise ClientError("kill-function: seconds and times are numbers") from None
+        self._killer.order(str(request.get("function", "")), seconds=seconds, times=times)
 
     def _set_clock(self, speed: Any) -> None:
         least, most = _SPEEDS

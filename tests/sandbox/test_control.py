@@ -116,12 +116,25 @@ def test_given_a_function_at_work_when_its_process_is_killed_then_the_invocation
         Timeout=30,
     )
 
-    sandbox.control({"fault": "kill-function", "function": "killed"})
+    set_to = sandbox.control({"fault": "kill-function", "function": "killed", "seconds": 2})["faults"]
+    assert set_to == [{"fault": "kill-function", "function": "killed", "seconds": 2, "times": 1}]
+    spared = functions.invoke(FunctionName="lab-killed", Payload=json.dumps({"seconds": 0}))
     died = functions.invoke(FunctionName="lab-killed", Payload=json.dumps({"seconds": 20}))
     after = functions.invoke(FunctionName="lab-killed", Payload=json.dumps({"seconds": 0}))
 
+    assert "FunctionError" not in spared
     assert died["FunctionError"]
+    assert sandbox.control()["faults"] == []
+    assert sandbox.control()["killed"] == {"lab-killed": 1}
     assert "FunctionError" not in after
+
+
+def test_given_a_death_that_has_not_come_when_cleared_then_it_never_does(sandbox: Sandbox) -> None:
+    with pytest.raises(SandboxError, match="seconds and times are numbers"):
+        sandbox.control({"fault": "kill-function", "function": "killed", "times": "many"})
+    assert sandbox.control({"fault": "kill-function", "function": "killed", "times": 3})["faults"]
+
+    assert sandbox.control({"clear": "kill-function"})["faults"] == []
 
 
 def test_given_the_command_when_faults_are_set_listed_and_cleared_then_it_says_so(

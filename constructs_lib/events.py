@@ -27,8 +27,12 @@ class JobEventsProps:
     queue: Queue
 
 
+# What comes before a job waits for a machine, and between its getting one and its running, changes nothing for a run.
+_STATUSES = ("RUNNABLE", "RUNNING", "SUCCEEDED", "FAILED")
+
+
 class JobEvents(Construct):
-    """Every state change of the pools' jobs goes to a queue."""
+    """State changes of the pools' jobs go to a queue, those that mean something to a run."""
 
     def __init__(self, scope: Construct, id_: str, props: JobEventsProps) -> None:
         super().__init__(scope, id_)
@@ -44,7 +48,7 @@ class JobEvents(Construct):
                 {
                     "source": ["aws.batch"],
                     "detail-type": ["Batch Job State Change"],
-                    "detail": {"jobQueue": [pool.queue_arn for pool in props.pools]},
+                    "detail": {"jobQueue": [pool.queue_arn for pool in props.pools], "status": _STATUSES},
                 }
             ),
         )

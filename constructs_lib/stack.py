@@ -67,8 +67,8 @@ class DropbatchStack(TerraformStack):
             ),
         )
         groups = sorted(settings.group)
-        timeout = min(120, settings.environment.lease_seconds * 2 // 3)
-        visibility = 6 * timeout  # what AWS advises for a queue that a function reads
+        timeout = settings.environment.function_seconds
+        visibility = settings.environment.visibility_seconds or 6 * timeout
 
         inputs, outputs, data = self._buckets(settings, site)
         arrivals = Queue(self, "Arrivals", QueueProps(site=site, name="arrivals", visibility_seconds=visibility))

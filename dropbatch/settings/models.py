@@ -66,6 +66,14 @@ class EnvironmentSettings(Table):
     """How often runs that fell behind are looked for."""
     lease_seconds: Annotated[int, Field(ge=15, le=900)] = 180
     """Seconds without a sign of life after which a run counts as fallen behind; functions end in two thirds of it."""
+    visibility_seconds: Annotated[int, Field(ge=10, le=43_200)] | None = None
+    """Seconds after which the messages of a function that died come again; left out: six times what a function may
+    take, as AWS advises."""
+
+    @property
+    def function_seconds(self) -> int:
+        """What a function that reads a queue may take."""
+        return min(120, self.lease_seconds * 2 // 3)
 
 
 class StateSettings(Table):

@@ -48,6 +48,13 @@ def _environment(settings: Settings, expected_name: str) -> Iterator[str]:
             f"environment.name: must not be {' or '.join(map(repr, bootstrap.RESERVED))}, which are names of the "
             f"account's own stack, got {settings.name!r}: choose another name"
         )
+    if settings.environment is not None and settings.environment.visibility_seconds is not None:
+        least, got = settings.environment.function_seconds, settings.environment.visibility_seconds
+        if got < least:
+            yield (
+                f"environment.visibility_seconds: must be at least {least}, which a function may take (two thirds of "
+                f"lease_seconds, at most 120), got {got}: AWS refuses less, raise it or leave it out"
+            )
 
 
 def _state(settings: Settings) -> Iterator[str]:

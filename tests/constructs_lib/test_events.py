@@ -3,7 +3,8 @@ import json
 import pytest
 
 from constructs_lib.budget import Budget, BudgetProps
-from constructs_lib.events import RunNotices, RunNoticesProps
+from constructs_lib.events import JobEvents, JobEventsProps, RunNotices, RunNoticesProps
+from constructs_lib.queue import Queue, QueueProps
 from constructs_lib.topic import Topic, TopicProps
 from constructs_lib.variables import Variables, VariablesProps
 from tests.constructs_lib.synthesis import Stack, statement, statements, synthesize
@@ -22,6 +23,17 @@ def budget(scope, site) -> None:
         exceeded=exceeded,
     )
     Budget(scope, "Budget", props)
+
+
+class TestJobEvents:
+    def test_of_a_jobs_states_those_are_told_that_mean_something_to_a_run(self) -> None:
+        def build(scope, site):
+            queue = Queue(scope, "Q", QueueProps(site=site, name="job-events", visibility_seconds=60))
+            JobEvents(scope, "Events", JobEventsProps(site=site, pools=[], queue=queue))
+
+        pattern = json.loads(synthesize(build).one("aws_cloudwatch_event_rule")["event_pattern"])
+
+        assert pattern["detail"]["status"] == ["RUNNABLE", "RUNNING", "SUCCEEDED", "FAILED"]
 
 
 class TestRunNotices:

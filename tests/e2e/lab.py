@@ -29,6 +29,19 @@ pools = ["spot", "ondemand"]
 memory_mib = 512
 tries = 1
 
+[pipeline.quick]
+image = "image/wordcount"
+command = ["cp", "{input}", "{output}/copy"]
+pools = ["spot", "ondemand"]
+memory_mib = 512
+
+[pipeline.folders]
+image = "image/wordcount"
+command = ["cp", "-r", "{input}", "{output}/copy"]
+pools = ["spot", "ondemand"]
+memory_mib = 512
+trigger = "folder"
+
 [pipeline.first]
 image = "image/wordcount"
 command = ["cp", "{input}", "{output}/first.txt"]
@@ -75,8 +88,8 @@ pools = ["ondemand"]
 memory_mib = 512
 trigger = "submit"
 """
-"""Beside what the sandbox's own file declares: a slow program, a chain of three with a branch, one for joins,
-a word count whose program may be edited, and one whose results are never the same."""
+"""Beside what the sandbox's own file declares: programs that take their time or none, one over folders, a chain of
+three with a branch, one for joins, a word count whose program may be edited, one whose results are never the same."""
 _T = TypeVar("_T")
 
 

@@ -123,7 +123,11 @@ def test_a_folder_marker_starts_nothing(lab: Lab) -> None:
 def test_the_same_event_twice_gives_one_run(lab: Lab) -> None:
     key = "lab/wordcount/twice.txt"
     run = lab.drop(key, b"word\n")
-    first = lab.ended(run)
+    lab.ended(run)
+    # Until the world was told of its end, a run stays in the index of the unfinished; after that nothing touches it.
+    first = until(
+        lambda: item if (item := lab.run(run)) and "unfinished" not in item else None, "the run to be told of"
+    )
     record = {
         "eventName": "ObjectCreated:Put",
         "s3": {
@@ -140,10 +144,7 @@ def test_the_same_event_twice_gives_one_run(lab: Lab) -> None:
     lab.ended(lab.drop("lab/wordcount/after-the-twins.txt", b"word\n"))
 
     assert sum(item["input"].endswith(key) for item in lab.runs()) == 1
-    again = lab.run(run) or {}
-    assert [again.get(name) for name in ("order", "job_name", "stopped_at")] == [
-        first[name] for name in ("order", "job_name", "stopped_at")
-    ]
+    assert lab.run(run) == first
     jobs = lab.client("batch").list_jobs(
         jobQueue="dropbatch-sandbox-spot", filters=[{"name": "JOB_NAME", "values": [first["job_name"]]}]
     )["jobSummaryList"]

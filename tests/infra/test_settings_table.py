@@ -36,6 +36,7 @@ CASES: dict[str, dict[str, tuple[str, set[str]]]] = {
         ),
         "reconcile_minutes": ("reconcile_minutes = 1", {"aws_cloudwatch_event_rule:Functions_RunEvents_Schedule"}),
         "lease_seconds": ("lease_seconds = 30", {FUNCTIONS, "aws_sqs_queue:*_Queue"}),
+        "visibility_seconds": ("visibility_seconds = 500", {"aws_sqs_queue:*_Queue"}),
     },
     "state": {
         "backend": ('backend = "s3"\nbucket = "b"', {"terraform:backend"}),

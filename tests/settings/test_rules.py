@@ -140,6 +140,17 @@ def test_tables_that_contradict_themselves_are_refused(tmp_path: Path, text: str
     assert_fault(tmp_path, f"{text}\n{GOOD}", expected)
 
 
+def test_messages_that_come_again_while_a_function_has_them_are_refused(tmp_path: Path) -> None:
+    hidden = 'region = "eu-central-1"\nlease_seconds = 30\nvisibility_seconds = '
+    assert_fault(
+        tmp_path,
+        GOOD.replace('region = "eu-central-1"', f"{hidden}19"),
+        "environment.visibility_seconds: must be at least 20, which a function may take (two thirds of lease_seconds, "
+        "at most 120), got 19: AWS refuses less, raise it or leave it out",
+    )
+    assert read(tmp_path / "lab1.toml", GOOD.replace('region = "eu-central-1"', f"{hidden}20"))
+
+
 def test_more_warnings_than_a_budget_takes_are_refused(tmp_path: Path) -> None:
     assert_fault(
         tmp_path,

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +10,7 @@ from dropbatch.contract.deployment import Deployment
 from dropbatch.contract.manifest import RunSpec
 from dropbatch.contract.runs import State, order
 from lambdas.common.announce import Announcer
-from lambdas.common.batches import Failures
+from lambdas.common.batches import Failures, chunks
 from lambdas.common.messages import Finished, Held
 from lambdas.common.specs import spec_of
 from lambdas.run_events.book import Book
@@ -25,6 +25,9 @@ from lambdas.run_events.rescue import Cause, Rescue, cause_of, rescue_of
 __all__ = ["Outcome", "RunEventsFlow"]
 
 log = logging.getLogger("dropbatch")
+
+_AT_ONCE = 20
+"""Changes that are seen to their end together."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,17 +62,27 @@ class RunEventsFlow:
         self._mails = mails
         self._deployment = deployment
 
-    def process(self, records: Sequence[Mapping[str, Any]]) -> Failures:
-        """Handle messages of the job event queue; returns those that shall come again."""
+    def process(self, records: Sequence[Mapping[str, Any]], *, is_late: Callable[[], bool] = lambda: False) -> Failures:
+        """Handle messages of the job event queue; returns those that shall come again.
+
+        A function that is ended in the middle would get all of them again, and again not come to the end: so what has
+        been begun is finished, a slice at a time, and nothing more is begun once it `is_late`.
+        """
         failures = Failures()
-        outcomes: list[tuple[str, Outcome]] = []
-        for message_id, change in _furthest(records).values():
-            with failures.collect(message_id):
-                outcome = self.apply(change)
-                if outcome is not None:
-                    outcomes.append((message_id, outcome))
-        with failures.collect(*(message_id for message_id, _ in outcomes)):
-            self.follow_up([outcome for _, outcome in outcomes])
+        for part in chunks(_furthest(records).values(), _AT_ONCE):
+            if is_late():
+                failures.ids.update(message_id for message_id, _ in part)
+                continue
+            outcomes: list[tuple[str, Outcome]] = []
+            for message_id, change in part:
+                with failures.collect(message_id):
+                    outcome = self.apply(change)
+                    if outcome is not None:
+                        outcomes.append((message_id, outcome))
+            with failures.collect(*(message_id for message_id, _ in outcomes)):
+                self.follow_up([outcome for _, outcome in outcomes])
+        if failures.ids:
+            log.info("%d job events shall come again", len(failures.ids))
         return failures
 
     def follow_up(self, outcomes: Sequence[Outcome]) -> None:

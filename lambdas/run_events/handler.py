@@ -26,9 +26,13 @@ def _parts() -> Parts:
 
 def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Apply a batch of job events; or, when the schedule calls, reconcile and answer with what was repaired."""
-    if "Records" in event:
-        return _parts().flow.process(event["Records"]).response()
     time_left = context.get_remaining_time_in_millis
     # The other half is for what is in hand then, a hundred jobs at most, and for the mails.
     enough = time_left() / 2
-    return _parts().reconcile.run(at=datetime.now(UTC), is_late=lambda: time_left() < enough)
+
+    def is_late() -> bool:
+        return bool(time_left() < enough)
+
+    if "Records" in event:
+        return _parts().flow.process(event["Records"], is_late=is_late).response()
+    return _parts().reconcile.run(at=datetime.now(UTC), is_late=is_late)

@@ -89,6 +89,26 @@ def test_of_a_job_the_furthest_event_of_a_batch_counts_and_comes_again_if_need_b
     assert told(aws) == ["SUCCEEDED"]
 
 
+def test_when_the_time_is_nearly_over_the_rest_of_a_batch_comes_again(
+    aws: SimulatedAws, arrival: ArrivalFlow, flow: RunEventsFlow
+) -> None:
+    arrival.process([dropped(*(f"lab/wordcount/{number}" for number in range(30)))])
+    job = the_job(aws)
+    events = [
+        event(
+            {**job, "jobId": f"{job['jobId']}:{number}"}, "SUCCEEDED", f"e{number}", arrayProperties={"index": number}
+        )
+        for number in range(30)
+    ]
+
+    again = flow.process(events, is_late=lambda: len(told(aws)) > 0).ids
+
+    assert again == {f"e{number}" for number in range(20, 30)}
+    assert told(aws) == ["SUCCEEDED"] * 20
+    assert not flow.process([each for each in events if each["messageId"] in again]).ids
+    assert told(aws) == ["SUCCEEDED"] * 30
+
+
 def test_children_of_an_array_move_their_own_runs(aws: SimulatedAws, arrival: ArrivalFlow, flow: RunEventsFlow) -> None:
     arrival.process([dropped("lab/wordcount/a", "lab/wordcount/b")])
     job = the_job(aws)

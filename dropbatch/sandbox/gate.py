@@ -2,7 +2,8 @@
 
 Three things MiniStack lets pass are refused: requests by a name other than this machine's (a web page could send them),
 its administration calls, and unsigned requests, which its S3 would serve to anybody as the account's owner. What is
-asked of the sandbox itself is answered here, and an answer that a fault takes away is broken off.
+asked of the sandbox itself is answered here, an answer that a fault takes away is broken off, and what MiniStack does
+not know is said in one way.
 """
 
 import json
@@ -13,6 +14,7 @@ from dropbatch.sandbox.batch.api import LOST
 from dropbatch.sandbox.batch.vending import PATH as CREDENTIALS
 from dropbatch.sandbox.batch.vending import Vending
 from dropbatch.sandbox.control import PATH, Control
+from dropbatch.sandbox.unsupported import rewording
 
 __all__ = ["Gate"]
 
@@ -90,7 +92,7 @@ class Gate:
         elif not _signed(headers, scope["query_string"]):
             await _refuse(send, "unsigned requests are refused in the sandbox")
         else:
-            await self._app(scope, receive, _losing(send))
+            await self._app(scope, receive, _losing(rewording(send, scope["method"], path, headers)))
 
 
 def _host(headers: dict[bytes, bytes]) -> str:

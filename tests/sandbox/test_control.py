@@ -50,7 +50,7 @@ def test_given_nonsense_when_asked_then_the_answer_says_what_is_taken(sandbox: S
 def test_given_a_running_sandbox_when_asked_up_with_another_runner_then_it_says_to_stop_it(sandbox: Sandbox) -> None:
     with pytest.raises(SandboxError, match="not with the container runner"):
         sandbox.up(runner="container")
-    with pytest.raises(SandboxError, match="one of process, container, got 'vm'"):
+    with pytest.raises(SandboxError, match="one of process, container, stub, got 'vm'"):
         sandbox.up(runner="vm")
 
     assert sandbox.up(runner="process").url == sandbox.environ()["AWS_ENDPOINT_URL"]

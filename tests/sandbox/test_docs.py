@@ -28,7 +28,7 @@ def test_every_fault_is_listed() -> None:
 
 
 def test_every_operation_is_listed(world: World) -> None:
-    listed = PAGE.split("There are:")[1].split(". In the tests")[0]
+    listed = PAGE.split("Of Batch there are:")[1].split(". In the tests")[0]
 
     found = set(re.findall(r"\w+", listed))
 

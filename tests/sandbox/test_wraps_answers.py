@@ -1,5 +1,6 @@
-"""Answers that clients of other languages lose, and what is repeated after: gaps of MiniStack and their repair."""
+"""Answers that are lost, repeated or missing: gaps of MiniStack and their repair."""
 
+import inspect
 import json
 import socket
 from types import SimpleNamespace
@@ -91,6 +92,25 @@ class TestSplitAnswers:
 
     def test_gap_given_plain_hypercorn_when_it_answers_then_in_two_pieces(self) -> None:
         assert len(Wire().answer(b"{}")) == 2
+
+
+class TestMissingImages:
+    def test_given_a_repository_when_asked_for_an_image_it_has_not_then_not_found(self, aws: Client) -> None:
+        ecr = aws("ecr")
+        ecr.create_repository(repositoryName="missing-images")
+        ecr.put_image(repositoryName="missing-images", imageManifest="{}", imageTag="there")
+
+        def described(*tags: str) -> int:
+            ids = [{"imageTag": tag} for tag in tags]
+            return len(ecr.describe_images(repositoryName="missing-images", imageIds=ids)["imageDetails"])
+
+        assert described("there") == 1
+        for tags in (("gone",), ("there", "gone")):
+            with pytest.raises(ecr.exceptions.ImageNotFoundException, match='"gone"'):
+                described(*tags)
+
+    def test_gap_given_plain_ministack_when_asked_for_an_image_that_is_not_there_then_it_says_nothing(self) -> None:
+        assert "ImageNotFoundException" not in inspect.getsource(emulator.service("ecr")._describe_images)
 
 
 class TestRepeatedNotifications:

@@ -19,6 +19,7 @@ from dropbatch.sandbox.wraps.deploy import (
     wrap_deploy_resources,
     wrap_network_tags,
 )
+from dropbatch.sandbox.wraps.ecr import wrap_missing_images
 from dropbatch.sandbox.wraps.http import wrap_split_answers
 from dropbatch.sandbox.wraps.iam import (
     authorized,
@@ -65,6 +66,7 @@ def install(batch: BatchService, mail: MailBox, grants: Recorder) -> None:
     wrap_alarm_listing()
     wrap_missing_dashboards()
     wrap_machine_objects()
+    wrap_missing_images()
     wrap_repeated_notifications()
     wrap_mail(mail)
     wrap_grants(grants)

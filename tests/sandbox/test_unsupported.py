@@ -1,0 +1,46 @@
+"""Calls that the sandbox does not know, by each of AWS's protocols."""
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.sandbox.conftest import Client
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "arguments", "call"),
+    [
+        ("service-quotas", "list_services", {}, "servicequotas ListServices"),
+        ("ce", "list_cost_allocation_tags", {}, "ce ListCostAllocationTags"),
+        ("accessanalyzer", "list_analyzers", {}, "access-analyzer GET /analyzer"),
+        ("redshift", "describe_clusters", {}, "redshift POST /"),
+        ("ec2", "describe_spot_price_history", {}, "ec2 DescribeSpotPriceHistory"),
+        ("sns", "list_origination_numbers", {}, "sns ListOriginationNumbers"),
+        ("cloudwatch", "list_metric_streams", {}, "monitoring ListMetricStreams"),
+        ("sqs", "list_message_move_tasks", {"SourceArn": "a"}, "sqs ListMessageMoveTasks"),
+        (
+            "ecr",
+            "describe_image_scan_findings",
+            {"repositoryName": "rr", "imageId": {}},
+            "ecr DescribeImageScanFindings",
+        ),
+    ],
+)
+def test_given_a_call_that_is_not_there_when_made_then_it_is_named(
+    aws: Client, service: str, operation: str, arguments: dict[str, Any], call: str
+) -> None:
+    client = aws(service)
+
+    with pytest.raises(ClientError) as caught:
+        getattr(client, operation)(**arguments)
+
+    assert caught.value.response["Error"]["Message"] == f"not supported in the sandbox: {call}"
+    assert caught.value.response["Error"]["Code"] in {"UnsupportedOperation", "InvalidAction"}
+
+
+def test_given_another_error_when_it_comes_then_it_is_left_as_it_is(aws: Client) -> None:
+    with pytest.raises(ClientError, match="does not exist") as caught:
+        aws("ecr").describe_images(repositoryName="none-of-this-name")
+
+    assert caught.value.response["Error"]["Code"] == "RepositoryNotFoundException"

@@ -22,6 +22,7 @@ _MANIFESTS = f"{keys.CONTROL_PREFIX}manifests/"
 _FENCES = f"{keys.CONTROL_PREFIX}started/"
 _PLANS = f"{keys.CONTROL_PREFIX}requests/"
 _REQUESTS = f"*/{keys.SUBMISSIONS}/"
+_REJECTIONS = keys.rejection_key(f"{_REQUESTS}*")
 _RECORDS = f"*/{keys.RECORD_NAME}"
 _LOGS = f"*/{keys.LOG_NAME}"
 _REPORTS = keys.report_key("*", "*")
@@ -173,6 +174,7 @@ def _grant_requests(role: Role, props: FunctionsProps) -> None:
     role.grant(Statement(sid="ListInputs", actions=listing, resources=buckets))
     props.outputs.grant(role, "KeepPlansAndFences", ["PutObject"], _PLANS, _FENCES, _REQUESTS)
     props.outputs.grant(role, "ReadPlansFencesAndRecords", ["GetObject"], _PLANS, _FENCES, _MANIFESTS, _RECORDS)
+    props.outputs.grant(role, "TakeRefusalsBack", ["GetObject", "DeleteObject"], _REJECTIONS)
     # Dead letters go back to the queue when what was wrong is mended.
     redrive = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"]
     role.grant(Statement(sid="TakeDeadLetters", actions=redrive, resources=[props.arrivals.dead_arn]))

@@ -26,8 +26,15 @@ def test_rights_of_the_arrival_function(stack: Stack) -> None:
         "sqs:ChangeMessageVisibility",
         *(f"batch:{name}" for name in ("SubmitJob", "TagResource", "DescribeJobDefinitions", "TerminateJob")),
         *(f"s3:{name}" for name in ("PutObject", "GetObject", "GetObjectVersion", "ListBucket", "ListBucketVersions")),
-        *("events:PutEvents", "logs:CreateLogStream", "logs:PutLogEvents"),
+        *("s3:DeleteObject", "events:PutEvents", "logs:CreateLogStream", "logs:PutLogEvents"),
     }
+
+
+def test_the_arrival_function_deletes_refusals_only(stack: Stack) -> None:
+    deleting = [each for each in stack.rights(f"{P}-arrival.function") if "s3:DeleteObject" in each["Action"]]
+    assert [arn.rpartition("}")[2] for each in deleting for arn in each["Resource"]] == [
+        "/*/submissions/*/_rejected.json"
+    ]
 
 
 def test_the_arrival_function_reads_requests_but_no_data(stack: Stack) -> None:

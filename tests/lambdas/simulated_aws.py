@@ -179,6 +179,11 @@ class S3(_Service):
             raise _NoSuchKeyError({"Error": {"Code": "NoSuchKey"}}, "GetObject")
         return {"Body": io.BytesIO(self.objects[place])}
 
+    def delete_object(self, **call: Any) -> dict[str, Any]:
+        self._called("DeleteObject", call)
+        self.objects.pop((call["Bucket"], call["Key"]), None)
+        return {}
+
     def list_object_versions(self, **call: Any) -> dict[str, Any]:
         self._called("ListObjectVersions", call)
         below = self._below(call, call.get("KeyMarker", ""))

@@ -51,8 +51,8 @@ class RequestDesk:
         self._deployment = around.deployment
         self._runs = runs
         self._plans = Plans(s3=around.s3, bucket=around.bucket)
-        self._replies = Replies(s3=around.s3, bucket=around.bucket)
         self._listing = Listing(around.s3)
+        self._replies = Replies(s3=around.s3, bucket=around.bucket, listing=self._listing)
         self._ticks = ticks
         self._later: list[tuple[str, RequestStep]] = []
 
@@ -93,9 +93,12 @@ class RequestDesk:
                     return self._submit(step, body)
                 case "backfill":
                     return self._backfill(step, body)
-            return self._runs.take(step, body)
+            found = self._runs.take(step, body)
+            if step.page == 0:
+                self._replies.take_back(step)
         except FaultsError as error:
             return [self._refuse(step, error.faults)], []
+        return found
 
     def _read(self, step: RequestStep) -> Mapping[str, Any]:
         if step.size > text.MAX_BYTES:
@@ -135,6 +138,7 @@ class RequestDesk:
             fault = f"a state machine waits for one run, the request comes to {runs}: make a request for each"
             raise FaultsError(Fault(place="task_token", text=fault))
         log.info("request %s: %d runs", step.key, runs)
+        self._replies.take_back(step)
         return [], list(_starts(step, part, submission))
 
     def _start(self, step: RequestStep, submission: Submission, part: Part) -> Iterator[Admitted]:
@@ -153,6 +157,8 @@ class RequestDesk:
         if not step.after and page.after is None and not page.objects:
             raise FaultsError(Fault(place="prefix", text=f"no file lies below {prefix}: mend the prefix"))
         log.info("backfill %s: %d files below %s", step.key, len(found), prefix)
+        if not step.after:
+            self._replies.take_back(step)
         return found, [] if page.after is None else [step._replace(page=step.page + 1, after=page.after)]
 
 

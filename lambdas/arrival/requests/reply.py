@@ -1,24 +1,31 @@
-"""What a refused request leaves for those who made it: `_rejected.json` beside the group's results."""
+"""What a refused request leaves for those who made it, until it is mended: `_rejected.json` beside their results."""
 
 import json
 from collections.abc import Sequence
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from dropbatch.contract import keys
-from lambdas.arrival.requests.faults import MAX_FAULTS, Fault
+from lambdas.arrival.requests.faults import MAX_FAULTS, Fault, FaultsError
+from lambdas.arrival.requests.inputs import Named
+from lambdas.arrival.requests.listing import Listing
 from lambdas.common.messages import RequestStep
 
 __all__ = ["Replies"]
 
 _VERSION = 1
+# Where nobody may list, S3 says of what is not there that it is forbidden.
+_GONE = {"NoSuchKey", "404", "AccessDenied", "403"}
 
 
 class Replies:
     """Writes refusals to the output bucket."""
 
-    def __init__(self, *, s3: Any, bucket: str) -> None:
+    def __init__(self, *, s3: Any, bucket: str, listing: Listing) -> None:
         self._s3 = s3
         self._bucket = bucket
+        self._listing = listing
 
     def refuse(self, step: RequestStep, faults: Sequence[Fault]) -> str:
         """Write down every fault of a request; returns the reason in one line."""
@@ -34,3 +41,23 @@ class Replies:
         self._s3.put_object(Bucket=self._bucket, Key=key, Body=text, ContentType="application/json")
         more = f" (and {len(faults) - 1} more faults)" if len(faults) > 1 else ""
         return f"{str(faults[0])[:600]}{more}: see {keys.uri(self._bucket, key)}"
+
+    def take_back(self, step: RequestStep) -> None:
+        """Remove the refusal of an earlier version of a request that is in order now."""
+        key = keys.rejection_key(step.key)
+        try:
+            refused = json.loads(self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read())
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") not in _GONE:
+                raise
+            return
+        if refused["version_id"] != step.version_id and self._is_newest(step):
+            self._s3.delete_object(Bucket=self._bucket, Key=key)
+
+    def _is_newest(self, step: RequestStep) -> bool:
+        """Whether nothing was put in the request's place since; an event may come late."""
+        try:
+            newest = self._listing.one(Named(place="", text=step.key, bucket=step.bucket, key=step.key))
+        except FaultsError:
+            return False
+        return newest.version_id == step.version_id

@@ -1,9 +1,14 @@
 """A private, versioned, encrypted bucket."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cdktf import ITerraformDependable
 from cdktf_cdktf_provider_aws.s3_bucket import S3Bucket
+from cdktf_cdktf_provider_aws.s3_bucket_cors_configuration import (
+    S3BucketCorsConfiguration,
+    S3BucketCorsConfigurationCorsRule,
+)
 from cdktf_cdktf_provider_aws.s3_bucket_lifecycle_configuration import S3BucketLifecycleConfiguration
 from cdktf_cdktf_provider_aws.s3_bucket_notification import S3BucketNotification, S3BucketNotificationQueue
 from cdktf_cdktf_provider_aws.s3_bucket_ownership_controls import S3BucketOwnershipControls
@@ -40,6 +45,8 @@ class BucketProps:
     archive_days: int | None = None
     """Days after which larger objects move to the archive class. Default: never."""
     archive_class: str = "GLACIER_IR"
+    web_origins: Sequence[str] = ()
+    """Origins of web pages from which browsers may read and upload, with credentials. Default: none."""
 
 
 class Bucket(Reachable):
@@ -106,6 +113,21 @@ class Bucket(Reachable):
             ),
             depends_on=[versioning],  # rules about old versions need them to exist
         )
+        if props.web_origins:
+            S3BucketCorsConfiguration(
+                self,
+                "WebPages",
+                bucket=self.name,
+                cors_rule=[
+                    S3BucketCorsConfigurationCorsRule(
+                        allowed_origins=list(props.web_origins),
+                        allowed_methods=["GET", "HEAD", "PUT", "POST"],
+                        allowed_headers=["*"],
+                        expose_headers=["ETag", "x-amz-version-id"],  # uploads in parts are put together by the first
+                        max_age_seconds=3600,
+                    )
+                ],
+            )
         self.whole: list[ITerraformDependable] = [versioning, encryption, private, policy, owner, lifecycle]
         """What makes the bucket what it is."""
 

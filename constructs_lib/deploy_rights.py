@@ -2,6 +2,7 @@
 
 from constructs_lib.policy import Statement
 from constructs_lib.site import Site
+from dropbatch.contract.deployment import people_path
 
 __all__ = ["change", "look"]
 
@@ -22,9 +23,10 @@ _LOOK = [
     "ecr:ListTagsForResource",
     "events:Describe*",
     "events:List*",
-    "iam:GetRole",
-    "iam:GetRolePolicy",
+    "iam:GetRole*",
     "iam:GetInstanceProfile",
+    "iam:GetPolicy*",
+    "iam:GetUser",
     "iam:List*",
     "kms:DescribeKey",
     "lambda:GetFunction*",
@@ -114,6 +116,7 @@ def change(site: Site, state: str, environment: str, boundary: str) -> list[Stat
     iam = f"arn:{site.partition}:iam::{site.account}"
     roles = [f"{iam}:role/{name}-*", f"{iam}:role/{name}.*"]
     tagged = {"StringEquals": {"aws:ResourceTag/research-stack-id": name}}
+    people = people_path(environment)
     bounded = {"StringEquals": {"iam:PermissionsBoundary": boundary}}
     return [
         _on(
@@ -217,23 +220,32 @@ def change(site: Site, state: str, environment: str, boundary: str) -> list[Stat
         ),
         # Whatever such a role is granted, it can do no more than the boundary says; nobody here may change that.
         Statement(
-            sid="BoundedRoles",
-            actions=[f"iam:{verb}" for verb in ("CreateRole", "PutRolePolicy", "PutRolePermissionsBoundary")],
-            resources=roles,
+            sid="Bounded",
+            actions=[
+                f"iam:{verb}"
+                for kind in ("Role", "User")
+                for verb in (f"Create{kind}", f"Attach{kind}Policy", f"Put{kind}PermissionsBoundary")
+            ]
+            + ["iam:PutRolePolicy"],
+            resources=[*roles, f"{iam}:user{people}*"],
             conditions=bounded,
         ),
         _on(
-            "Roles",
+            "Identities",
             "iam",
-            "DeleteRole DeleteRolePolicy UpdateAssumeRolePolicy UpdateRole UpdateRoleDescription TagRole UntagRole",
+            "DeleteRole DeleteRolePolicy DetachRolePolicy UpdateAssumeRolePolicy UpdateRole* TagRole UntagRole "
+            "DeleteUser DetachUserPolicy DeleteAccessKey DeleteLoginProfile DeactivateMFADevice TagUser UntagUser "
+            "*InstanceProfile",
             *roles,
-        ),
-        _on(
-            "Profiles",
-            "iam",
-            "CreateInstanceProfile DeleteInstanceProfile AddRoleToInstanceProfile "
-            "RemoveRoleFromInstanceProfile TagInstanceProfile UntagInstanceProfile",
+            f"{iam}:user{people}*",
             f"{iam}:instance-profile/{name}-*",
+        ),
+        # Of groups; the boundary has another path.
+        _on(
+            "Policies",
+            "iam",
+            "CreatePolicy DeletePolicy CreatePolicyVersion DeletePolicyVersion TagPolicy UntagPolicy",
+            f"{iam}:policy{people}*",
         ),
         Statement(
             sid="PassRoles",

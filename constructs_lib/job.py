@@ -49,6 +49,8 @@ class JobProps:
     log: LogGroup
     inputs: Reachable
     outputs: Reachable
+    read_prefixes: Sequence[str] = ()
+    """Folders of the input bucket outside the group's own that its programs may read."""
     retries: Sequence[Retry] = ()
     """Rules that come before those about machines and images."""
     surroundings: Surroundings = field(default_factory=Surroundings)
@@ -128,7 +130,7 @@ def _grant_data(role: Role, props: JobProps) -> None:
     """The group's inputs, results of this pipeline, and its own control objects."""
     group, pipeline = props.group, props.pipeline
     own = f"{group}/{pipeline}/"
-    folders = (own, f"{group}/{keys.INPUTS}/", f"{group}/{keys.CONFIGS}/")
+    folders = (own, f"{group}/{keys.INPUTS}/", f"{group}/{keys.CONFIGS}/", *props.read_prefixes)
     props.inputs.grant(role, "ReadInputs", ["GetObject", "GetObjectVersion"], *folders)
     props.inputs.grant_list_below(role, "ListInputs", *folders)
     before = [f"{group}/{name}/" for name in props.surroundings.after]

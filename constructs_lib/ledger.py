@@ -10,6 +10,7 @@ from cdktf_cdktf_provider_aws.dynamodb_table import (
 from constructs import Construct
 
 from constructs_lib.policy import Statement
+from constructs_lib.rights import Grantee
 from constructs_lib.role import Role
 from constructs_lib.site import Site
 from dropbatch.contract import ledger
@@ -63,6 +64,17 @@ class Ledger(Construct):
     def grant_query(self, role: Role) -> None:
         """Let a role query the table's indexes."""
         role.grant(Statement(sid="QueryLedger", actions=["dynamodb:Query"], resources=[f"{self.arn}/index/*"]))
+
+    def grant_reading_of(self, reader: Grantee, group: str) -> None:
+        """Let somebody read what there is of a group: its runs by id and by day, its usage, counts and limit."""
+        reader.grant(
+            Statement(
+                sid="ReadLedger",
+                actions=["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"],
+                resources=[self.arn, f"{self.arn}/index/{ledger.BY_DAY}"],
+                conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{group}#*"]}},
+            )
+        )
 
     def grant_flags(self, role: Role) -> None:
         """Let a role raise and lower flags, and touch no run."""

@@ -6,6 +6,7 @@ from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
 from constructs import Construct
 
 from constructs_lib.policy import Statement
+from constructs_lib.rights import Grantee
 from constructs_lib.role import Role
 
 __all__ = ["LogGroup", "LogGroupProps"]
@@ -36,6 +37,11 @@ class LogGroup(Construct):
                 sid="WriteLogs", actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[f"{self.arn}:*"]
             )
         )
+
+    def grant_read(self, reader: Grantee, prefix: str) -> None:
+        """Let somebody read the streams whose names begin so."""
+        streams = f"{self.arn}:log-stream:{prefix}*"
+        reader.grant(Statement(sid="ReadLogs", actions=["logs:GetLogEvents"], resources=[streams]))
 
     def grant_describe_streams(self, role: Role) -> None:
         """Let a role see which streams there are."""

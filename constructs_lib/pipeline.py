@@ -1,6 +1,6 @@
 """A pipeline: its image, and a job definition with a role for every group that uses it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cdktf import DataResource, LocalExecProvisioner
@@ -29,7 +29,6 @@ class Shared:
     job_logs: LogGroup
     inputs: Reachable
     outputs: Reachable
-    groups: Sequence[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +37,8 @@ class PipelineProps:
 
     shared: Shared
     name: str
+    groups: Mapping[str, Sequence[str]]
+    """Groups that use it; of each the folders outside its own that it may read."""
     image: Image
     command: Sequence[str]
     resources: Resources
@@ -84,12 +85,13 @@ class Pipeline(Construct):
                     log=props.shared.job_logs,
                     inputs=props.shared.inputs,
                     outputs=props.shared.outputs,
+                    read_prefixes=prefixes,
                     retries=props.retries,
                     surroundings=props.surroundings,
                     after=[*pushed, *execution.rights],
                 ),
             )
-            for group in props.shared.groups
+            for group, prefixes in props.groups.items()
         }
 
     def _image(self, props: PipelineProps) -> tuple[str, list[Construct]]:

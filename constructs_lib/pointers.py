@@ -9,9 +9,11 @@ from constructs import Construct
 from constructs_lib.json_text import json_text
 from constructs_lib.ledger import Ledger
 from constructs_lib.log_group import LogGroup
+from constructs_lib.policy import Statement
 from constructs_lib.pool import Pool
 from constructs_lib.queue import Queue
 from constructs_lib.reachable import Reachable
+from constructs_lib.rights import Grantee
 from constructs_lib.site import Site
 from constructs_lib.topic import Topic
 from dropbatch.settings import PipelineSettings
@@ -75,3 +77,8 @@ class Pointers(Construct):
             ),
         )
         self.name: str = parameter.name
+        self.arn: str = parameter.arn
+
+    def grant_read(self, reader: Grantee) -> None:
+        """Let somebody find the deployment."""
+        reader.grant(Statement(sid="FindDeployment", actions=["ssm:GetParameter"], resources=[self.arn]))

@@ -22,6 +22,8 @@ class Statement:
     """Principal of a resource policy: an AWS service such as ``s3.amazonaws.com``."""
     federated: str | None = None
     """Principal of a role's trust: ARN of an identity provider."""
+    accounts: Sequence[str] = ()
+    """Principals of a role's trust: accounts, by the ARNs of their owners."""
     anyone: bool = False
     """Principal of a resource policy: everybody. For denials."""
     allow: bool = True
@@ -38,6 +40,8 @@ class Statement:
             body["Principal"] = {"Service": self.service}
         elif self.federated:
             body["Principal"] = {"Federated": self.federated}
+        elif self.accounts:
+            body["Principal"] = {"AWS": list(self.accounts)}
         elif self.anyone:
             body["Principal"] = "*"
         body["Action"] = list(self.actions)

@@ -1,6 +1,6 @@
 """A pool: machines of one kind and the job queue before them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cdktf import Fn, TerraformLocal
@@ -48,8 +48,8 @@ class PoolProps:
     max_vcpus: int
     instance_types: Sequence[str]
     """Families or exact types."""
-    shares: Sequence[str]
-    """Share identifiers that have an equal claim: the groups."""
+    shares: Mapping[str, int]
+    """Weights of share identifiers, which are the groups: who has twice the weight may use twice as much."""
     min_vcpus: int = 0
     priority: int = 1
     root_gib: int = 50
@@ -75,7 +75,7 @@ class Pool(Construct):
             )
         if not all(share.isalnum() for share in props.shares):
             raise ValueError(
-                f"pool {props.name}: share identifiers take letters and digits only, got {list(props.shares)}: "
+                f"pool {props.name}: share identifiers take letters and digits only, got {sorted(props.shares)}: "
                 "rename the group"
             )
         environment = self._environment(props)
@@ -155,7 +155,8 @@ class Pool(Construct):
         )
 
     def _fair_share(self, props: PoolProps) -> BatchSchedulingPolicy:
-        # From the start, since a queue cannot be given a policy later. The lower the weight, the larger the share.
+        # From the start, since a queue cannot be given a policy later. AWS's factor is the other way round: the lower,
+        # the larger the share; it takes four decimals, from 0.0001.
         return BatchSchedulingPolicy(
             self,
             "FairShare",
@@ -164,8 +165,10 @@ class Pool(Construct):
                 "share_decay_seconds": 3600,
                 "compute_reservation": 0,
                 "share_distribution": [
-                    BatchSchedulingPolicyFairSharePolicyShareDistribution(share_identifier=share, weight_factor=1)
-                    for share in props.shares
+                    BatchSchedulingPolicyFairSharePolicyShareDistribution(
+                        share_identifier=share, weight_factor=round(1 / weight, 4)
+                    )
+                    for share, weight in props.shares.items()
                 ],
             },
         )

@@ -6,7 +6,7 @@ from constructs import Construct
 
 from constructs_lib.policy import Statement
 from constructs_lib.queue import Queue
-from constructs_lib.role import Role
+from constructs_lib.rights import Grantee
 from constructs_lib.site import Site
 
 __all__ = ["Reachable"]
@@ -27,11 +27,11 @@ class Reachable(Construct):
         """Send every creation of an object to a queue."""
         raise NotImplementedError
 
-    def grant_list(self, role: Role) -> None:
+    def grant_list(self, role: Grantee) -> None:
         """Let a role see which objects there are: without, S3 answers "forbidden" where an object is missing."""
         role.grant(Statement(sid="KnowWhatIsThere", actions=["s3:ListBucket"], resources=[self.arn]))
 
-    def grant_list_below(self, role: Role, sid: str, *prefixes: str) -> None:
+    def grant_list_below(self, role: Grantee, sid: str, *prefixes: str) -> None:
         """Let a role see which objects and versions there are below some prefixes."""
         role.grant(
             Statement(
@@ -42,7 +42,7 @@ class Reachable(Construct):
             )
         )
 
-    def grant(self, role: Role, sid: str, actions: Sequence[str], *prefixes: str) -> None:
+    def grant(self, role: Grantee, sid: str, actions: Sequence[str], *prefixes: str) -> None:
         """Let a role do things (``GetObject`` …) to the objects below some prefixes (or matching ``*`` patterns)."""
         role.grant(
             Statement(
@@ -56,7 +56,7 @@ class Reachable(Construct):
         if self._key is not None:
             self._grant_key(role, self._key, writes="PutObject" in actions)
 
-    def _grant_key(self, role: Role, key: str, *, writes: bool) -> None:
+    def _grant_key(self, role: Grantee, key: str, *, writes: bool) -> None:
         # A multipart upload is decrypted while it is put together, so writing needs both.
         role.grant(
             Statement(

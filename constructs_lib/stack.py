@@ -14,6 +14,7 @@ from constructs_lib.dashboard import Dashboard, DashboardProps
 from constructs_lib.events import JobEvents, JobEventsProps, RunNotices, RunNoticesProps
 from constructs_lib.existing_bucket import ExistingBucket, ExistingBucketProps
 from constructs_lib.functions import Functions, FunctionsProps
+from constructs_lib.group import Places
 from constructs_lib.kept import Kept, KeptProps
 from constructs_lib.ledger import Ledger, LedgerProps
 from constructs_lib.log_group import LogGroup, LogGroupProps
@@ -27,6 +28,7 @@ from constructs_lib.registry import Registry, RegistryProps
 from constructs_lib.run_log import RunLog, RunLogProps
 from constructs_lib.site import Site, SiteProps
 from constructs_lib.stack_compute import make_pipeline, make_pools
+from constructs_lib.stack_groups import make_groups
 from constructs_lib.topic import Topic, TopicProps
 from constructs_lib.variables import Variables, VariablesProps
 from dropbatch.settings import Settings
@@ -90,8 +92,8 @@ class DropbatchStack(TerraformStack):
             make_pipeline(
                 self,
                 name,
-                settings.pipeline[name],
-                Shared(site=site, registry=registry, job_logs=job_logs, inputs=inputs, outputs=outputs, groups=groups),
+                settings,
+                Shared(site=site, registry=registry, job_logs=job_logs, inputs=inputs, outputs=outputs),
                 props.assets.images[name],
             )
 
@@ -164,6 +166,8 @@ class DropbatchStack(TerraformStack):
                 prices=settings.prices,
             ),
         )
+        places = Places(inputs=inputs, outputs=outputs, ledger=ledger, job_logs=job_logs, pointers=pointers)
+        make_groups(self, settings, site, places)
         self._output("input_bucket", inputs.name, "Drop files here, below <group>/<pipeline>/")
         self._output("output_bucket", outputs.name, "Results appear here")
         self._output("ledger_table", ledger.name, "The table of runs")
@@ -184,6 +188,7 @@ class DropbatchStack(TerraformStack):
                 purpose="output",
                 abort_uploads_days=storage.abort_uploads_days,
                 kms_key_arn=storage.kms_key_arn,
+                web_origins=storage.web_origins,
                 archive_days=storage.archive_results_days,
                 archive_class=storage.archive_class,
             ),
@@ -199,6 +204,7 @@ class DropbatchStack(TerraformStack):
                 purpose="input",
                 abort_uploads_days=storage.abort_uploads_days,
                 kms_key_arn=storage.kms_key_arn,
+                web_origins=storage.web_origins,
                 expire_days=storage.expire_inputs_days,
             ),
         )

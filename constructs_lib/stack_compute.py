@@ -15,7 +15,7 @@ from constructs_lib.pool import Pool, PoolProps
 from constructs_lib.registry import Registry
 from constructs_lib.site import Site
 from dropbatch.contract.options import Options
-from dropbatch.settings import PipelineSettings, Settings
+from dropbatch.settings import Settings
 
 __all__ = ["make_pipeline", "make_pools"]
 
@@ -85,20 +85,22 @@ def make_pools(
                 gpu=pool.gpu,
                 ami=pool.ami,
                 session_manager=pool.session_manager,
-                shares=sorted(settings.group),
+                shares={group: settings.group[group].share_weight for group in sorted(settings.group)},
             ),
         )
         for name, pool in settings.compute.items()
     }
 
 
-def make_pipeline(scope: Construct, name: str, pipeline: PipelineSettings, shared: Shared, image: Image) -> None:
+def make_pipeline(scope: Construct, name: str, settings: Settings, shared: Shared, image: Image) -> None:
     """A pipeline as it is set."""
+    pipeline = settings.pipeline[name]
     Pipeline(
         scope,
         f"Pipeline-{name}",
         PipelineProps(
             name=name,
+            groups={group: settings.group[group].read_prefixes for group in settings.groups_of(name)},
             image=image,
             command=pipeline.command,
             resources=Resources(

@@ -11,7 +11,7 @@ class LiveLog:
 
     def __init__(self, deployed: Deployed, run: Run) -> None:
         self.run = run
-        """The run, as last seen; it has no job before it is SUBMITTED."""
+        """The run, as last seen; the ledger learns of its log stream when it is RUNNING."""
         self._deployed = deployed
         self._stream = ""
         self._token = ""
@@ -19,7 +19,7 @@ class LiveLog:
     def lines(self) -> list[str]:
         """New lines since the last call; none while the job has not started."""
         if not self._stream:
-            self._stream = self._find_stream()
+            self._stream = self.run.item.get("log_stream", "")
         if not self._stream:
             return []
         logs = self._deployed.logs
@@ -40,9 +40,3 @@ class LiveLog:
                 self._token = answer["nextForwardToken"]
                 return lines
             self._token = answer["nextForwardToken"]
-
-    def _find_stream(self) -> str:
-        if not self.run.job_id:
-            return ""
-        jobs = self._deployed.batch.describe_jobs(jobs=[self.run.job_id])["jobs"]
-        return jobs[0].get("container", {}).get("logStreamName", "") if jobs else ""

@@ -30,6 +30,7 @@ _COMMANDS = {
     "export": "a run as an RO-Crate, for archives",
     "report": "a page about runs: timeline, durations, memory, cost, failures",
     "cost": "what runs used and cost, by pipeline, group or day",
+    "invite": "make a first key for a person without single sign-on",
     "pause": "start nothing from now on",
     "resume": "let everything go on",
     "sandbox": "AWS on this machine: up, down, status, env",

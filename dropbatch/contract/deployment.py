@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import Any
 
-__all__ = ["FILE_NAME", "Deployment", "Pipeline", "Pool", "resource_name"]
+__all__ = ["FILE_NAME", "Deployment", "Pipeline", "Pool", "people_path", "resource_name"]
 
 FILE_NAME = "deployment.json"
 
@@ -18,6 +18,11 @@ FILE_NAME = "deployment.json"
 def resource_name(environment: str, *parts: str) -> str:
     """``dropbatch-<environment>-<part>…``, the name of a resource."""
     return "-".join(("dropbatch", environment, *parts))
+
+
+def people_path(environment: str) -> str:
+    """Path of an environment's IAM users and of its groups' policies: a right on all of them needs no list."""
+    return f"/dropbatch/{environment}/"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +74,8 @@ class Deployment:
     groups: tuple[str, ...]
     pipelines: Mapping[str, Pipeline]
     pools: Mapping[str, Pool]
+    read_prefixes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Folders of the input bucket outside its own that a group may read, by group."""
     lease_seconds: int = 180
     """How long a job name belongs to the invocation that made it. Longer than any invocation may last."""
     budget_action: str = "pause"
@@ -132,6 +139,7 @@ class Deployment:
                 for name, pipeline in body["pipelines"].items()
             },
             pools={name: _pool(pool) for name, pool in body["pools"].items()},
+            read_prefixes={group: tuple(prefixes) for group, prefixes in body["read_prefixes"].items()},
             lease_seconds=body["lease_seconds"],
             budget_action=body["budget_action"],
             auto_resume=body["auto_resume"],

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from dropbatch.settings.models import EnvironmentName
+from dropbatch.settings.names import EnvironmentName
 from dropbatch.settings.table import Table
 
 __all__ = ["RESERVED", "AccountSettings", "Bootstrap", "GithubSettings"]

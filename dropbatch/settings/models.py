@@ -9,6 +9,8 @@ from dropbatch.contract.deployment import Deployment, Pipeline, Pool, resource_n
 from dropbatch.settings import instances
 from dropbatch.settings.compute import PoolSettings
 from dropbatch.settings.container import Container, RetryRule
+from dropbatch.settings.group import GroupSettings
+from dropbatch.settings.names import Email, EnvironmentName, GroupName, PipelineName, PoolName
 from dropbatch.settings.table import Table
 
 __all__ = [
@@ -36,16 +38,10 @@ __all__ = [
 DEFAULT_GROUP = "lab"
 RESERVED_FOLDERS = (keys.INPUTS, keys.CONFIGS, keys.SUBMISSIONS)
 
-# Lengths keep `dropbatch-<environment>-<pipeline>-<group>` within IAM's 64 characters for a role's name. A group's name
-# is its Batch share identifier too, which takes letters and digits only.
-EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]{0,11}$")]
-PipelineName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,18}[a-z0-9]$")]
-PoolName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,18}[a-z0-9]$")]
-GroupName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]{0,15}$")]
 KeyArn = Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[\w-]+$")]
 PolicyName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_+=,.@-][A-Za-z0-9_+=,.@/-]*$", max_length=512)]
+WebOrigin = Annotated[str, StringConstraints(pattern=r"^https://[a-z0-9.-]+(:\d+)?$|^http://localhost(:\d+)?$")]
 RetentionDays = Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 3653]
-Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
 
 
 class EnvironmentSettings(Table):
@@ -145,6 +141,8 @@ class StorageSettings(Table):
     """Only from the first can results be read at once."""
     input_bucket: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")] | None = None
     """An existing bucket instead of one of ours: versioned, with EventBridge notifications switched on."""
+    web_origins: tuple[WebOrigin, ...] = Field(default=(), max_length=20, strict=False)
+    """Web pages, such as ``https://data.example.org``, from which a browser may upload and read, with credentials."""
 
 
 class ObservabilitySettings(Table):
@@ -214,10 +212,6 @@ class PipelineSettings(Container):
         return self.marker or "_DONE"
 
 
-class GroupSettings(Table):
-    """``[group.<name>]``: people who share data."""
-
-
 class Settings(BaseModel):
     """One environment, validated."""
 
@@ -253,16 +247,21 @@ class Settings(BaseModel):
             if pool.usd_per_vcpu_hour is not None and pool.usd_per_gib_hour is not None
         }
 
+    def groups_of(self, pipeline: str) -> list[str]:
+        """Groups that may use a pipeline, by name."""
+        return sorted(name for name, group in self.group.items() if group.allows(pipeline))
+
     def deployment(self) -> Deployment:
         """What the Lambda functions need to know of this environment."""
         return Deployment(
             environment=self.name,
             region=self.environment.region,
             groups=tuple(sorted(self.group)),
+            read_prefixes={name: group.read_prefixes for name, group in self.group.items() if group.read_prefixes},
             pipelines={
                 name: Pipeline(
                     pools=pipeline.pools,
-                    definitions={group: self.resource_name(name, group) for group in sorted(self.group)},
+                    definitions={group: self.resource_name(name, group) for group in self.groups_of(name)},
                     suffixes=pipeline.suffixes,
                     after=pipeline.after,
                     memory_steps=pipeline.memory_steps,

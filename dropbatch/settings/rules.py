@@ -6,7 +6,7 @@ import itertools
 import json
 from collections.abc import Collection, Iterator
 
-from dropbatch.settings import bootstrap, containers, machines
+from dropbatch.settings import bootstrap, containers, groups, machines
 from dropbatch.settings.models import RESERVED_FOLDERS, NetworkSettings, PipelineSettings, Settings
 
 __all__ = ["check"]
@@ -34,6 +34,7 @@ def check(settings: Settings, *, expected_name: str, declared_pools: Collection[
         *_parameter(settings),
         *machines.pipelines(settings),
         *containers.check(settings),
+        *groups.check(settings),
     ]
 
 
@@ -102,12 +103,18 @@ def _budget(settings: Settings) -> Iterator[str]:
 
 def _storage(settings: Settings) -> Iterator[str]:
     storage = settings.storage
-    if storage is None or storage.input_bucket is None or storage.expire_inputs_days is None:
+    if storage is None or storage.input_bucket is None:
         return
-    yield (
-        f"storage.expire_inputs_days: is for buckets of ours only, got {storage.expire_inputs_days} with input_bucket "
-        f"{storage.input_bucket!r}: set it on that bucket, and remove it here"
-    )
+    for key in ("expire_inputs_days", "web_origins"):
+        if value := getattr(storage, key):
+            yield (
+                f"storage.{key}: is for buckets of ours only, got {_listed(value)} with input_bucket "
+                f"{storage.input_bucket!r}: set it on that bucket, and remove it here"
+            )
+
+
+def _listed(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _compute(settings: Settings, declared: Collection[str]) -> Iterator[str]:

@@ -85,6 +85,10 @@ class Book:
         if change.started_at:
             update += ", started_at = :started_at"
             values[":started_at"] = change.started_at
+        if change.log_stream:
+            # People read the log of a run that has not ended; they may not ask Batch where it is.
+            update += ", log_stream = :log_stream"
+            values[":log_stream"] = change.log_stream
         try:
             answer = self._dynamodb.update_item(
                 TableName=self._table,

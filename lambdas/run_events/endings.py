@@ -95,7 +95,9 @@ class Endings:
         if rescue.memory_mib is not None:
             fields["overrides"] = {**item.get("overrides", {}), "memory_mib": rescue.memory_mib}
         # Cancelled in this very moment: nothing follows, and the next look at the job ends the run.
-        return self._write(item, change, fields, remove=("started_at",), only_if=" AND attribute_not_exists(cancel)")
+        return self._write(
+            item, change, fields, remove=("started_at", "log_stream"), only_if=" AND attribute_not_exists(cancel)"
+        )
 
     def _common(self, item: Mapping[str, Any], change: JobChange) -> _Item:
         usage = Usage.from_item(item) + self._usage(item, change)

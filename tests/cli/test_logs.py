@@ -2,6 +2,7 @@
 
 import json
 import time
+import uuid
 
 import pytest
 
@@ -44,12 +45,11 @@ def test_logs_of_a_run_that_has_not_started(world: World):
 
 @pytest.mark.parametrize("arguments", [(), ("-f",)])
 def test_logs_of_a_run_under_way(world: World, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]):
-    item = world.item(State.RUNNING, job_id="j-1")
-    stream = {"logGroupName": LOGS, "logStreamName": f"lab/wordcount/default/{item['run_id']}"}
+    stream = {"logGroupName": LOGS, "logStreamName": f"lab/wordcount/default/{uuid.uuid4().hex}"}
+    item = world.item(State.RUNNING, job_id="j-1", log_stream=stream["logStreamName"])
     world.logs.create_log_stream(**stream)
     now = int(time.time() * 1000)
     world.logs.put_log_events(**stream, logEvents=[{"timestamp": now, "message": text} for text in ("one", "two")])
-    monkeypatch.setattr("dropbatch.cli.live_log.LiveLog._find_stream", lambda self: stream["logStreamName"])
     monkeypatch.setattr("dropbatch.cli.commands.logs._LOOK_SECONDS", 0)
     seen = iter([item, item | {"state": State.SUCCEEDED}])
     monkeypatch.setattr("dropbatch.cli.runs.find", lambda *_: runs.read_item(next(seen)))

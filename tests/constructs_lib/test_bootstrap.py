@@ -124,16 +124,19 @@ def test_a_deploy_role_passes_roles_to_the_services_that_it_sets_up_only(stack: 
 
 def test_a_deploy_role_makes_roles_with_its_boundary_only_and_cannot_change_that(stack: Stack) -> None:
     rights = stack.rights("dropbatch-deploy-dev")
-    bounded = statement(rights, "BoundedRoles")
+    bounded = statement(rights, "Bounded")
 
     (boundary,) = bounded["Condition"]["StringEquals"].values()
     assert boundary.endswith(":policy/dropbatch-boundary-dev")
-    assert {"iam:CreateRole", "iam:PutRolePolicy", "iam:PutRolePermissionsBoundary"} == set(bounded["Action"])
-    others = {action for each in rights if each["Sid"] != "BoundedRoles" for action in each["Action"]}
-    assert not {each for each in others if "Boundary" in each or ("Policy" in each and each.startswith("iam:Put"))}
-    assert not {
-        each for each in others if re.match("iam:(Attach|CreatePolicy|SetDefault|CreateUser|CreateAccess)", each)
+    assert set(bounded["Action"]) == {
+        *("iam:CreateRole", "iam:PutRolePolicy", "iam:AttachRolePolicy", "iam:PutRolePermissionsBoundary"),
+        *("iam:CreateUser", "iam:AttachUserPolicy", "iam:PutUserPermissionsBoundary"),
     }
+    policies = statement(rights, "Policies")["Resource"]
+    assert [arn.rpartition(":")[2] for arn in policies] == ["policy/dropbatch/dev/*"]  # never the boundary
+    others = {action for each in rights if each["Sid"] != "Bounded" for action in each["Action"]}
+    assert not {each for each in others if "Boundary" in each or ("Policy" in each and each.startswith("iam:Put"))}
+    assert not {each for each in others if re.match("iam:(Attach|SetDefault|CreateUser|CreateAccess|AddUser)", each)}
 
 
 @pytest.mark.parametrize("environment", ["dev", "prod"])

@@ -24,7 +24,7 @@ def pool(scope, site, **props) -> Pool:
     registry = Registry(scope, "Registry", RegistryProps(site=site))
     logs = LogGroup(scope, "Logs", LogGroupProps(name="/dropbatch/test/jobs"))
     profile = MachineProfile(scope, "Profile", MachineProfileProps(site=site, registry=registry, job_logs=logs))
-    defaults: Json = {"name": "spot", "spot": True, "max_vcpus": 8, "instance_types": ["m6i"], "shares": ["lab"]}
+    defaults: Json = {"name": "spot", "spot": True, "max_vcpus": 8, "instance_types": ["m6i"], "shares": {"lab": 1}}
     return Pool(
         scope, "Pool", PoolProps(site=site, network=network(scope, site), profile=profile, **(defaults | props))
     )
@@ -133,7 +133,7 @@ class TestPool:
         assert resources["ec2_configuration"] == [{"image_type": "ECS_AL2023"}]
 
     def test_queue_is_shared_fairly_between_groups(self) -> None:
-        stack = synthesize(lambda scope, site: pool(scope, site, shares=["hub", "lab"]))
+        stack = synthesize(lambda scope, site: pool(scope, site, shares={"hub": 1, "lab": 1}))
         shares = stack.one("aws_batch_scheduling_policy")["fair_share_policy"]["share_distribution"]
         assert [(each["share_identifier"], each["weight_factor"]) for each in shares] == [("hub", 1), ("lab", 1)]
         assert "scheduling_policy_arn" in stack.one("aws_batch_job_queue")
@@ -155,7 +155,7 @@ class TestPool:
 
     def test_share_that_batch_does_not_take_is_refused(self) -> None:
         with pytest.raises(Exception, match=r"share identifiers take letters and digits only, got \['my-lab'\]"):
-            synthesize(lambda scope, site: pool(scope, site, shares=["my-lab"]))
+            synthesize(lambda scope, site: pool(scope, site, shares={"my-lab": 1}))
 
     def test_gpu_machines_start_from_the_image_with_the_driver(self) -> None:
         stack = synthesize(lambda scope, site: pool(scope, site, gpu=True))

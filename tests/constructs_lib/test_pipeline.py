@@ -22,13 +22,13 @@ def pipeline(scope, site, **props) -> Pipeline:
     }
     shared = Shared(
         site=site,
-        groups=["lab", "hub"],
         registry=Registry(scope, "Registry", RegistryProps(site=site)),
         job_logs=LogGroup(scope, "Logs", LogGroupProps(name="/dropbatch/test/jobs")),
         **buckets,
     )
     defaults: Json = {
         "name": "align",
+        "groups": {"lab": [], "hub": []},
         "image": Image(directory="image/align", tag="align-0123"),
         "command": ["align", "{input}"],
         "resources": Resources(vcpus=2, memory_mib=3500),

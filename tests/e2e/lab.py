@@ -21,75 +21,7 @@ from dropbatch.sandbox.terraform import Terraform
 
 ROOT = Path(__file__).resolve().parents[2]
 _COPIED = ("constructs_lib", "dropbatch", "environments", "image", "lambdas")
-_PIPELINES = """
-[pipeline.slow]
-image = "image/wordcount"
-command = ["sh", "-c", "sleep 2; cp {input} {output}/"]
-pools = ["spot", "ondemand"]
-memory_mib = 512
-tries = 1
-
-[pipeline.quick]
-image = "image/wordcount"
-command = ["cp", "{input}", "{output}/copy"]
-pools = ["spot", "ondemand"]
-memory_mib = 512
-
-[pipeline.folders]
-image = "image/wordcount"
-command = ["cp", "-r", "{input}", "{output}/copy"]
-pools = ["spot", "ondemand"]
-memory_mib = 512
-trigger = "folder"
-
-[pipeline.first]
-image = "image/wordcount"
-command = ["cp", "{input}", "{output}/first.txt"]
-pools = ["spot", "ondemand"]
-memory_mib = 512
-
-[pipeline.second]
-image = "image/wordcount"
-command = ["cp", "-r", "{input}", "{output}/second"]
-pools = ["spot", "ondemand"]
-memory_mib = 512
-after = "first"
-
-[pipeline.branch]
-image = "image/wordcount"
-command = ["cp", "-r", "{input}", "{output}/branch"]
-pools = ["spot", "ondemand"]
-memory_mib = 512
-after = "first"
-
-[pipeline.recount]
-image = "image/recount"
-command = ["wordcount", "{input}", "{output}/counts.txt"]
-pools = ["spot", "ondemand"]
-memory_mib = 512
-
-[pipeline.clocked]
-image = "image/recount"
-command = ["sh", "-c", "cp {input} {output}/same.txt; date +%s%N > {output}/time.txt"]
-pools = ["spot", "ondemand"]
-memory_mib = 512
-
-[pipeline.third]
-image = "image/wordcount"
-command = ["cp", "-r", "{input}", "{output}/third"]
-pools = ["spot", "ondemand"]
-memory_mib = 512
-after = "second"
-
-[pipeline.joined]
-image = "image/wordcount"
-command = ["sh", "-c", "cat {input}/*/counts.txt > {output}/joined.txt"]
-pools = ["ondemand"]
-memory_mib = 512
-trigger = "submit"
-"""
-"""Beside what the sandbox's own file declares: programs that take their time or none, one over folders, a chain of
-three with a branch, one for joins, a word count whose program may be edited, one whose results are never the same."""
+_DECLARED = (Path(__file__).parent / "lab.toml").read_text()
 _T = TypeVar("_T")
 
 
@@ -108,7 +40,7 @@ class Lab:
         shutil.copy(ROOT / "main.py", self.root / "main.py")
         shutil.copytree(self.root / "image" / "wordcount", self.root / "image" / "recount")
         with (self.root / "environments" / "sandbox.toml").open("a") as file:
-            file.write(_PIPELINES)
+            file.write(_DECLARED)
         self.sandbox = Sandbox.at(self.root)
         self.sandbox.up(runner=runner)
         self.environ = self.sandbox.environ()
@@ -154,7 +86,7 @@ class Lab:
         answer = self.s3.put_object(Bucket=self.pointers["input_bucket"], Key=key, Body=body)
         parsed = keys.InputKey.parse(key)
         return run_id(
-            group=parsed.group if parsed.group == self.group else keys.SYSTEM_GROUP,
+            group=parsed.group if parsed.group in self.pointers["groups"] else keys.SYSTEM_GROUP,
             pipeline=parsed.folder,
             bucket=self.pointers["input_bucket"],
             key=key,

@@ -113,6 +113,7 @@ CASES: dict[str, dict[str, tuple[str, set[str]]]] = {
                 "aws_iam_role_policy:Pipeline-*_Lab_Role_Grants",
                 "aws_iam_role_policy:Functions_Arrival_*",
                 "aws_iam_role_policy:Functions_RunEvents_*",
+                "aws_iam_policy:Group-lab_*",
             },
         ),
         "expire_inputs_days": ("expire_inputs_days = 9", {"aws_s3_bucket_lifecycle_configuration:Inputs_*"}),
@@ -132,6 +133,7 @@ CASES: dict[str, dict[str, tuple[str, set[str]]]] = {
                 "aws_iam_role_policy:Pipeline-*_Lab_Role_Grants",
                 "aws_iam_role_policy:Functions_Arrival_*",
                 "aws_ssm_parameter:*",
+                "aws_iam_policy:Group-lab_*",
                 "output:input_bucket",
                 "terraform_data:Kept_Message",
                 "terraform_data:Preflight_Check",
@@ -206,6 +208,26 @@ CASES: dict[str, dict[str, tuple[str, set[str]]]] = {
         "requires_output": ("requires_output = true", {DEFINITION}),
     },
 }
+CASES["storage"]["web_origins"] = (
+    'web_origins = ["https://a.org"]',
+    {"aws_s3_bucket_cors_configuration:*puts_WebPages"},
+)
+CASES["group.lab"] = {
+    "members": (
+        'members = ["arn:aws:iam::123456789012:role/staff"]',
+        {"aws_iam_role:Group-lab_Role", "aws_iam_role_policy_attachment:Group-lab_RoleRights"},
+    ),
+    "users": ('users = ["anna"]', {"aws_iam_user:User-anna_User", "aws_iam_user_policy_attachment:User-anna_*"}),
+    "share_weight": ("share_weight = 2", {"aws_batch_scheduling_policy:*"}),
+    "pipelines": (
+        'pipelines = ["other"]',
+        {DEFINITION, "aws_iam_role:Pipeline-count_Lab_*", "aws_iam_role_policy:Pipeline-count_Lab_*", FUNCTIONS},
+    ),
+    "read_prefixes": (
+        'read_prefixes = ["shared/"]',
+        {"aws_iam_policy:Group-lab_*", "aws_iam_role_policy:Pipeline-*_Lab_*", FUNCTIONS},
+    ),
+}
 CASES["network"]["subnet_ids"] = CASES["network"]["vpc_id"]
 # Keys that only our functions read: they are in the functions' packages, and nowhere else.
 FOR_FUNCTIONS = {
@@ -231,6 +253,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "observability": models.ObservabilitySettings,
     "compute.spot": models.PoolSettings,
     "pipeline.count": models.PipelineSettings,
+    "group.lab": models.GroupSettings,
 }
 NAMES = {("environment", "name"), ("environment", "region")}  # everything changes
 

@@ -152,7 +152,30 @@ class TestLeadingKeys:
         assert "dynamodb:LeadingKeys" not in emulator.module("core.iam_actions").dynamodb_service_context(body)
 
 
-class TestBatchResources:
+class TestResources:
+    def test_given_rights_on_some_streams_when_another_is_read_then_denied(
+        self, aws: Client, sandbox: Sandbox, name: str
+    ) -> None:
+        logs = aws("logs")
+        logs.create_log_group(logGroupName=name)
+        for stream in ("lab/a", "other/a"):
+            logs.create_log_stream(logGroupName=name, logStreamName=stream)
+        policy = allow(
+            {"Action": "logs:GetLogEvents", "Resource": f"arn:aws:logs:*:*:log-group:{name}:log-stream:lab/*"}
+        )
+        reader = aws("logs", BatchStack(sandbox, aws).user(policy))
+
+        reader.get_log_events(logGroupName=name, logStreamName="lab/a")
+        with pytest.raises(ClientError, match="AccessDenied"):
+            reader.get_log_events(logGroupName=name, logStreamName="other/a")
+
+    def test_gap_given_plain_ministack_when_a_stream_is_read_then_the_resource_is_the_group(self) -> None:
+        arn = emulator.module("core.iam_actions").extract_resource_arn(
+            "logs", "POST", "/", {}, b'{"logGroupName": "g", "logStreamName": "s"}', {}, "eu-central-1", "000000000000"
+        )
+
+        assert arn.endswith(":log-group:g")
+
     def test_gap_given_plain_ministack_when_a_job_is_submitted_then_the_resource_is_a_star(self) -> None:
         arn = emulator.module("core.iam_actions").extract_resource_arn(
             "batch", "POST", "/v1/submitjob", {}, b'{"jobQueue": "q"}', {}, "eu-central-1", "000000000000"

@@ -27,6 +27,7 @@ from dropbatch.sandbox.wraps.iam import (
     wrap_denials,
     wrap_grants,
     wrap_leading_keys,
+    wrap_log_streams,
     wrap_owner_key,
     wrap_transport,
     wrap_wildcards,
@@ -54,6 +55,7 @@ def install(batch: BatchService, mail: MailBox, grants: Recorder) -> None:
     wrap_deploy_context()
     wrap_budget_actions()
     wrap_network_tags()
+    wrap_log_streams()
     wrap_batch_resources(batch)
     wrap_owner_key()
     wrap_denials()

@@ -1,5 +1,6 @@
 """Wraps of IAM: who calls, what for, and what is told of it."""
 
+import functools
 import json
 import os
 import re
@@ -20,27 +21,42 @@ __all__ = [
     "wrap_denials",
     "wrap_grants",
     "wrap_leading_keys",
+    "wrap_log_streams",
     "wrap_owner_key",
     "wrap_transport",
     "wrap_wildcards",
 ]
 
+_RESOURCE = (
+    "(service: str, method: str, path: str, headers: dict, body: bytes, "
+    "query_params: dict, region: str, account_id: str) -> str"
+)
+
 
 def wrap_batch_resources(batch: BatchService) -> None:
     """IAM asks for ``*`` on every Batch call: give it the resource; the further ones are checked by `authorized`."""
     actions = emulator.module("core.iam_actions")
-    original = expected(
-        actions,
-        "extract_resource_arn",
-        "(service: str, method: str, path: str, headers: dict, body: bytes, "
-        "query_params: dict, region: str, account_id: str) -> str",
-    )
+    original = expected(actions, "extract_resource_arn", _RESOURCE)
 
     def extract_resource_arn(service: str, method: str, path: str, headers: Any, body: bytes, *others: Any) -> Any:
         if service == "batch":
             query, _, _ = others
             return _checks(batch, method, path, body, query)[0][1]
         return original(service, method, path, headers, body, *others)
+
+    actions.extract_resource_arn = extract_resource_arn
+
+
+def wrap_log_streams() -> None:
+    """IAM asks for the whole log group on calls about one of its streams."""
+    actions = emulator.module("core.iam_actions")
+    original = expected(actions, "extract_resource_arn", _RESOURCE)
+
+    @functools.wraps(original)
+    def extract_resource_arn(service: str, method: str, path: str, headers: Any, body: bytes, *others: Any) -> Any:
+        arn = original(service, method, path, headers, body, *others)
+        stream = actions._safe_json_field(body, "logStreamName") if service == "logs" else ""
+        return f"{arn}:log-stream:{stream}" if stream else arn
 
     actions.extract_resource_arn = extract_resource_arn
 

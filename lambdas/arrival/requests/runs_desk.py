@@ -28,7 +28,7 @@ _AT_ONCE = MAX_TRANSACTION
 _REMEMBERED = 10
 _AGAIN = (State.FAILED, State.CANCELLED)
 _OF_THE_END = (
-    *("reason", "phase", "exit_code", "log_tail", "not_started", "output", "job_id"),
+    *("reason", "phase", "exit_code", "log_tail", "not_started", "output", "job_id", "log_stream"),
     *("started_at", "stopped_at", "tries", "cancel"),
 )
 _Item = Mapping[str, Any]

@@ -1,0 +1,68 @@
+"""``dropbatch invite``; the rights of who is invited are in tests/e2e/test_groups.py."""
+
+import json
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.cli.conftest import REGION, World
+
+
+@pytest.fixture
+def iam(world: World) -> Any:
+    environ = world.sandbox.environ()
+    session: Any = boto3.Session(environ["AWS_ACCESS_KEY_ID"], environ["AWS_SECRET_ACCESS_KEY"], region_name=REGION)
+    client = session.client("iam", endpoint_url=environ["AWS_ENDPOINT_URL"])
+    client.create_user(UserName="dropbatch-sandbox-anna")
+    yield client
+    for each in client.list_access_keys(UserName="dropbatch-sandbox-anna")["AccessKeyMetadata"]:
+        client.delete_access_key(UserName="dropbatch-sandbox-anna", AccessKeyId=each["AccessKeyId"])
+    client.delete_user(UserName="dropbatch-sandbox-anna")
+
+
+def keys(iam: Any) -> list[str]:
+    found = iam.list_access_keys(UserName="dropbatch-sandbox-anna")["AccessKeyMetadata"]
+    return [each["AccessKeyId"] for each in found]
+
+
+def test_a_first_key_is_printed_as_a_profile(world: World, iam: Any) -> None:
+    result = world.call("invite", "anna")
+
+    assert result.exit_code == 0, result.output
+    (key,) = keys(iam)
+    head, key_id, secret, region = result.stdout.splitlines()
+    assert (head, key_id, region) == ("[dropbatch-sandbox]", f"aws_access_key_id = {key}", f"region = {REGION}")
+    assert secret.startswith("aws_secret_access_key = ")
+    assert "AWS_PROFILE=dropbatch-sandbox dropbatch --env sandbox status" in result.stderr
+    assert secret.rpartition(" ")[2] not in result.stderr
+
+
+def test_a_second_key_is_made_in_place_of_the_first_only_if_that_is_said(world: World, iam: Any) -> None:
+    world.call("invite", "anna")
+    (first,) = keys(iam)
+
+    refused = world.call("invite", "anna")
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert "anna has a key since" in refused.stderr
+    assert keys(iam) == [first]
+
+    result = world.call("invite", "anna", "--replace")
+    assert result.exit_code == 0, result.output
+    assert len(keys(iam)) == 1
+    assert keys(iam) != [first]
+
+
+def test_nobody_is_invited_who_is_not_in_the_environment_file(world: World) -> None:
+    result = world.call("invite", "eve")
+
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert "sandbox has no user named eve: add the name to users of a [group.<name>]" in result.stderr
+
+
+def test_nothing_of_a_key_is_kept(world: World, iam: Any) -> None:
+    secret = world.call("invite", "anna").stdout.splitlines()[2].rpartition(" ")[2]
+
+    files = [path for path in world.root.rglob("*") if path.is_file() and path.suffix in {".toml", ".json", ".tfstate"}]
+    assert not [path for path in files if secret in path.read_text(errors="ignore")]
+    assert secret not in json.dumps(world.ssm.get_parameter(Name="/dropbatch/sandbox")["Parameter"]["Value"])

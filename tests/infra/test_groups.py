@@ -1,0 +1,180 @@
+"""What members of a group may do, who they are, and what changes when groups and people come and go."""
+
+import itertools
+import json
+from typing import Any
+
+import pytest
+
+from tests.constructs_lib.synthesis import ROOT, Stack
+from tests.infra.plans import BASE, difference, stack_of
+
+INPUTS, OUTPUTS = "aws_s3_bucket.Inputs_Bucket", "aws_s3_bucket.Outputs_Bucket"
+MANAGED_POLICY_CHARACTERS = 6144
+
+
+@pytest.fixture(scope="module")
+def full() -> Stack:
+    return stack_of((ROOT / "tests/infra/full.toml").read_text(), "full")
+
+
+def rights(stack: Stack, group: str) -> list[dict[str, Any]]:
+    document = stack.one("aws_iam_policy", name=f"dropbatch-full-{group}")["policy"]
+    found: list[dict[str, Any]] = json.loads(document)["Statement"]
+    return found
+
+
+def test_members_may_do_this_and_nothing_else(full: Stack) -> None:
+    found = {action for each in rights(full, "lab") for action in each["Action"]}
+
+    assert found == {
+        *("s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket", "s3:ListBucketVersions"),
+        *("s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"),
+        *("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"),
+        *("kms:Decrypt", "kms:GenerateDataKey"),  # the buckets of this environment have a customer's key
+        *("logs:GetLogEvents", "ssm:GetParameter"),
+    }
+
+
+def test_members_reach_their_own_folders_and_what_is_shared_with_them(full: Stack) -> None:
+    objects = {
+        (action, resource.partition("/")[2])
+        for each in rights(full, "hub")
+        for action in each["Action"]
+        for resource in each["Resource"]
+        if action in {"s3:GetObject", "s3:PutObject"}
+    }
+
+    assert objects == {
+        ("s3:GetObject", "hub/*"),
+        ("s3:GetObject", "shared/references/*"),
+        ("s3:PutObject", "hub/*"),
+    }
+    lists = [each["Condition"] for each in rights(full, "hub") if "s3:ListBucket" in each["Action"]]
+    assert lists == [
+        {"StringLike": {"s3:prefix": ["hub/*", "shared/references/*"]}},
+        {"StringLike": {"s3:prefix": ["hub/*"]}},
+    ]
+
+
+def test_a_policy_fits_whatever_the_number_of_pipelines(full: Stack) -> None:
+    for group in ("lab", "hub"):
+        # References become ARNs of some 100 characters.
+        document = full.one("aws_iam_policy", name=f"dropbatch-full-{group}")["policy"]
+        assert len(document) + 20 * 60 < MANAGED_POLICY_CHARACTERS
+
+
+def test_the_role_is_for_members_by_name_in_whatever_account(full: Stack) -> None:
+    (trust,) = json.loads(full.one("aws_iam_role", name="dropbatch-full-lab.members")["assume_role_policy"])[
+        "Statement"
+    ]
+
+    assert trust["Principal"] == {"AWS": ["arn:aws:iam::000000000000:root", "arn:aws:iam::111111111111:root"]}
+    assert trust["Condition"] == {
+        "ArnLike": {
+            "aws:PrincipalArn": [
+                "arn:aws:iam::000000000000:role/staff",
+                "arn:aws:iam::111111111111:role/aws-reserved/*/AWSReservedSSO_lab_*",
+            ]
+        }
+    }
+    assert not [role for role in full.resources("aws_iam_role") if role["name"] == "dropbatch-full-hub.members"]
+
+
+def test_users_have_the_rights_of_their_groups_and_no_key(full: Stack) -> None:
+    assert [user["name"] for user in full.resources("aws_iam_user")] == ["dropbatch-full-anna", "dropbatch-full-ben.ng"]
+    assert len(full.resources("aws_iam_user_policy_attachment")) == 2
+    assert not {kind for kind in full.types() if "key" in kind or "login" in kind or kind == "aws_iam_group"}
+
+
+def test_a_group_has_jobs_of_the_pipelines_it_may_use_and_reads_what_is_shared(full: Stack) -> None:
+    names = {each["name"] for each in full.resources("aws_batch_job_definition")}
+    assert names == {"dropbatch-full-fold-hub", "dropbatch-full-fold-lab", "dropbatch-full-wordcount-lab"}
+
+    read = next(each for each in full.rights("dropbatch-full-fold-hub") if each["Sid"] == "ReadInputs")
+    assert [resource.partition("/")[2] for resource in read["Resource"]] == [
+        *("hub/fold/*", "hub/inputs/*", "hub/configs/*", "shared/references/*")
+    ]
+
+
+def test_more_weight_is_a_lower_factor(full: Stack) -> None:
+    for policy in full.resources("aws_batch_scheduling_policy"):
+        shares = policy["fair_share_policy"]["share_distribution"]
+        assert {each["share_identifier"]: each["weight_factor"] for each in shares} == {"hub": 1, "lab": 0.3333}
+
+
+GROUPS = f"{BASE}\n[group.lab]\n"
+FUNCTIONS = {
+    *("aws_lambda_function:Functions_Arrival_Function", "aws_lambda_function:Functions_RunEvents_Function"),
+    "aws_lambda_function:Functions_SpendGuard_Function",
+}
+SHARED_BY_GROUPS = {
+    *FUNCTIONS,
+    "aws_ssm_parameter:Pointers_Parameter",
+    "aws_batch_scheduling_policy:Pool-spot_FairShare",
+    "aws_batch_scheduling_policy:Pool-other_FairShare",
+}
+
+
+def jobs_of(group: str, *pipelines: str) -> set[str]:
+    return {
+        f"{kind}:Pipeline-{pipeline}_{group}_{part}"
+        for pipeline in pipelines
+        for kind, part in (
+            ("aws_batch_job_definition", "Definition"),
+            ("aws_iam_role", "Role"),
+            ("aws_iam_role_policy", "Role_Grants"),
+        )
+    }
+
+
+def test_a_group_that_comes_or_goes_touches_its_own_things_and_what_lists_groups() -> None:
+    before = stack_of(GROUPS)
+    after = stack_of(f'{GROUPS}[group.hub]\npipelines = ["count"]\nusers = ["anna"]\n')
+
+    # The declared group `lab` is what there was without groups.
+    assert difference(stack_of(BASE), before) == set()
+    assert (
+        difference(before, after)
+        == difference(after, before)
+        == {
+            *SHARED_BY_GROUPS,
+            *jobs_of("Hub", "count"),
+            "aws_iam_policy:Group-hub_Policy",
+            "aws_iam_user:User-anna_User",
+            "aws_iam_user_policy_attachment:User-anna_Member-hub",
+        }
+    )
+
+
+def test_a_user_that_comes_or_goes_touches_nobody_else() -> None:
+    one = stack_of(f'{GROUPS}users = ["anna"]\n')
+    two = stack_of(f'{GROUPS}users = ["anna", "ben"]\n')
+
+    assert difference(one, two) == {
+        "aws_iam_user:User-ben_User",
+        "aws_iam_user_policy_attachment:User-ben_Member-lab",
+    }
+
+
+def test_a_pipeline_that_a_group_may_no_longer_use_takes_its_job_away() -> None:
+    less = stack_of(f'{GROUPS}pipelines = ["other"]\n')
+
+    assert difference(stack_of(GROUPS), less) == {*FUNCTIONS, *jobs_of("Lab", "count")}
+
+
+def test_no_change_of_groups_replaces_or_removes_data() -> None:
+    stacks = [stack_of(text) for text in (BASE, f"{BASE}\n[group.hub]\n", f"{GROUPS}[group.hub]\n")]
+    for one, other in itertools.pairwise(stacks):
+        changed = difference(one, other)
+        assert not [name for name in changed if name.startswith(("aws_s3_bucket", "aws_dynamodb", "aws_ecr"))]
+
+
+def test_an_existing_bucket_in_place_of_ours_leaves_ours_to_terraform_which_keeps_it(full: Stack) -> None:
+    before = stack_of(BASE)
+    after = stack_of(f'[storage]\ninput_bucket = "labdata"\n{BASE}')
+
+    (bucket,) = (each for each in before.resources("aws_s3_bucket") if "input" in each["bucket_prefix"])
+    # AWS refuses to delete a bucket with objects in it, and Terraform is not told to empty this one.
+    assert not bucket.get("force_destroy")
+    assert not [each for each in after.resources("aws_s3_bucket") if "input" in each["bucket_prefix"]]

@@ -1,0 +1,97 @@
+"""Groups in an environment file, and what an operator hears of a fault in them."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.settings.test_settings import GOOD, faults, read
+
+CASES = [
+    (
+        'members = ["arn:aws:sts::123456789012:assumed-role/staff/anna"]',
+        "group.hub.members[0]: must match ",
+    ),
+    ('members = ["arn:aws:iam::123456789012:user/*"]', "group.hub.members[0]: must match "),
+    (
+        'members = ["arn:aws:iam::123456789012:role/a", "arn:aws:iam::123456789012:role/a"]',
+        "group.hub.members: must not repeat a value, got 'arn:aws:iam::123456789012:role/a' twice: name it once",
+    ),
+    ('users = ["Anna"]', "group.hub.users[0]: must match ^[a-z][a-z0-9.-]{0,30}[a-z0-9]$, got 'Anna'"),
+    ('users = ["anna", "anna"]', "group.hub.users: must not repeat a value, got 'anna' twice: name it once"),
+    ("share_weight = 0", "group.hub.share_weight: must be at least 1, got 0: raise it"),
+    ("share_weight = 1001", "group.hub.share_weight: must be at most 1000, got 1001: lower it"),
+    (
+        'pipelines = ["cuont"]',
+        "group.hub.pipelines: must name declared pipelines, got 'cuont': did you mean 'count'?",
+    ),
+    ("pipelines = []", "group.hub.pipelines: must not be empty, got []: give at least one"),
+    ('read_prefixes = ["shared"]', "group.hub.read_prefixes[0]: must match "),
+    ('read_prefixes = ["/shared/"]', "group.hub.read_prefixes[0]: must match "),
+    ('read_prefixes = ["shared/*/"]', "group.hub.read_prefixes[0]: must match "),
+    ('read_prefixes = ["${aws:username}/"]', "group.hub.read_prefixes[0]: must match "),
+    (
+        'read_prefixes = ["shared/../lab/"]',
+        "group.hub.read_prefixes: must be a folder's whole name, without //, . and .., got 'shared/../lab/': write it",
+    ),
+    (
+        'read_prefixes = ["shared//x/"]',
+        "group.hub.read_prefixes: must be a folder's whole name, without //, . and .., got 'shared//x/': write it out",
+    ),
+    (
+        'read_prefixes = ["hub/inputs/"]',
+        "group.hub.read_prefixes: must lie outside the group's own folder, which it reads anyway, got 'hub/inputs/'",
+    ),
+    (
+        'read_prefixes = ["_dropbatch/started/"]',
+        "group.hub.read_prefixes: must not be among the system's own objects, got '_dropbatch/started/': remove it",
+    ),
+    ('member = ["x"]', "group.hub.member: unknown key, got ['x']: did you mean members? known are members, users"),
+]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "lab1.toml"
+
+
+@pytest.mark.parametrize(("written", "fault"), CASES)
+def test_a_fault_of_a_group_names_key_rule_value_and_fix(file: Path, written: str, fault: str) -> None:
+    (found,) = faults(file, f"{GOOD}\n[group.hub]\n{written}\n")
+
+    assert found.startswith(fault), found
+
+
+def test_all_faults_of_all_groups_are_told_at_once(file: Path) -> None:
+    groups = '[group.hub]\nusers = ["anna", "anna"]\n[group.lab]\npipelines = ["x"]\nread_prefixes = ["lab/"]\n'
+
+    assert len(faults(file, GOOD + groups)) == 3
+
+
+def test_people_of_single_sign_on_are_named_by_pattern(file: Path) -> None:
+    member = "arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com/*/AWSReservedSSO_lab_*"
+
+    settings = read(file, f'{GOOD}\n[group.hub]\nmembers = ["{member}"]\n')
+
+    assert settings.group["hub"].members == (member,)
+
+
+def test_a_group_may_use_all_pipelines_unless_some_are_named(file: Path) -> None:
+    more = '[pipeline.other]\nimage = "image/wordcount"\ncommand = ["x"]\npools = ["spot"]\n'
+
+    settings = read(file, f'{GOOD}\n{more}\n[group.hub]\npipelines = ["other"]\n[group.lab]\n')
+
+    assert (settings.groups_of("count"), settings.groups_of("other")) == (["lab"], ["hub", "lab"])
+    assert settings.deployment().pipelines["count"].definitions == {"lab": "dropbatch-lab1-count-lab"}
+
+
+def test_pages_that_may_upload_are_https_and_for_buckets_of_ours(file: Path) -> None:
+    origin = '[storage]\nweb_origins = ["{}"]\n'
+
+    assert read(file, origin.format("https://data.example.org") + GOOD).storage.web_origins
+    assert faults(file, origin.format("http://data.example.org") + GOOD)[0].startswith(
+        "storage.web_origins[0]: must match"
+    )
+    (fault,) = faults(
+        file, origin.format("https://a.org").replace("[storage]", '[storage]\ninput_bucket = "bbb"') + GOOD
+    )
+    assert fault.startswith("storage.web_origins: is for buckets of ours only, got ['https://a.org'] with input_bucket")

@@ -111,6 +111,8 @@ def choice(name: str, known: Iterable[str]) -> str:
 def _judge(arrival: Arrival, key: keys.InputKey, deployment: Deployment) -> Admitted | Requested:
     if arrival.key.endswith("/") and arrival.size == 0:
         raise _NotMeantError("a folder marker")
+    if key.group not in deployment.groups and _is_shared(arrival.key, deployment):
+        raise _NotMeantError("data that groups share triggers nothing")
     _check_place(key, deployment)
     if key.folder == keys.SUBMISSIONS:
         kind = _kind(key)
@@ -129,6 +131,10 @@ def _judge(arrival: Arrival, key: keys.InputKey, deployment: Deployment) -> Admi
     if pipeline.suffixes and not arrival.key.endswith(pipeline.suffixes):
         raise _UnmatchedError(f"pipeline {key.folder!r} takes files ending in {' or '.join(pipeline.suffixes)}")
     return _admit(arrival, key, deployment, input_key=arrival.key, rest=key.rest, size=arrival.size)
+
+
+def _is_shared(key: str, deployment: Deployment) -> bool:
+    return any(key.startswith(prefixes) for prefixes in deployment.read_prefixes.values())
 
 
 def _check_place(key: keys.InputKey, deployment: Deployment) -> None:

@@ -148,3 +148,11 @@ def test_what_cannot_be_processed_is_refused_whatever_the_environment_says() -> 
     found = judge(arrival("lab/wordcount/" + "k" * 900), replace(DEPLOYMENT, unmatched="ignore"))
 
     assert isinstance(found, Rejected)
+
+
+def test_data_that_groups_share_triggers_nothing_and_is_no_mistake() -> None:
+    shared = replace(DEPLOYMENT, read_prefixes={"neuro": ("shared/references/", "lab/wordcount/public/")})
+
+    assert isinstance(judge(arrival("shared/references/hg38.fa"), shared), Ignored)
+    assert isinstance(judge(arrival("shared/other.txt"), shared), Rejected)
+    assert isinstance(judge(arrival("lab/wordcount/public/a.txt"), shared), Admitted)

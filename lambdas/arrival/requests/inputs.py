@@ -48,7 +48,8 @@ class Reach:
         self._bucket = bucket
         self._groups = deployment.groups
         self._own = tuple(f"{group}/{folder}/" for folder in (pipeline, keys.INPUTS, keys.CONFIGS))
-        self._shared = deployment.pipelines[pipeline].read_buckets
+        self._shared_folders = deployment.read_prefixes.get(group, ())
+        self._buckets = deployment.pipelines[pipeline].read_buckets
 
     def resolve(self, entries: Sequence[tuple[str, str]], faults: list[Fault], *, single: bool = False) -> list[Named]:
         """What entries, each a place and a text, mean; faults are noted. `single`: only one object each."""
@@ -85,11 +86,11 @@ class Reach:
 
     def _own_bucket(self, named: Named, got: str) -> str | None:
         group, below, _ = named.key.partition("/")
-        if named.prefix.startswith(self._own):
+        if named.prefix.startswith((*self._own, *self._shared_folders)):
             return None
         places = " or ".join(self._own[:2])
         if below and group in self._groups and group != self._group:
-            return f"belongs to group {group!r}, got {got}: only objects below {self._group}/ may be named"
+            return f"belongs to group {group!r}, got {got}: only objects {self._allowed()} may be named"
         if f"/{keys.CONTROL_PREFIX}" in f"/{named.key}":
             return f"is a control object, got {got}: name a file below {places}"
         if named.key.startswith(f"{self._group}/{keys.SUBMISSIONS}/"):
@@ -98,13 +99,16 @@ class Reach:
             return f"must begin with the group's folder, got {got}: begin the pattern with {places}"
         return f"must lie below {places}, where the pipeline's jobs may read, got {got}: put the file there"
 
+    def _allowed(self) -> str:
+        return " or ".join(f"below {folder}" for folder in (f"{self._group}/", *self._shared_folders))
+
     def _other_bucket(self, named: Named, got: str) -> str | None:
-        for allowed in self._shared:
+        for allowed in self._buckets:
             bucket, _, prefix = allowed.partition("/")
             if named.bucket == bucket and named.prefix.startswith(prefix):
                 return (
                     None if named.prefix or named.is_glob else f"names a whole bucket, got {got}: name a folder in it"
                 )
-        allowed = ", ".join(self._shared)
+        allowed = ", ".join(self._buckets)
         fix = f"allowed are {allowed}" if allowed else "put the file below the group's own folder"
         return f"lies in a bucket that the pipeline may not read, got {got}: {fix}"

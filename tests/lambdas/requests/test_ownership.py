@@ -1,0 +1,149 @@
+"""A request names objects of its own group, folders that are shared with it, and allowed buckets; never another's."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.lambdas.conftest import DEPLOYMENT, INPUT, OUTPUT, definitions, dropped, make_arrival
+from tests.lambdas.requests.conftest import Bench
+from tests.lambdas.simulated_aws import SimulatedAws
+
+SHARED = replace(
+    DEPLOYMENT,
+    read_prefixes={"lab": ("shared/references/", "neuro/inputs/public/")},
+    pipelines={
+        **DEPLOYMENT.pipelines,
+        "wordcount": replace(DEPLOYMENT.pipelines["wordcount"], read_buckets=("atlas/open/",)),
+        "neuros": replace(DEPLOYMENT.pipelines["sort"], definitions={"neuro": "dropbatch-test-neuros-neuro"}),
+    },
+)
+
+
+@pytest.fixture
+def bench() -> Bench:
+    aws = SimulatedAws()
+    aws.batch.definitions = definitions(SHARED)
+    made = Bench(aws, make_arrival(aws, SHARED))
+    for key in (
+        "lab/inputs/mine.txt",
+        "lab/configs/c",
+        "neuro/inputs/theirs.txt",
+        "neuro/configs/c",
+        "neuro/wordcount/x",
+    ):
+        made.upload(key)
+    made.upload(
+        "shared/references/r.txt", "shared/secret.txt", "neuro/inputs/public/p.txt", "LAB/inputs/x", "lab2/inputs/x"
+    )
+    made.upload("open/a.txt", "closed/a.txt", bucket="atlas")
+    made.upload("neuro/wordcount/result.txt", bucket=OUTPUT)
+    return made
+
+
+OTHERS = [
+    ("neuro/inputs/theirs.txt", "belongs to group 'neuro'"),
+    ("neuro/wordcount/x", "belongs to group 'neuro'"),
+    (f"s3://{INPUT}/neuro/inputs/theirs.txt", "belongs to group 'neuro'"),
+    (f"s3://{OUTPUT}/neuro/wordcount/result.txt", "lies in a bucket that the pipeline may not read"),
+    ("neuro/inputs/*.txt", "belongs to group 'neuro'"),
+    ("*/inputs/theirs.txt", "must begin with the group's folder"),
+    ("**", "must begin with the group's folder"),
+    ("?euro/inputs/theirs.txt", "must begin with the group's folder"),
+    ("[n]euro/inputs/*", "must begin with the group's folder"),
+    ("{neuro,lab}/inputs/*", "must begin with the group's folder"),
+    ("lab*/inputs/x", "must begin with the group's folder"),
+    ("lab/inputs/../../neuro/inputs/theirs.txt", "must not contain .."),
+    (f"s3://{INPUT}/lab/inputs/../../neuro/inputs/theirs.txt", "must not contain .."),
+    ("shared/references/../secret.txt", "must not contain .."),
+    ("./neuro/inputs/theirs.txt", "must lie below"),
+    ("/neuro/inputs/theirs.txt", "must lie below"),
+    ("Neuro/inputs/theirs.txt", "must lie below"),
+    ("LAB/inputs/x", "must lie below"),
+    ("lab2/inputs/x", "must lie below"),
+    ("neuro%2Finputs%2Ftheirs.txt", "must lie below"),
+    ("neuro/inputs/", "belongs to group 'neuro'"),
+    ("neuro/", "belongs to group 'neuro'"),
+    ("shared/secret.txt", "must lie below"),
+    ("shared/*", "must begin with the group's folder"),
+    ("shared/", "must lie below"),
+    ("neuro/inputs/pub*", "belongs to group 'neuro'"),
+    ("lab/submissions/other.json", "is among the requests"),
+    (f"s3://{OUTPUT}/_dropbatch/manifests/lab/wordcount/x.json", "lies in a bucket that the pipeline may not read"),
+    ("s3://atlas/closed/a.txt", "lies in a bucket that the pipeline may not read"),
+    ("s3://atlas/*", "lies in a bucket that the pipeline may not read"),
+    ("s3://elsewhere/a.txt", "lies in a bucket that the pipeline may not read"),
+]
+
+
+@pytest.mark.parametrize(("named", "fault"), OTHERS)
+def test_what_is_not_the_groups_is_refused(bench: Bench, named: str, fault: str) -> None:
+    bench.ask({"pipeline": "wordcount", "inputs": ["lab/inputs/mine.txt", named]})
+
+    assert fault in bench.faults()["inputs[1]"]
+    assert not bench.runs()
+
+
+@pytest.mark.parametrize(("named", "fault"), [*OTHERS, ("neuro/configs/c", "belongs to group 'neuro'")])
+def test_and_so_is_a_config(bench: Bench, named: str, fault: str) -> None:
+    bench.ask({"pipeline": "wordcount", "inputs": "lab/inputs/mine.txt", "config": named})
+
+    single = "must be one file"
+    assert fault in bench.faults()["config"] or single in bench.faults()["config"]
+    assert not bench.runs()
+
+
+@pytest.mark.parametrize(
+    "named",
+    ["shared/references/r.txt", f"s3://{INPUT}/shared/references/*", "neuro/inputs/public/**", "s3://atlas/open/a.txt"],
+)
+def test_what_is_shared_with_the_group_may_be_named(bench: Bench, named: str) -> None:
+    bench.ask({"pipeline": "wordcount", "inputs": named})
+
+    (run,) = bench.runs()
+    assert run["group"] == "lab"
+    assert run["output_prefix"].startswith("lab/wordcount/")
+
+
+def test_what_is_shared_with_one_group_is_not_with_another(bench: Bench) -> None:
+    key = "neuro/submissions/submit.json"
+    bench.ask({"pipeline": "wordcount", "inputs": "shared/references/r.txt"}, key)
+
+    assert "must lie below" in bench.faults(key)["inputs"]
+
+
+@pytest.mark.parametrize("kind", ["retry", "rerun", "cancel", "reproduce"])
+def test_another_groups_run_is_no_run_of_ours(bench: Bench, kind: str) -> None:
+    bench.upload("neuro/inputs/a.txt")
+    bench.ask({"pipeline": "wordcount", "inputs": "neuro/inputs/a.txt"}, "neuro/submissions/submit.json")
+    (theirs,) = bench.runs()
+    before = dict(bench.aws.dynamodb.items[theirs["id"]])
+    key = f"lab/submissions/{kind}.json"
+
+    bench.ask({"runs": [theirs["run_id"]]}, key)
+
+    assert "is no run of group 'lab'" in bench.faults(key)["runs[0]"]
+    assert bench.aws.dynamodb.items[theirs["id"]] == before
+
+
+@pytest.mark.parametrize("body", [{"pipeline": "neuros", "inputs": "lab/inputs/mine.txt"}])
+def test_a_pipeline_of_other_groups_is_not_there(bench: Bench, body: dict[str, Any]) -> None:
+    bench.ask(body)
+
+    assert "no pipeline is named 'neuros'" in bench.faults()["pipeline"]
+
+
+def test_a_file_for_a_pipeline_of_other_groups_is_refused_with_the_reason(bench: Bench) -> None:
+    bench.arrival.process([dropped("lab/neuros/a.dat")])
+
+    (refused,) = bench.runs(rejected=True)
+    assert refused["reason"] == "pipeline 'neuros' is not set up for group 'lab': ask for it"
+
+
+@pytest.mark.parametrize("prefix", ["neuro/wordcount/", "neuro/", "lab/../neuro/wordcount/"])
+def test_a_backfill_is_of_ones_own_folder(bench: Bench, prefix: str) -> None:
+    key = "lab/submissions/backfill.json"
+
+    bench.ask({"pipeline": "wordcount", "prefix": prefix}, key)
+
+    assert "must begin with lab/wordcount/" in bench.faults(key)["prefix"]

@@ -100,7 +100,7 @@ def push(
     files = _context(root, directory, tag, base)
     sandbox = env.get("DROPBATCH_SANDBOX_DIR")
     if sandbox:
-        return _snapshot(files, Path(sandbox) / "images" / tag)
+        return _snapshot(files, Path(sandbox) / "images" / tag, base)
     archive = Path(env[ARCHIVES]) / f"{tag}.tar" if env.get(ARCHIVES) else None
 
     def make(builder: str, image: str) -> None:
@@ -142,13 +142,15 @@ def _context(root: Path, directory: str, tag: str, base: str) -> dict[str, Path]
     return files
 
 
-def _snapshot(files: Mapping[str, Path], target: Path) -> str:
+def _snapshot(files: Mapping[str, Path], target: Path, base: str) -> str:
     if target.is_dir():
         return f"the sandbox has {target.name} already"
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".new-", dir=target.parent) as scratch:
         tree = Path(scratch) / "tree"
         _lay_out(files, tree)
+        if base:
+            (tree / "base").write_text(base)  # for whoever builds it
         try:
             tree.rename(target)
         except OSError:

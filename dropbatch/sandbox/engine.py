@@ -1,6 +1,8 @@
 """The container engine on this machine, docker or podman, and what the sandbox left in it."""
 
+import json
 import os
+import shlex
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -8,10 +10,22 @@ from pathlib import Path
 
 from dropbatch.sandbox.errors import SandboxError
 
-__all__ = ["Engine", "discard_containers", "find_engine"]
+__all__ = ["BUILD_OPTIONS", "Engine", "discard_containers", "find_engine", "settings_for_server"]
+
+BUILD_OPTIONS = "DROPBATCH_BUILD_OPTIONS"
+"""Variable with more options of the engine's `build`, as words of a shell."""
 
 LABEL = "dropbatch.sandbox"
 _SECONDS = 600
+_INIT_FOLDERS = ("/usr/libexec/podman", "/usr/local/libexec/podman", "/usr/lib/podman", "/usr/local/lib/podman")
+_ENVIRONMENT = "DROPBATCH_ENGINE_ENVIRONMENT"
+_OF_THE_USER = (
+    *("HOME", "USER", "XDG_RUNTIME_DIR", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "DBUS_SESSION_BUS_ADDRESS"),
+    *("DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CONTEXT", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "CONTAINER_HOST"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
+)
+"""By which an engine finds its daemon, its images and the network. The sandbox's server has none of them itself."""
+_INFO_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -25,10 +39,22 @@ class Engine:
         plain = ["--cgroup-manager=cgroupfs", "--runtime=runc"] if self.name == "podman" and _root() else []
         return [self.name, *plain, *map(str, words)]
 
+    @property
+    def environ(self) -> dict[str, str]:
+        """The variables it runs with: the user's, in the sandbox's server too."""
+        told = os.environ.get(_ENVIRONMENT)
+        return dict(os.environ) if told is None else {"PATH": os.environ["PATH"], **json.loads(told)}
+
     def call(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
         """Run a command of the engine to its end."""
         return subprocess.run(
-            self.words(*words), capture_output=True, text=True, check=False, timeout=_SECONDS, stdin=subprocess.DEVNULL
+            self.words(*words),
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_SECONDS,
+            stdin=subprocess.DEVNULL,
         )
 
     @property
@@ -42,15 +68,44 @@ class Engine:
         return ["--log-driver=k8s-file"] if self.name == "podman" else ["--log-driver=json-file"]
 
     @property
+    def init(self) -> list[str]:
+        """Options for a first process that forwards signals and buries children; podman needs one from this machine."""
+        if self.name != "podman":
+            return ["--init"]
+        if any(Path(folder, "catatonit").exists() for folder in _INIT_FOLDERS):
+            return ["--init"]
+        other = shutil.which("tini") or shutil.which("dumb-init")
+        return ["--init", f"--init-path={other}"] if other else []
+
+    @property
     def build(self) -> list[str]:
-        """Options of `build`."""
-        return ["--isolation=chroot", *self.limits] if self.name == "podman" and _root() else []
+        """Options of `build`: what works here, then what the user wants (`BUILD_OPTIONS`)."""
+        plain = ["--isolation=chroot", *self.limits] if self.name == "podman" and _root() else []
+        return [*plain, *_build_options()]
+
+
+def settings_for_server() -> dict[str, str]:
+    """What the sandbox's server must be told of this process's environment.
+
+    Raises:
+        SandboxError: the options of `build` are not words.
+    """
+    _build_options()
+    named = {name: os.environ[name] for name in _OF_THE_USER if name in os.environ}
+    return {_ENVIRONMENT: json.dumps(named), BUILD_OPTIONS: os.environ.get(BUILD_OPTIONS, "")}
+
+
+def _build_options() -> list[str]:
+    try:
+        return shlex.split(os.environ.get(BUILD_OPTIONS, ""))
+    except ValueError as error:
+        raise SandboxError(f"{BUILD_OPTIONS} must be words as in a shell: {error}") from None
 
 
 def find_engine() -> Engine:
     """Docker if its daemon answers, else podman."""
     for name in ("docker", "podman"):
-        if shutil.which(name) and not subprocess.run([name, "info"], capture_output=True, check=False).returncode:
+        if shutil.which(name) and _works(name):
             return Engine(name)
     raise SandboxError(
         "the container runner needs docker or podman, and neither works here: start one of them, or use the process "
@@ -70,6 +125,13 @@ def discard_containers(directory: Path) -> int:
         engine.call("rm", "--force", "--volumes", *found)
     note.unlink()
     return len(found)
+
+
+def _works(name: str) -> bool:
+    try:
+        return not subprocess.run([name, "info"], capture_output=True, check=False, timeout=_INFO_SECONDS).returncode
+    except subprocess.TimeoutExpired:  # a daemon that hangs
+        return False
 
 
 def _root() -> bool:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dropbatch.sandbox.engine import discard_containers, find_engine
+from dropbatch.sandbox.engine import discard_containers, find_engine, settings_for_server
 from dropbatch.sandbox.errors import SandboxError, StartError
 from dropbatch.sandbox.layout import Layout
 from dropbatch.sandbox.moving import move_port
@@ -237,7 +237,7 @@ class Sandbox:
         kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH") if name in os.environ}
         kept["DROPBATCH_RUNNER"] = self._runner
         if self._runner == "container":
-            kept["DROPBATCH_ENGINE"] = find_engine().name
+            kept |= {"DROPBATCH_ENGINE": find_engine().name, **settings_for_server()}
         return kept | {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(layout.home),

@@ -247,6 +247,7 @@ class TestAroundAnotherImage:
 
         (snapshot,) = (tmp_path / "sandbox/images").iterdir()
         assert (snapshot / "opt/build/Dockerfile").is_file()
+        assert (snapshot / "base").read_text() == base
         assert (snapshot / "opt/pipeline/align").is_file()
         with pytest.raises(PushError, match="has changed since tag"):
             push(project, "image/align", snapshot.name, "any", sandbox, base="another:1")

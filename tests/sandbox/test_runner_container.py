@@ -155,6 +155,25 @@ def test_given_an_image_that_a_deploy_pushed_when_a_job_needs_it_then_built_from
     engine.call("rmi", f"localhost/dropbatch-sandbox:{stack.name}")
 
 
+def test_given_an_image_around_another_when_a_job_needs_it_then_built_around_that(
+    stack: BatchStack, image: str, engine: engines.Engine
+) -> None:
+    stack.program("hello", "#!/bin/sh\necho hello from around\n")
+    stack.program("Dockerfile", "FROM localhost/none-such\n")
+    snapshot = stack.sandbox.layout.images / stack.name
+    (snapshot / "opt/build").mkdir()
+    (snapshot / "opt/build/Dockerfile").write_text(
+        "ARG BASE\nFROM ${BASE}\nCOPY opt/pipeline/hello /usr/local/bin/hello\n"
+    )
+    (snapshot / "base").write_text(image)
+    engine.call("rmi", "--force", f"localhost/dropbatch-sandbox:{stack.name}", check=False)
+
+    job = stack.run("hello")
+
+    assert stack.lines(job) == ["hello from around"], job
+    engine.call("rmi", f"localhost/dropbatch-sandbox:{stack.name}")
+
+
 def test_given_a_running_container_when_terminated_then_signalled_and_removed(
     stack: BatchStack, image: str, engine: engines.Engine
 ) -> None:

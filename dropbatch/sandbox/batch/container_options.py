@@ -1,13 +1,19 @@
 """Container properties of a job as options of docker or podman."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 __all__ = ["container_options"]
 
 
-def container_options(container: dict[str, Any], memory_mib: int, vcpus: float, host: Path) -> list[str]:
-    """Options of ``create``. A volume's path on the instance is a directory of its own below `host`."""
+def container_options(
+    container: dict[str, Any], memory_mib: int, vcpus: float, *, host: Path, init: Sequence[str]
+) -> list[str]:
+    """Options of ``create``. A volume's path on the instance is a directory of its own below `host`.
+
+    `init` are the engine's options for a first process that forwards signals and buries children.
+    """
     linux = container.get("linuxParameters") or {}
     options = [f"--memory={memory_mib}m", f"--memory-swap={memory_mib}m", f"--cpu-shares={int(vcpus * 1024)}"]
     if container.get("readonlyRootFilesystem"):
@@ -15,7 +21,7 @@ def container_options(container: dict[str, Any], memory_mib: int, vcpus: float, 
     if container.get("user"):
         options.append(f"--user={container['user']}")
     if linux.get("initProcessEnabled"):
-        options.append("--init")
+        options += init
     if linux.get("sharedMemorySize"):
         options.append(f"--shm-size={linux['sharedMemorySize']}m")
     for each in linux.get("tmpfs") or []:

@@ -83,7 +83,7 @@ class ContainerRunner:
             *("create", f"--name={name}", f"--label={LABEL}={self._directory}", "--network=host", "--pull=never"),
             *self._engine.log_driver,
             *(each for each in self._engine.limits if not task.container.get("ulimits")),
-            *container_options(task.container, memory_mib, vcpus, scratch / "host"),
+            *container_options(task.container, memory_mib, vcpus, host=scratch / "host", init=self._engine.init),
             *(f"--env={key}={value}" for key, value in variables.items()),
             image,
             *(str(part) for part in task.container.get("command") or []),
@@ -104,10 +104,9 @@ class ContainerRunner:
         snapshot = self._images / tag
         built = f"localhost/dropbatch-sandbox:{tag}"
         with self._building[image]:
-            if tag and "/" not in tag and (snapshot / "opt" / "pipeline" / "Dockerfile").is_file():
+            if tag and "/" not in tag and (how := _how_to_build(snapshot)):
                 if self._engine.call("image", "inspect", built).returncode:
-                    dockerfile = snapshot / "opt" / "pipeline" / "Dockerfile"
-                    self._fetch("build", *self._engine.build, f"--tag={built}", f"--file={dockerfile}", str(snapshot))
+                    self._fetch("build", f"--tag={built}", *how, *self._engine.build, str(snapshot))
                 return built
             if self._engine.call("image", "inspect", image).returncode:
                 self._fetch("pull", image)
@@ -121,6 +120,15 @@ class ContainerRunner:
             raise StartError(reason=fault, status_reason=fault)
 
 
+def _how_to_build(snapshot: Path) -> list[str]:
+    """Options for a pipeline's own Dockerfile, or for ours around the image it names; none without either."""
+    for dockerfile in (snapshot / "opt" / "build" / "Dockerfile", snapshot / "opt" / "pipeline" / "Dockerfile"):
+        if dockerfile.is_file():
+            base = snapshot / "base"
+            return [f"--file={dockerfile}", *([f"--build-arg=BASE={base.read_text()}"] if base.exists() else [])]
+    return []
+
+
 class RunningContainer:
     """A container that was started."""
 
@@ -132,6 +140,7 @@ class RunningContainer:
         self._killed = False
         self._output = subprocess.Popen(
             engine.words("logs", "--follow", name),
+            env=engine.environ,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -144,6 +153,7 @@ class RunningContainer:
         """Wait for the end. A kill that nobody asked for is the kernel's, for memory."""
         said = subprocess.run(
             self._engine.words("wait", self._name),
+            env=self._engine.environ,
             capture_output=True,
             text=True,
             check=False,

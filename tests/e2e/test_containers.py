@@ -1,0 +1,57 @@
+"""From a dropped file to its result in a container of the real image, which the sandbox builds from the snapshot."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dropbatch.sandbox.engine import BUILD_OPTIONS, LABEL
+from tests.e2e.lab import Lab, until
+from tests.image import engine as engines
+from tests.image.conftest import wheels
+
+__all__ = ["wheels"]
+
+pytestmark = pytest.mark.e2e
+
+CACHE = Path(__file__).parents[2] / ".dropbatch" / "cache"
+
+
+@pytest.fixture(scope="module")
+def engine() -> engines.Engine:
+    try:
+        return engines.find()
+    except engines.MissingError as error:
+        if engines.in_ci():
+            raise
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def contained(lab: Lab, engine: engines.Engine, wheels: Path) -> Iterator[Lab]:
+    """The lab, its sandbox started again with the container runner; images are built without any registry."""
+    _, python = engine.base(CACHE)
+    options = [f"--build-arg=BASE={python}"]
+    if engine.name == "podman":  # docker's builder knows no volumes, and finds the package index where there is docker
+        options += ["--build-arg=PIP_NO_INDEX=1", "--build-arg=PIP_FIND_LINKS=/wheels", f"--volume={wheels}:/wheels:ro"]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv(BUILD_OPTIONS, " ".join(options))
+        lab.sandbox.down()
+        lab.sandbox.up(runner="container")
+    yield lab
+    lab.sandbox.down()
+    lab.sandbox.up(runner="process")
+
+
+def test_a_dropped_file_is_counted_in_a_container(contained: Lab, engine: engines.Engine) -> None:
+    run = contained.drop("lab/wordcount/contained.txt", b"one two two\n")
+
+    until(lambda: (item := contained.run(run)) and item["state"] not in {"HELD", "SUBMITTED"}, "an image", seconds=300)
+    item = contained.ended(run)
+
+    assert item["state"] == "SUCCEEDED", item.get("reason")
+    assert b" 3  words\n" in contained.result(item, "counts.txt")
+    record = contained.record(item)
+    assert (record["status"], record["exit_code"]) == ("SUCCEEDED", 0)
+    label = f"--filter=label={LABEL}={contained.sandbox.layout.directory}"
+    assert not engine.call("ps", "--all", "--quiet", label).stdout

@@ -1,0 +1,79 @@
+"""The container engine: which one, and with whose settings."""
+
+from pathlib import Path
+
+import pytest
+
+from dropbatch.sandbox import engine as engines
+from dropbatch.sandbox.engine import BUILD_OPTIONS, Engine, find_engine, settings_for_server
+from dropbatch.sandbox.errors import SandboxError
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that alone is on PATH, but for the shell's own programs."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return tmp_path
+
+
+def program(folder: Path, name: str, line: str) -> None:
+    (folder / name).write_text(f"#!/bin/sh\n{line}\n")
+    (folder / name).chmod(0o755)
+
+
+def test_given_a_docker_daemon_that_hangs_when_an_engine_is_looked_for_then_podman_is_taken(
+    programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(programs, "docker", "exec /bin/sleep 60")
+    program(programs, "podman", "exit 0")
+    monkeypatch.setattr(engines, "_INFO_SECONDS", 0.2)
+
+    assert find_engine() == Engine("podman")
+
+
+def test_given_no_engine_that_works_when_looked_for_then_the_other_runner_is_named(programs: Path) -> None:
+    program(programs, "docker", "exit 1")
+
+    with pytest.raises(SandboxError, match=r"needs docker or podman.*--runner process"):
+        find_engine()
+
+
+def test_given_the_server_when_it_calls_the_engine_then_with_the_users_settings_and_not_its_own(
+    programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(programs, "docker", 'echo "$HOME $DOCKER_HOST $SECRET"')
+    monkeypatch.setenv("HOME", "/home/user")
+    monkeypatch.setenv("DOCKER_HOST", "unix:///run/user.sock")
+    told = settings_for_server()
+    for name, value in {**told, "HOME": "/sandbox", "DOCKER_HOST": "unix:///none.sock", "SECRET": "key"}.items():
+        monkeypatch.setenv(name, value)
+
+    assert Engine("docker").call("info").stdout == "/home/user unix:///run/user.sock \n"
+
+
+def test_given_options_of_build_when_asked_for_then_they_come_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(BUILD_OPTIONS, "--build-arg='BASE=a b' --pull=never")
+
+    assert Engine("docker").build == ["--build-arg=BASE=a b", "--pull=never"]
+
+
+def test_given_options_that_are_no_words_when_told_then_the_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(BUILD_OPTIONS, "--build-arg='BASE")
+
+    with pytest.raises(SandboxError, match=f"{BUILD_OPTIONS} must be words as in a shell: No closing quotation"):
+        settings_for_server()
+
+
+@pytest.mark.parametrize(
+    ("there", "options"),
+    [([], []), (["tini"], ["--init", "--init-path={}/tini"]), (["catatonit", "tini"], ["--init"])],
+)
+def test_given_podman_when_a_job_wants_an_init_then_one_that_is_there(
+    programs: Path, monkeypatch: pytest.MonkeyPatch, there: list[str], options: list[str]
+) -> None:
+    for name in there:
+        program(programs, name, "exit 0")
+    monkeypatch.setattr(engines, "_INIT_FOLDERS", (str(programs),))
+
+    assert Engine("podman").init == [each.format(programs) for each in options]
+    assert Engine("docker").init == ["--init"]

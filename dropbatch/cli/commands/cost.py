@@ -90,6 +90,7 @@ def _of_groups(context: Context, wanted: list[str], pipeline: str | None) -> lis
 
 
 def _table(found: Sequence[Line], by: str) -> "Table":
+    from rich.bar import Bar  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
     most = max(line.usage.micro_usd for line in found) or 1
@@ -99,7 +100,7 @@ def _table(found: Sequence[Line], by: str) -> "Table":
         table.add_column(by, no_wrap=True)
     for name in ("attempts", "vCPU-h", "GiB-h", "USD"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True, overflow="crop")  # the bars: the ones that give way where it is narrow
+    table.add_column("", max_width=_BAR)  # the bars: the ones that give way where it is narrow
     for line in found:
         table.add_row(
             line.period,
@@ -108,7 +109,7 @@ def _table(found: Sequence[Line], by: str) -> "Table":
             _hours(line.usage.vcpu_ms / 3.6e6),
             _hours(line.usage.mib_ms / 1024 / 3.6e6),
             _cost(line),
-            "█" * round(_BAR * line.usage.micro_usd / most),
+            Bar(most, 0, line.usage.micro_usd),
         )
     return table
 

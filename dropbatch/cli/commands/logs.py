@@ -1,5 +1,6 @@
 """``dropbatch logs``."""
 
+import json
 import sys
 import time
 
@@ -17,13 +18,14 @@ __all__ = ["command"]
 _LOOK_SECONDS = 1.0
 
 
-@click.command("logs", epilog="\b\nExample:\n  dropbatch logs r-1f0c -f")
+@click.command("logs", epilog="\b\nExamples:\n  dropbatch logs r-1f0c\n  dropbatch logs r-1f0c -f")
 @click.argument("run", shell_complete=run_ids)
 @click.option(
     "-f", "--follow", is_flag=True, help="Go on until the run has ended; Ctrl-C stops following, not the run."
 )
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, with -f one for each line.")
 @click.pass_obj
-def command(context: Context, run: str, follow: bool) -> None:
+def command(context: Context, run: str, follow: bool, as_json: bool) -> None:
     """Print what the program of RUN (an id, its beginning, or a file's name) printed.
 
     From its published log once it has ended, live from CloudWatch Logs before.
@@ -31,33 +33,40 @@ def command(context: Context, run: str, follow: bool) -> None:
     deployed, group = context.deployed, context.group
     found = runs.find(deployed, group, run)
     if not found.state.final and follow:
-        found = _follow(deployed, group, found)
+        _follow(deployed, group, found, as_json=as_json)
         return
     if not found.state.final:
-        _print(LiveLog(deployed, found).lines(), found)
+        _print(LiveLog(deployed, found).lines(), found, as_json=as_json)
         return
     log = results.read_log(deployed, found.output_prefix) if found.output_prefix else None
     if log is None:
         raise NotFoundError(f"{found.run_id} is {found.state} and left no log: {found.reason or 'no reason given'}")
+    if as_json:
+        _print(log.decode("utf-8", "replace").splitlines(), found, as_json=True)
+        return
     sys.stdout.buffer.write(log)
     sys.stdout.flush()
 
 
-def _print(lines: list[str], run: runs.Run) -> None:
+def _print(lines: list[str], run: runs.Run, *, as_json: bool) -> None:
+    if as_json:
+        body = {"run_id": run.run_id, "state": run.state, "lines": lines}
+        click.echo(json.dumps(body, ensure_ascii=False, indent=2))
+        return
     for line in lines:
         click.echo(line)
     if not lines:
         click.echo(f"{run.run_id} is {run.state}, its program has printed nothing yet", err=True)
 
 
-def _follow(deployed: Deployed, group: str, run: runs.Run) -> runs.Run:
+def _follow(deployed: Deployed, group: str, run: runs.Run, *, as_json: bool) -> None:
     live = LiveLog(deployed, run)
     while True:
         for line in live.lines():
-            click.echo(line)
+            click.echo(json.dumps({"run_id": run.run_id, "line": line}, ensure_ascii=False) if as_json else line)
         if run.state.final:
             click.echo(f"{run.run_id} {run.state}{': ' + run.reason if run.reason else ''}", err=True)
-            return run
+            return
         time.sleep(_LOOK_SECONDS)
         run = runs.find(deployed, group, run.run_id)
         live.run = run

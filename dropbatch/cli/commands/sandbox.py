@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,39 +28,48 @@ def command() -> None:
     """AWS on this machine, one per checkout: no account, no cost, loopback only."""
 
 
-@command.command("up")
+_as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+
+
+@command.command("up", epilog="\b\nExamples:\n  dropbatch sandbox up\n  dropbatch sandbox up --runner container")
 @click.option(
     "--runner",
     type=click.Choice(["process", "container", "stub"]),
     help="How jobs run: the image's program as a process (default), the real image by docker or podman, or not at all.",
 )
-def up(runner: str | None) -> None:
+@_as_json
+def up(runner: str | None, as_json: bool) -> None:
     """Start the sandbox, or find it running. Prints its endpoint."""
     with talk() as voice:
         endpoint = _sandbox().up(voice.now, runner=runner)
-    click.echo(endpoint.url)
+    click.echo(json.dumps({"url": endpoint.url}) if as_json else endpoint.url)
 
 
-@command.command("down")
+@command.command("down", epilog="\b\nExample:\n  dropbatch sandbox down")
 def down() -> None:
     """Stop the sandbox; what it holds is kept for the next start."""
     with talk() as voice:
         _sandbox().down(voice.now)
 
 
-@command.command("status")
-def status() -> None:
+@command.command("status", epilog="\b\nExample:\n  dropbatch sandbox status")
+@_as_json
+def status(as_json: bool) -> None:
     """Say whether the sandbox runs, where, and what it holds. Exit code 5 when it does not run."""
     found = _sandbox().status()
     if not found.running:
         raise ReachError("the sandbox of this directory is not running: start it with `dropbatch sandbox up`")
+    if as_json:
+        click.echo(json.dumps({"url": found.url, "pid": found.pid, "jobs": dict(found.counts)}, indent=2))
+        return
     click.echo(f"running at {found.url}, process {found.pid}")
     for state, count in found.counts.items():
         click.echo(f"{count:>8} jobs {state}")
 
 
-@command.command("env")
-def env() -> None:
+@command.command("env", epilog='\b\nExample:\n  eval "$(dropbatch sandbox env)" && aws s3 ls')
+@_as_json
+def env(as_json: bool) -> None:
     """Print the variables that make other programs talk to the sandbox, for `eval`.
 
     What would lead them elsewhere, such as AWS_PROFILE, is unset. AWS CLI version 1 ignores AWS_ENDPOINT_URL for SQS:
@@ -68,6 +78,9 @@ def env() -> None:
     from dropbatch.sandbox.clients import exports  # noqa: PLC0415
 
     unset, variables = exports(_running().environ())
+    if as_json:
+        click.echo(json.dumps({"unset": list(unset), "variables": dict(variables)}, indent=2))
+        return
     click.echo(f"unset {' '.join(unset)}")
     for name, value in variables.items():
         click.echo(f"export {name}={shlex.quote(value)}")
@@ -121,7 +134,8 @@ def invoke(function: str, path: Path) -> None:
 @click.option("--seconds", type=float, help="How long, for faults that last (of Batch's clock).")
 @click.option("--rate", type=float, help="throttle: calls of SubmitJob a second.")
 @click.option("--times", type=int, help="How often it strikes; 0: until cleared.")
-def fault(kind: str | None, **settings: str | float | None) -> None:
+@_as_json
+def fault(kind: str | None, as_json: bool, **settings: str | float | None) -> None:
     """Make something go wrong, or list what is set to (no KIND), or take all faults back (`clear`).
 
     \b
@@ -145,6 +159,10 @@ def fault(kind: str | None, **settings: str | float | None) -> None:
         None if kind is None else {"clear": True} if kind == "clear" else {"fault": kind, **request}
     )
     answer = _control(asked)
+    if as_json:
+        body = {"faults": answer.get("faults", []), "reclaimed": answer.get("jobs", [])}
+        click.echo(json.dumps(body, indent=2))
+        return
     for job in answer.get("jobs", []):
         click.echo(f"reclaimed the machine of {job}")
     for each in answer.get("faults", []):
@@ -154,16 +172,21 @@ def fault(kind: str | None, **settings: str | float | None) -> None:
 
 @command.command("clock", epilog="\b\nExample:\n  dropbatch sandbox clock 60   # a minute of Batch's time is a second")
 @click.argument("speed", type=float, required=False)
-def clock(speed: float | None) -> None:
+@_as_json
+def clock(speed: float | None, as_json: bool) -> None:
     """Let Batch's time run at SPEED seconds a second, or say how fast it runs. A restart sets it back to 1."""
     answer = _control(None if speed is None else {"clock": speed})
+    if as_json:
+        click.echo(json.dumps({"seconds_per_second": answer["clock"]}))
+        return
     click.echo(f"{answer['clock']:g} seconds of Batch's time a second")
 
 
 @command.command("grants", epilog="\b\nExample:\n  make demo && dropbatch sandbox grants")
 @click.option("--role", "prefix", default="dropbatch-", show_default=True, help="Roles whose names begin so.")
 @click.option("--used", is_flag=True, help="What was used instead: role, action and resource.")
-def grants(prefix: str, used: bool) -> None:
+@_as_json
+def grants(prefix: str, used: bool, as_json: bool) -> None:
     """List what policies of roles grant and nobody has used since the sandbox started."""
     import boto3  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
@@ -172,6 +195,10 @@ def grants(prefix: str, used: bool) -> None:
 
     uses = [(role, action, arn) for role, action, arn in _control({"grants": True})["uses"] if role.startswith(prefix)]
     if used:
+        if as_json:
+            found_uses = [{"role": role, "action": action, "resource": arn} for role, action, arn in uses]
+            click.echo(json.dumps(found_uses, indent=2))
+            return
         for use in uses:
             click.echo("  ".join(use))
         return
@@ -185,6 +212,9 @@ def grants(prefix: str, used: bool) -> None:
         config=Config(proxies={}),
     )
     found = unused(policies_of(iam, prefix), uses)
+    if as_json:
+        click.echo(json.dumps([{**asdict(grant), "checked": grant.checked} for grant in found], indent=2))
+        return
     for grant in found:
         note = "" if grant.checked else "  (not for the sandbox to see)"
         click.echo(f"{grant.role}  {grant.action}  {grant.resource}{note}")

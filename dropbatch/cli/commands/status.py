@@ -157,8 +157,8 @@ def _table(listed: Sequence[runs.Run], *, id_length: int | None = None, reasons:
     from rich.text import Text  # noqa: PLC0415
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("run", "state", "pipeline"):
-        table.add_column(name, no_wrap=True)
+    for name, least in (("run", _SHORT_ID), ("state", len(State.SUCCEEDED)), ("pipeline", None)):
+        table.add_column(name, no_wrap=True, min_width=least)
     table.add_column("file")  # the one that gives way where it is narrow
     for name in ("dropped", "took"):
         table.add_column(name, no_wrap=True)

@@ -106,7 +106,11 @@ def _letters(subject: Subject) -> Iterator[Finding]:
     sqs = subject.client("sqs")
     for queue in _QUEUES:
         name = resource_name(subject.environment, f"{queue}-dead")
-        url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+        try:
+            url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+        except sqs.exceptions.QueueDoesNotExist:
+            yield problem(f"there is no queue {name}", "deploy the environment again")
+            continue
         attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
         count = int(attributes["Attributes"]["ApproximateNumberOfMessages"])
         if not count:

@@ -152,10 +152,11 @@ class Functions(Construct):
                 description="Pauses the deployment when its budget is spent",
                 package=props.packages["spend_guard"],
                 timeout_seconds=props.timeout_seconds,
-                environment={"LEDGER_TABLE": props.ledger.name},
+                environment={"LEDGER_TABLE": props.ledger.name, "PEOPLE_TOPIC_ARN": props.people.arn},
             ),
         )
         props.ledger.grant_flags(function.role)
+        props.people.grant_publish(function.role)
         function.role.grant(
             # Has no resource level.
             Statement(sid="LookAtJobs", actions=["batch:ListJobs"], resources=["*"]),

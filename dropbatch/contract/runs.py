@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from enum import StrEnum
 
-__all__ = ["FINAL_STATES", "State", "next_run_id", "order", "request_id", "run_id"]
+__all__ = ["FINAL_STATES", "State", "next_run_id", "order", "request_id", "run_id", "split_request_id"]
 
 
 class State(StrEnum):
@@ -43,6 +43,12 @@ def order(attempt: int, state: State) -> int:
 def request_id(key: str, version_id: str) -> str:
     """Identity of a request: a request file put twice is two requests, an event about it that comes twice is one."""
     return f"{key}@{version_id}"
+
+
+def split_request_id(identity: str) -> tuple[str, str]:
+    """Key and version of a request's identity."""
+    key, _, version_id = identity.rpartition("@")
+    return key, version_id
 
 
 def run_id(

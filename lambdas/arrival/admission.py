@@ -28,7 +28,7 @@ class Admitted(NamedTuple):
     name: str = ""
     """What a request calls its runs."""
     request: str = ""
-    """Key of the request that asked for the run; empty when the input did by itself."""
+    """Identity of the request that asked for the run; empty when the input did by itself."""
     parent: str = ""
     """Run that it comes after."""
     reproduces: str = ""
@@ -44,7 +44,7 @@ class Rejected(NamedTuple):
     arrival: Arrival
     reason: str
     request: str = ""
-    """Its key again, when the file is a request."""
+    """Its identity, when the file is a request."""
 
 
 class Ignored(NamedTuple):

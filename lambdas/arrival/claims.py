@@ -6,7 +6,7 @@ from typing import Any
 
 from dropbatch.contract import ledger
 from dropbatch.contract.keys import uri
-from dropbatch.contract.runs import State, order
+from dropbatch.contract.runs import State, order, split_request_id
 from lambdas.arrival.admission import Admitted, Rejected
 from lambdas.common.items import write_where_true
 
@@ -28,7 +28,7 @@ def claim_item(admitted: Admitted, *, job_name: str, now: str) -> dict[str, Any]
         "definition": admitted.definition if admitted.reproduces else "",
         "reproduces": admitted.reproduces,
         "name": admitted.name,
-        "request": admitted.request,
+        **_request(admitted.request),
     }
     return {
         "id": ledger.run_key(run.group, run.run_id),
@@ -53,6 +53,13 @@ def claim_item(admitted: Admitted, *, job_name: str, now: str) -> dict[str, Any]
     }
 
 
+def _request(identity: str) -> dict[str, str]:
+    if not identity:
+        return {}
+    key, version_id = split_request_id(identity)
+    return {"request": key, "request_version": version_id}
+
+
 def rejected_item(rejected: Rejected, *, now: str) -> dict[str, Any]:
     """RUN item, in plain values, of a file that was refused."""
     return {
@@ -72,7 +79,7 @@ def rejected_item(rejected: Rejected, *, now: str) -> dict[str, Any]:
         "day": ledger.day_key(rejected.group, now[:10], rejected.run_id),
         # Until its owner was told.
         "unfinished": ledger.unfinished_key(rejected.run_id),
-        **({"request": rejected.request} if rejected.request else {}),
+        **_request(rejected.request),
     }
 
 

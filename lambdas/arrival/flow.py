@@ -129,6 +129,11 @@ class ArrivalFlow:
         )
         for item in written:
             log.warning("rejected %s: %s", item["input"], item["reason"])
+        if written:
+            from lambdas.common.windows import open_windows  # noqa: PLC0415  # seldom, as requests are
+
+            # So that they are mailed; what runs is seen to by run events.
+            open_windows(self._around.dynamodb, self._around.table, written, self._deployment.mail_window_minutes)
         self._announcer.tell(written)
 
     def _start(self, members: Sequence[tuple[str, Admitted]], failures: Failures, *, hold: bool) -> None:

@@ -37,10 +37,10 @@ class Brake:
         self._queues = queues
         self._clock = clock
 
-    def pause(self, reason: str, *, by: str, stop: bool = False) -> None:
+    def pause(self, reason: str, *, by: str, stop: bool = False) -> bool:
         """Hold everything that does not run yet; with `stop`, end what runs too: it starts anew when this is over.
 
-        Again while paused: keeps the first reason and repeats the switching.
+        Again while paused: keeps the first reason and repeats the switching. Returns whether it was not paused before.
 
         Raises:
             BrakeError: some pools could not be switched. The flag is set all the same.
@@ -53,16 +53,19 @@ class Brake:
             "stop": stop,
         }
         # First the flag: from here on nothing new is submitted, however long the switching takes.
+        is_new = True
         try:
             self._dynamodb.put_item(
                 TableName=self._table, Item=ledger.to_item(flag), ConditionExpression="attribute_not_exists(id)"
             )
         except self._dynamodb.exceptions.ConditionalCheckFailedException:
             log.info("paused already")
+            is_new = False
         self.hold()
         if stop:
             self.stop()
         log.warning("paused: %s", reason)
+        return is_new
 
     def resume(self) -> None:
         """Let everything go on; held runs are asked for again by the next reconcile.

@@ -1,84 +1,137 @@
 """The words of the mails that tell people of their runs. Pure."""
 
+import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from dropbatch.contract.keys import split_uri
+from dropbatch.contract.keys import SUBMISSIONS, rejection_key, split_uri, uri
 from dropbatch.contract.runs import State
-from dropbatch.contract.usage import UNKNOWN, Usage, usd
+from dropbatch.contract.usage import UNKNOWN, Usage
+from lambdas.common.letter import Letter
 
-__all__ = ["Letter", "about_many", "about_one"]
+__all__ = ["about_many", "about_one"]
 
 _MAX_SUBJECT = 100  # SNS: shorter than that, printable ASCII, no line breaks
 _SHOWN = 5
+_CENT = 10_000  # in millionths of a dollar; below, two digits would say 0.00
 _WORDS = {
     State.SUCCEEDED: "is done",
     State.FAILED: "failed",
     State.REJECTED: "was refused",
     State.CANCELLED: "was cancelled",
 }
+_COUNTED = {State.FAILED: "failed", State.REJECTED: "refused", State.CANCELLED: "cancelled"}
+_PHASES = {
+    "refused": "it could not be done as asked, nothing was run",
+    "stage-in": "its input could not be brought in",
+    "stage-out": "its results could not be published",
+    "lost": "its machine or its place in the queue was lost",
+}
 
 _Run = Mapping[str, Any]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Letter:
-    """A mail."""
-
-    subject: str
-    body: str
-
-
-def about_one(run: _Run, *, region: str) -> Letter:
-    """The mail about a single run."""
+def about_one(run: _Run, *, region: str, bucket: str) -> Letter:
+    """The mail about a single run. `bucket` is the output bucket."""
     state = State(run["state"])
+    if state is State.REJECTED:
+        return _about_refusal(run, region=region, bucket=bucket)
     lines = [f"{_name(run)} {_WORDS[state]} (pipeline {run['pipeline']}, group {run['group']}).", ""]
     if run.get("output"):
-        lines += [f"Result:   {run['output']}", f"          {link(run['output'], region)}"]
+        lines += ["Result:", *_where(run["output"], region), ""]
+    else:
+        lines += _failure(run)
     lines += [f"Input:    {run['input']}", f"Time:     {_duration([run])}", f"Cost:     {_cost([run])}"]
     if run["attempt"] > 1:
         before = "; ".join(f"{each['cause']} on {each['pool']}" for each in run.get("earlier", ()))
-        lines += [f"Attempts: {run['attempt']} ({before})"]
-    lines += _failure(run)
-    lines += ["", f"Run {run['run_id']}: dropbatch show {run['run_id']}"]
+        lines += [f"Attempts: {run['attempt']} (before: {before})"]
+    if not run.get("output") and run.get("output_prefix"):
+        lines += ["", "Its log and its record:", *_where(uri(bucket, run["output_prefix"]), region)]
+    lines += ["", f"Everything about it:  dropbatch show {run['run_id']}"]
+    if state is not State.SUCCEEDED:
+        lines += [f"To try it again:      dropbatch retry {run['run_id']}"]
     return Letter(subject=_subject(f"{run['pipeline']}: {_name(run)} {_WORDS[state]}"), body="\n".join(lines))
+
+
+def _about_refusal(run: _Run, *, region: str, bucket: str) -> Letter:
+    """A file or a request that started nothing."""
+    request = run.get("request")
+    name = _request_name(request) if request else _name(run)
+    what = f"The request {name}" if request else name
+    lines = [f"{what} was refused: nothing was started (group {run['group']}).", "", f"Reason:   {run.get('reason')}"]
+    lines += ["", f"File:     {run['input']}"]
+    if request:
+        lines += ["", "All that is wrong with it:", *_where(uri(bucket, rejection_key(request)), region)]
+        lines += ["", "Mend the file and put it again: that is a new request."]
+    else:
+        lines += ["", "Mend that and put the file again; this one stays where it is and does no harm."]
+    return Letter(subject=_subject(f"{'request ' if request else ''}refused: {name}"), body="\n".join(lines))
 
 
 def about_many(runs: Sequence[_Run], *, region: str, failures: str | None) -> Letter:
     """The mail about the runs of a request or a drop window. `failures` is the URI of the list of those that failed."""
     good = [run for run in runs if run["state"] == State.SUCCEEDED]
     bad = [run for run in runs if run["state"] != State.SUCCEEDED]
-    pipelines = ", ".join(sorted({run["pipeline"] for run in runs}))
+    pipelines = ", ".join(sorted({run["pipeline"] for run in runs if run["pipeline"]}))
     head = f"{len(good):,} of {len(runs):,} succeeded"
     lines = [f"{head} (pipeline {pipelines}, group {runs[0]['group']}).", ""]
-    if good:
-        folder = _common_folder([run["output"] for run in good])
-        lines += [f"Results: {folder}", f"         {link(folder, region)}"]
+    if runs[0].get("request"):
+        lines += [f"Request: {runs[0]['request']}"]
     lines += [f"Time:    {_duration(runs)}", f"Cost:    {_cost(runs)}"]
+    if good:
+        lines += ["", "Results:", *_where(_common_folder([run["output"] for run in good]), region)]
     if bad:
-        lines += ["", f"{len(bad):,} did not succeed; all of them are listed in", f"  {failures}", ""]
-        lines += [f"  {_name(run)}: {run.get('reason') or _WORDS[State(run['state'])]}" for run in bad[:_SHOWN]]
-        lines += [f"  and {len(bad) - _SHOWN:,} more"] if len(bad) > _SHOWN else []
+        counts = Counter(run["state"] for run in bad)
+        states = ", ".join(f"{counts[state]:,} {_COUNTED[state]}" for state in _COUNTED if counts[state])
+        lines += ["", f"{len(bad):,} did not succeed ({states}):", *_reasons(bad)]
+        lines += ["", "All of them:", *_where(failures or "", region)]
+        if counts[State.FAILED] or counts[State.CANCELLED]:
+            lines += ["", "To try them again:  dropbatch retry --all --dry-run"]
     return Letter(subject=_subject(f"{pipelines}: {head}"), body="\n".join(lines))
 
 
 def link(uri: str, region: str) -> str:
-    """Where a browser shows what is below an ``s3://`` URI."""
+    """Where a browser shows an ``s3://`` URI: an object, or what is below a folder, which ends in ``/``."""
     bucket, key = split_uri(uri)
-    return f"https://{region}.console.aws.amazon.com/s3/buckets/{bucket}?region={region}&prefix={quote(key)}"
+    page = "buckets" if key.endswith("/") else "object"
+    return f"https://{region}.console.aws.amazon.com/s3/{page}/{bucket}?region={region}&prefix={quote(key)}"
+
+
+def _where(uri: str, region: str) -> list[str]:
+    return [f"  {uri}", f"  {link(uri, region)}"]
 
 
 def _failure(run: _Run) -> list[str]:
-    lines = [f"Reason:   {run['reason']}"] if run.get("reason") else []
-    lines += [f"Phase:    {run['phase']}"] if run.get("phase") else []
+    phase = run.get("phase")
+    reason = str(run.get("reason") or "unknown").removeprefix(f"{phase}: ")
+    lines = [f"Reason:   {reason}"]
+    if phase:
+        lines += [f"Phase:    {phase}: {_PHASES[phase]}" if phase in _PHASES else f"Phase:    {phase}"]
     if run.get("not_started"):
         lines += [f"Not started because of that: {', '.join(run['not_started'])}"]
     if run.get("log_tail"):
-        lines += ["", "The last lines of its log:", *(f"  {line}" for line in run["log_tail"])]
-    return lines
+        count = len(run["log_tail"])
+        last = f"The last {count} lines" if count > 1 else "The last line"
+        lines += ["", f"{last} of its log:", *(f"  {line}" for line in run["log_tail"])]
+    return [*lines, ""]
+
+
+def _reasons(bad: Sequence[_Run]) -> list[str]:
+    """The most frequent reasons, each with its number and an example."""
+    by_reason: dict[str, list[_Run]] = {}
+    for run in bad:
+        by_reason.setdefault(str(run.get("reason") or _WORDS[State(run["state"])]), []).append(run)
+    found = sorted(by_reason.items(), key=lambda each: -len(each[1]))
+    lines = [f"  {len(runs):,} x {reason} (such as {_name(runs[0])})" for reason, runs in found[:_SHOWN]]
+    return [*lines, f"  and {len(found) - _SHOWN:,} other reasons"] if len(found) > _SHOWN else lines
+
+
+def _request_name(key: str) -> str:
+    """The part of a request's key that its author chose."""
+    return key.partition(f"/{SUBMISSIONS}/")[2] or key
 
 
 def _name(run: _Run) -> str:
@@ -99,12 +152,19 @@ def _duration(runs: Sequence[_Run]) -> str:
 
 
 def _cost(runs: Sequence[_Run]) -> str:
-    known = [cost for run in runs if (cost := Usage.from_item(run).micro_usd) is not None]
-    if len(known) == len(runs):
-        return f"about {usd(sum(known))} USD"
+    used = [Usage.from_item(run) for run in runs]
+    if not any(usage.vcpu_ms or usage.vcpu_ms is None for usage in used):
+        return "none: nothing ran"
+    known = [usage.micro_usd for usage in used if usage.micro_usd is not None]
+    if len(known) == len(used):
+        return _usd(sum(known))
     if not sum(known):
         return UNKNOWN
-    return f"at least {usd(sum(known))} USD; of {len(runs) - len(known):,} runs it is unknown"
+    return f"{_usd(sum(known))}, and that of {len(used) - len(known):,} runs, which is unknown"
+
+
+def _usd(micro_usd: int) -> str:
+    return f"about {micro_usd / 1_000_000:,.2f} USD" if micro_usd >= _CENT else "less than 0.01 USD"
 
 
 def _common_folder(uris: Sequence[str]) -> str:
@@ -114,5 +174,7 @@ def _common_folder(uris: Sequence[str]) -> str:
 
 
 def _subject(text: str) -> str:
-    plain = "".join(letter if " " <= letter <= "~" else "?" for letter in text)
+    # Accents go: what is left of most names in Latin letters is ASCII.
+    plain = "".join(letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter))
+    plain = "".join(letter if " " <= letter <= "~" else "?" for letter in plain)
     return plain if len(plain) < _MAX_SUBJECT else f"{plain[: _MAX_SUBJECT - 4]}..."

@@ -7,13 +7,15 @@ together, when the last has ended.
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from dropbatch.contract import keys, ledger
 from dropbatch.contract.deployment import Deployment
 from dropbatch.contract.runs import State
-from lambdas.run_events.letters import Letter, about_many, about_one
+from lambdas.common.letter import Letter
+from lambdas.common.windows import open_windows, window_name
+from lambdas.run_events.letters import about_many, about_one
 
 __all__ = ["Mails"]
 
@@ -50,15 +52,12 @@ class Mails:
 
     def heard(self, ended: Sequence[_Item]) -> None:
         """Note that runs (RUN items) ended; a run that is alone in its window is told of right away."""
-        windows = {ledger.mail_key(run["group"], name): (name, run) for run in ended for name in [self._window(run)]}
-        for item_id, (name, run) in windows.items():
-            window = self._open(item_id, name, run)
-            if window is None:
-                continue
+        minutes = self._deployment.mail_window_minutes
+        for window, run in open_windows(self._dynamodb, self._table, ended, minutes):
             runs = list(self._runs(window))
             if len(runs) == 1 and runs[0]["run_id"] == run["run_id"] and not window["request"]:
-                self._send(about_one(run, region=self._deployment.region), run["group"])
-                self._update(item_id, "SET mailed = :run", {":run": run["run_id"]})
+                self._send(about_one(run, region=self._deployment.region, bucket=self._bucket), run["group"])
+                self._update(window["id"], "SET mailed = :run", {":run": run["run_id"]})
 
     def send_due(self, *, at: datetime) -> int:
         """Send the mails of windows that are over and all of whose runs ended; returns how many were sent."""
@@ -75,38 +74,6 @@ class Mails:
             )
         return count
 
-    def _window(self, run: _Item) -> str:
-        """Name of the window that a run belongs to: its request, or the minutes in which it was dropped."""
-        if run.get("request"):
-            return str(run["request"])
-        return ledger.timestamp(self._start(run["created_at"]))
-
-    def _start(self, moment: str) -> datetime:
-        seconds = self._deployment.mail_window_minutes * 60
-        return datetime.fromtimestamp(datetime.fromisoformat(moment).timestamp() // seconds * seconds, UTC)
-
-    def _open(self, item_id: str, name: str, run: _Item) -> dict[str, Any] | None:
-        """The MAIL item, if it is new."""
-        start = self._start(run["created_at"])
-        until = start + timedelta(minutes=self._deployment.mail_window_minutes)
-        item = {
-            "id": item_id,
-            "group": run["group"],
-            "window": name,
-            "request": run.get("request", ""),
-            "from": ledger.timestamp(start),
-            "until": ledger.timestamp(until),
-            "unfinished": ledger.MAILS,
-            "updated_at": ledger.timestamp(until),
-        }
-        try:
-            self._dynamodb.put_item(
-                TableName=self._table, Item=ledger.to_item(item), ConditionExpression="attribute_not_exists(id)"
-            )
-        except self._dynamodb.exceptions.ConditionalCheckFailedException:
-            return None
-        return item
-
     def _due(self, now: str) -> Iterator[dict[str, Any]]:
         yield from self._query(
             IndexName=ledger.UNFINISHED,
@@ -116,7 +83,7 @@ class Mails:
 
     def _runs(self, window: _Item) -> Iterator[dict[str, Any]]:
         """The runs of a window; those of a request may have come over days."""
-        request = window["request"]
+        request, minutes = window["request"], self._deployment.mail_window_minutes
         start = datetime.fromisoformat(window["from"])
         end = max(self._clock(), start) if request else datetime.fromisoformat(window["until"])
         day = start.date()
@@ -128,14 +95,14 @@ class Mails:
                     ExpressionAttributeNames={"#day": "day"},
                     ExpressionAttributeValues=ledger.to_item({":day": shard, ":start": window["from"]}),
                 ):
-                    if run.get("request", "") == request and (request or run["created_at"] < window["until"]):
+                    if window_name(run, minutes) == window["window"]:
                         yield run
             day += timedelta(days=1)
 
     def _about(self, window: _Item, runs: Sequence[_Item]) -> Letter:
         region = self._deployment.region
         if len(runs) == 1:
-            return about_one(runs[0], region=region)
+            return about_one(runs[0], region=region, bucket=self._bucket)
         failed = [{name: run.get(name) for name in _FIELDS} for run in runs if run["state"] != State.SUCCEEDED]
         failures = None
         if failed:

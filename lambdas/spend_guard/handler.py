@@ -6,6 +6,8 @@ from typing import Any
 from dropbatch.contract.deployment import resource_name
 from lambdas.common import wiring
 from lambdas.common.brake import Brake
+from lambdas.common.letter import Letter
+from lambdas.spend_guard.letters import about_pause
 from lambdas.spend_guard.notice import read_notice
 
 __all__ = ["handle"]
@@ -27,6 +29,16 @@ def _brake() -> Brake:
 @cache
 def _stops() -> bool:
     return wiring.deployment().budget_action == "stop"
+
+
+@cache
+def _resumes_by_itself() -> bool:
+    return wiring.deployment().auto_resume
+
+
+def _mail(letter: Letter) -> None:
+    (topic_arn,) = wiring.variables("PEOPLE_TOPIC_ARN")
+    wiring.client("sns").publish(TopicArn=topic_arn, Subject=letter.subject, Message=letter.body)
 
 
 def handle(event: dict[str, Any], context: object) -> dict[str, str]:
@@ -60,6 +72,7 @@ def _alerts(texts: list[str]) -> dict[str, str]:
             log.info("not an alert that the budget is spent: %s", text[:200])
             continue
         stop = _stops()
-        _brake().pause(f"budget spent: {notice.spent_usd} of {notice.limit_usd} USD", by="budget", stop=stop)
+        if _brake().pause(f"budget spent: {notice.spent_usd} of {notice.limit_usd} USD", by="budget", stop=stop):
+            _mail(about_pause(notice, environment, stop=stop, auto_resume=_resumes_by_itself()))
         return {"did": "stopped" if stop else "paused"}
     return {"did": "nothing"}

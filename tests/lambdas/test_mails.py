@@ -12,7 +12,7 @@ import pytest
 from dropbatch.contract.events import run_state_change
 from dropbatch.contract.runs import State
 from lambdas.run_events.letters import about_many, about_one
-from tests.lambdas.conftest import DEPLOYMENT, OUTPUT, dropped, make_arrival, run_events
+from tests.lambdas.conftest import DEPLOYMENT, INPUT, OUTPUT, dropped, make_arrival, run_events, s3_record, sqs_record
 from tests.lambdas.simulated_aws import SimulatedAws, error
 from tests.lambdas.test_rescue import CONTAINER, failed, tries
 from tests.lambdas.test_run_events import event
@@ -80,17 +80,17 @@ def test_a_cost_that_is_not_known_is_said_to_be_unknown() -> None:
 
     assert run_state_change("test", RUN)["cost_usd"] == "0.0123"
     assert run_state_change("test", unknown)["cost_usd"] == "unknown"
-    assert "Cost:     unknown" in about_one(unknown, region="eu-central-1").body
+    assert "Cost:     unknown" in about_one(unknown, region="eu-central-1", bucket="out").body
 
 
 def test_a_mail_says_what_where_how_long_and_what_it_cost() -> None:
-    letter = about_one(RUN, region="eu-central-1")
+    letter = about_one(RUN, region="eu-central-1", bucket="out")
 
-    assert letter.subject == "wordcount: ?.txt is done"
-    assert f"Result:   {RUN['output']}" in letter.body
+    assert letter.subject == "wordcount: a.txt is done"
+    assert f"Result:\n  {RUN['output']}\n  https://" in letter.body
     assert "https://eu-central-1.console.aws.amazon.com/s3/buckets/out?region=eu-central-1&prefix=lab/" in letter.body
     assert "Time:     1 h 2 min 3 s" in letter.body
-    assert "Cost:     about 0.0123 USD" in letter.body
+    assert "Cost:     about 0.01 USD" in letter.body
 
 
 def test_a_mail_about_a_failure_says_phase_reason_and_the_last_lines() -> None:
@@ -104,11 +104,11 @@ def test_a_mail_about_a_failure_says_phase_reason_and_the_last_lines() -> None:
         "not_started": ["plot"],
     }
 
-    body = about_one(run, region="eu-central-1").body
+    body = about_one(run, region="eu-central-1", bucket="out").body
 
-    assert "Reason:   program: exit code 3\nPhase:    program\n" in body
+    assert "Reason:   exit code 3\nPhase:    program\n" in body
     assert "Not started because of that: plot" in body
-    assert body.index("  one\n  two") > body.index("The last lines of its log:")
+    assert body.index("  one\n  two") > body.index("The last 2 lines of its log:")
 
 
 def test_a_mail_about_many_gives_numbers_and_the_list() -> None:
@@ -118,14 +118,62 @@ def test_a_mail_about_many_gives_numbers_and_the_list() -> None:
     letter = about_many([*good, *[bad] * 18], region="eu-central-1", failures="s3://out/lab/_reports/x.json")
 
     assert letter.subject == "wordcount: 982 of 1,000 succeeded"
-    assert "Results: s3://out/lab/wordcount/x/\n" in letter.body
+    assert "Results:\n  s3://out/lab/wordcount/x/\n" in letter.body
     assert "s3://out/lab/_reports/x.json" in letter.body
-    assert letter.body.count("program: exit code 3") == 5
-    assert "and 13 more" in letter.body
+    assert "18 did not succeed (18 failed):\n  18 x program: exit code 3 (such as ä.txt)" in letter.body
+
+
+def test_a_mail_about_many_tells_the_most_frequent_reasons_first() -> None:
+    states = ["FAILED"] * 6 + ["CANCELLED"] * 3 + ["REJECTED"]
+    reasons = ["a", "b", "c", "d", "e", "e", "cancelled on request", "cancelled on request", "f", "g"]
+    bad = [{**RUN, "state": state, "reason": reason} for state, reason in zip(states, reasons, strict=True)]
+
+    body = about_many(bad, region="eu-central-1", failures="s3://out/lab/_reports/x.json").body
+
+    assert "10 did not succeed (6 failed, 1 refused, 3 cancelled):\n  2 x e " in body
+    assert "  and 3 other reasons" in body
+
+
+@pytest.mark.parametrize(
+    ("usage", "said"),
+    [
+        ({"vcpu_ms": 1, "mib_ms": 1, "micro_usd": 12_300_000}, "about 12.30 USD"),
+        ({"vcpu_ms": 1, "mib_ms": 1, "micro_usd": 0}, "less than 0.01 USD"),
+        ({"vcpu_ms": 1, "mib_ms": 1, "micro_usd": 9_999}, "less than 0.01 USD"),
+        ({"vcpu_ms": 1, "mib_ms": 1, "micro_usd": None}, "unknown"),
+        ({"vcpu_ms": None, "mib_ms": None, "micro_usd": None}, "unknown"),
+        ({"vcpu_ms": 0, "mib_ms": 0, "micro_usd": 0}, "none: nothing ran"),
+    ],
+)
+def test_a_cost_is_never_said_to_be_zero(usage: dict[str, Any], said: str) -> None:
+    run = {**RUN, "usage": usage}
+
+    assert f"Cost:     {said}\n" in about_one(run, region="eu-central-1", bucket="out").body
+    assert f"Cost:    {said}\n" in about_many([run], region="eu-central-1", failures=None).body
+
+
+def test_a_refused_request_is_told_of_with_what_is_wrong_and_where_that_is_written() -> None:
+    key = "lab/submissions/sweep/submit.json"
+    run = {
+        **{name: RUN[name] for name in ("id", "run_id", "group", "attempt")},
+        "pipeline": "submissions",
+        "state": "REJECTED",
+        "input": f"s3://in/{key}",
+        "request": key,
+        "reason": "inputs: is required",
+    }
+
+    letter = about_one(run, region="eu-central-1", bucket="out")
+
+    assert letter.subject == "request refused: sweep/submit.json"
+    assert letter.body.startswith("The request sweep/submit.json was refused: nothing was started (group lab).")
+    assert "Reason:   inputs: is required" in letter.body
+    assert f"s3/object/out?region=eu-central-1&prefix={key}/_rejected.json" in letter.body
+    assert "Cost" not in letter.body
 
 
 def test_subjects_are_what_sns_takes() -> None:
-    subject = about_one({**RUN, "input": f"s3://in/lab/wordcount/{'ü' * 200}\n"}, region="x").subject
+    subject = about_one({**RUN, "input": f"s3://in/lab/wordcount/{'ü' * 200}\n"}, region="x", bucket="out").subject
 
     assert len(subject) < 100
     assert subject.isascii()
@@ -184,6 +232,48 @@ def test_a_drop_of_many_is_told_of_once_when_the_last_has_ended(aws: SimulatedAw
     assert mail["Subject"] == "wordcount: 3 of 4 succeeded"
     (key,) = [key for bucket, key in aws.s3.objects if bucket == OUTPUT and "/_reports/" in key]
     assert len(json.loads(aws.s3.objects[OUTPUT, key])["failures"]) == 1
+
+
+def test_a_refused_request_is_mailed_without_waiting_for_the_window(aws: SimulatedAws, clock: Clock) -> None:
+    parts = run_events(aws, clock=clock)
+    aws.s3.objects[INPUT, "lab/submissions/submit.json"] = b"{}"
+
+    for version in ("v1", "v2"):  # mended badly: each is a request of its own
+        record = s3_record("lab/submissions/submit.json", version=version)
+        make_arrival(aws).process([sqs_record({"Records": [record]})])
+        clock.now += timedelta(minutes=1)
+        parts.reconcile.run(at=clock.now)
+
+    assert [mail["Subject"] for mail in aws.sns.mails] == ["request refused: submit.json"] * 2
+
+
+def test_refused_files_are_mailed_with_what_was_dropped_beside_them(aws: SimulatedAws, clock: Clock) -> None:
+    parts = run_events(aws, clock=clock)
+    make_arrival(aws).process([dropped("lab/wordcont/a", "lab/wordcont/b")])
+
+    clock.now += timedelta(hours=1)
+    parts.reconcile.run(at=clock.now)
+
+    (mail,) = aws.sns.mails
+    assert mail["Subject"] == "wordcont: 0 of 2 succeeded"
+
+
+def test_the_same_request_put_again_is_mailed_again(aws: SimulatedAws, clock: Clock) -> None:
+    parts = run_events(aws, clock=clock)
+    aws.s3.objects[INPUT, "lab/inputs/a"] = b"data"
+    body = json.dumps({"pipeline": "wordcount", "inputs": "lab/inputs/a"}).encode()
+    aws.s3.objects[INPUT, "lab/submissions/submit.json"] = body
+
+    for version in ("v1", "v2"):
+        arrival = make_arrival(aws)
+        record = s3_record("lab/submissions/submit.json", version=version, size=len(body))
+        assert not arrival.process([sqs_record({"Records": [record]})]).ids
+        *_, job = aws.batch.jobs.values()
+        parts.flow.process([event(job, "SUCCEEDED", version)])
+        clock.now += timedelta(hours=1)
+        parts.reconcile.run(at=clock.now)
+
+    assert [mail["Subject"] for mail in aws.sns.mails] == ["wordcount: a is done"] * 2
 
 
 def test_a_mail_that_could_not_be_sent_is_sent_later(aws: SimulatedAws, clock: Clock) -> None:

@@ -3,6 +3,7 @@ from decimal import Decimal
 import pytest
 
 from dropbatch.contract.ledger import PAUSED
+from lambdas.common import wiring
 from lambdas.common.brake import Brake
 from lambdas.spend_guard import handler
 from lambdas.spend_guard.notice import BudgetNotice, read_notice
@@ -37,6 +38,9 @@ def guard(aws: SimulatedAws, monkeypatch: pytest.MonkeyPatch) -> SimulatedAws:
     brake = Brake(dynamodb=aws.dynamodb, batch=aws.batch, table="ledger", queues=["q-spot", "q-ondemand"])
     monkeypatch.setattr(handler, "_brake", lambda: brake)
     monkeypatch.setattr(handler, "_stops", lambda: False)
+    monkeypatch.setattr(handler, "_resumes_by_itself", lambda: False)
+    monkeypatch.setattr(wiring, "client", lambda service: {"sns": aws.sns}[service])
+    monkeypatch.setenv("PEOPLE_TOPIC_ARN", "people")
     monkeypatch.setenv("DROPBATCH_ENVIRONMENT", "test")
     return aws
 
@@ -76,11 +80,17 @@ def test_any_other_message_does_nothing(guard: SimulatedAws, text: str) -> None:
 
     assert not guard.dynamodb.items
     assert not guard.batch.queues
+    assert not guard.sns.mails
 
 
-def test_a_second_alert_keeps_the_first_reason(guard: SimulatedAws) -> None:
+def test_a_second_alert_keeps_the_first_reason_and_mails_nothing(guard: SimulatedAws) -> None:
     handler.handle(alert(notice()), None)
     handler.handle(alert(notice(spent="$60.00")), None)
+
+    (mail,) = guard.sns.mails
+    assert mail["Subject"] == "dropbatch test is paused: the budget is spent"
+    assert "spent: 51.20 of 50.00 USD" in mail["Message"]
+    assert "dropbatch --env test resume" in mail["Message"]
 
     assert guard.dynamodb.plain(PAUSED)["reason"] == "budget spent: 51.20 of 50.00 USD"
 

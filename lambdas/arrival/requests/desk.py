@@ -12,6 +12,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from dropbatch.contract.runs import request_id
 from lambdas.arrival.admission import Admitted, Rejected, judge, refused
 from lambdas.arrival.requests import text
 from lambdas.arrival.requests.actions import read_prefix
@@ -118,7 +119,7 @@ class RequestDesk:
     def _refuse(self, step: RequestStep, faults: tuple[Fault, ...]) -> Rejected:
         arrival = Arrival(bucket=step.bucket, key=step.key, version_id=step.version_id, size=step.size, etag="")
         found = refused(arrival, self._deployment, self._replies.refuse(step, faults))
-        return found._replace(request=step.key)
+        return found._replace(request=request_id(step.key, step.version_id))
 
     def _submit(self, step: RequestStep, body: Mapping[str, Any]) -> tuple[list[Outcome], list[RequestStep]]:
         submission = read_submission(

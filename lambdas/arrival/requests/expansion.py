@@ -74,7 +74,7 @@ def runs_of(
             queue=deployment.pools[submission.pool].queue,
             overrides=submission.overrides,
             name=submission.name,
-            request=step.key,
+            request=request,
         )
 
 

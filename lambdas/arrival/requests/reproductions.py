@@ -27,7 +27,7 @@ class Reproducer:
         self._deployment = around.deployment
         self._originals = Originals(around)
 
-    def runs(self, named: Sequence[Named], items: Mapping[str, _Item], *, mark: str, request: str) -> list[Admitted]:
+    def runs(self, named: Sequence[Named], items: Mapping[str, _Item], *, mark: str) -> list[Admitted]:
         """The runs that make the named ones again; `items` are their RUN items by id, `mark` is the request's identity.
 
         Raises:
@@ -54,7 +54,7 @@ class Reproducer:
         ]
         if faults:
             raise FaultsError(*faults)
-        return [self._run(items[each.run_id], pins, mark, request) for each, pins in found]
+        return [self._run(items[each.run_id], pins, mark) for each, pins in found]
 
     def _pins(self, item: _Item) -> Pins:
         pins = self._originals.pins(item)
@@ -64,7 +64,7 @@ class Reproducer:
             raise NotReproducibleError(f"its record names {pins.definition}, runs of its group are made of {own}")
         return pins
 
-    def _run(self, item: _Item, pins: Pins, mark: str, request: str) -> Admitted:
+    def _run(self, item: _Item, pins: Pins, mark: str) -> Admitted:
         group, pipeline = item["group"], item["pipeline"]
         identity = pins.identity(group=group, pipeline=pipeline, original=item["run_id"], request=mark)
         run = pins.run(run_id=identity, group=group, pipeline=pipeline, output=output_beside(item, identity))
@@ -77,6 +77,6 @@ class Reproducer:
             queue=self._deployment.pools[pool].queue,
             overrides=Overrides.from_item(item),
             name=item.get("name", ""),
-            request=request,
+            request=mark,
             reproduces=item["run_id"],
         )

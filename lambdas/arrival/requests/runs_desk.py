@@ -59,7 +59,7 @@ class RunsDesk:
             case "rerun":
                 started += [self._rerun(step, item) for item in items.values()]
             case "reproduce":
-                started += self._reproducer.runs(mine, items, mark=_mark(step), request=step.key)
+                started += self._reproducer.runs(mine, items, mark=_mark(step))
             case "cancel":
                 self._canceller.cancel(list(items.values()), _mark(step))
         more = (step.page + 1) * _AT_ONCE < len(named)
@@ -176,7 +176,7 @@ class RunsDesk:
             queue=self._deployment.pools[pool].queue,
             overrides=Overrides.from_item(item),
             name=item.get("name", ""),
-            request=step.key,
+            request=_mark(step),
         )
 
 

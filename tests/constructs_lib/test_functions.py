@@ -58,7 +58,7 @@ def test_rights_of_the_spend_guard(stack: Stack) -> None:
     assert actions(stack, "spend-guard") == {
         *("batch:DescribeJobQueues", "batch:DescribeComputeEnvironments"),
         *("batch:UpdateJobQueue", "batch:UpdateComputeEnvironment", "batch:ListJobs", "batch:TerminateJob"),
-        *("dynamodb:PutItem", "dynamodb:DeleteItem", "logs:CreateLogStream", "logs:PutLogEvents"),
+        *("dynamodb:PutItem", "dynamodb:DeleteItem", "sns:Publish", "logs:CreateLogStream", "logs:PutLogEvents"),
     }
 
 
@@ -88,7 +88,7 @@ def test_every_resource_is_named_unless_aws_has_no_resource_level(stack: Stack) 
     [
         ("arrival", {"LEDGER_TABLE", "INPUT_BUCKET", "OUTPUT_BUCKET", "ARRIVAL_QUEUE_URL", "ARRIVAL_DEAD_LETTER_URL"}),
         ("run-events", {"LEDGER_TABLE", "OUTPUT_BUCKET", "ARRIVAL_QUEUE_URL", "PEOPLE_TOPIC_ARN"}),
-        ("spend-guard", {"LEDGER_TABLE"}),
+        ("spend-guard", {"LEDGER_TABLE", "PEOPLE_TOPIC_ARN"}),
     ],
 )
 def test_function_has_its_surroundings(stack: Stack, function: str, variables: set[str]) -> None:

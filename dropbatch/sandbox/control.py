@@ -18,6 +18,7 @@ import json
 from typing import Any
 
 from dropbatch.sandbox.batch.errors import BatchError, ClientError
+from dropbatch.sandbox.batch.faults import Fault
 from dropbatch.sandbox.batch.service import BatchService
 from dropbatch.sandbox.functions import Killer
 from dropbatch.sandbox.grants import Recorder
@@ -70,13 +71,22 @@ class Control:
             if clear in (True, "kill-function"):
                 self._killer.clear()
         elif fault == "reclaim":
+            self._check_queue(request)
             return {"jobs": self._batch.reclaim(queue=request.get("queue"), job_id=request.get("job"))}
         elif fault == "kill-function":
             self._kill(request)
         else:
+            self._check_queue(request)
             self._batch.faults.put(request)
         self._batch.look_again()
         return self._state()
+
+    def _check_queue(self, request: dict[str, Any]) -> None:
+        """A queue that is not there would be a fault that never strikes."""
+        wanted = Fault(fault="", queue=request.get("queue"))
+        names = sorted(self._batch.store.queues)
+        if wanted.queue and not any(wanted.meets(name, None) for name in names):
+            raise ClientError(f"no job queue is named {wanted.queue!r}: there are {', '.join(names) or 'none'}")
 
     def _kill(self, request: dict[str, Any]) -> None:
         try:

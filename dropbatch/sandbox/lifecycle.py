@@ -60,6 +60,7 @@ class Status:
     directory: Path
     url: str | None = None
     pid: int | None = None
+    runner: str | None = None
     counts: dict[str, int] = field(default_factory=dict)
     """Jobs by state."""
 
@@ -118,6 +119,7 @@ class Sandbox:
             directory=self.layout.directory,
             url=self._url(),
             pid=answer["pid"],
+            runner=answer["runner"],
             counts=answer["jobs"],
         )
 

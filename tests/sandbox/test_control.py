@@ -138,18 +138,19 @@ def test_given_a_death_that_has_not_come_when_cleared_then_it_never_does(sandbox
 
 
 def test_given_the_command_when_faults_are_set_listed_and_cleared_then_it_says_so(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, aws: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(sandbox.layout.directory.parents[1])
+    queue = BatchStack(sandbox, aws).name.partition("-")[2]  # the end of its name will do
 
     def run(*arguments: str) -> str:
         result = CliRunner().invoke(cli, ["sandbox", *arguments])
         assert result.exit_code == 0, result.output
         return result.stdout
 
-    assert run("fault", "no-capacity", "--queue", "spot") == "no-capacity  queue=spot\n"
+    assert run("fault", "no-capacity", "--queue", queue) == f"no-capacity  queue={queue}\n"
     assert run("fault", "drop-events", "--status", "FAILED") == (
-        "no-capacity  queue=spot\ndrop-events  status=FAILED  times=1\n"
+        f"no-capacity  queue={queue}\ndrop-events  status=FAILED  times=1\n"
     )
     assert run("fault", "clear") == ""
     assert run("fault") == ""
@@ -158,3 +159,40 @@ def test_given_the_command_when_faults_are_set_listed_and_cleared_then_it_says_s
     failed = CliRunner().invoke(cli, ["sandbox", "fault", "fire"])
     assert failed.exit_code == 1
     assert "fault: one of no-capacity" in failed.stderr
+
+
+def test_given_a_queue_that_is_not_there_when_a_fault_is_set_in_it_then_those_that_are_there_are_named(
+    sandbox: Sandbox, aws: Client
+) -> None:
+    stack = BatchStack(sandbox, aws)
+
+    for kind in ("no-capacity", "reclaim"):
+        with pytest.raises(SandboxError, match=rf"no job queue is named 'nope': there are .*{stack.name}"):
+            sandbox.control({"fault": kind, "queue": "nope"})
+    with pytest.raises(SandboxError, match=r"status is one of SUBMITTED.*FAILED, got 'DONE'"):
+        sandbox.control({"fault": "drop-events", "status": "DONE"})
+    with pytest.raises(SandboxError, match=r"one of no-capacity, .*reclaim, kill-function, got 'rain'"):
+        sandbox.control({"fault": "rain"})
+
+
+def test_given_faults_when_the_status_is_asked_for_then_it_shows_them_with_runner_clock_and_jobs(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(sandbox.layout.directory.parents[1])
+    runner = CliRunner()
+    assert "no fault is set" in runner.invoke(cli, ["sandbox", "fault"]).stderr
+    assert "no job was running there" in runner.invoke(cli, ["sandbox", "fault", "reclaim", "--job", "none"]).stderr
+    assert runner.invoke(cli, ["sandbox", "clock"]).stdout == "1 second of Batch's time a second\n"
+
+    runner.invoke(cli, ["sandbox", "fault", "throttle", "--rate", "5"])
+    runner.invoke(cli, ["sandbox", "fault", "lost-answer"])
+    runner.invoke(cli, ["sandbox", "clock", "60"])
+    shown = runner.invoke(cli, ["sandbox", "status"]).stdout.splitlines()
+
+    assert shown[1:4] == ["runner  process", "region  eu-central-1", f"state   {sandbox.layout.directory}"]
+    assert shown[4].startswith("jobs    ")
+    assert shown[5:] == [
+        "clock   60 seconds of Batch's time a second",
+        "faults  throttle  rate=5.0",
+        "        lost-answer  times=1",
+    ]

@@ -56,15 +56,25 @@ def down() -> None:
 @_as_json
 def status(as_json: bool) -> None:
     """Say whether the sandbox runs, where, and what it holds. Exit code 5 when it does not run."""
-    found = _sandbox().status()
+    sandbox = _sandbox()
+    found = sandbox.status()
     if not found.running:
         raise ReachError("the sandbox of this directory is not running: start it with `dropbatch sandbox up`")
+    control = sandbox.control()
+    jobs = {state: count for state, count in found.counts.items() if count}
     if as_json:
-        click.echo(json.dumps({"url": found.url, "pid": found.pid, "jobs": dict(found.counts)}, indent=2))
+        where = {"url": found.url, "pid": found.pid, "runner": found.runner, "region": sandbox.region}
+        what = {"jobs": dict(found.counts), "clock": control["clock"], "faults": control["faults"]}
+        click.echo(json.dumps({**where, "directory": str(found.directory), **what}, indent=2))
         return
     click.echo(f"running at {found.url}, process {found.pid}")
-    for state, count in found.counts.items():
-        click.echo(f"{count:>8} jobs {state}")
+    click.echo(f"runner  {found.runner}")
+    click.echo(f"region  {sandbox.region}")
+    click.echo(f"state   {found.directory}")
+    click.echo(f"jobs    {', '.join(f'{count} {state}' for state, count in jobs.items()) or 'none'}")
+    click.echo(f"clock   {_pace(control['clock'])}")
+    for number, each in enumerate(control["faults"]):
+        click.echo(f"{'' if number else 'faults':<8}{_settings(each)}")
 
 
 @command.command("env", epilog='\b\nExample:\n  eval "$(dropbatch sandbox env)" && aws s3 ls')
@@ -166,8 +176,11 @@ def fault(kind: str | None, as_json: bool, **settings: str | float | None) -> No
     for job in answer.get("jobs", []):
         click.echo(f"reclaimed the machine of {job}")
     for each in answer.get("faults", []):
-        name = each.pop("fault")
-        click.echo("  ".join([name, *(f"{key}={value}" for key, value in each.items())]))
+        click.echo(_settings(each))
+    if answer.get("jobs") == []:
+        click.echo("no job was running there", err=True)
+    elif answer.get("faults") == []:
+        click.echo("no fault is set", err=True)
 
 
 @command.command("clock", epilog="\b\nExample:\n  dropbatch sandbox clock 60   # a minute of Batch's time is a second")
@@ -179,7 +192,7 @@ def clock(speed: float | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"seconds_per_second": answer["clock"]}))
         return
-    click.echo(f"{answer['clock']:g} seconds of Batch's time a second")
+    click.echo(_pace(answer["clock"]))
 
 
 @command.command("grants", epilog="\b\nExample:\n  make demo && dropbatch sandbox grants")
@@ -219,6 +232,14 @@ def grants(prefix: str, used: bool, as_json: bool) -> None:
         note = "" if grant.checked else "  (not for the sandbox to see)"
         click.echo(f"{grant.role}  {grant.action}  {grant.resource}{note}")
     click.echo(f"{len(found)} grants never used, {len(uses)} uses recorded", err=True)
+
+
+def _pace(speed: float) -> str:
+    return f"{speed:g} {'second' if speed == 1 else 'seconds'} of Batch's time a second"
+
+
+def _settings(fault: dict[str, Any]) -> str:
+    return "  ".join([fault["fault"], *(f"{key}={value}" for key, value in fault.items() if key != "fault")])
 
 
 def _control(request: dict[str, object] | None) -> dict[str, Any]:

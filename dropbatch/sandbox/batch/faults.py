@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from dropbatch.sandbox.batch.errors import ClientError
+from dropbatch.sandbox.batch.model import Status
 
 __all__ = ["KINDS", "Fault", "Faults", "Kind"]
 
 _ANY = 0
+_AT_ONCE = ("reclaim", "kill-function")  # known to the control endpoint, not set here
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,11 +127,13 @@ def _parsed(request: Mapping[str, Any]) -> Fault:
     name = str(request.get("fault"))
     kind = KINDS.get(name)
     if kind is None:
-        raise ClientError(f"fault: one of {', '.join(KINDS)}, got {name!r}")
+        raise ClientError(f"fault: one of {', '.join([*KINDS, *_AT_ONCE])}, got {name!r}")
     allowed = {"fault", *kind.members} | ({"times"} if kind.times is not None else set())
     given = {key: value for key, value in request.items() if value is not None}
     if unknown := sorted(given.keys() - allowed):
         raise ClientError(f"{name} takes {', '.join(sorted(allowed - {'fault'})) or 'no settings'}, got {unknown[0]}")
+    if given.get("status") not in {None, *map(str, Status)}:
+        raise ClientError(f"{name}: status is one of {', '.join(Status)}, got {given['status']!r}")
     try:
         return Fault(
             fault=name,

@@ -8,7 +8,11 @@ from dropbatch.contract import keys
 from dropbatch.contract.manifest import ObjectSpec, RunSpec
 from dropbatch.contract.runs import run_id
 
-__all__ = ["Comparison", "NotReproducibleError", "Pins", "compare", "pins_of"]
+__all__ = ["Comparison", "NotReproducibleError", "Pins", "compare", "folder_of", "pins_of"]
+
+
+_BEFORE_READ = ("refused", "stage-in", "lost")
+"""Phases of a run's end in which not all of its input was read, or nobody knows."""
 
 
 class NotReproducibleError(ValueError):
@@ -94,6 +98,19 @@ def pins_of(record: Mapping[str, Any]) -> Pins:
         config=_object(config) if config else None,
         parameters=record["parameters"],
     )
+
+
+def folder_of(record: Mapping[str, Any]) -> tuple[ObjectSpec, ...]:
+    """What the folder that a run worked on consisted of, in exactly the versions that it read.
+
+    Nothing when its input was a file, or when the run ended before it had read all of it.
+    """
+    whole = record.get("input") or ""
+    if record.get("phase") in _BEFORE_READ or not whole.endswith("/"):
+        return ()
+    bucket, prefix = keys.split_uri(whole)
+    found = (_object(each) for each in record["inputs"])
+    return tuple(each for each in found if each.bucket == bucket and each.key.startswith(prefix) and each.key != prefix)
 
 
 def _object(file: Mapping[str, Any]) -> ObjectSpec:

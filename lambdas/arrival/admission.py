@@ -31,6 +31,8 @@ class Admitted(NamedTuple):
     """Identity of the request that asked for the run; empty when the input did by itself."""
     parent: str = ""
     """Run that it comes after."""
+    repeats: str = ""
+    """Run whose input it is to process again."""
     reproduces: str = ""
     """Run that it makes again."""
 

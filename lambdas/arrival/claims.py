@@ -27,6 +27,7 @@ def claim_item(admitted: Admitted, *, job_name: str, now: str) -> dict[str, Any]
         # Of a run that makes another one again; what a folder consisted of is in that one's record.
         "definition": admitted.definition if admitted.reproduces else "",
         "reproduces": admitted.reproduces,
+        "repeats": admitted.repeats,
         "name": admitted.name,
         **_request(admitted.request),
     }

@@ -94,13 +94,17 @@ class TakeOver:
 
     def _run(self, item: Mapping[str, Any]) -> RunSpec | None:
         run = spec_of(item)
-        if not (run.is_folder and "reproduces" in item):
+        if not run.is_folder or (run.attempt == 1 and not item.keys() & {"reproduces", "repeats"}):
             return run
         # Seldom: what reads records is no part of every cold start.
         from lambdas.arrival.originals import NotReproducibleError, Originals  # noqa: PLC0415
 
+        originals = Originals(self._around)
+        if "reproduces" not in item:
+            _, objects = originals.folder(item)
+            return replace(run, objects=objects)
         try:
-            return replace(run, objects=Originals(self._around).pins_behind(item).objects)
+            return replace(run, objects=originals.pins_behind(item).objects)
         except NotReproducibleError as error:
             log.error("run %s stays held: %s", item["run_id"], error)
             return None

@@ -18,7 +18,8 @@ def put(lab: Lab, key: str, body: Any) -> None:
 
 
 def asked_for(lab: Lab, key: str) -> list[dict[str, Any]]:
-    return [run for run in lab.runs() if run.get("request") == key]
+    """Runs that a request started."""
+    return [run for run in lab.runs() if run.get("request") == key and run["state"] != State.REJECTED]
 
 
 def refusal(lab: Lab, key: str) -> dict[str, Any]:
@@ -76,6 +77,17 @@ def test_a_request_with_faults_starts_nothing_and_says_every_one(lab: Lab) -> No
         "config": "the object does not exist",
     }
     assert not asked_for(lab, key)
+
+    put(lab, "lab/inputs/mended.txt", b"word\n")
+    put(lab, key, b'pipeline = "wordcount"\ninputs = ["lab/inputs/mended.txt"]')
+
+    def taken_back() -> bool | None:
+        name = keys.rejection_key(key)
+        listed = lab.s3.list_objects_v2(Bucket=lab.pointers["output_bucket"], Prefix=name)
+        return True if not listed.get("KeyCount") else None
+
+    until(taken_back, "the refusal to be taken back")
+    until(lambda: asked_for(lab, key) or None, "the run of the mended request")
 
 
 def test_a_run_that_waits_is_cancelled_and_tried_again(lab: Lab) -> None:

@@ -11,6 +11,16 @@ from hypothesis import strategies as st
 
 from dropbatch.contract import keys
 from lambdas.arrival.requests.older import FIELDS
+from lambdas.common.messages import (
+    Finished,
+    Held,
+    RequestStep,
+    Resubmit,
+    held_body,
+    next_body,
+    requests_body,
+    resubmit_body,
+)
 from tests.lambdas.conftest import (
     INPUT,
     OUTPUT,
@@ -130,6 +140,36 @@ def test_any_message_is_understood_or_buried_with_a_reason(body: str) -> None:
     assert not aws.dynamodb.items
 
 
+OWN = st.sampled_from(
+    [
+        held_body([Held(group="lab", run_id="r-1", job_name="j")]),
+        next_body([Finished(group="lab", run_id="r-1")]),
+        resubmit_body(Resubmit(job_name="j", lease_until="2026-01-01T00:00:00.000Z")),
+        requests_body(
+            [RequestStep(group="lab", request="submit", bucket=INPUT, key="k", version_id="v1", size=1, stage="start")]
+        ),
+    ]
+).map(json.loads)
+
+
+@given(OWN, st.data())
+@settings(deadline=None, max_examples=200)
+def test_the_systems_own_messages_with_something_wrong_are_void_or_buried(message: Any, data: st.DataObject) -> None:
+    where = message
+    inner = [each for each in where.values() if isinstance(each, list)]
+    if data.draw(st.booleans()) and inner:
+        where = inner[0][0]
+    where[data.draw(st.sampled_from(sorted(where)))] = data.draw(JSON)
+    aws = world()
+    body = json.dumps(message)
+
+    dead = deliver(aws, body)
+
+    assert dead in ([], [body])
+    assert not [run for run in aws.dynamodb.runs() if run["state"] != "REJECTED"]
+    assert not aws.batch.jobs
+
+
 @st.composite
 def messages(draw: st.DrawFn) -> dict[str, Any]:
     """A message of S3 or of EventBridge, with something wrong in it or not."""
@@ -173,21 +213,45 @@ def test_whatever_s3_says_leaves_a_trace(message: dict[str, Any]) -> None:
         json.dumps(run).encode()
 
 
+def toml(value: Any) -> str:
+    """A value as TOML, which has no null: there its place stays empty, and the text is none of TOML."""
+    match value:
+        case dict():
+            return "{" + ", ".join(f"{json.dumps(name)} = {toml(inner)}" for name, inner in value.items()) + "}"
+        case list():
+            return "[" + ", ".join(map(toml, value)) + "]"
+        case None:
+            return ""
+        case str() | bool():
+            return json.dumps(value, ensure_ascii=False)
+    return str(value)
+
+
+def request_file(body: Any, form: str) -> bytes:
+    """A request as its file has it."""
+    if form == "json":
+        return json.dumps(body, default=str).encode()
+    lines = [f"{json.dumps(name)} = {toml(value)}" for name, value in body.items()] if isinstance(body, dict) else []
+    return "\n".join(lines or [toml(body)]).encode("utf-8", "surrogatepass")
+
+
 @given(
-    kind=st.sampled_from(["submit.json", "submit.toml", "retry.json", "rerun.json", "cancel.json", "backfill.json"]),
-    body=st.dictionaries(FIELD, VALUE, max_size=5).map(lambda body: json.dumps(body).encode())
-    | NEARLY.map(lambda body: json.dumps(body).encode())
-    | st.binary(max_size=40)
-    | JSON.map(lambda value: json.dumps(value).encode()),
+    kind=st.sampled_from(["submit", "retry", "rerun", "reproduce", "cancel", "backfill"]),
+    form=st.sampled_from(["json", "toml"]),
+    body=st.dictionaries(FIELD, VALUE | st.dates() | st.datetimes(), max_size=5) | NEARLY | JSON,
+    rubbish=st.none() | st.none() | st.none() | st.binary(max_size=40),
 )
 @settings(deadline=None, max_examples=400)
-def test_any_request_starts_runs_or_is_refused_with_every_fault(kind: str, body: bytes) -> None:
+def test_any_request_starts_runs_or_is_refused_with_every_fault(
+    kind: str, form: str, body: Any, rubbish: bytes | None
+) -> None:
+    text = request_file(body, form) if rubbish is None else rubbish
     aws = world()
-    key = f"lab/submissions/{kind}"
-    aws.s3.objects = {(INPUT, each): b"data" for each in THERE} | {(INPUT, key): body}
+    key = f"lab/submissions/{kind}.{form}"
+    aws.s3.objects = {(INPUT, each): b"data" for each in THERE} | {(INPUT, key): text}
 
     with traces() as said:
-        dead = deliver(aws, json.dumps({"Records": [s3_record(key, size=len(body))]}))
+        dead = deliver(aws, json.dumps({"Records": [s3_record(key, size=len(text))]}))
 
     assert not dead
     refused = [run for run in aws.dynamodb.runs() if run["input"] == keys.uri(INPUT, key)]

@@ -9,7 +9,7 @@ from dropbatch.contract import ledger
 from dropbatch.contract.overrides import Overrides
 from dropbatch.contract.runs import State, order, request_id, run_id
 from lambdas.arrival.admission import Admitted, Rejected, choice
-from lambdas.arrival.originals import output_beside
+from lambdas.arrival.originals import Originals, output_beside
 from lambdas.arrival.requests.actions import Named, read_runs
 from lambdas.arrival.requests.cancel import Canceller
 from lambdas.arrival.requests.faults import MAX_FAULTS, Fault, FaultsError
@@ -41,6 +41,7 @@ class RunsDesk:
         self._around = around
         self._deployment = around.deployment
         self._canceller = canceller
+        self._originals = Originals(around)
         self._reproducer = Reproducer(around)
         self._announcer = announcer
 
@@ -169,14 +170,17 @@ class RunsDesk:
         )
         pipeline = self._deployment.pipelines[old.pipeline]
         pool = item["pool"] if item["pool"] in pipeline.pools else pipeline.pools[0]
+        read_by, objects = self._originals.folder(item) if old.is_folder else ("", ())
+        output = output_beside(item, identity)
         return Admitted(
-            run=replace(old, run_id=identity, attempt=1, output=output_beside(item, identity), earlier=()),
+            run=replace(old, run_id=identity, attempt=1, output=output, earlier=(), objects=objects),
             definition=pipeline.definitions[old.group],
             pool=pool,
             queue=self._deployment.pools[pool].queue,
             overrides=Overrides.from_item(item),
             name=item.get("name", ""),
             request=_mark(step),
+            repeats=read_by or item["run_id"],
         )
 
 

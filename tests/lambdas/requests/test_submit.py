@@ -1,12 +1,14 @@
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from dropbatch.contract.manifest import Manifest
 from lambdas.arrival.requests import desk, expansion
-from tests.lambdas.conftest import INPUT, OUTPUT
+from tests.lambdas.conftest import DEPLOYMENT, INPUT, OUTPUT, dropped, make_arrival
 from tests.lambdas.requests.conftest import Bench
+from tests.lambdas.simulated_aws import SimulatedAws, error
 
 FILES = [f"lab/inputs/day1/{name}" for name in ("a.dat", "b.dat", "c.txt", "deep/d.dat")]
 
@@ -314,3 +316,27 @@ def test_one_run_may_be_waited_for_and_its_event_names_the_request(bench: Bench)
     assert [run["request"] for run in bench.runs()] == ["lab/submissions/submit.json"]
     told = [json.loads(entry["Detail"]) for entry in bench.aws.events.entries]
     assert [(each["state"], each["request"]) for each in told] == [("REJECTED", "lab/submissions/submit.json")]
+
+
+@pytest.mark.parametrize("name", ["a.dat", "folder/", "*.dat"])
+def test_a_bucket_that_may_not_be_listed_is_a_fault_and_any_other_error_comes_again(name: str) -> None:
+    aws = SimulatedAws()
+    pipeline = replace(DEPLOYMENT.pipelines["wordcount"], read_buckets=("genomes",))
+    bench = Bench(aws, make_arrival(aws, replace(DEPLOYMENT, pipelines={"wordcount": pipeline})))
+    code = "ThrottlingException"
+
+    def refuse(operation: str, call: Any) -> None:
+        if call.get("Bucket") == "genomes":
+            raise error(code, operation)
+
+    aws.tap = refuse
+    bench.upload("lab/submissions/submit.json")
+    body = {"pipeline": "wordcount", "inputs": f"s3://genomes/{name}"}
+    aws.s3.objects[INPUT, "lab/submissions/submit.json"] = json.dumps(body).encode()
+    assert bench.arrival.process([dropped("lab/submissions/submit.json")]).ids == {"m1"}
+
+    code = "AccessDenied"
+    bench.ask(body)
+
+    assert bench.faults()["inputs"].startswith("bucket 'genomes' cannot be listed (AccessDenied): its owner must allow")
+    assert not bench.runs()

@@ -1,0 +1,74 @@
+"""What Lambda calls: the function put together from its environment."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lambdas.arrival import handler
+from lambdas.common import wiring
+from tests.lambdas.conftest import DEPLOYMENT, OUTPUT, dropped, sqs_record
+from tests.lambdas.simulated_aws import SimulatedAws
+
+ENVIRONMENT = {
+    "LEDGER_TABLE": "ledger",
+    "OUTPUT_BUCKET": OUTPUT,
+    "ARRIVAL_QUEUE_URL": "arrivals",
+    "ARRIVAL_DEAD_LETTER_URL": "dead",
+}
+
+
+@pytest.fixture
+def retries(aws: SimulatedAws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict[str, bool]]:
+    """The function in its surroundings; which of its clients repeat calls by themselves."""
+    (tmp_path / "deployment.json").write_text(DEPLOYMENT.to_json())
+    monkeypatch.setenv("LAMBDA_TASK_ROOT", str(tmp_path))
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    made: dict[str, bool] = {}
+
+    def client(service: str, *, retry: bool = True) -> Any:
+        made[service] = retry
+        return getattr(aws, service)
+
+    monkeypatch.setattr(wiring, "client", client)
+    handler._flow.cache_clear()
+    yield made
+    handler._flow.cache_clear()
+
+
+def test_a_batch_is_worked_on_and_what_failed_is_named(aws: SimulatedAws, retries: dict[str, bool]) -> None:
+    assert handler.handle({"Records": [dropped("lab/wordcount/a")]}, None) == {"batchItemFailures": []}
+
+    (run,) = aws.dynamodb.runs()
+    assert run["state"] == "HELD"
+    assert len(aws.batch.jobs) == 1
+    # SubmitJob has no idempotency token.
+    assert retries == {"dynamodb": True, "s3": True, "batch": False, "sqs": True, "events": True}
+
+
+def test_operators_see_the_dead_letters_and_send_them_back(aws: SimulatedAws, retries: dict[str, bool]) -> None:
+    handler.handle({"Records": [sqs_record("rubbish", "m1"), sqs_record("[]", "m2")]}, None)
+
+    shown = handler.handle({"action": "dead-letters"}, None)["letters"]
+    sent_back = handler.handle({"action": "redrive", "limit": 1}, None)
+
+    assert [each["body"] for each in shown] == ["rubbish", "[]"]
+    assert sent_back["redriven"] == 1
+    assert [each["MessageBody"] for each in aws.sqs.sent if each["QueueUrl"] == "arrivals"] == ["rubbish"]
+
+
+def test_an_unknown_call_says_which_there_are(retries: dict[str, bool]) -> None:
+    with pytest.raises(ValueError, match="action must be 'dead-letters' or 'redrive', got 'dance'"):
+        handler.handle({"action": "dance"}, None)
+
+
+def test_without_its_environment_the_function_names_what_is_missing(
+    retries: dict[str, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LEDGER_TABLE")
+    monkeypatch.setenv("OUTPUT_BUCKET", "")
+
+    with pytest.raises(RuntimeError, match="environment variables missing: LEDGER_TABLE, OUTPUT_BUCKET: deploy"):
+        handler.handle({"Records": []}, None)

@@ -45,10 +45,11 @@ class Canceller:
         """
         jobs = _Jobs(self._around)
         for item in items:
-            if request in item.get("requests", ()) and "cancel" not in item:
+            marked = self._mark(item, request)
+            if marked is None:
                 log.info("%s was tried again since it was cancelled", item["id"])
-                continue
-            self._cancel(self._mark(item, request), jobs)
+            else:
+                self._cancel(marked, jobs)
 
     def _cancel(self, item: _Item, jobs: "_Jobs") -> None:
         for _ in range(_ROUNDS):
@@ -70,22 +71,33 @@ class Canceller:
             log.info("%s began anew meanwhile", item["id"])
         raise LookupError(f"{item['id']} begins anew again and again")
 
-    def _mark(self, item: _Item, request: str) -> _Item:
+    def _mark(self, item: _Item, request: str) -> _Item | None:
         """Note the request on the run, so that it is not rescued from now on; returns it as it is now.
 
-        When the request comes again after the run was tried again, which takes the mark off, it does not mean that
-        attempt.
+        None when the run was tried again since, which takes the mark off: a request that comes again does not mean that
+        attempt. What was read may be old by now, so nothing is noted that does not follow from what is there.
         """
-        requests = [*(each for each in item.get("requests", ()) if each != request), request]
-        answer = self._around.dynamodb.update_item(
-            TableName=self._around.table,
-            Key=ledger.to_item({"id": item["id"]}),
-            UpdateExpression="SET cancel = :request, requests = :requests",
-            ConditionExpression="attribute_exists(id)",
-            ExpressionAttributeValues=ledger.to_item({":request": request, ":requests": requests[-_REMEMBERED:]}),
-            ReturnValues="ALL_NEW",
-        )
-        return ledger.from_item(answer["Attributes"])
+        for _ in range(_ROUNDS):
+            known = item.get("requests")
+            if known and request in known and "cancel" not in item:
+                return None
+            requests = [*(each for each in known or () if each != request), request][-_REMEMBERED:]
+            values = {":request": request, ":requests": requests, ":attempt": item["attempt"]}
+            unchanged = "attribute_not_exists(requests)" if known is None else "requests = :known"
+            try:
+                answer = self._around.dynamodb.update_item(
+                    TableName=self._around.table,
+                    Key=ledger.to_item({"id": item["id"]}),
+                    UpdateExpression="SET cancel = :request, requests = :requests",
+                    ConditionExpression=f"attempt = :attempt AND {unchanged}",
+                    ExpressionAttributeValues=ledger.to_item(values if known is None else {**values, ":known": known}),
+                    ReturnValues="ALL_NEW",
+                )
+            except self._around.dynamodb.exceptions.ConditionalCheckFailedException:
+                item = self._read(item)
+                continue
+            return ledger.from_item(answer["Attributes"])
+        raise LookupError(f"{item['id']} changes again and again")
 
     def _read(self, item: _Item) -> _Item:
         return read_items(self._around.dynamodb, self._around.table, [item["id"]])[item["id"]]

@@ -216,6 +216,22 @@ def test_a_late_second_cancel_does_not_mean_the_next_attempt(bench: Bench) -> No
     assert bench.run(one)["state"] == "CANCELLED"
 
 
+def test_a_second_cancel_that_looked_before_the_retry_does_not_mean_the_next_attempt(bench: Bench) -> None:
+    (one,) = drop(bench, "a")
+
+    def meanwhile(operation: str, call: Any) -> None:
+        if operation == "UpdateItem":
+            bench.aws.tap = lambda *_: None
+            bench.ask({"runs": [one]}, CANCEL)
+            bench.ask({"runs": [one]}, RETRY)
+
+    bench.aws.tap = meanwhile
+    bench.ask({"runs": [one]}, CANCEL)
+
+    assert (bench.run(one)["state"], bench.run(one)["attempt"]) == ("HELD", 2)
+    assert "cancel" not in bench.run(one)
+
+
 @pytest.mark.parametrize("operation", ["BatchGetItem", "PutObject", "UpdateItem", "TerminateJob", "PutEvents"])
 def test_a_cancel_cut_short_is_finished_when_it_comes_again(bench: Bench, operation: str) -> None:
     (one,) = drop(bench, "a")

@@ -18,13 +18,13 @@ from lambdas.arrival.claims import claim, claim_item, rejected_item
 from lambdas.arrival.gates import Gates, read_gates
 from lambdas.arrival.jobs import MAX_ARRAY, Submitter, new_job_name
 from lambdas.arrival.surroundings import Surroundings
-from lambdas.common.announce import Announcer
 from lambdas.common.batches import Failures, chunks
 from lambdas.common.items import MAX_TRANSACTION
 from lambdas.common.messages import Message, PoisonError, RequestStep, parse
 
 if TYPE_CHECKING:
     from lambdas.arrival.requests import RequestDesk
+    from lambdas.common.announce import Announcer
 
 __all__ = ["ArrivalFlow"]
 
@@ -38,12 +38,6 @@ class ArrivalFlow:
         self._around = around
         self._deployment = around.deployment
         self._submitter = Submitter(around)
-        self._announcer = Announcer(
-            events=around.events,
-            dynamodb=around.dynamodb,
-            table=around.table,
-            environment=around.deployment.environment,
-        )
 
     def process(self, records: Sequence[Mapping[str, Any]]) -> Failures:
         """Handle messages of the queue; returns those that shall come again."""
@@ -85,6 +79,18 @@ class ArrivalFlow:
         for (_, pool, _), found_alike in alike.items():
             for members in chunks(found_alike.values(), MAX_ARRAY):
                 self._start(members, failures, hold=not pool)
+
+    @cached_property
+    def _announcer(self) -> "Announcer":
+        from lambdas.common.announce import Announcer  # noqa: PLC0415
+
+        around = self._around
+        return Announcer(
+            events=around.events,
+            dynamodb=around.dynamodb,
+            table=around.table,
+            environment=around.deployment.environment,
+        )
 
     @cached_property
     def _desk(self) -> "RequestDesk":

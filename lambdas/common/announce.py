@@ -6,15 +6,13 @@ from contextlib import suppress
 from typing import Any
 
 from dropbatch.contract import ledger
+from dropbatch.contract.events import DETAIL_TYPE, SOURCE, run_state_change
 from dropbatch.contract.runs import State
+from lambdas.common.batches import AnnounceError
 
-__all__ = ["AnnounceError", "Announcer"]
+__all__ = ["Announcer"]
 
 _BATCH = 10  # entries that one PutEvents takes
-
-
-class AnnounceError(RuntimeError):
-    """EventBridge did not take some events."""
 
 
 class Announcer:
@@ -42,9 +40,6 @@ class Announcer:
                     self._settle(run)
 
     def _put(self, runs: Sequence[Mapping[str, Any]]) -> None:
-        # The arrival function tells of refusals only: what makes events is no part of its every cold start.
-        from dropbatch.contract.events import DETAIL_TYPE, SOURCE, run_state_change  # noqa: PLC0415
-
         entries = [
             {
                 "Source": SOURCE,

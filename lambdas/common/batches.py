@@ -8,12 +8,14 @@ from typing import TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lambdas.common.announce import AnnounceError
-
-__all__ = ["Failures", "chunks"]
+__all__ = ["AnnounceError", "Failures", "chunks"]
 
 _T = TypeVar("_T")
 log = logging.getLogger("dropbatch")
+
+
+class AnnounceError(RuntimeError):
+    """EventBridge did not take some events."""
 
 
 class Failures:

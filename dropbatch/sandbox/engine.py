@@ -16,7 +16,8 @@ BUILD_OPTIONS = "DROPBATCH_BUILD_OPTIONS"
 """Variable with more options of the engine's `build`, as words of a shell."""
 
 LABEL = "dropbatch.sandbox"
-_SECONDS = 600
+_SECONDS = 120.0
+_TIMED_OUT = 124  # as of timeout(1)
 _INIT_FOLDERS = ("/usr/libexec/podman", "/usr/local/libexec/podman", "/usr/lib/podman", "/usr/local/lib/podman")
 _ENVIRONMENT = "DROPBATCH_ENGINE_ENVIRONMENT"
 _OF_THE_USER = (
@@ -25,7 +26,7 @@ _OF_THE_USER = (
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
 )
 """By which an engine finds its daemon, its images and the network. The sandbox's server has none of them itself."""
-_INFO_SECONDS = 30
+_INFO_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -45,17 +46,22 @@ class Engine:
         told = os.environ.get(_ENVIRONMENT)
         return dict(os.environ) if told is None else {"PATH": os.environ["PATH"], **json.loads(told)}
 
-    def call(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
-        """Run a command of the engine to its end."""
-        return subprocess.run(
-            self.words(*words),
-            env=self.environ,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_SECONDS,
-            stdin=subprocess.DEVNULL,
-        )
+    def call(self, *words: str | Path, seconds: float = _SECONDS) -> subprocess.CompletedProcess[str]:
+        """Run a command of the engine to its end; one that takes too long fails, with a reason in its `stderr`."""
+        command = self.words(*words)
+        try:
+            return subprocess.run(
+                command,
+                env=self.environ,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=seconds,
+                stdin=subprocess.DEVNULL,
+            )
+        except subprocess.TimeoutExpired:
+            said = f"`{self.name} {words[0]}` did not end within {seconds:.0f} s"
+            return subprocess.CompletedProcess(command, _TIMED_OUT, stdout="", stderr=said)
 
     @property
     def limits(self) -> list[str]:

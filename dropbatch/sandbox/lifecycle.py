@@ -13,7 +13,7 @@ import tomllib
 import urllib.error
 import urllib.request
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -327,10 +327,15 @@ class Sandbox:
 
     # --- what runs -------------------------------------------------------------------------------------------------
 
-    def _locked(self, progress: Progress) -> contextlib.AbstractContextManager[None]:
-        return exclusive(
-            self.layout.lock, lambda: progress("waiting: another command is starting or stopping the sandbox")
-        )
+    @contextlib.contextmanager
+    def _locked(self, progress: Progress) -> Iterator[None]:
+        told = "waiting: another command is starting or stopping the sandbox"
+        with contextlib.ExitStack() as held:
+            try:
+                held.enter_context(exclusive(self.layout.lock, lambda: progress(told)))
+            except TimeoutError as error:
+                raise SandboxError(f"another command does not let go of the sandbox, end it: {error}") from None
+            yield
 
     def _server(self) -> tuple[int, str] | None:
         """Process id and mark of the server, if it lives."""

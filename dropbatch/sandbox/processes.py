@@ -65,9 +65,14 @@ def port_is_free(port: int) -> bool:
 
 
 @contextlib.contextmanager
-def exclusive(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Hold the lock on a file, which is made if need be; `waiting` is called once if somebody else holds it."""
+def exclusive(path: Path, waiting: Callable[[], None] = lambda: None, seconds: float = 300) -> Iterator[None]:
+    """Hold the lock on a file, which is made if need be; `waiting` is called once if somebody else holds it.
+
+    Raises:
+        TimeoutError: somebody else has held it for so many seconds.
+    """
     told = False
+    deadline = time.monotonic() + seconds
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a") as file:
@@ -81,6 +86,8 @@ def exclusive(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterato
                 if not told:
                     waiting()
                     told = True
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"{path} has been held for {seconds:.0f} s by another process")
                 time.sleep(0.05)
             # The holder before us may have removed the file with the whole directory: then lock the new one.
             try:

@@ -122,7 +122,7 @@ class Terraform:
             accept={0, _CHANGES_FOUND},
         )
         try:
-            shown = json.loads(self._ask(["show", "-json", str(file)]))
+            shown = json.loads(self._ask(["show", "-json", str(file)])) if code == _CHANGES_FOUND else {}
         finally:
             file.unlink(missing_ok=True)
         changes = [_change(each) for each in shown.get("resource_changes", [])]

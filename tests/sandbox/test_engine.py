@@ -1,10 +1,14 @@
 """The container engine: which one, and with whose settings."""
 
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from dropbatch.sandbox import engine as engines
+from dropbatch.sandbox.batch import runner_container
+from dropbatch.sandbox.batch.joblog import JobLog
+from dropbatch.sandbox.batch.runner_container import RunningContainer
 from dropbatch.sandbox.engine import BUILD_OPTIONS, Engine, find_engine, settings_for_server
 from dropbatch.sandbox.errors import SandboxError
 
@@ -29,6 +33,35 @@ def test_given_a_docker_daemon_that_hangs_when_an_engine_is_looked_for_then_podm
     monkeypatch.setattr(engines, "_INFO_SECONDS", 0.2)
 
     assert find_engine() == Engine("podman")
+
+
+def test_given_a_command_that_hangs_when_called_then_it_fails_in_time_and_says_so(programs: Path) -> None:
+    program(programs, "docker", "exec /bin/sleep 60")
+
+    done = Engine("docker").call("rm", "x", seconds=0.2)
+
+    assert (done.returncode, done.stderr) == (124, "`docker rm` did not end within 0 s")
+
+
+def test_given_a_wait_that_misses_the_end_when_waited_for_then_a_look_tells_the_code(
+    programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = programs / "looks"
+    program(
+        programs,
+        "docker",
+        f'case "$1" in wait|logs) exec /bin/sleep 60 ;; esac\n'
+        f'case "$2" in *Status*) echo >> {looks}; '
+        f'[ "$(/usr/bin/wc -l < {looks})" -lt 2 ] && echo running 0 || echo exited 3 ;; esac',
+    )
+    monkeypatch.setattr(runner_container, "_LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(runner_container, "_LOG_SECONDS", 0.5)
+    cleaned: list[bool] = []
+    log = Mock(spec=JobLog)
+
+    ended = RunningContainer(Engine("docker"), "name", log, lambda: cleaned.append(True)).wait()
+
+    assert (ended.code, cleaned, looks.read_text()) == (3, [True], "\n\n")
 
 
 def test_given_no_engine_that_works_when_looked_for_then_the_other_runner_is_named(programs: Path) -> None:

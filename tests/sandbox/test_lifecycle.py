@@ -41,12 +41,11 @@ def processes_of(sandbox: Sandbox) -> list[str]:
     return found
 
 
-def test_given_it_runs_when_upped_again_then_the_same_server_answers(own: Sandbox) -> None:
-    first = own.up()
-    pid = own.status().pid
+def test_given_it_runs_when_upped_again_then_the_same_server_answers(sandbox: Sandbox) -> None:
+    url, pid = sandbox.environ()["AWS_ENDPOINT_URL"], sandbox.status().pid
 
-    assert own.up() == first
-    assert own.status().pid == pid
+    assert sandbox.up().url == url
+    assert sandbox.status().pid == pid
 
 
 def test_given_a_state_when_downed_and_upped_then_it_is_still_there(own: Sandbox) -> None:
@@ -133,7 +132,7 @@ def test_given_two_ups_at_once_when_both_return_then_there_is_one_server(own: Sa
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(timeout=120)
 
     assert len(found) == 3
     assert len(set(map(repr, found))) == 1

@@ -72,7 +72,6 @@ def test_given_a_stack_when_applied_changed_and_destroyed_then_each_step_is_told
     said: list[str] = []
     terraform = write()
     terraform.init(said.append)
-    terraform.validate()
     applied = terraform.apply(said.append)
 
     assert (applied.added, applied.changed, applied.removed) == (3, 0, 0)
@@ -98,15 +97,24 @@ def test_given_a_stack_when_applied_changed_and_destroyed_then_each_step_is_told
     assert aws("ssm").describe_parameters(ParameterFilters=[{"Key": "Name", "Values": [name]}])["Parameters"] == []
 
 
-def test_given_a_broken_stack_when_validated_or_applied_then_the_error_says_what_and_where(write: Write) -> None:
-    invalid = write(aws_ssm_parameter={"Pointer_0A1B2C3D": {"name": "/x", "type": "Strange", "value": "v"}})
-    with pytest.raises(TerraformError, match=r"Strange"):
-        invalid.validate()
+def test_given_a_broken_stack_when_validated_or_applied_then_the_error_says_what_and_where(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    def broken(**resource: Any) -> Terraform:
+        """With Terraform's built-in provider only, which is there at once."""
+        stack = {"terraform": {}, "resource": {"terraform_data": {"Bad_0A1B2C3D": resource}}}
+        directory = tmp_path / "cdktf.out" / "stacks" / "broken"
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "cdk.tf.json").write_text(json.dumps(stack))
+        return Terraform(tmp_path, "broken", sandbox.environ())
 
-    parameter = {"name": "/x", "type": "String", "value": "v"}
-    mapping = {"event_source_arn": "arn:aws:sqs:eu-central-1:000000000000:none", "function_name": "none"}
-    failing = write(aws_ssm_parameter={"Pointer_0A1B2C3D": parameter}, aws_lambda_event_source_mapping={"Bad": mapping})
-    with pytest.raises(TerraformError, match=r"(?s)terraform apply failed.*at aws_lambda_event_source_mapping\.Bad"):
+    with pytest.raises(TerraformError, match=r"strange"):
+        broken(strange="x").validate()
+
+    command = "echo the reason >&2; exit 3"
+    failing = broken(provisioner=[{"local-exec": {"command": command}}])
+    failing.validate()
+    with pytest.raises(TerraformError, match=r"(?s)terraform apply failed.*at terraform_data\.Bad.*the reason"):
         failing.apply()
 
 

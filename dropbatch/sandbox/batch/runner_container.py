@@ -24,6 +24,9 @@ __all__ = ["ContainerRunner"]
 _CHUNK = 64 * 1024
 _KILLED = 137
 _LAST_WORDS = 600
+_FETCH_SECONDS = 3600.0
+_LOOK_SECONDS = 60.0
+_LOG_SECONDS = 10.0
 
 
 class ContainerRunner:
@@ -113,7 +116,7 @@ class ContainerRunner:
         return image
 
     def _fetch(self, *words: str) -> None:
-        done = self._engine.call(*words)
+        done = self._engine.call(*words, seconds=_FETCH_SECONDS)
         if done.returncode:
             said = " ".join((done.stderr or done.stdout).split())[-_LAST_WORDS:]
             fault = f"CannotPullContainerError: `{self._engine.name} {words[0]}` failed in the sandbox: {said}"
@@ -151,23 +154,28 @@ class RunningContainer:
 
     def wait(self) -> Exit:
         """Wait for the end. A kill that nobody asked for is the kernel's, for memory."""
-        said = subprocess.run(
-            self._engine.words("wait", self._name),
-            env=self._engine.environ,
-            capture_output=True,
-            text=True,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        ).stdout.strip()
-        self._reader.join(timeout=10)
+        code = self._code()
+        self._reader.join(timeout=_LOG_SECONDS)  # podman's `logs --follow` does not always see the end
         self._output.kill()
-        self._output.wait()
+        self._output.wait(timeout=_LOG_SECONDS)
         inspected = self._engine.call("inspect", "--format={{.State.OOMKilled}}", self._name).stdout.strip()
         self._clean_up()
-        code = int(said) if said.lstrip("-").isdigit() else None
         if inspected == "true" or (code == _KILLED and not self._killed):
             return Exit(code=code, reason="OutOfMemoryError: Container killed due to memory usage")
         return Exit(code=code)
+
+    def _code(self) -> int | None:
+        """The exit code, once there is one. Should `wait` miss the end, a look from time to time does not."""
+        while True:
+            said = self._engine.call("wait", self._name, seconds=_LOOK_SECONDS)
+            if said.returncode:
+                said = self._engine.call("inspect", "--format={{.State.Status}} {{.State.ExitCode}}", self._name)
+                state, _, code = said.stdout.strip().partition(" ")
+                if state in {"running", "paused", "stopping"}:
+                    continue
+            else:
+                code = said.stdout.strip()
+            return int(code) if code.lstrip("-").isdigit() else None
 
     def signal_stop(self) -> None:
         """SIGTERM to the main process."""

@@ -5,7 +5,7 @@ PYTHON ?= python3
 SETUP = @$(PYTHON) dropbatch/preflight.py
 RUN = .venv/bin/python
 
-.PHONY: help demo demo-down test soak lint format synth bench-synth bench-arrival bench-staging bench-overhead bench-import bench-scheduler reference picture pins environments confirm images plan apply smoke drift drift-issue comment
+.PHONY: help demo demo-down test soak lint format synth bench-synth bench-arrival bench-staging bench-overhead bench-import bench-status bench-help bench-scheduler reference picture pins environments confirm images plan apply smoke drift drift-issue comment
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*##  ?/\1\t/' | expand -t 18
@@ -100,6 +100,14 @@ bench-staging:  ## the runtime's transfers beside `aws s3 cp` and s5cmd; 2 GB in
 bench-overhead:  ## what the runtime adds to a program that does nothing
 	$(SETUP) lint
 	@$(RUN) -m bench.overhead
+
+bench-status:  ## `dropbatch status` over 100,000 runs, beside a paginator of boto3; its memory
+	$(SETUP) demo
+	@$(RUN) -m bench.status
+
+bench-help:  ## `dropbatch --help`, beside a Python that only imports click
+	$(SETUP) demo
+	@$(RUN) -m bench.help
 
 bench-import:  ## what the arrival function's imports add to a cold start
 	$(SETUP) demo

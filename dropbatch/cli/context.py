@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from dropbatch.cli.deployed import Deployed
 from dropbatch.cli.environment import choose
+
+if TYPE_CHECKING:
+    from dropbatch.cli.deployed import Deployed
 
 __all__ = ["Context"]
 
@@ -17,8 +20,10 @@ class Context:
     group_name: str | None
 
     @cached_property
-    def deployed(self) -> Deployed:
+    def deployed(self) -> "Deployed":
         """The environment meant."""
+        from dropbatch.cli.deployed import Deployed  # noqa: PLC0415 – nothing that `--help` need wait for
+
         return Deployed(choose(self.environment))
 
     @cached_property

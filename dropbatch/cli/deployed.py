@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from dropbatch.cli.errors import NotFoundError, UsageFault
+from dropbatch.cli.text import did_you_mean
 from dropbatch.contract.keys import SYSTEM_GROUP
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_ssm import SSMClient
 
 __all__ = ["Deployed", "Description", "parameter_name", "read_description"]
 
@@ -74,7 +76,7 @@ def _one(name: str | None, known: tuple[str, ...], kind: str, environment: str) 
             return known[0]
         raise UsageFault(f"{environment} has several {kind}s: choose one with --{kind}: {listed}")
     if name not in known:
-        raise UsageFault(f"{environment} has no {kind} named {name}: known are {listed}")
+        raise UsageFault(f"{environment} has no {kind} named {name}: {did_you_mean(name, known)}known are {listed}")
     return name
 
 
@@ -106,6 +108,18 @@ def read_description(text: str) -> Description:
     )
 
 
+def _environments(ssm: "SSMClient") -> list[str]:
+    """Environments that are deployed; none when one may not look."""
+    from botocore.exceptions import ClientError  # noqa: PLC0415 – slow
+
+    prefix = parameter_name("")
+    try:
+        pages = ssm.get_paginator("get_parameters_by_path").paginate(Path=prefix)
+        return sorted(each["Name"].removeprefix(prefix) for page in pages for each in page["Parameters"])
+    except ClientError:
+        return []
+
+
 class Deployed:
     """One environment: its description and its clients, each made when first needed."""
 
@@ -123,9 +137,11 @@ class Deployed:
         try:
             answer = ssm.get_parameter(Name=parameter_name(self.environment))
         except ssm.exceptions.ParameterNotFound:
+            there = _environments(ssm)
+            known = f"{did_you_mean(self.environment, there)}there are {', '.join(there)}; " if there else ""
             raise NotFoundError(
                 f"no environment named {self.environment} is deployed in this account and region "
-                f"({ssm.meta.region_name}): check --env, AWS_PROFILE and AWS_REGION, or deploy it "
+                f"({ssm.meta.region_name}): {known}check --env, AWS_PROFILE and AWS_REGION, or deploy it "
                 "(in the sandbox: `make demo`)"
             ) from None
         return read_description(answer["Parameter"]["Value"])

@@ -14,6 +14,8 @@
 Ctrl-C exits with 130.
 """
 
+import errno
+
 import click
 
 __all__ = [
@@ -73,6 +75,7 @@ class DifferentError(CliError):
     exit_code = 6
 
 
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
 _UNKNOWN_KEY = {"InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
 _DENIED = {"AccessDenied", "AccessDeniedException", "403", "UnauthorizedOperation", "Forbidden"}
@@ -85,7 +88,17 @@ _NO_CREDENTIALS = {
     "TokenRetrievalError",
     "LoginRefreshRequired",
 }
-_NO_ANSWER = {"EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "ConnectionClosedError", "SSLError"}
+_NO_ANSWER = {
+    "EndpointConnectionError",
+    "ConnectTimeoutError",
+    "ReadTimeoutError",
+    "ConnectionClosedError",
+    "ConnectionError",
+    "HTTPClientError",
+    "ProxyConnectionError",
+    "ResponseStreamingError",
+    "SSLError",
+}
 
 
 def in_words(error: Exception) -> CliError | None:
@@ -94,12 +107,15 @@ def in_words(error: Exception) -> CliError | None:
         return error
     if type(error).__module__ == "dropbatch.sandbox.errors":
         return CliError(str(error))
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return CliError(f"{error.filename or 'the disk'}: {error.strerror}: make room, or write elsewhere")
     if isinstance(error, OSError) and error.filename is not None:
         return CliError(f"{error.filename}: {error.strerror}")
     if type(error).__module__.partition(".")[0] not in {"botocore", "boto3", "s3transfer"}:
         return None
     name = type(error).__name__
-    details = getattr(error, "response", {}).get("Error", {})
+    # A request that had no answer has a response all the same: None.
+    details = (getattr(error, "response", None) or {}).get("Error", {})
     code = details.get("Code", "")
     if name in _NO_CREDENTIALS:
         return CredentialsError(

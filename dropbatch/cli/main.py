@@ -12,6 +12,7 @@ from dropbatch.cli import completion
 from dropbatch.cli.context import Context
 from dropbatch.cli.environment import VARIABLE
 from dropbatch.cli.errors import in_words
+from dropbatch.cli.text import did_you_mean
 
 __all__ = ["Context", "cli", "main"]
 
@@ -57,6 +58,16 @@ class _Commands(click.Group):
         module = importlib.import_module(f"dropbatch.cli.commands.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            if near := did_you_mean(args[0], _COMMANDS):
+                raise click.UsageError(f"{error.message} {near.strip().capitalize()}", ctx) from None
+            raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -11,6 +11,7 @@ from typing import Any
 
 from dropbatch.cli.deployed import Deployed
 from dropbatch.cli.errors import NotFoundError, UsageFault
+from dropbatch.cli.text import did_you_mean
 from dropbatch.contract import keys, ledger
 from dropbatch.contract.runs import State
 
@@ -18,6 +19,7 @@ __all__ = ["Run", "by_day", "days_since", "find", "follow", "get_many", "newest"
 
 FULL_ID = re.compile(r"r-[0-9a-f]{20}")
 _PREFIX = re.compile(r"(?:r-)?([0-9a-f]{1,20})")
+_LIKE = 1000  # recent runs, among which one like a mistyped id is looked for
 _BATCH_GET = 100  # keys that one BatchGetItem takes
 _FIRST_SECONDS, _LONGEST_SECONDS = 0.15, 2.0
 
@@ -124,7 +126,9 @@ def find(deployed: Deployed, group: str, text: str, *, days: int = 30) -> Run:
     else:
         runs = [run for run in by_day(deployed, group, days=days) if run.run_id.startswith(prefix)]
     if not runs:
-        raise NotFoundError(f"group {group} has no run {prefix} in the last {days} days: see `dropbatch status`")
+        recent = newest(deployed, group, since=datetime.now(UTC) - timedelta(days=days), limit=_LIKE)
+        near = did_you_mean(prefix, {run.run_id[: len(prefix)] for run in recent})
+        raise NotFoundError(f"group {group} has no run {prefix} in the last {days} days: {near}see `dropbatch status`")
     if len(runs) > 1:
         listed = ", ".join(run.run_id for run in runs[:4])
         raise UsageFault(

@@ -50,6 +50,7 @@ class World:
     ssm: Any
     logs: Any
     batch: Any
+    session: Any
 
     def call(self, *arguments: str) -> Result:
         return CliRunner().invoke(cli, arguments, prog_name="dropbatch")
@@ -152,7 +153,7 @@ def world(_running: tuple[Path, Sandbox], monkeypatch: pytest.MonkeyPatch, tmp_p
     session: Any = boto3.Session(environ["AWS_ACCESS_KEY_ID"], environ["AWS_SECRET_ACCESS_KEY"], region_name=REGION)
     services = ("s3", "dynamodb", "ssm", "logs", "batch")
     clients = {name: session.client(name, endpoint_url=environ["AWS_ENDPOINT_URL"]) for name in services}
-    world = World(root, sandbox, **clients)
+    world = World(root, sandbox, **clients, session=session)
     _fresh(world)
     return world
 

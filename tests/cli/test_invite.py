@@ -66,3 +66,10 @@ def test_nothing_of_a_key_is_kept(world: World, iam: Any) -> None:
     files = [path for path in world.root.rglob("*") if path.is_file() and path.suffix in {".toml", ".json", ".tfstate"}]
     assert not [path for path in files if secret in path.read_text(errors="ignore")]
     assert secret not in json.dumps(world.ssm.get_parameter(Name="/dropbatch/sandbox")["Parameter"]["Value"])
+
+
+def test_the_key_as_json(world: World, iam: Any) -> None:
+    body = json.loads(world.call("invite", "anna", "--json").stdout)
+
+    assert body.keys() == {"user", "aws_access_key_id", "aws_secret_access_key", "region"}
+    assert keys(iam) == [body["aws_access_key_id"]]

@@ -46,7 +46,7 @@ CALLS: dict[str, Callable[[World, Path], list[str]]] = {
     "sandbox fault": lambda world, tmp: ["sandbox", "fault"],
     "sandbox clock": lambda world, tmp: ["sandbox", "clock"],
 }
-ELSEWHERE = {"pause", "resume", "reproduce", "export", "sandbox grants"}
+ELSEWHERE = {"invite", "pause", "resume", "reproduce", "export", "sandbox grants"}
 """Commands whose JSON their own tests look at, for it takes more than this world has."""
 
 

@@ -31,6 +31,7 @@ def client_error(code: str) -> exceptions.ClientError:
         (client_error("AccessDenied"), 4, "not allowed: the message"),
         (exceptions.EndpointConnectionError(endpoint_url="http://x"), 5, "sandbox status"),
         (exceptions.ConnectTimeoutError(endpoint_url="http://x"), 5, "check the network"),
+        (exceptions.HTTPClientError(error=OSError("reset")), 5, "check the network"),
         (client_error("SlowDown"), 1, "the message"),
         (OSError(28, "No space left on device", "/big"), 1, "/big: No space left on device"),
         (PermissionError(13, "Permission denied", "/secret"), 1, "/secret: Permission denied"),

@@ -14,7 +14,7 @@ from dropbatch.cli.context import Context
 from dropbatch.cli.deployed import Deployed
 from dropbatch.cli.errors import UsageFault
 from dropbatch.cli.progress import Progress
-from dropbatch.cli.text import Talk, printable, talk
+from dropbatch.cli.text import Talk, counted, printable, talk
 from dropbatch.contract import keys
 from dropbatch.contract.runs import State
 
@@ -114,8 +114,8 @@ def _upload(deployed: Deployed, planned: Sequence[uploads.Drop], voice: Talk, *,
             dropped.append(each)
             if show:
                 click.echo(each.uri)
-    except KeyboardInterrupt:
-        voice.say(f"{len(dropped)} of {len(planned)} files are there; the same command goes on from here")
+    except BaseException:  # interrupted, cut off, a file that vanished: whatever it is
+        voice.say(f"{len(dropped)} of {counted(len(planned), 'file')} are there; the same command goes on from here")
         raise
     same = [each for each in dropped if each.already_there]
     if same:

@@ -1,0 +1,177 @@
+"""Failures that a person can cause or meet, for real where that is possible: a line or two, the fix, an exit code."""
+
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from dropbatch.contract.runs import State
+from tests.cli.conftest import INPUT, World, a_file, without_aws
+
+ROOT = Path(__file__).parents[2]
+RUN = "r-" + "a" * 20
+
+
+@pytest.fixture
+def away(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
+    """Away from the checkout: a person's own settings count, and lead to the same AWS."""
+    monkeypatch.chdir(tmp_path)
+    for name, value in world.sandbox.environ().items():
+        monkeypatch.setenv(name, value)
+    return world
+
+
+def assert_told(result: object, code: int, *words: str, lines: int = 1) -> None:
+    """Exit code, words, not too many of them, nothing on stdout."""
+    assert result.exit_code == code, result.output  # type: ignore[attr-defined]
+    told = result.stderr  # type: ignore[attr-defined]
+    for each in words:
+        assert each in told
+    assert "Traceback" not in told
+    assert len(told.splitlines()) <= lines, told
+    assert result.stdout == ""  # type: ignore[attr-defined]
+
+
+def test_no_credentials(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    without_aws(monkeypatch, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+
+    assert_told(world.call("--env", "dev", "status"), 4, "no usable AWS credentials", "aws sso login")
+
+
+def test_credentials_that_aws_does_not_know(away: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+
+    assert_told(away.call("--env", "sandbox", "status"), 4, "sign in again")
+
+
+def test_a_profile_that_does_not_exist(away: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AWS_PROFILE", "nobodys")
+
+    assert_told(away.call("--env", "dev", "status"), 4, "nobodys", "AWS_PROFILE", "aws configure sso")
+
+
+def test_another_region(away: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+
+    result = away.call("--env", "lab", "status")
+
+    assert_told(result, 3, "no environment named lab", "eu-west-1", "AWS_REGION")
+
+
+def test_an_environment_that_does_not_exist_names_those_that_do(away: World):
+    result = away.call("--env", "sandbx", "status")
+
+    assert_told(result, 3, "did you mean sandbox? there are sandbox", "check --env")
+
+
+def test_no_access(away: World, monkeypatch: pytest.MonkeyPatch):
+    iam = away.session.client("iam", endpoint_url=away.sandbox.environ()["AWS_ENDPOINT_URL"])
+    iam.create_user(UserName="without")
+    key = iam.create_access_key(UserName="without")["AccessKey"]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+    try:
+        assert_told(away.call("--env", "dev", "status"), 4, "not allowed", "ask whoever runs this environment")
+    finally:
+        iam.delete_access_key(UserName="without", AccessKeyId=key["AccessKeyId"])
+        iam.delete_user(UserName="without")
+
+
+def test_nobody_answers(away: World, monkeypatch: pytest.MonkeyPatch):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, but nobody listens
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{taken.getsockname()[1]}")
+        monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+
+        assert_told(away.call("--env", "dev", "status"), 5, "no answer", "check the network")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["show", "r-aaab"], 3, "did you mean r-aaaa?"),
+        (["logs", RUN[:-1] + "b"], 3, f"did you mean {RUN}?"),
+        (["cancel", "r-aaac", "--yes"], 3, "did you mean r-aaaa?"),
+        (["status", "--pipeline", "wordcuont"], 2, "did you mean wordcount?"),
+        (["--group", "labb", "status"], 2, "did you mean lab?"),
+        (["retry", RUN, "--yes"], 2, "is SUCCEEDED, `retry` does not apply"),
+        (["submit", "--inputs", "inputs/none-*.txt", "--yes"], 3, "stands for no object"),
+        (["report", "/dev/full"], 1, "No space left on device: make room"),
+        (["report", "/nowhere/r.html"], 1, "/nowhere/r.html: No such file or directory"),
+        (["export", RUN, "--ro-crate", "/dev/null/x"], 1, "/dev/null"),
+    ],
+)
+def test_mistakes(world: World, *, arguments: list[str], code: int, words: str):
+    world.done({"counts.txt": b"2"}, identity=RUN)
+
+    assert_told(world.call(*arguments), code, words, lines=2)
+
+
+def test_a_mistyped_command(world: World):
+    assert_told(world.call("stauts"), 2, "No such command 'stauts'. Did you mean status?", lines=4)
+
+
+@contextmanager
+def cut_after(port: int, count: int) -> Iterator[int]:
+    """A port that leads to another one until so many bytes went through; from then on every connection is cut."""
+    left = [count]
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def pump(source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while (data := source.recv(65536)) and left[0] > 0:
+                left[0] -= len(data)
+                target.sendall(data)
+        for end in (source, target):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = server.accept()
+                there = socket.create_connection(("127.0.0.1", port))
+                for pair in ((client, there), (there, client)):
+                    threading.Thread(target=pump, args=pair, daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield server.getsockname()[1]
+    finally:
+        server.close()
+
+
+def test_a_network_that_is_cut_during_an_upload(away: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    file = a_file(tmp_path, "large.bin", b"x" * 20_000_000)
+    url = away.sandbox.environ()["AWS_ENDPOINT_URL"]
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    with cut_after(int(url.rpartition(":")[2]), 9_000_000) as port:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+        result = away.call("--env", "sandbox", "drop", str(file))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+    again = away.call("--env", "sandbox", "drop", str(file))
+
+    assert_told(result, 5, "the same command goes on from here", "check the network", lines=3)
+    assert again.exit_code == 0, again.output
+    assert away.s3.head_object(Bucket=INPUT, Key="lab/wordcount/large.bin")["ContentLength"] == 20_000_000
+
+
+def test_a_reader_that_goes_away(world: World):
+    for number in range(50):
+        world.item(State.SUCCEEDED, name=f"{number}.txt")
+    program = f"{sys.executable} -m dropbatch.cli status --limit 50 | head -1"
+
+    done = subprocess.run(
+        ["sh", "-c", program], cwd=world.root, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert done.stdout.startswith("run")
+    assert "Traceback" not in done.stderr

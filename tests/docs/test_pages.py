@@ -1,12 +1,15 @@
 """Every link, command and example of the pages is looked at."""
 
 import hashlib
+import json
 import re
 import shlex
 import tomllib
+from pathlib import Path
 from urllib.parse import unquote
 
 import click
+import jsonschema
 import pytest
 
 from checks.reference.commands import walk
@@ -99,3 +102,12 @@ def _lines(fence: Fence) -> list[str]:
     if fence.language not in ("sh", ""):
         return []
     return [line.strip() for line in fence.text.replace("\\\n", " ").splitlines() if line.strip()]
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "environments").glob("*.toml")), ids=lambda file: file.name)
+def test_environment_files_follow_the_schema_that_editors_use(file: Path) -> None:
+    named = file.read_text(encoding="utf-8").splitlines()[0].removeprefix("#:schema ")
+    schema = json.loads((file.parent / named).read_text(encoding="utf-8"))
+
+    jsonschema.Draft202012Validator(schema).validate(tomllib.loads(file.read_text(encoding="utf-8")))
+    assert not jsonschema.Draft202012Validator(schema).is_valid({"environment": {"nmae": "x"}})

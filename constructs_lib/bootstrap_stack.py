@@ -44,9 +44,11 @@ class BootstrapStack(TerraformStack):
         state = StateBucket(self, "State", StateBucketProps(site=site))
         for service in account.service_linked_roles:
             short = service.split(".")[0]
-            # Without a description of ours AWS may give one, which each plan would want to remove.
             IamServiceLinkedRole(
-                self, f"ServiceRole-{short}", aws_service_name=service, description=f"What {short} needs for dropbatch"
+                self,
+                f"ServiceRole-{short}",
+                aws_service_name=service,
+                lifecycle={"ignore_changes": ["description"]},  # AWS has one of its own
             )
         TerraformOutput(self, "state_bucket", value=state.name, description="For [state] bucket in environment files")
         if github is None:

@@ -25,6 +25,7 @@ _LOOK = [
     "events:List*",
     "iam:GetRole*",
     "iam:GetInstanceProfile",
+    "iam:GetOpenIDConnectProvider",
     "iam:GetPolicy*",
     "iam:GetUser",
     "iam:List*",
@@ -105,7 +106,10 @@ def look(state: str, environment: str) -> list[Statement]:
         Statement(
             sid="ReadParameters", actions=["ssm:GetParameter*"], resources=["arn:*:ssm:*:*:parameter/dropbatch/*"]
         ),
-        Statement(sid="FindState", actions=["s3:ListBucket"], resources=[state]),
+        # Without, S3 says of no bucket that it is there, and a plan would make it anew.
+        Statement(
+            sid="FindBuckets", actions=["s3:ListBucket"], resources=[state, f"arn:*:s3:::dropbatch-{environment}-*"]
+        ),
         Statement(sid="ReadState", actions=["s3:GetObject"], resources=[f"{state}/dropbatch/{environment}.tfstate"]),
     ]
 

@@ -1,4 +1,7 @@
-"""A deployed lab: a copy of the repository, its own sandbox, the sandbox environment applied by the real Terraform."""
+"""A deployed lab: a copy of the repository, its own sandbox, the sandbox environment applied by the real Terraform.
+
+It is deployed as GitHub's workflows deploy: with the bootstrap stack's deploy role, every role of it bounded.
+"""
 
 import json
 import os
@@ -7,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,10 +22,23 @@ from dropbatch.contract import keys, ledger
 from dropbatch.contract.runs import State, run_id
 from dropbatch.sandbox import Sandbox
 from dropbatch.sandbox.terraform import Terraform
+from tests.e2e import github
 
 ROOT = Path(__file__).resolve().parents[2]
 _COPIED = ("constructs_lib", "dropbatch", "environments", "image", "lambdas")
 _DECLARED = (Path(__file__).parent / "lab.toml").read_text()
+_BOOTSTRAP = """
+[account]
+region = "eu-central-1"
+
+[github]
+repository = "lab/dropbatch"
+owner_id = "12"
+repository_id = "345"
+environments = ["sandbox", "prod"]
+"""
+STATE_BUCKET = "dropbatch-state-000000000000-eu-central-1"
+"""What the bootstrap stack makes."""
 _T = TypeVar("_T")
 
 
@@ -39,8 +56,10 @@ class Lab:
             shutil.copytree(ROOT / folder, self.root / folder, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "main.py", self.root / "main.py")
         shutil.copytree(self.root / "image" / "wordcount", self.root / "image" / "recount")
-        with (self.root / "environments" / "sandbox.toml").open("a") as file:
-            file.write(_DECLARED)
+        (self.root / "bootstrap.toml").write_text(_BOOTSTRAP)
+        file = self.root / "environments" / "sandbox.toml"
+        bounded = '[environment]\npermissions_boundary = "dropbatch-boundary-sandbox"\n'
+        file.write_text(file.read_text().replace("[environment]\n", bounded, 1) + _DECLARED)
         self.sandbox = Sandbox.at(self.root)
         self.sandbox.up(runner=runner)
         self.environ = self.sandbox.environ()
@@ -50,11 +69,30 @@ class Lab:
         subprocess.run([sys.executable, "main.py"], cwd=self.root, env=environ, check=True)
 
     def deploy(self) -> None:
+        """Apply the account's own stack, whose bucket takes a minute, and meanwhile the environment."""
         self.synthesize()
-        self.terraform().apply()
+        with ThreadPoolExecutor(1) as beside:
+            bootstrap = beside.submit(self.terraform("bootstrap").apply)
+            until(lambda: self._may_deploy() or (bootstrap.result() if bootstrap.done() else None), "the roles")
+            self.terraform().apply()
+            bootstrap.result()
 
-    def terraform(self, environment: str = "sandbox") -> Terraform:
-        terraform = Terraform(self.root, environment, self.environ)
+    def _may_deploy(self) -> bool | None:
+        iam = self.client("iam")
+        there = {each["RoleName"] for page in iam.get_paginator("list_roles").paginate() for each in page["Roles"]}
+        return (
+            there >= github.SUBJECTS.keys()
+            and all(iam.list_role_policies(RoleName=each)["PolicyNames"] for each in github.SUBJECTS)
+        ) or None
+
+    def terraform(self, environment: str = "sandbox", role: str | None = None) -> Terraform:
+        """Terraform as a role of the bootstrap stack (``plan``, ``deploy-sandbox``).
+
+        Default: the sandbox's stack as its deploy role, others as the account's owner.
+        """
+        role = role or ("deploy-sandbox" if environment == "sandbox" else None)
+        credentials = github.credentials(self.environ, role) if role else {}
+        terraform = Terraform(self.root, environment, self.environ | credentials)
         terraform.init()
         return terraform
 

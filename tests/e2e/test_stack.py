@@ -2,14 +2,14 @@
 
 import pytest
 
-from tests.e2e.lab import Lab
+from tests.e2e.lab import STATE_BUCKET, Lab
 
 pytestmark = pytest.mark.e2e
 
 
 @pytest.mark.parametrize("environment", ["dev", "prod"])
 def test_every_other_environment_is_valid_and_plans(lab: Lab, environment: str) -> None:
-    terraform = lab.terraform(environment)
+    terraform = lab.terraform(environment, role="plan")
 
     terraform.validate()
     plan = terraform.plan()
@@ -18,8 +18,9 @@ def test_every_other_environment_is_valid_and_plans(lab: Lab, environment: str) 
     assert {action for change in plan.changes for action in change.actions} == {"create"}
 
 
-def test_after_apply_there_is_nothing_left_to_do(lab: Lab) -> None:
-    terraform = lab.terraform()
+@pytest.mark.parametrize("stack", ["sandbox", "bootstrap"])
+def test_after_apply_there_is_nothing_left_to_do(lab: Lab, stack: str) -> None:
+    terraform = lab.terraform(stack, role="plan")
 
     terraform.validate()
 
@@ -31,7 +32,7 @@ def test_destroy_leaves_nothing(lab: Lab) -> None:
     lab.terraform().destroy()
 
     assert lab.terraform().state_file.exists()
-    assert lab.s3.list_buckets()["Buckets"] == []
+    assert [bucket["Name"] for bucket in lab.s3.list_buckets()["Buckets"]] == [STATE_BUCKET]
     assert lab.dynamodb.list_tables()["TableNames"] == []
     assert lab.client("sqs").list_queues().get("QueueUrls", []) == []
     assert lab.client("lambda").list_functions()["Functions"] == []
@@ -40,9 +41,8 @@ def test_destroy_leaves_nothing(lab: Lab) -> None:
     assert batch.describe_compute_environments()["computeEnvironments"] == []
     assert batch.describe_job_queues()["jobQueues"] == []
     assert batch.describe_job_definitions(status="ACTIVE")["jobDefinitions"] == []
-    assert [
-        role["RoleName"] for role in lab.client("iam").list_roles()["Roles"] if "dropbatch" in role["RoleName"]
-    ] == []
+    roles = [role["RoleName"] for role in lab.client("iam").list_roles()["Roles"]]
+    assert [role for role in roles if role.startswith("dropbatch-sandbox")] == []
     ours = [{"Name": "tag:research-stack-id", "Values": ["dropbatch-sandbox"]}]
     ec2 = lab.client("ec2")
     assert ec2.describe_vpcs(Filters=ours)["Vpcs"] == []

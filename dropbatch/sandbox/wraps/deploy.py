@@ -30,7 +30,7 @@ _LATER = ("AttachRolePolicy", "DeleteRolePolicy", "DetachRolePolicy", "PutRolePo
 
 
 def wrap_deploy_resources() -> None:
-    """IAM asks for ``*`` when functions, budgets, instance profiles and parts of a network are made or deleted."""
+    """IAM asks for ``*`` for much of what a deploy makes, changes and deletes."""
     actions = emulator.module("core.iam_actions")
     original = expected(
         actions,
@@ -45,6 +45,7 @@ def wrap_deploy_resources() -> None:
         "iam": _instance_profile,
         "lambda": _function,
         "monitoring": _watch,
+        "sns": _subscription,
     }
 
     @functools.wraps(original)
@@ -105,6 +106,12 @@ def _watch(_: str, __: dict[str, Any], query: Any) -> _Found:
         return "cloudwatch", False, f"dashboard/{name}"
     name = _first(query, "AlarmNames.member.1")
     return ("cloudwatch", True, f"alarm:{name}") if name else None
+
+
+def _subscription(_: str, __: dict[str, Any], query: Any) -> _Found:
+    """The topic, whose ARN a subscription's begins with."""
+    parts = _first(query, "SubscriptionArn").split(":")
+    return ("sns", True, parts[5]) if len(parts) == 7 else None
 
 
 def wrap_budget_actions() -> None:

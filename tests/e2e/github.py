@@ -1,0 +1,45 @@
+"""What GitHub's workflows are to AWS: an identity token, and the credentials that a role gives for it."""
+
+import base64
+import json
+import re
+from collections.abc import Mapping
+
+from tests.signed import post
+
+SUBJECTS = {
+    "dropbatch-plan": "repo:lab/dropbatch:pull_request",
+    "dropbatch-deploy-sandbox": "repo:lab/dropbatch:environment:sandbox",
+    "dropbatch-deploy-prod": "repo:lab/dropbatch:environment:prod",
+}
+"""Roles of the bootstrap stack, and one workflow each that may take them."""
+
+
+def credentials(
+    environ: Mapping[str, str], role: str, subject: str = "", audience: str = "sts.amazonaws.com"
+) -> dict[str, str]:
+    """Variables with the credentials of ``dropbatch-<role>``, as a workflow of `subject` gets them.
+
+    Raises:
+        urllib.error.HTTPError: the role does not trust that workflow.
+    """
+    name = f"dropbatch-{role}"
+    text = post(
+        environ,
+        "sts",
+        Action="AssumeRoleWithWebIdentity",
+        Version="2011-06-15",
+        RoleArn=f"arn:aws:iam::000000000000:role/{name}",
+        RoleSessionName="workflow",
+        WebIdentityToken=_token(subject or SUBJECTS[name], audience),
+    )
+    wanted = {"ACCESS_KEY_ID": "AccessKeyId", "SECRET_ACCESS_KEY": "SecretAccessKey", "SESSION_TOKEN": "SessionToken"}
+    found = {each: re.search(f"<{tag}>([^<]+)", text) for each, tag in wanted.items()}
+    return {f"AWS_{each}": match[1] for each, match in found.items() if match}
+
+
+def _token(subject: str, audience: str) -> str:
+    """A token that says who asks. The sandbox reads it without a look at its signature."""
+    claims = {"iss": "https://token.actions.githubusercontent.com", "aud": audience, "sub": subject}
+    parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in ({"alg": "none"}, claims)]
+    return ".".join([*(part.decode() for part in parts), "unsigned"])

@@ -79,7 +79,8 @@ class Job(Construct):
                 boundary=props.site.boundary,
             ),
         )
-        _grant_data(role, props)
+        with role.at_once():
+            _grant_data(role, props)
         BatchJobDefinition(
             self,
             "Definition",

@@ -65,8 +65,9 @@ class Pipeline(Construct):
                 boundary=props.shared.site.boundary,
             ),
         )
-        props.shared.registry.grant_pull(execution)
-        _grant_secrets(execution, props.surroundings.secrets.values())
+        with execution.at_once():
+            props.shared.registry.grant_pull(execution)
+            _grant_secrets(execution, props.surroundings.secrets.values())
         uri, pushed = self._image(props)
         self.jobs = {
             group: Job(

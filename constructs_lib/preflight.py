@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cdktf import DataResource, LocalExecProvisioner, TerraformResource, TerraformStack
+from cdktf_cdktf_provider_aws.batch_job_definition import BatchJobDefinition
+from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
 from constructs import Construct
 
 from constructs_lib.project_command import project_command
@@ -48,7 +50,9 @@ class Preflight(Construct):
 
     def precede_everything(self, stack: TerraformStack) -> None:
         """Make every other resource of the stack wait for the check. To be called when they all exist."""
-        check = f"terraform_data.{self._check.friendly_unique_id}"
+        check = [f"terraform_data.{self._check.friendly_unique_id}"]
         for each in stack.node.find_all():
-            if isinstance(each, TerraformResource) and each is not self._check:
-                each.depends_on = [*(each.depends_on or []), check]
+            # Those two need a role, which waits: most resources are of these kinds, and each costs a call to Node.
+            waits = isinstance(each, IamRolePolicy | BatchJobDefinition)
+            if isinstance(each, TerraformResource) and each is not self._check and not waits:
+                each.add_override("depends_on", check)  # beside those that it has

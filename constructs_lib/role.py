@@ -1,6 +1,7 @@
 """A role for one service, and the rights it is given."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cdktf_cdktf_provider_aws.iam_role import IamRole
@@ -35,6 +36,7 @@ class Role(Construct):
         super().__init__(scope, id_)
         self._statements: list[Statement] = []
         self._policy: IamRolePolicy | None = None
+        self._waiting = False
         trust = Statement(
             sid="Assume",
             actions=["sts:AssumeRoleWithWebIdentity" if props.federated else "sts:AssumeRole"],
@@ -50,19 +52,36 @@ class Role(Construct):
             assume_role_policy=policy_json([trust]),
             permissions_boundary=props.boundary,
         )
-        self.name: str = self.resource.name
-        self.arn: str = self.resource.arn
+        # What cdktf would give for these, without a call to its Node process for each: roles are what there is most of.
+        address = f"aws_iam_role.{self.resource.friendly_unique_id}"
+        self.name = f"${{{address}.name}}"
+        self.arn = f"${{{address}.arn}}"
+        self._id = f"${{{address}.id}}"
 
     @property
     def rights(self) -> list[Construct]:
         """What has to exist before the role can be used: to be put in ``depends_on``."""
         return [self._policy] if self._policy is not None else [self.resource]
 
+    @contextlib.contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Write the policy once, when the block with its grants ends."""
+        self._waiting = True
+        try:
+            yield
+        finally:
+            self._waiting = False
+        self._write()
+
     def grant(self, *statements: Statement) -> None:
         """Add rights. Called by the construct that knows them, on behalf of the stack that decides."""
         self._statements += [each for each in statements if each not in self._statements]
+        if not self._waiting:
+            self._write()
+
+    def _write(self) -> None:
         document = policy_json(self._statements)
         if self._policy is None:
-            self._policy = IamRolePolicy(self, "Grants", name="grants", role=self.resource.id, policy=document)
+            self._policy = IamRolePolicy(self, "Grants", name="grants", role=self._id, policy=document)
         else:
             self._policy.policy = document

@@ -19,6 +19,7 @@ ARNS = {
     "aws_sns_topic": "arn:aws:sns:eu-central-1:123456789012:{name}",
     "aws_dynamodb_table": "arn:aws:dynamodb:eu-central-1:123456789012:table/{name}",
     "aws_ecr_repository": "arn:aws:ecr:eu-central-1:123456789012:repository/{name}",
+    "aws_ssm_parameter": "arn:aws:ssm:eu-central-1:123456789012:parameter{name}",
     "aws_cloudwatch_log_group": "arn:aws:logs:eu-central-1:123456789012:log-group:{name}",
 }
 
@@ -65,7 +66,8 @@ def resolved(text: str, stack: Stack) -> str:
 
 
 def grants(stack: Stack) -> Iterator[tuple[str, str, str]]:
-    for id_, policy in stack.body["resource"]["aws_iam_role_policy"].items():
+    policies = stack.body["resource"]["aws_iam_role_policy"] | stack.body["resource"]["aws_iam_policy"]
+    for id_, policy in policies.items():
         for each in json.loads(resolved(policy["policy"], stack))["Statement"]:
             for action in each["Action"]:
                 for resource in each["Resource"]:

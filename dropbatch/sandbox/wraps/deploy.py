@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 from typing import Any
 
 from dropbatch.sandbox import emulator
@@ -26,7 +27,7 @@ _KINDS = {
 }
 # Actions of IAM that can be bound to the boundary of the role or user they are about.
 _NEW = ("CreateRole", "CreateUser", "PutRolePermissionsBoundary", "PutUserPermissionsBoundary")
-_LATER = ("AttachRolePolicy", "DeleteRolePolicy", "DetachRolePolicy", "PutRolePolicy", "DeleteRolePermissionsBoundary")
+_LATER = re.compile("(Attach|Delete|Detach|Put)(Role|User)Policy|Delete(Role|User)PermissionsBoundary")
 
 
 def wrap_deploy_resources() -> None:
@@ -42,7 +43,7 @@ def wrap_deploy_resources() -> None:
         "budgets": _budget,
         "ec2": _part_of_network,
         "events": _rule,
-        "iam": _instance_profile,
+        "iam": _identity,
         "lambda": _function,
         "monitoring": _watch,
         "sns": _subscription,
@@ -91,9 +92,16 @@ def _rule(_: str, asked: dict[str, Any], __: Any) -> _Found:
     return ("events", True, f"rule/{name}") if name and asked.get("EventBusName", "default") == "default" else None
 
 
-def _instance_profile(_: str, __: dict[str, Any], query: Any) -> _Found:
-    name = _first(query, "InstanceProfileName")
-    return ("iam", False, f"instance-profile/{name}") if name else None
+def _identity(_: str, __: dict[str, Any], query: Any) -> _Found:
+    path = _first(query, "Path") or "/"
+    if name := _first(query, "InstanceProfileName"):
+        return "iam", False, f"instance-profile/{name}"
+    if name := _first(query, "UserName"):
+        known = emulator.service("iam")._users.get(name) or {}
+        return "iam", False, f"user{known.get('Path') or path}{name}"
+    if _first(query, "Action") == "CreatePolicy":
+        return "iam", False, f"policy{path}{_first(query, 'PolicyName')}"
+    return None
 
 
 def _function(path: str, asked: dict[str, Any], _: Any) -> _Found:
@@ -151,10 +159,11 @@ def _context(action: str, body: bytes, params: Any) -> dict[str, str]:
     service, _, verb = action.partition(":")
     if action == "lambda:CreateEventSourceMapping":
         return {"lambda:FunctionArn": str(_json(body).get("FunctionName", ""))}
-    if service != "iam" or verb not in (*_NEW, *_LATER):
+    if service != "iam" or not (verb in _NEW or _LATER.fullmatch(verb)):
         return {}
-    role = emulator.service("iam")._roles.get(_first(params, "RoleName")) or {}
-    boundary = _first(params, "PermissionsBoundary") if verb in _NEW else role.get("PermissionsBoundary")
+    iam = emulator.service("iam")
+    bearer = iam._roles.get(_first(params, "RoleName")) or iam._users.get(_first(params, "UserName")) or {}
+    boundary = _first(params, "PermissionsBoundary") if verb in _NEW else bearer.get("PermissionsBoundary")
     return {"iam:PermissionsBoundary": boundary} if boundary else {}
 
 

@@ -58,8 +58,11 @@ class DynamoDB(_Service):
     def plain(self, item_id: str) -> dict[str, Any]:
         return from_item(self.items[item_id])
 
+    def run_items(self) -> list[dict[str, Any]]:
+        return [item for item in self.items.values() if "run_id" in item]
+
     def runs(self) -> list[dict[str, Any]]:
-        return [from_item(item) for item in self.items.values() if "run_id" in item]
+        return [from_item(item) for item in self.run_items()]
 
     def get_item(self, **call: Any) -> dict[str, Any]:
         self._called("GetItem", call)

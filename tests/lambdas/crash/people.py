@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dropbatch.contract import keys
+from dropbatch.contract.ledger import from_item
 from dropbatch.contract.runs import State, next_run_id, request_id, run_id
 from tests.lambdas.conftest import INPUT, dropped
 
@@ -48,21 +49,21 @@ class People:
         """Put a request, if there is one left: to try again what was cancelled, if there is such a run."""
         if not self._makes_requests:
             return
-        all_runs = self._world.aws.dynamodb.runs()
-        runs = [run for run in all_runs if run["run_id"] not in self._cancelled]
-        ended = [run for run in all_runs if self._may_retry(run)]
+        items = self._world.aws.dynamodb.run_items()
+        ended = [item for item in items if self._may_retry(item)]
         if ended:
-            self._retry(self._world.random.choice(ended))
+            self._retry(self._choice(ended))
             return
         if self._requests == _MOST_REQUESTS:
             return
+        runs = [item for item in items if item["run_id"]["S"] not in self._cancelled]
         self._requests += 1
         if not runs or self._world.random.random() < 0.2:
             self._submit()
         elif self._world.random.random() < 0.7:
-            self._cancel(self._world.random.choice(runs))
+            self._cancel(self._choice(runs))
         else:
-            self._rerun(self._world.random.choice(runs))
+            self._rerun(self._choice(runs))
 
     def faults(self, runs: Mapping[str, Mapping[str, Any]]) -> list[str]:
         """What is not as they may expect; `runs` are the RUN items by id."""
@@ -78,8 +79,11 @@ class People:
                 faults.append(f"cancelled, but its job succeeded: {run}")
         return faults
 
-    def _may_retry(self, run: Mapping[str, Any]) -> bool:
-        return run["state"] == State.CANCELLED and run["run_id"] not in self._retried
+    def _choice(self, items: list[dict[str, Any]]) -> dict[str, Any]:
+        return from_item(self._world.random.choice(items))
+
+    def _may_retry(self, item: Mapping[str, Any]) -> bool:
+        return item["state"]["S"] == State.CANCELLED and item["run_id"]["S"] not in self._retried
 
     def _submit(self) -> None:
         key = self._put("submit", {"pipeline": "wordcount", "inputs": "lab/inputs/*", "parameters": {"k": [1, 2]}})

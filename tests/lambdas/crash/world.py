@@ -10,7 +10,7 @@ import json
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -165,12 +165,12 @@ class World:
 
     def __init__(self, seed: int, *, files: int, safeguards: frozenset[str] = SAFEGUARDS) -> None:
         self.random = random.Random(seed)  # noqa: S311
-        self.weather = Weather()
-        self.roughness = self.random.choice([0.3, 1.0, 3.0])
+        roughness = self.random.choice([0.3, 1.0, 3.0])
+        self.weather = {fault: likelihood * roughness for fault, likelihood in asdict(Weather()).items()}
         self.calm = False
         self.safeguards = safeguards
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
-        self.lag = _LAG if self.random.random() < self.weather.lag else timedelta(0)
+        self.lag = _LAG if self.random.random() < Weather.lag else timedelta(0)
         self.excuses = 0
         self.aws = SimulatedAws()
         self.aws.batch = self.batch = _Batch(self)
@@ -191,11 +191,11 @@ class World:
     # What happens at every call
 
     def chance(self, fault: str) -> bool:
-        return not self.calm and self.random.random() < float(getattr(self.weather, fault)) * self.roughness
+        return not self.calm and self.random.random() < self.weather[fault]
 
     def reach(self, invocation: _Invocation) -> None:
         """A point where the invocation may lose the processor, its time or its life."""
-        self.now += timedelta(milliseconds=self.random.randint(1, 50))
+        self.now += timedelta(seconds=0.001 + 0.049 * self.random.random())
         timed_out = invocation.frozen_until is None and self.now - invocation.started > _TIMEOUT
         if timed_out or self.chance("kill"):
             raise KilledError

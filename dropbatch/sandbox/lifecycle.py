@@ -15,6 +15,7 @@ import urllib.request
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,11 @@ class Sandbox:
             if self._runner not in _RUNNERS:
                 raise SandboxError(f"runner: one of {', '.join(_RUNNERS)}, got {self._runner!r}")
             if not self._answers(progress):
+                if find_spec("ministack") is None:
+                    raise StartError(
+                        "the sandbox is not part of this installation: `pipx inject dropbatch 'dropbatch[sandbox]'`, "
+                        "or in a checkout `make demo`"
+                    )
                 self._clear_away(progress)
                 self._start(progress)
             elif runner and (self._ask() or {}).get("runner") != runner:

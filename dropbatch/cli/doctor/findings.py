@@ -71,8 +71,7 @@ def examine(checks: Iterable[Check], subject: Subject) -> Iterator[Finding]:
 
 
 def _why(error: CliError, subject: Subject) -> str:
-    # What the sandbox has no service for answers with a bare 400.
-    if subject.sandbox and "(400)" in error.message:
+    if subject.sandbox and "not supported in the sandbox" in error.message:
         return "the sandbox has no such service"
     if isinstance(error, CredentialsError):
         return "needs credentials"

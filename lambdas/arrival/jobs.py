@@ -63,59 +63,35 @@ class Submitter:
         lease_until: str,
         overrides: Overrides,
     ) -> None:
-        """Prepare and submit a job. No failure counts: the ledger has the runs, and reconcile will find them HELD."""
+        """Prepare and submit the job of runs that share group and pipeline.
+
+        `lease_until` counts from the claim: what lies between belongs to the lease as well. No failure counts: the
+        ledger has the runs, and reconcile will find them HELD.
+        """
+        group, pipeline = runs[0].group, runs[0].pipeline
         with Failures().collect():
-            job = self.prepare(
-                job_name, runs, definition=definition, queue=queue, lease_until=lease_until, overrides=overrides
+            job = Job(
+                name=job_name,
+                definition=self._revision(definition),
+                queue=queue,
+                group=group,
+                pipeline=pipeline,
+                size=len(runs),
+                manifest=keys.uri(self._around.bucket, keys.manifest_key(group, pipeline, job_name)),
+                lease_until=lease_until,
+                overrides=overrides,
             )
+            self._prepare(job, runs)
             self.submit(job)
 
-    def prepare(
-        self,
-        job_name: str,
-        runs: Sequence[RunSpec],
-        *,
-        definition: str,
-        queue: str,
-        lease_until: str,
-        overrides: Overrides,
-    ) -> Job:
-        """Write the manifest and the JOB item of runs that share group and pipeline.
-
-        `lease_until` counts from the claim: what lies between belongs to the lease as well.
-        """
-        revision = self._revision(definition)
-        group, pipeline = runs[0].group, runs[0].pipeline
-        key = keys.manifest_key(group, pipeline, job_name)
-        body = Manifest(job_name=job_name, runs=tuple(runs)).to_json()
-        self._around.s3.put_object(
-            Bucket=self._around.bucket, Key=key, Body=body.encode(), ContentType="application/json"
-        )
-        job = Job(
-            name=job_name,
-            definition=revision,
-            queue=queue,
-            group=group,
-            pipeline=pipeline,
-            size=len(runs),
-            manifest=keys.uri(self._around.bucket, key),
-            lease_until=lease_until,
-            overrides=overrides,
-        )
-        item = {
-            "id": ledger.job_key(job.name),
-            "state": "PREPARED",
-            "definition": job.definition,
-            "queue": job.queue,
-            "group": job.group,
-            "pipeline": job.pipeline,
-            "size": job.size,
-            "manifest": job.manifest,
-            "lease_until": job.lease_until,
-            "overrides": job.overrides.to_dict(),
-        }
+    def _prepare(self, job: Job, runs: Sequence[RunSpec]) -> None:
+        """Write the manifest and the JOB item."""
+        bucket, key = keys.split_uri(job.manifest)
+        body = Manifest(job_name=job.name, runs=tuple(runs)).to_json()
+        self._around.s3.put_object(Bucket=bucket, Key=key, Body=body.encode(), ContentType="application/json")
+        fields = {name: value for name, value in job._asdict().items() if name != "name"}
+        item = {**fields, "id": ledger.job_key(job.name), "state": "PREPARED", "overrides": job.overrides.to_dict()}
         self._around.dynamodb.put_item(TableName=self._around.table, Item=ledger.to_item(item))
-        return job
 
     def take_over(self, job_name: str, lease_until: str) -> Job | None:
         """A prepared job whose lease ran out, under a new one; None when somebody has seen to it meanwhile."""

@@ -16,6 +16,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NoReturn
 
+from dropbatch.commit import commit_of
+from dropbatch.contract.jobs import COMMIT_FILE
+
 __all__ = ["ARCHIVES", "PushError", "context_files", "digest", "engine", "main", "push", "save"]
 
 ARCHIVES = "DROPBATCH_IMAGES"
@@ -57,10 +60,11 @@ def context_files(root: Path, pipeline_dir: Path | None, *, base: str = "") -> d
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Files below a folder with their names relative to it; nothing that tools leave behind."""
+    """Files below a folder with their names relative to it; no tests, and nothing that tools leave behind."""
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts
-        if path.is_file() and not any(part == "__pycache__" or part.startswith(".") for part in parts):
+        test = path.name.startswith("test_") and path.suffix == ".py"
+        if path.is_file() and not test and not any(part == "__pycache__" or part.startswith(".") for part in parts):
             yield "/".join(parts), path
 
 
@@ -167,6 +171,11 @@ def _lay_out(files: Mapping[str, Path], folder: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
         target.chmod(0o755 if _executable(source) else 0o644)
+    # Not part of the digest: another commit with the same content is the same image.
+    if commit := commit_of(list(files.values())):
+        note = folder / PACKAGE_FOLDER / COMMIT_FILE
+        note.write_text(commit)
+        note.chmod(0o644)
     for path in [folder, *folder.rglob("*")]:
         if path.is_dir():
             path.chmod(0o755)

@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 PYTHON = (3, 11)
-NODE = (18,)
+NODE = (20,)
 TERRAFORM = (1, 11)
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))

@@ -3,6 +3,7 @@
 from enum import IntEnum, StrEnum
 
 __all__ = [
+    "COMMIT_FILE",
     "ENVIRONMENT",
     "GIT_COMMIT",
     "IMAGE",
@@ -25,7 +26,9 @@ IMAGE = "DROPBATCH_IMAGE"
 OPTIONS = "DROPBATCH_OPTIONS"
 """What the pipeline asks of the runtime (`contract.options`), from the definition."""
 GIT_COMMIT = "DROPBATCH_GIT_COMMIT"
-"""Commit that the image was built from, if the image says."""
+"""Commit that the image was built from, for images that others build."""
+COMMIT_FILE = "commit.txt"
+"""Holds that commit in images of ours, beside the package."""
 
 
 class Ending(StrEnum):

@@ -106,7 +106,7 @@ def _on_laptop(options: argparse.Namespace, command: Sequence[str], env: Mapping
     from dropbatch.runtime.local import LocalStore
 
     task = Task(run_id="local", command=command, parameters=_parameters(options), options=_options(env))
-    task = replace(task, git_commit=env.get(jobs.GIT_COMMIT))
+    task = replace(task, git_commit=_commit(env))
     return execute(task, LocalStore(options.input, options.output, options.config), env, _client(env))
 
 
@@ -180,10 +180,16 @@ def _in_job(command: Sequence[str], env: Mapping[str, str]) -> int:
         job_try=int(tries) if tries.isdigit() else None,
         image=env.get(jobs.IMAGE),
         job_definition=env.get(jobs.JOB_DEFINITION),
-        git_commit=env.get(jobs.GIT_COMMIT),
+        git_commit=_commit(env),
     )
     tell(f"run {spec.run_id} attempt {spec.attempt}: {store.input_uri}")
     return execute(task, store, env, client)
+
+
+def _commit(env: Mapping[str, str]) -> str | None:
+    """The commit that the image was built from: what builds it leaves a note beside the package."""
+    note = Path(__file__).parents[1] / jobs.COMMIT_FILE
+    return env.get(jobs.GIT_COMMIT) or (note.read_text(encoding="utf-8").strip() if note.is_file() else None)
 
 
 def pick(text: bytes, index: str | None) -> RunSpec:

@@ -19,10 +19,10 @@ ROOMS = {
 
 # By room: our other rooms it may import, and which packages of others (None: any but cdktf's).
 ARROWS: dict[str, tuple[set[str], set[str] | None]] = {
-    "dropbatch": (set(), set()),  # __init__, preflight
+    "dropbatch": (set(), set()),  # __init__, preflight, commit
     "dropbatch.contract": (set(), set()),
     "dropbatch.settings": ({"dropbatch.contract"}, {"pydantic", "pydantic_core"}),
-    "dropbatch.images": (set(), {"boto3", "botocore"}),
+    "dropbatch.images": ({"dropbatch", "dropbatch.contract"}, {"boto3", "botocore"}),
     "dropbatch.before_deploy": ({"dropbatch.images"}, {"boto3", "botocore"}),
     "dropbatch.runtime": ({"dropbatch", "dropbatch.contract"}, AWS_SDK),
     "dropbatch.cli": (

@@ -13,6 +13,7 @@ from botocore.stub import Stubber
 from dropbatch.images import PushError, context_files, digest, main, push, save
 
 ROOT = Path(__file__).resolve().parents[2]
+NOTE = "opt/dropbatch/dropbatch/commit.txt"
 REPOSITORY = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/dropbatch-dev"
 
 
@@ -31,6 +32,13 @@ def project(tmp_path: Path) -> Path:
         (root / name).write_text(text)
     (root / "image/align/align").chmod(0o755)
     return root
+
+
+def git(project: Path, *arguments: str) -> str:
+    who = ["-c", "user.name=n", "-c", "user.email=n@example.org"]
+    return subprocess.run(
+        ["git", *who, *arguments], cwd=project, capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 def tag_of(project: Path) -> str:
@@ -72,6 +80,11 @@ class TestDigest:
         (project / "dropbatch/settings/__init__.py").write_text("changed")
         assert tag_of(project) == before
 
+    def test_does_not_change_with_tests(self, project: Path) -> None:
+        before = tag_of(project)
+        (project / "image/align/test_align.py").write_text("assert True\n")
+        assert tag_of(project) == before
+
     def test_is_24_digits(self, project: Path) -> None:
         assert len(tag_of(project)) == len("align-") + 24
 
@@ -85,6 +98,26 @@ class TestSandbox:
         assert os.access(images / tag / "opt/pipeline/align", os.X_OK)
         assert (images / tag / "opt/dropbatch/dropbatch/runtime/main.py").read_text() == "MAIN = 1\n"
         assert [path.name for path in images.iterdir()] == [tag]
+
+    def test_says_which_commit_it_was_built_from(self, project: Path, tmp_path: Path) -> None:
+        git(project, "init", "--quiet")
+        git(project, "add", ".")
+        git(project, "commit", "--quiet", "--message=one")
+        (project / "dropbatch/settings/__init__.py").write_text("what is not in the image does not count")
+        head = git(project, "rev-parse", "HEAD")
+
+        push(project, "image/align", tag_of(project), "any", {"DROPBATCH_SANDBOX_DIR": str(tmp_path)})
+        clean = (tmp_path / "images" / tag_of(project) / NOTE).read_text()
+        (project / "image/align/align").write_text("changed")
+        push(project, "image/align", tag_of(project), "any", {"DROPBATCH_SANDBOX_DIR": str(tmp_path)})
+        dirty = (tmp_path / "images" / tag_of(project) / NOTE).read_text()
+
+        assert (clean, dirty) == (head, f"{head}-dirty")
+
+    def test_says_nothing_without_a_repository(self, project: Path, tmp_path: Path) -> None:
+        push(project, "image/align", tag_of(project), "any", {"DROPBATCH_SANDBOX_DIR": str(tmp_path)})
+
+        assert not (tmp_path / "images" / tag_of(project) / NOTE).exists()
 
     def test_keeps_what_it_has(self, project: Path, tmp_path: Path) -> None:
         tag, env = tag_of(project), {"DROPBATCH_SANDBOX_DIR": str(tmp_path / "sandbox")}

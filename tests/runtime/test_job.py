@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from dropbatch.contract import keys
-from dropbatch.contract.jobs import ExitCode
+from dropbatch.contract.jobs import COMMIT_FILE, ExitCode
+from dropbatch.runtime import main
 from tests.runtime.conftest import INPUT, OUTPUT, Cloud
 
 
@@ -58,6 +59,17 @@ def test_what_the_environment_says_is_recorded(cloud: Cloud):
     assert record is not None
     assert (record["image"], record["job_definition"], record["git_commit"]) == ("repo:tag", "def:3", "abc")
     assert (record["job_id"], record["job_try"]) == (job.env["AWS_BATCH_JOB_ID"], 1)
+
+
+def test_the_image_says_which_commit_it_was_built_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "dropbatch").mkdir()
+    (tmp_path / "dropbatch" / COMMIT_FILE).write_text("abc-dirty\n")
+    assert main._commit({}) is None
+
+    monkeypatch.setattr(main, "__file__", str(tmp_path / "dropbatch" / "runtime" / "main.py"))
+
+    assert main._commit({}) == "abc-dirty"
+    assert main._commit({"DROPBATCH_GIT_COMMIT": "other"}) == "other"
 
 
 def test_scratch_is_cleaned_even_of_what_the_program_locked(cloud: Cloud):

@@ -85,7 +85,7 @@ def _tools(subject: Subject) -> Iterator[Finding]:
             yield problem(f"Terraform {match[0] if match else '?'}", "install 1.11 or newer")
         else:
             yield ok(f"Terraform {match[0] if match else ''}")
-    yield ok("Node") if shutil.which("node") else problem("node is not on PATH", "install Node 18 or newer: nodejs.org")
+    yield ok("Node") if shutil.which("node") else problem("node is not on PATH", "install Node 20 or newer: nodejs.org")
 
 
 def _images(subject: Subject) -> Iterator[Finding]:

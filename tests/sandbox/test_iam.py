@@ -1,7 +1,7 @@
 import pytest
 from botocore.exceptions import ClientError
 
-from dropbatch.sandbox import Sandbox
+from dropbatch.sandbox import Sandbox, emulator
 from tests.sandbox.batch_stack import BatchStack, Client, allow
 
 
@@ -68,3 +68,21 @@ def test_given_rights_on_a_resource_only_when_describing_then_denied_since_descr
     with pytest.raises(ClientError, match="AccessDenied"):
         aws("batch", stack.user(narrow)).describe_job_queues()
     aws("batch", stack.user(wide)).describe_job_queues()
+
+
+def test_given_a_user_when_all_kinds_of_credentials_are_listed_then_only_access_keys_can_be_there(aws: Client) -> None:
+    iam = aws("iam")
+    iam.create_user(UserName="lists")
+
+    assert iam.list_ssh_public_keys(UserName="lists")["SSHPublicKeys"] == []
+    assert iam.list_signing_certificates(UserName="lists")["Certificates"] == []
+    assert iam.list_service_specific_credentials(UserName="lists")["ServiceSpecificCredentials"] == []
+    with pytest.raises(iam.exceptions.NoSuchEntityException, match="gone"):
+        iam.list_ssh_public_keys(UserName="gone")
+    iam.delete_user(UserName="lists")
+
+
+def test_gap_given_plain_ministack_when_a_users_ssh_keys_are_listed_then_it_cannot() -> None:
+    handlers = emulator.service("iam")._IAM_HANDLERS
+
+    assert not handlers.keys() & {"ListSSHPublicKeys", "ListSigningCertificates", "ListServiceSpecificCredentials"}

@@ -30,6 +30,7 @@ from dropbatch.sandbox.wraps.iam import (
     wrap_log_streams,
     wrap_owner_key,
     wrap_transport,
+    wrap_users_credentials,
     wrap_wildcards,
 )
 from dropbatch.sandbox.wraps.s3 import wrap_version_listing, wrap_version_ranges
@@ -65,6 +66,7 @@ def install(batch: BatchService, mail: MailBox, grants: Recorder) -> None:
     wrap_version_ranges()
     wrap_wildcards()
     wrap_transport()
+    wrap_users_credentials()
     wrap_alarm_listing()
     wrap_missing_dashboards()
     wrap_machine_objects()

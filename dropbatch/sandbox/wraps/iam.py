@@ -24,6 +24,7 @@ __all__ = [
     "wrap_log_streams",
     "wrap_owner_key",
     "wrap_transport",
+    "wrap_users_credentials",
     "wrap_wildcards",
 ]
 
@@ -166,6 +167,30 @@ def wrap_wildcards() -> None:
         return re.compile(found.pattern, found.flags | re.DOTALL)
 
     evaluator._fnmatch_compile = compiled
+
+
+def wrap_users_credentials() -> None:
+    """Three lists are not there that Terraform asks for before it removes a user: as nobody can add to them, none."""
+    iam = emulator.service("iam")
+    error = expected(iam, "_error", "(status, code, message, ns='iam')")
+    answer = expected(iam, "_xml", "(status, root_tag, inner, ns='iam')")
+
+    def none_of(call: str, member: str) -> Callable[[Any], Any]:
+        def listed(params: Any) -> Any:
+            user = iam._p(params, "UserName")
+            if user and user not in iam._users:
+                return error(404, "NoSuchEntity", f"The user with name {user} cannot be found.")
+            inner = f"<{call}Result><{member}></{member}><IsTruncated>false</IsTruncated></{call}Result>"
+            return answer(200, f"{call}Response", inner)
+
+        return listed
+
+    for call, member in (
+        ("ListSSHPublicKeys", "SSHPublicKeys"),
+        ("ListSigningCertificates", "Certificates"),
+        ("ListServiceSpecificCredentials", "ServiceSpecificCredentials"),
+    ):
+        iam._IAM_HANDLERS[call] = none_of(call, member)
 
 
 def wrap_grants(recorder: Recorder) -> None:

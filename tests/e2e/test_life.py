@@ -1,17 +1,21 @@
 """A run's life when things go wrong, and what comes after it."""
 
 import email
+import json
 import re
+import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from email.message import Message
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dropbatch.contract import ledger
 from dropbatch.contract.usage import month_usage
 from tests.e2e.lab import Lab, until
+from tests.lambdas.test_spend_guard import notice
 
 pytestmark = pytest.mark.e2e
 
@@ -34,8 +38,47 @@ def mails(lab: Lab, text: str) -> list[Message]:
     return [email.message_from_string(path.read_text()) for path in directory.glob("*.txt") if text in path.read_text()]
 
 
-def test_a_run_whose_host_was_reclaimed_on_spot_is_done_on_demand(faults: Lab) -> None:
+@pytest.fixture
+def notices(lab: Lab) -> Callable[[], list[str]]:
+    """What operators' programs have heard so far: the topic's messages, in a queue."""
+    sqs, sns = lab.client("sqs"), lab.client("sns")
+    queue = sqs.create_queue(QueueName=f"notices-{uuid.uuid4().hex[:8]}")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sent = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [{**sent, "Resource": arn}]})
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
+    sns.subscribe(TopicArn=topic(lab, "operators"), Protocol="sqs", Endpoint=arn)
+    heard: list[str] = []
+
+    def listen() -> list[str]:
+        while found := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
+            for message in found:
+                heard.append(json.loads(message["Body"])["Message"])
+                sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+        return heard
+
+    return listen
+
+
+def attempts_counted(lab: Lab, month: str) -> int:
+    """Attempts of the pipeline "slow" in what the group used."""
+    keys = [ledger.to_item({"id": key}) for key in ledger.usage_keys("lab", month)]
+    table = lab.pointers["ledger_table"]
+    found = lab.dynamodb.batch_get_item(RequestItems={table: {"Keys": keys}})["Responses"][table]
+    usage = month_usage(map(ledger.from_item, found))
+    return usage["slow"].attempts if "slow" in usage else 0
+
+
+def topic(lab: Lab, name: str) -> str:
+    arns: list[str] = [each["TopicArn"] for each in lab.client("sns").list_topics()["Topics"]]
+    return next(arn for arn in arns if arn.endswith(f":dropbatch-sandbox-{name}"))
+
+
+def test_a_run_whose_host_was_reclaimed_on_spot_is_done_on_demand(
+    faults: Lab, notices: Callable[[], list[str]]
+) -> None:
     lab = faults
+    counted = attempts_counted(lab, ledger.timestamp(ledger.utc_now())[:7])
     run = lab.drop("lab/slow/reclaimed.txt", b"word\n")
     until(lambda: ((item := lab.run(run)) and item["state"] == "RUNNING") or None, "the run to run")
 
@@ -46,11 +89,11 @@ def test_a_run_whose_host_was_reclaimed_on_spot_is_done_on_demand(faults: Lab) -
     assert [(each["attempt"], each["pool"], each["cause"]) for each in item["earlier"]] == [(1, "spot", "reclaimed")]
     assert lab.record(item)["attempt"] == 2
     assert item["usage"]["vcpu_ms"] > 0
-    month = item["stopped_at"][:7]
-    keys = [ledger.to_item({"id": key}) for key in ledger.usage_keys("lab", month)]
-    table = lab.pointers["ledger_table"]
-    found = lab.dynamodb.batch_get_item(RequestItems={table: {"Keys": keys}})["Responses"][table]
-    assert month_usage(map(ledger.from_item, found))["slow"].attempts == 2
+    assert attempts_counted(lab, item["stopped_at"][:7]) == counted + 2
+    marker = lab.ended(lab.drop("lab/wordcount/after-reclaimed.txt", b"word\n"))["run_id"]
+    until(lambda: any(marker in text for text in notices()) or None, "operators to hear of what ended later")
+    (heard,) = [text for text in notices() if run in text]
+    assert heard.startswith('"SUCCEEDED lab/slow')
 
 
 def test_without_capacity_everything_is_done_on_the_next_pool(faults: Lab) -> None:
@@ -107,3 +150,36 @@ def test_people_are_mailed_once_for_what_was_dropped_together(lab: Lab) -> None:
     assert mail["X-Topic"].endswith(":dropbatch-sandbox-people")
     assert "Cost:    unknown" in str(mail.get_payload())
     assert not any(mail["X-Topic"].endswith("operators") for mail in mails(lab, "mailed-"))
+
+
+def test_the_budgets_alert_pauses_and_is_told_of_and_nothing_else_does(lab: Lab) -> None:
+    paused = ledger.to_item({"id": ledger.PAUSED})
+    sns, table = lab.client("sns"), lab.pointers["ledger_table"]
+
+    def flag() -> dict[str, Any] | None:
+        found: dict[str, Any] | None = lab.dynamodb.get_item(TableName=table, Key=paused).get("Item")
+        return found
+
+    def alert(**fields: str) -> None:
+        text = notice(name="dropbatch-sandbox", **fields)
+        sns.publish(TopicArn=topic(lab, "budget"), Subject="AWS Budgets: dropbatch-sandbox", Message=text)
+
+    log = lab.client("logs")
+
+    def looks() -> int:
+        events = log.filter_log_events(logGroupName="/aws/lambda/dropbatch-sandbox-spend-guard")["events"]
+        return sum(each["message"].startswith("REPORT") for each in events)
+
+    before = looks()
+    alert(spent="$40.00")
+    sns.publish(TopicArn=topic(lab, "budget"), Message="The budget is spent!")
+    until(lambda: looks() >= before + 2 or None, "the spend guard to look at them")
+    assert flag() is None
+
+    alert(spent="$50.01")
+    try:
+        until(flag, "the deployment to be paused")
+        (mail,) = until(lambda: mails(lab, "is paused: the budget is spent") or None, "people to be told")
+    finally:
+        lab.guard("resume")
+    assert "The budget of sandbox is spent: 50.01 of 50.00 USD" in str(mail.get_payload())

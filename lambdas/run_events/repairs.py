@@ -126,7 +126,7 @@ class Repairs:
         for part in self._parts(suspects.items()):
             answers = said | self._jobs([job_id for job_id, _ in part if job_id not in said])
             outcomes: list[Outcome | None] = []
-            for job_id, item in part:
+            for job_id, item in self._in_time(part):
                 change = change_of(answers[job_id]) if job_id in answers else None
                 if change is None and item["updated_at"] > self._remembered:
                     log.warning("Batch does not know job %s of run %s yet", job_id, item["id"])
@@ -158,7 +158,7 @@ class Repairs:
             said = self._jobs([owner for owner in owners.values() if owner is not None])
             waiting: list[Held] = []
             outcomes: list[Outcome | None] = []
-            for item in part:
+            for item in self._in_time(part):
                 owner = owners[item["id"]]
                 change = change_of(said[owner]) if owner in said else None
                 if owner is None:
@@ -185,13 +185,17 @@ class Repairs:
             job["jobId"]: job for part in chunks(ids, _DESCRIBE) for job in self._batch.describe_jobs(jobs=part)["jobs"]
         }
 
-    def _parts(self, items: Iterable[_T]) -> Iterator[list[_T]]:
-        """Items in parts, as long as there is time."""
-        for part in chunks(items, _DESCRIBE):
+    def _in_time(self, items: Iterable[_T]) -> Iterator[_T]:
+        """Items, as long as there is time."""
+        for item in items:
             if self._is_late():
                 self.cut_short = True
                 return
-            yield part
+            yield item
+
+    def _parts(self, items: Iterable[_T]) -> Iterator[list[_T]]:
+        """Items in parts, as long as there is time."""
+        return self._in_time(chunks(items, _DESCRIBE))
 
 
 def _held(item: _Item) -> Held:

@@ -127,3 +127,25 @@ def test_while_paused_next_steps_are_held(life: Life) -> None:
     states = {run["pipeline"]: run["state"] for run in life.aws.dynamodb.runs()}
     assert states == {"wordcount": State.SUCCEEDED, "sort2": State.HELD, "report": State.HELD}
     assert len(life.aws.batch.jobs) == 1
+
+
+def test_without_a_single_event_reconcile_brings_a_chain_to_its_end(life: Life) -> None:
+    life.drop(*(f"lab/wordcount/{number}.txt" for number in range(100)))
+    at = ledger.utc_now()
+
+    for _ in range(3):
+        for job in [job for job in life.aws.batch.jobs.values() if ":" not in job["jobId"]]:
+            size = job["arrayProperties"]["size"]
+            job |= {"status": "SUCCEEDED", "arrayProperties": {"size": size, "statusSummary": {"SUCCEEDED": size}}}
+            for index in range(size):
+                child = f"{job['jobId']}:{index}"
+                life.aws.batch.jobs[child] = {**job, "jobId": child, "arrayProperties": {"index": index}}
+        at += 2 * CHAINED.lease
+        life.reconcile.run(at=at)
+        life.deliver()
+
+    runs = life.aws.dynamodb.runs()
+    assert Counter((run["pipeline"], run["state"], run["attempt"]) for run in runs) == {
+        (name, "SUCCEEDED", 1): 100 for name in ("wordcount", "sort2", "report", "plot")
+    }
+    assert life.reconcile.run(at=at + 2 * CHAINED.lease) == {}

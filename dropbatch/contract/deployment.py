@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from dropbatch.contract.limits import Limit
+
 __all__ = ["FILE_NAME", "Deployment", "Pipeline", "Pool", "people_path", "resource_name"]
 
 FILE_NAME = "deployment.json"
@@ -59,6 +61,10 @@ class Pipeline:
     """Name of the object that closes a folder."""
     read_buckets: tuple[str, ...] = ()
     """Buckets beside the input bucket whose objects requests may name."""
+    vcpus: int = 1
+    memory_mib: int = 1800
+    timeout_minutes: int = 60
+    """Of one try, unless a request asks for more; so with the two before."""
     max_vcpus: int = 4
     """The most that a request may ask for; so with the other two."""
     max_memory_mib: int = 8192
@@ -76,6 +82,8 @@ class Deployment:
     pools: Mapping[str, Pool]
     read_prefixes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Folders of the input bucket outside its own that a group may read, by group."""
+    limits: Mapping[str, Limit] = field(default_factory=dict)
+    """What groups may use in a month, of those that have a limit."""
     lease_seconds: int = 180
     """How long a job name belongs to the invocation that made it. Longer than any invocation may last."""
     budget_action: str = "pause"
@@ -132,6 +140,9 @@ class Deployment:
                     trigger=pipeline["trigger"],
                     marker=pipeline["marker"],
                     read_buckets=tuple(pipeline["read_buckets"]),
+                    vcpus=pipeline["vcpus"],
+                    memory_mib=pipeline["memory_mib"],
+                    timeout_minutes=pipeline["timeout_minutes"],
                     max_vcpus=pipeline["max_vcpus"],
                     max_memory_mib=pipeline["max_memory_mib"],
                     max_timeout_minutes=pipeline["max_timeout_minutes"],
@@ -139,6 +150,7 @@ class Deployment:
                 for name, pipeline in body["pipelines"].items()
             },
             pools={name: _pool(pool) for name, pool in body["pools"].items()},
+            limits={group: Limit(*limit) for group, limit in body["limits"].items()},
             read_prefixes={group: tuple(prefixes) for group, prefixes in body["read_prefixes"].items()},
             lease_seconds=body["lease_seconds"],
             budget_action=body["budget_action"],

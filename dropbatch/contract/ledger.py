@@ -5,6 +5,7 @@
 | RUN  | ``<group>#<run_id>``      | state, attempt, pipeline, input, parameters, job_name, index, pool, output, times |
 | JOB  | ``job#<job_name>``        | PREPARED or SUBMITTED, manifest, lease, definition, queue, job id                 |
 | USAGE | ``<group>#month#<yyyy-mm>#<shard>`` | sums by pipeline, each try counted once                               |
+| LIMIT | ``<group>#month#<yyyy-mm>`` | limit and unit, and what remains of it                                |
 | MAIL | ``<group>#mail#<window>`` | a request or a drop window of which a mail tells, once all its runs ended        |
 | FLAG | ``flag#paused``           | since, reason, by                                                                |
 |      | ``flag#dry#<pool>``       | since, until, reason                                                             |
@@ -32,6 +33,7 @@ __all__ = [
     "from_item",
     "from_value",
     "job_key",
+    "limit_key",
     "mail_key",
     "run_key",
     "timestamp",
@@ -85,6 +87,11 @@ def dry_key(pool: str) -> str:
 def mail_key(group: str, window: str) -> str:
     """Id of a MAIL item."""
     return f"{group}#mail#{window}"
+
+
+def limit_key(group: str, month: str) -> str:
+    """Id of the LIMIT item of a group's month (``yyyy-mm``)."""
+    return f"{group}#month#{month}"
 
 
 def usage_key(group: str, month: str, run_id: str) -> str:

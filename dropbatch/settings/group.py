@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
+from dropbatch.contract.limits import MICRO_USD, VCPU_MS, Limit
 from dropbatch.settings.names import PipelineName
 from dropbatch.settings.table import Table
 
@@ -27,6 +28,10 @@ class GroupSettings(Table):
     """People without single sign-on: each gets an IAM user, in one group or more; ``dropbatch invite`` makes a key."""
     share_weight: Annotated[int, Field(ge=1, le=1000)] = 1
     """Share of a full pool, against the weights of the other groups that wait for it."""
+    monthly_vcpu_hours: Annotated[int, Field(ge=1, le=100_000_000)] | None = None
+    """vCPU-hours that the group's runs may use in a month. Default: as many as they like."""
+    monthly_usd: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    """Or else: what the group's runs may cost in a month, by estimate; its pools need prices."""
     pipelines: tuple[PipelineName, ...] | None = Field(default=None, min_length=1, strict=False)
     """Pipelines that the group may use. Default: all."""
     read_prefixes: tuple[Annotated[str, StringConstraints(pattern=r"^[^/*?$\x00-\x1f][^*?$\x00-\x1f]*/$")], ...] = (
@@ -34,6 +39,13 @@ class GroupSettings(Table):
     )
     """Folders of the input bucket outside its own that the group, its requests and its programs may read:
     ``shared/references/``, or another group's ``inputs/public/``."""
+
+    @property
+    def limit(self) -> Limit | None:
+        """What its runs may use in a month, if that is limited."""
+        if self.monthly_vcpu_hours is not None:
+            return Limit(VCPU_MS, self.monthly_vcpu_hours * 3_600_000)
+        return None if self.monthly_usd is None else Limit(MICRO_USD, self.monthly_usd * 1_000_000)
 
     def allows(self, pipeline: str) -> bool:
         """Whether the group may use a pipeline."""

@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Iterator
 
 from dropbatch.contract import keys
+from dropbatch.contract.limits import MICRO_USD, VCPU_MS, needed, words
 from dropbatch.settings.group import GroupSettings
 from dropbatch.settings.models import Settings
 
@@ -17,6 +18,7 @@ def check(settings: Settings) -> Iterator[str]:
         for key in ("members", "users", "pipelines", "read_prefixes"):
             yield from _twice(f"{where}.{key}", getattr(group, key) or ())
         yield from _pipelines(settings, where, group)
+        yield from _limit(settings, where, name, group)
         for prefix in group.read_prefixes:
             yield from _prefix(f"{where}.read_prefixes", name, prefix)
 
@@ -32,6 +34,41 @@ def _pipelines(settings: Settings, where: str, group: GroupSettings) -> Iterator
             near = difflib.get_close_matches(pipeline, settings.pipeline, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"declared are {', '.join(sorted(settings.pipeline))}"
             yield f"{where}.pipelines: must name declared pipelines, got {pipeline!r}: {hint}"
+
+
+def _limit(settings: Settings, where: str, name: str, group: GroupSettings) -> Iterator[str]:
+    if group.monthly_vcpu_hours is not None and group.monthly_usd is not None:
+        yield (
+            f"{where}.monthly_usd: must not stand beside monthly_vcpu_hours, got {group.monthly_usd} beside "
+            f"{group.monthly_vcpu_hours}: choose one of them"
+        )
+    limit = group.limit
+    if limit is None:
+        return
+    mine = {pipeline: settings.pipeline[pipeline] for pipeline in settings.pipeline if group.allows(pipeline)}
+    pools = {pool for pipeline in mine.values() for pool in pipeline.pools if pool in settings.compute}
+    without = sorted(pools - settings.prices.keys())
+    if limit.unit == MICRO_USD and without:
+        yield (
+            f"{where}.monthly_usd: needs prices of the pools that the group uses, got none of {', '.join(without)}: "
+            "set usd_per_vcpu_hour and usd_per_gib_hour there, or a limit in monthly_vcpu_hours"
+        )
+        return
+    for pipeline, about in mine.items():
+        need = needed(
+            limit.unit,
+            vcpus=about.vcpus,
+            memory_mib=about.memory_mib,
+            timeout_minutes=about.timeout_minutes,
+            prices=[settings.prices[pool] for pool in about.pools if pool in settings.prices],
+        )
+        if need > limit.amount:
+            key = "monthly_vcpu_hours" if limit.unit == VCPU_MS else "monthly_usd"
+            yield (
+                f"{where}.{key}: must suffice for one run of pipeline {pipeline!r}, which may use "
+                f"{words(limit.unit, need)}, got {words(limit.unit, limit.amount)}: raise it, or lower the pipeline's "
+                "timeout_minutes"
+            )
 
 
 def _prefix(where: str, group: str, prefix: str) -> Iterator[str]:

@@ -257,6 +257,7 @@ class Settings(BaseModel):
             environment=self.name,
             region=self.environment.region,
             groups=tuple(sorted(self.group)),
+            limits={name: limit for name, group in self.group.items() if (limit := group.limit) is not None},
             read_prefixes={name: group.read_prefixes for name, group in self.group.items() if group.read_prefixes},
             pipelines={
                 name: Pipeline(
@@ -269,6 +270,9 @@ class Settings(BaseModel):
                     trigger=pipeline.trigger,
                     marker=pipeline.closing_marker,
                     read_buckets=pipeline.read_buckets,
+                    vcpus=pipeline.vcpus,
+                    memory_mib=pipeline.memory_mib,
+                    timeout_minutes=pipeline.timeout_minutes,
                     # Nor more than any of its pools has: the job would wait for ever.
                     max_vcpus=min(
                         pipeline.max_vcpus or 4 * pipeline.vcpus,

@@ -10,7 +10,7 @@ from dropbatch.contract.runs import State, order, split_request_id
 from lambdas.arrival.admission import Admitted, Rejected
 from lambdas.common.items import write_where_true
 
-__all__ = ["claim", "claim_item", "rejected_item"]
+__all__ = ["claim", "claim_item", "put_if_new", "rejected_item"]
 
 _ABSENT = "attribute_not_exists(id)"
 
@@ -93,8 +93,9 @@ def claim(dynamodb: Any, table: str, items: Sequence[Mapping[str, Any]]) -> list
     Raises:
         ClientError: throttled or refused. Some items may be written: their runs are HELD and reconcile finds them.
     """
+    return write_where_true(dynamodb, items, lambda item: put_if_new(table, item))
 
-    def put(item: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {"Put": {"TableName": table, "Item": ledger.to_item(item), "ConditionExpression": _ABSENT}}
 
-    return write_where_true(dynamodb, items, put)
+def put_if_new(table: str, item: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The entry of TransactItems that writes an item whose id is new."""
+    return {"Put": {"TableName": table, "Item": ledger.to_item(item), "ConditionExpression": _ABSENT}}

@@ -23,6 +23,7 @@ from lambdas.common.items import MAX_TRANSACTION
 from lambdas.common.messages import Message, PoisonError, RequestStep, parse
 
 if TYPE_CHECKING:
+    from lambdas.arrival.cashier import Cashier
     from lambdas.arrival.requests import RequestDesk
     from lambdas.common.announce import Announcer
 
@@ -98,6 +99,13 @@ class ArrivalFlow:
 
         return request_desk(self._around, self._announcer)
 
+    @cached_property
+    def _cashier(self) -> "Cashier":
+        # Not every deployment has limits.
+        from lambdas.arrival.cashier import Cashier  # noqa: PLC0415
+
+        return Cashier(self._around, self._announcer)
+
     def _outcomes(
         self, messages: Mapping[str, Message], failures: Failures
     ) -> Iterator[tuple[str, Admitted | Rejected]]:
@@ -147,10 +155,15 @@ class ArrivalFlow:
         job_name = new_job_name(first.run.pipeline, first.run.group)
         now, lease_until = self._now(), self._submitter.lease()
         won: list[RunSpec] = []
-        for part in chunks(members, MAX_TRANSACTION):
+        limited = first.run.group in self._deployment.limits
+        for part in chunks(members, MAX_TRANSACTION - limited):
             with failures.collect(*(message_id for message_id, _ in part)):
                 items = [claim_item(found, job_name=job_name, now=now) for _, found in part]
-                ids = {item["run_id"] for item in claim(self._around.dynamodb, self._around.table, items)}
+                if limited:
+                    written = self._cashier.admit(items, first)
+                else:
+                    written = claim(self._around.dynamodb, self._around.table, items)
+                ids = {item["run_id"] for item in written}
                 won += [found.run for _, found in part if found.run.run_id in ids]
         log.info("%s: %d of %d arrivals are new", first.definition, len(won), len(members))
         if won and not hold:

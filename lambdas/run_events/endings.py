@@ -4,16 +4,17 @@ Both are one transaction with what the attempt used, so that each is counted onc
 """
 
 import logging
-import random
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from dropbatch.contract import keys, ledger
 from dropbatch.contract.deployment import Deployment
+from dropbatch.contract.limits import amount_of
 from dropbatch.contract.manifest import RunSpec
 from dropbatch.contract.runs import State, order
 from dropbatch.contract.usage import MonthUsage, Usage
+from lambdas.common.limits import charge, release, write_settling
 from lambdas.run_events.changes import JobChange
 from lambdas.run_events.rescue import Rescue
 from lambdas.run_events.usage import usage_of
@@ -22,7 +23,6 @@ __all__ = ["Endings", "waiting_name"]
 
 log = logging.getLogger("dropbatch")
 
-_ROUNDS = 8
 _Item = dict[str, Any]
 
 
@@ -57,8 +57,10 @@ class Endings:
 
         `details` are further fields of the item; those that say nothing are left out.
         """
+        used = self._used(item, change)
         fields = {
             **self._common(item, change),
+            **({"reserved": {**item["reserved"], "amount": 0}} if "reserved" in item else {}),
             "state": change.state,
             "order": order(run.attempt, change.state),
             "started_at": change.started_at,
@@ -68,7 +70,8 @@ class Endings:
         }
         if change.state is State.SUCCEEDED:
             fields["output"] = keys.uri(self._bucket, run.output)
-        return self._write(item, change, {name: value for name, value in fields.items() if value not in (None, "", [])})
+        said = {name: value for name, value in fields.items() if value not in (None, "", [])}
+        return self._write(item, change, said, release(self._table, item, used))
 
     def begin_anew(
         self, item: Mapping[str, Any], run: RunSpec, change: JobChange, rescue: Rescue, reason: str
@@ -96,12 +99,21 @@ class Endings:
             fields["overrides"] = {**item.get("overrides", {}), "memory_mib": rescue.memory_mib}
         # Cancelled in this very moment: nothing follows, and the next look at the job ends the run.
         return self._write(
-            item, change, fields, remove=("started_at", "log_stream"), only_if=" AND attribute_not_exists(cancel)"
+            item,
+            change,
+            fields,
+            charge(self._table, item, self._used(item, change)),
+            remove=("started_at", "log_stream"),
+            only_if=" AND attribute_not_exists(cancel)",
         )
 
     def _common(self, item: Mapping[str, Any], change: JobChange) -> _Item:
         usage = Usage.from_item(item) + self._usage(item, change)
         return {"updated_at": ledger.timestamp(self._clock()), "job_id": change.job_id, "usage": usage.to_dict()}
+
+    def _used(self, item: Mapping[str, Any], change: JobChange) -> int | None:
+        """What the attempt used, in the unit of its group's limit; nothing where there is none."""
+        return amount_of(item["reserved"]["unit"], self._usage(item, change)) if "reserved" in item else 0
 
     def _usage(self, item: Mapping[str, Any], change: JobChange) -> Usage:
         return usage_of(change, self._deployment.pools.get(item["pool"]))
@@ -111,26 +123,17 @@ class Endings:
         item: Mapping[str, Any],
         change: JobChange,
         fields: Mapping[str, Any],
+        settlement: Mapping[str, Any] | None,
+        *,
         remove: tuple[str, ...] = (),
         only_if: str = "",
     ) -> _Item | None:
         run = self._run_update(item, fields, remove)
         run["ConditionExpression"] += only_if
         steps = [{"Update": run}, {"Update": self._usage_update(item, change)}]
-        for left in reversed(range(_ROUNDS)):
-            try:
-                self._dynamodb.transact_write_items(TransactItems=steps)
-            except self._dynamodb.exceptions.TransactionCanceledException as error:
-                codes = [reason.get("Code") for reason in error.response.get("CancellationReasons", [])]
-                if "ConditionalCheckFailed" in codes:
-                    return None
-                if "TransactionConflict" not in codes or not left:
-                    raise
-                # Ends of other runs are being counted in the same item.
-                self._sleep(random.uniform(0.01, 0.1))  # noqa: S311
-                continue
-            return {name: value for name, value in {**item, **fields}.items() if name not in remove}
-        raise AssertionError("unreachable")
+        if not write_settling(self._dynamodb, steps, settlement, sleep=self._sleep):
+            return None
+        return {name: value for name, value in {**item, **fields}.items() if name not in remove}
 
     def _run_update(self, item: Mapping[str, Any], fields: Mapping[str, Any], remove: tuple[str, ...]) -> _Item:
         names = {f"#{name}": name for name in (*fields, *remove)}

@@ -12,7 +12,7 @@ from dropbatch.contract.runs import State
 from dropbatch.contract.usage import UNKNOWN, Usage
 from lambdas.common.letter import Letter
 
-__all__ = ["about_many", "about_one"]
+__all__ = ["about_limit", "about_many", "about_one"]
 
 _MAX_SUBJECT = 100  # SNS: shorter than that, printable ASCII, no line breaks
 _SHOWN = 5
@@ -91,6 +91,20 @@ def about_many(runs: Sequence[_Run], *, region: str, failures: str | None) -> Le
         if counts[State.FAILED] or counts[State.CANCELLED]:
             lines += ["", "To try them again:  dropbatch retry --all --dry-run"]
     return Letter(subject=_subject(f"{pipelines}: {head}"), body="\n".join(lines))
+
+
+def about_limit(note: Mapping[str, Any]) -> Letter:
+    """The mail about runs that were refused, being over their group's limit; from a MAIL item."""
+    lines = [
+        f"Runs of group {note['group']} are being refused: they are {note['reason']}.",
+        "",
+        f"Limit of {note['month']}: {note['limit']}",
+        f"Left:             {note['remaining']}",
+        "",
+        f"Which runs: dropbatch --group {note['group']} status",
+        "Whoever runs this deployment can raise the limit. This mail comes once a day at most.",
+    ]
+    return Letter(subject=_subject(f"group {note['group']}: over the limit of {note['month']}"), body="\n".join(lines))
 
 
 def link(uri: str, region: str) -> str:

@@ -15,7 +15,7 @@ from dropbatch.contract.deployment import Deployment
 from dropbatch.contract.runs import State
 from lambdas.common.letter import Letter
 from lambdas.common.windows import open_windows, window_name
-from lambdas.run_events.letters import about_many, about_one
+from lambdas.run_events.letters import about_limit, about_many, about_one
 
 __all__ = ["Mails"]
 
@@ -63,16 +63,22 @@ class Mails:
         """Send the mails of windows that are over and all of whose runs ended; returns how many were sent."""
         count = 0
         for window in list(self._due(ledger.timestamp(at))):
+            if window.get("kind") == "limit":
+                self._send(about_limit(window), window["group"])
+                count += 1
+                self._sent(window)
+                continue
             runs = [run for run in self._runs(window) if run["run_id"] != window.get("mailed")]
             if not all(State(run["state"]).final for run in runs):
                 continue
             if runs:
                 self._send(self._about(window, runs), window["group"])
                 count += 1
-            self._update(
-                window["id"], "REMOVE unfinished SET sent_at = :now", {":now": ledger.timestamp(self._clock())}
-            )
+            self._sent(window)
         return count
+
+    def _sent(self, window: _Item) -> None:
+        self._update(window["id"], "REMOVE unfinished SET sent_at = :now", {":now": ledger.timestamp(self._clock())})
 
     def _due(self, now: str) -> Iterator[dict[str, Any]]:
         yield from self._query(

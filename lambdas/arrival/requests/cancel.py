@@ -19,6 +19,7 @@ from dropbatch.contract.runs import State, order
 from lambdas.arrival.surroundings import Surroundings
 from lambdas.common.announce import Announcer
 from lambdas.common.items import read_items
+from lambdas.common.limits import release, write_settling
 
 __all__ = ["Canceller"]
 
@@ -123,29 +124,29 @@ class Canceller:
     def _end(self, item: _Item) -> _Item:
         """Bring the attempt to its end; returns the run as it is now, which may be at another attempt."""
         now = ledger.timestamp(self._around.clock())
-        fields = {
+        fields: dict[str, Any] = {
             "state": State.CANCELLED,
             "order": order(item["attempt"], State.CANCELLED),
             "reason": "cancelled on request before it started",
             "updated_at": now,
             "stopped_at": now,
         }
-        try:
-            answer = self._around.dynamodb.update_item(
-                TableName=self._around.table,
-                Key=ledger.to_item({"id": item["id"]}),
-                UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in fields),
-                ConditionExpression="attempt = :attempt AND #order < :order",
-                ExpressionAttributeNames={f"#{name}": name for name in fields},
-                ExpressionAttributeValues=ledger.to_item(
-                    {**{f":{name}": value for name, value in fields.items()}, ":attempt": item["attempt"]}
-                ),
-                ReturnValues="ALL_NEW",
-            )
-        except self._around.dynamodb.exceptions.ConditionalCheckFailedException:
-            ended = self._read(item)
-        else:
-            ended = ledger.from_item(answer["Attributes"])
+        if "reserved" in item:
+            fields["reserved"] = {**item["reserved"], "amount": 0}
+        update = {
+            "TableName": self._around.table,
+            "Key": ledger.to_item({"id": item["id"]}),
+            "UpdateExpression": "SET " + ", ".join(f"#{name} = :{name}" for name in fields),
+            "ConditionExpression": "attempt = :attempt AND #order < :order",
+            "ExpressionAttributeNames": {f"#{name}": name for name in fields},
+            "ExpressionAttributeValues": ledger.to_item(
+                {**{f":{name}": value for name, value in fields.items()}, ":attempt": item["attempt"]}
+            ),
+        }
+        settlement = release(self._around.table, item, 0)
+        # Not read once more where it was written: a request may have opened the next attempt already.
+        written = write_settling(self._around.dynamodb, [{"Update": update}], settlement)
+        ended = {**item, **fields} if written else self._read(item)
         if _untold(ended):
             self._announcer.tell([ended])
         return ended

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dropbatch.contract import ledger
 from dropbatch.contract.overrides import Overrides
@@ -20,6 +20,9 @@ from lambdas.common.items import MAX_TRANSACTION, read_items, write_where_true
 from lambdas.common.messages import Held, RequestStep, held_body
 from lambdas.common.specs import spec_of
 
+if TYPE_CHECKING:
+    from lambdas.arrival.limits import Over
+
 __all__ = ["RunsDesk"]
 
 log = logging.getLogger("dropbatch")
@@ -29,9 +32,10 @@ _REMEMBERED = 10
 _AGAIN = (State.FAILED, State.CANCELLED)
 _OF_THE_END = (
     *("reason", "phase", "exit_code", "log_tail", "not_started", "output", "job_id", "log_stream"),
-    *("started_at", "stopped_at", "tries", "cancel"),
+    *("started_at", "stopped_at", "tries", "cancel", "over_limit"),
 )
 _Item = Mapping[str, Any]
+_Change = tuple[_Item, Mapping[str, Any]]
 
 
 class RunsDesk:
@@ -86,9 +90,9 @@ class RunsDesk:
         if item is None:
             return f"is no run of group {step.group!r}: look it up with dropbatch status"
         state = item["state"]
-        if state == State.REJECTED:
+        if state == State.REJECTED and not (step.request == "retry" and "over_limit" in item):
             return "was refused and never ran: put the file again, mended"
-        if step.request == "retry" and state not in _AGAIN and _mark(step) not in item.get("requests", ()):
+        if step.request == "retry" and not _may_begin_anew(item) and _mark(step) not in item.get("requests", ()):
             return f"is {state}: only failed and cancelled runs are tried again, use rerun.json for a new run"
         if step.request == "reproduce" and state != State.SUCCEEDED:
             return f"is {state}: only results of runs that succeeded are made again, use rerun.json or retry.json"
@@ -102,11 +106,24 @@ class RunsDesk:
     def _retry(self, step: RequestStep, items: Sequence[_Item]) -> None:
         """Open the next attempt of runs that ended, HELD until a job is made for it."""
         # Runs that this request has seen to already are left alone: the step is being repeated.
-        fresh = [item for item in items if _mark(step) not in item.get("requests", ()) and item["state"] in _AGAIN]
+        fresh = [item for item in items if _mark(step) not in item.get("requests", ()) and _may_begin_anew(item)]
         changes = [(item, self._anew(step, item)) for item in fresh]
-        written = write_where_true(self._around.dynamodb, changes, self._update)
-        if not written:
-            return
+        written, over = self._write(step.group, changes)
+        if written:
+            self._set_going(step, written)
+        if over is not None:
+            left = len(changes) - len(written)
+            raise FaultsError(Fault(place="runs", text=f"{left} of {len(changes)} are {over.reason(step.group)}"))
+
+    def _write(self, group: str, changes: Sequence[_Change]) -> tuple[Sequence[_Change], "Over | None"]:
+        """Write what is possible; those that the group's limit leaves no room for stay as they are."""
+        if group not in self._deployment.limits:
+            return write_where_true(self._around.dynamodb, changes, self._update), None
+        from lambdas.arrival.cashier import Cashier  # noqa: PLC0415 - not every deployment has limits
+
+        return Cashier(self._around, self._announcer).admit_again(group, changes, self._update)
+
+    def _set_going(self, step: RequestStep, written: Sequence[_Change]) -> None:
         # Should this message never be sent, reconcile finds the runs waiting for a job that nobody knows.
         waiting = [
             Held(group=step.group, run_id=item["run_id"], job_name=fields["job_name"]) for item, fields in written
@@ -182,6 +199,10 @@ class RunsDesk:
             request=_mark(step),
             repeats=read_by or item["run_id"],
         )
+
+
+def _may_begin_anew(item: _Item) -> bool:
+    return item["state"] in _AGAIN or "over_limit" in item
 
 
 def _mark(step: RequestStep) -> str:

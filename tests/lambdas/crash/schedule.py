@@ -4,7 +4,7 @@ import io
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from datetime import timedelta
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from dropbatch.contract.ledger import from_item
 from dropbatch.contract.usage import month_usage
 from tests.lambdas.conftest import DEPLOYMENT
-from tests.lambdas.crash.world import SAFEGUARDS, World
+from tests.lambdas.crash.world import RUN_NEEDS, SAFEGUARDS, World
 
 ROUNDS = 20
 """Reconcile rounds within which everything must have come right once the storm is over.
@@ -96,6 +96,7 @@ def _judge(world: World, rounds: int) -> list[str]:
     attempts, unused = sum(run["attempt"] for run in runs), world.cancelled_before_start()
     if not attempts - unused <= counted <= attempts:
         faults.append(f"usage of {counted} attempts counted, there were {attempts}, {unused} perhaps never started")
+    faults += _limit_faults(world, runs)
     if rounds == ROUNDS:
         faults.append("reconcile did not converge")
     told = {(said["run_id"], said["state"]) for entry in world.aws.events.entries for said in [_said(entry)]}
@@ -106,6 +107,23 @@ def _judge(world: World, rounds: int) -> list[str]:
     needless = sum(count - 1 for count in jobs.values())
     if needless and not world.excuses:
         faults.append(f"{needless} needless jobs")
+    return faults
+
+
+def _limit_faults(world: World, runs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What remains is the limit less what was used, and nothing is held any more."""
+    if world.limit is None:
+        return [f"holds something of no limit: {run['run_id']}" for run in runs if "reserved" in run]
+    faults = [f"still holds: {run['run_id']}" for run in runs if run.get("reserved", {}).get("amount")]
+    used = sum(run.get("usage", {}).get("vcpu_ms", 0) for run in runs)
+    items = world.aws.dynamodb.items
+    found = [
+        from_item(items[key])["remaining"] for key in items if key.startswith("lab#month#") and key.count("#") == 2
+    ]
+    if found != ([world.limit.amount - used] if found else []):
+        faults.append(f"{found} remain of {world.limit.amount}, used were {used}")
+    if found and world.limit.amount > 100 * RUN_NEEDS and any("over_limit" in run for run in runs):
+        faults.append("refused though there was room")
     return faults
 
 

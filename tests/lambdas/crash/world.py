@@ -20,6 +20,7 @@ from greenlet import getcurrent, greenlet
 
 from dropbatch.contract import keys
 from dropbatch.contract.deployment import Pipeline
+from dropbatch.contract.limits import VCPU_MS, Limit
 from dropbatch.contract.manifest import Manifest, RunSpec
 from lambdas.arrival.flow import ArrivalFlow
 from lambdas.arrival.surroundings import Surroundings
@@ -38,6 +39,8 @@ CHAINED = replace(
         "plot": Pipeline(pools=("spot", "ondemand"), definitions={"lab": "dropbatch-test-plot-lab"}, after="wordcount"),
     },
 )
+RUN_NEEDS = 3_600_000
+"""vCPU-milliseconds that one run may use."""
 _LAST_POOL = CHAINED.pools["ondemand"].queue
 SAFEGUARDS = frozenset({"claim", "lease", "fence", "no retry of SubmitJob"})
 _LAG = timedelta(seconds=30)
@@ -154,6 +157,9 @@ class _Batch(Batch):
             exit_code = {"container": {"exitCode": child["exit"]}} if "exit" in child else {}
             reason = {"statusReason": child["reason"]} if "reason" in child else {}
             same = {"jobName": child["jobName"], "jobId": job_id, "status": child["status"]}
+            if child.get("ran"):  # for a minute on one vCPU
+                exit_code.setdefault("container", {})["resourceRequirements"] = [{"type": "VCPU", "value": "1"}]
+                same |= {"startedAt": 1, "attempts": [{"startedAt": 1, "stoppedAt": 60_001}]}
             return {**same, **array, **exit_code, **reason}
         states = Counter(child["status"] for child in self.children.values() if child["job"]["jobId"] == job_id)
         array = {"arrayProperties": {"size": sum(states.values()), "statusSummary": dict(states)}}
@@ -187,6 +193,11 @@ class World:
         self._scheduler = getcurrent()
         self._numbers = iter(range(1_000_000))
         self.people = People(self, files)
+        # A third of the schedules without a limit, one with one that suffices, one that may not; of what is refused
+        # then, requests expect nothing.
+        enough = None if seed % 3 == 0 else 1000 if seed % 3 == 1 or self.people.makes_requests else 3
+        self.limit = None if enough is None else Limit(VCPU_MS, enough * RUN_NEEDS)
+        self.deployment = replace(CHAINED, limits={} if self.limit is None else {"lab": self.limit})
 
     # What happens at every call
 
@@ -273,7 +284,7 @@ class World:
             child |= {"status": "FAILED", "exit": 75}
         else:
             self.executions[run.run_id, run.attempt].add(child["jobId"])
-            child["status"] = "SUCCEEDED" if child["status"] == "RUNNING" else "RUNNING"
+            child |= {"status": "SUCCEEDED" if child["status"] == "RUNNING" else "RUNNING", "ran": True}
             self.completions[run.run_id] += child["status"] == "SUCCEEDED"
             # Without a further pool a reclaimed run would have failed for good.
             if child["status"] == "RUNNING" and child["job"]["jobQueue"] != _LAST_POOL and self.chance("reclaim"):
@@ -334,7 +345,7 @@ class World:
                 batch=self._client(invocation, aws.batch, retry="no retry of SubmitJob" not in self.safeguards),
                 sqs=self._client(invocation, SimpleNamespace(send_message=self._sent)),
                 events=self._client(invocation, aws.events),
-                deployment=CHAINED,
+                deployment=self.deployment,
                 table="ledger",
                 bucket=OUTPUT,
                 arrival_url="arrivals",
@@ -355,7 +366,7 @@ class World:
         )
         parts = put_together(
             clients,
-            CHAINED,
+            self.deployment,
             table="ledger",
             bucket=OUTPUT,
             arrival_url="arrivals",

@@ -1,0 +1,52 @@
+"""What a group may use in a month, and what of it a run holds until it is known how much that used.
+
+Amounts are whole numbers of the limit's unit: vCPU-milliseconds, or millionths of a US dollar.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from dropbatch.contract.usage import Usage
+
+__all__ = ["MICRO_USD", "VCPU_MS", "Limit", "Prices", "amount_of", "needed", "words"]
+
+VCPU_MS = "vcpu_ms"
+MICRO_USD = "micro_usd"
+_HOUR_MS = 3_600_000
+_MINUTE_MS = 60_000
+_MICRO = 1_000_000
+
+Prices = tuple[float, float]
+"""USD per vCPU-hour and per GiB-hour."""
+
+
+class Limit(NamedTuple):
+    """So much a month."""
+
+    unit: str
+    """`VCPU_MS` or `MICRO_USD`."""
+    amount: int
+
+
+def needed(unit: str, *, vcpus: int, memory_mib: int, timeout_minutes: int, prices: Iterable[Prices]) -> int:
+    """Most that one try can use, on the dearest of the pools: what a run holds while it has not ended."""
+    time_ms = timeout_minutes * _MINUTE_MS
+    if unit == VCPU_MS:
+        return vcpus * time_ms
+    hours = time_ms / _HOUR_MS
+    dearest = max((vcpus * vcpu + memory_mib / 1024 * gib for vcpu, gib in prices), default=0.0)
+    return round(hours * dearest * _MICRO)
+
+
+def amount_of(unit: str, usage: "Usage") -> int | None:
+    """What was used, in the limit's unit; None when that is not known."""
+    found: Any = getattr(usage, unit)
+    return None if found is None else int(found)
+
+
+def words(unit: str, amount: int) -> str:
+    """``1.5 vCPU-hours`` or ``12.34 USD``."""
+    if unit == VCPU_MS:
+        return f"{amount / _HOUR_MS:.2f} vCPU-hours"
+    return f"{amount / _MICRO:.2f} USD"

@@ -1,0 +1,210 @@
+"""Admission of runs within what their group may use in a month.
+
+What the runs of a chunk may use at most is taken off the group's LIMIT item in the transaction that claims them; when
+it does not suffice, as many of the chunk are admitted as fit.
+"""
+
+import itertools
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any, NamedTuple, TypeVar
+
+from dropbatch.contract import ledger
+from dropbatch.contract.deployment import Deployment
+from dropbatch.contract.limits import Limit, amount_of, needed, words
+from dropbatch.contract.overrides import Overrides
+from dropbatch.contract.usage import Usage, month_usage
+from lambdas.common.items import read_items
+
+__all__ = ["AT_ONCE", "Allowance", "Over", "need_of"]
+
+AT_ONCE = 99
+"""Runs of one transaction: the LIMIT item is the hundredth."""
+_ROUNDS = 60
+_T = TypeVar("_T")
+
+
+class Over(NamedTuple):
+    """Why some runs do not fit."""
+
+    limit: Limit
+    month: str
+    remaining: int
+    need: int
+
+    def reason(self, group: str) -> str:
+        """The figures, and what can be done."""
+        unit = self.limit.unit
+        first = date.fromisoformat(f"{self.month}-01")
+        following = (first + timedelta(days=31)).replace(day=1)
+        return (
+            f"over the monthly limit of group {group!r}: {words(unit, self.limit.amount)}, of which "
+            f"{words(unit, max(0, self.remaining))} are left for {self.month}, and this run may use "
+            f"{words(unit, self.need)}: wait until runs end, which gives back what they did not use, or until "
+            f"{following}, or ask for more; then retry it"
+        )
+
+
+def need_of(deployment: Deployment, group: str, pipeline: str, overrides: Overrides) -> int:
+    """Most that one try of a run can use, in the unit of its group's limit."""
+    about = deployment.pipelines[pipeline]
+    pools = (deployment.pools[name] for name in about.pools if name in deployment.pools)
+    return needed(
+        deployment.limits[group].unit,
+        vcpus=overrides.vcpus or about.vcpus,
+        memory_mib=overrides.memory_mib or about.memory_mib,
+        timeout_minutes=overrides.timeout_minutes or about.timeout_minutes,
+        prices=[(pool.usd_per_vcpu_hour or 0.0, pool.usd_per_gib_hour or 0.0) for pool in pools],
+    )
+
+
+def _fitting(wanted: Sequence[_T], need: Callable[[_T], int], remaining: int) -> int:
+    """How many of these, in their order, fit into what remains."""
+    sums = itertools.accumulate(map(need, wanted))
+    return sum(1 for _ in itertools.takewhile(lambda taken: taken <= remaining, sums))
+
+
+class Allowance:
+    """What one group may use in one month."""
+
+    def __init__(
+        self,
+        dynamodb: Any,
+        table: str,
+        *,
+        group: str,
+        limit: Limit,
+        month: str,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """`month` is ``yyyy-mm``."""
+        self._dynamodb = dynamodb
+        self._table = table
+        self._group = group
+        self.limit = limit
+        self.month = month
+        self._sleep = sleep
+        self._key = ledger.limit_key(group, month)
+
+    def write(
+        self, wanted: Sequence[_T], step: Callable[[_T], Mapping[str, Any]], need: Callable[[_T], int]
+    ) -> tuple[list[_T], list[_T], Over | None]:
+        """Write, at most `AT_ONCE` of them, those whose condition holds and which fit, in their order.
+
+        `step` makes the entry of TransactItems, `need` says how much of the limit's unit is taken.
+
+        Returns:
+            Those written; those that do not fit; and if there are such, why.
+
+        Raises:
+            ClientError: throttled or refused; whether anything was written is not known.
+        """
+        left, over, why = list(wanted), list[_T](), None
+        for rounds_left in reversed(range(_ROUNDS)):
+            if not left:
+                break
+            steps = [*map(step, left), self._take(sum(map(need, left)))]
+            try:
+                self._dynamodb.transact_write_items(TransactItems=steps)
+                return left, over, why
+            except self._dynamodb.exceptions.TransactionCanceledException as error:
+                reasons = [reason.get("Code", "None") for reason in error.response.get("CancellationReasons", [])]
+                untrue = [code == "ConditionalCheckFailed" for code in reasons]
+                if not any(untrue):
+                    if "TransactionConflict" not in reasons or not rounds_left:
+                        raise
+                    # Others take from the same item, or give back to it.
+                    self._sleep(random.uniform(0.005, 0.05))  # noqa: S311
+                    continue
+                left = [each for each, failed in zip(left, untrue, strict=False) if not failed]
+                if not left or not untrue[-1]:
+                    continue
+            remaining = self._remaining()
+            if remaining is not None and remaining < sum(map(need, left)):
+                fit = _fitting(left, need, remaining)
+                why = Over(self.limit, self.month, remaining - sum(map(need, left[:fit])), need(left[fit]))
+                left, more = left[:fit], left[fit:]
+                over += more
+        if left:
+            raise LookupError(f"the limit of group {self._group} is changed by too many at once")
+        return [], over, why
+
+    def _take(self, amount: int) -> dict[str, Any]:
+        return {
+            "Update": {
+                "TableName": self._table,
+                "Key": ledger.to_item({"id": self._key}),
+                "UpdateExpression": "ADD remaining :less",
+                "ConditionExpression": "remaining >= :sum AND #limit = :limit AND #unit = :unit",
+                "ExpressionAttributeNames": {"#limit": "limit", "#unit": "unit"},
+                "ExpressionAttributeValues": ledger.to_item(
+                    {":less": -amount, ":sum": amount, ":limit": self.limit.amount, ":unit": self.limit.unit}
+                ),
+            }
+        }
+
+    def _remaining(self) -> int | None:
+        """What is left; None when that has just been set anew, to be asked again."""
+        item = read_items(self._dynamodb, self._table, [self._key]).get(self._key)
+        if item is None:
+            self._begin()
+        elif item["unit"] != self.limit.unit:
+            self._count_anew(item)
+        elif item["limit"] != self.limit.amount:
+            self._raise_or_lower(item)
+        else:
+            return int(item["remaining"])
+        return None
+
+    def _begin(self) -> None:
+        """The first run of the month."""
+        item = {"id": self._key, **self._content(self.limit.amount)}
+        self._try(self._dynamodb.put_item, Item=ledger.to_item(item), ConditionExpression="attribute_not_exists(id)")
+
+    def _raise_or_lower(self, item: Mapping[str, Any]) -> None:
+        """The limit was changed within the month: what was used stays used."""
+        self._update(
+            item,
+            "SET #limit = :limit ADD remaining :more",
+            {":limit": self.limit.amount, ":more": self.limit.amount - item["limit"]},
+        )
+
+    def _count_anew(self, item: Mapping[str, Any]) -> None:
+        """The limit is of another kind since: what the month's ended attempts used is taken off it."""
+        months = read_items(self._dynamodb, self._table, ledger.usage_keys(self._group, self.month)).values()
+        used = 0
+        for each in month_usage(months).values():
+            usage = Usage(vcpu_ms=each.vcpu_ms, mib_ms=each.mib_ms, micro_usd=each.micro_usd)
+            used += amount_of(self.limit.unit, usage) or 0
+        self._update(
+            item,
+            "SET #limit = :limit, #unit = :unit, remaining = :rest",
+            {":limit": self.limit.amount, ":unit": self.limit.unit, ":rest": self.limit.amount - used},
+        )
+
+    def _content(self, remaining: int) -> dict[str, Any]:
+        return {
+            "group": self._group,
+            "unit": self.limit.unit,
+            "limit": self.limit.amount,
+            "remaining": remaining,
+        }
+
+    def _update(self, item: Mapping[str, Any], expression: str, values: Mapping[str, Any]) -> None:
+        self._try(
+            self._dynamodb.update_item,
+            Key=ledger.to_item({"id": self._key}),
+            UpdateExpression=expression,
+            ConditionExpression="#limit = :was AND #unit = :of",
+            ExpressionAttributeNames={"#limit": "limit", "#unit": "unit"},
+            ExpressionAttributeValues=ledger.to_item({**values, ":was": item["limit"], ":of": item["unit"]}),
+        )
+
+    def _try(self, call: Callable[..., Any], **arguments: Any) -> None:
+        """Somebody else may have done it in this very moment."""
+        try:
+            call(TableName=self._table, **arguments)
+        except self._dynamodb.exceptions.ConditionalCheckFailedException:
+            return

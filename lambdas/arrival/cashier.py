@@ -43,7 +43,7 @@ class Cashier:
         allowance = Allowance(dynamodb, table, group=group, limit=self._deployment.limits[group], month=now[:7])
         need = need_of(self._deployment, group, alike.run.pipeline, alike.overrides)
         held = {"reserved": holding(allowance.limit, allowance.month, need)}
-        wanted = [{**item, **held} for item in items]
+        wanted: list[_Item] = [{**item, **held} for item in items]
         won, over, why = allowance.write(wanted, lambda item: put_if_new(table, item), lambda _: need)
         if why is not None:
             self._refuse(over, why, group, now)

@@ -218,6 +218,8 @@ CASES["group.lab"] = {
         {"aws_iam_role:Group-lab_Role", "aws_iam_role_policy_attachment:Group-lab_RoleRights"},
     ),
     "users": ('users = ["anna"]', {"aws_iam_user:User-anna_User", "aws_iam_user_policy_attachment:User-anna_*"}),
+    "monthly_vcpu_hours": ("monthly_vcpu_hours = 9", {FUNCTIONS}),
+    "monthly_usd": ("", set()),  # of pools with prices: see below
     "share_weight": ("share_weight = 2", {"aws_batch_scheduling_policy:*"}),
     "pipelines": (
         'pipelines = ["other"]',
@@ -327,6 +329,14 @@ def test_a_pipeline_may_go_around_another_image(base: Stack) -> None:
         "terraform_data:Pipeline-count_Image",
         "terraform_data:Preflight_Check",
     }
+
+
+def test_a_limit_in_dollars_is_for_the_functions_to_know() -> None:
+    priced = having("compute.spot", "usd_per_vcpu_hour = 0.1\nusd_per_gib_hour = 0.1") + "\n[group.lab]\n"
+
+    changed = difference(stack_of(priced), stack_of(f"{priced}monthly_usd = 9\n"))
+    assert changed
+    assert all(fnmatch(name, FUNCTIONS) for name in changed)
 
 
 def test_every_setting_is_in_the_table() -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from dropbatch.contract.limits import MICRO_USD, VCPU_MS, Limit
 from tests.settings.test_settings import GOOD, faults, read
 
 CASES = [
@@ -44,6 +45,17 @@ CASES = [
     (
         'read_prefixes = ["_dropbatch/started/"]',
         "group.hub.read_prefixes: must not be among the system's own objects, got '_dropbatch/started/': remove it",
+    ),
+    ("monthly_vcpu_hours = 0", "group.hub.monthly_vcpu_hours: must be at least 1, got 0: raise it"),
+    (
+        "monthly_usd = 5",
+        "group.hub.monthly_usd: needs prices of the pools that the group uses, got none of spot: set usd_per_vcpu_hour",
+    ),
+    (
+        'monthly_vcpu_hours = 1\n[pipeline.long]\nimage = "image/wordcount"\ncommand = ["x"]\npools = ["spot"]\n'
+        "vcpus = 4\ntimeout_minutes = 30",
+        "group.hub.monthly_vcpu_hours: must suffice for one run of pipeline 'long', which may use 2.00 vCPU-hours, got "
+        "1.00 vCPU-hours: raise it, or lower the pipeline's timeout_minutes",
     ),
     ('member = ["x"]', "group.hub.member: unknown key, got ['x']: did you mean members? known are members, users"),
 ]
@@ -95,3 +107,18 @@ def test_pages_that_may_upload_are_https_and_for_buckets_of_ours(file: Path) -> 
         file, origin.format("https://a.org").replace("[storage]", '[storage]\ninput_bucket = "bbb"') + GOOD
     )
     assert fault.startswith("storage.web_origins: is for buckets of ours only, got ['https://a.org'] with input_bucket")
+
+
+def test_a_limit_is_in_hours_or_in_dollars(file: Path) -> None:
+    priced = GOOD.replace("max_vcpus = 4", "max_vcpus = 4\nusd_per_vcpu_hour = 0.05\nusd_per_gib_hour = 0.005")
+    groups = "[group.hub]\nmonthly_usd = 12\n[group.lab]\nmonthly_vcpu_hours = 600\n[group.free]\n"
+
+    assert read(file, f"{priced}\n{groups}").deployment().limits == {
+        "hub": Limit(MICRO_USD, 12_000_000),
+        "lab": Limit(VCPU_MS, 600 * 3_600_000),
+    }
+    both = "[group.hub]\nmonthly_usd = 12\nmonthly_vcpu_hours = 600\n"
+    (fault,) = faults(file, f"{priced}\n{both}")
+    assert fault.startswith(
+        "group.hub.monthly_usd: must not stand beside monthly_vcpu_hours, got 12 beside 600: choose"
+    )

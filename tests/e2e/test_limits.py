@@ -1,0 +1,76 @@
+"""Monthly limits, against the real table's transactions."""
+
+import random
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from dropbatch.contract import ledger
+from dropbatch.contract.limits import VCPU_MS, Limit
+from dropbatch.contract.usage import month_usage
+from lambdas.arrival.claims import put_if_new
+from lambdas.arrival.limits import Allowance
+from lambdas.common.items import read_items
+from lambdas.common.limits import holding, release, write_settling
+from tests.e2e.lab import Lab
+
+pytestmark = pytest.mark.e2e
+HOUR = 3_600_000
+
+
+def test_of_a_thousand_at_once_exactly_as_many_are_admitted_as_the_limit_allows(lab: Lab) -> None:
+    table, group, limit, month = (
+        lab.pointers["ledger_table"],
+        f"burst{uuid.uuid4().hex[:6]}",
+        Limit(VCPU_MS, 600 * HOUR),
+        "2026-01",
+    )
+    runs: list[dict[str, Any]] = [
+        {"id": f"{group}#{number}", "group": group, "reserved": holding(limit, month, HOUR)} for number in range(1000)
+    ]
+    clients = [lab.client("dynamodb") for _ in range(20)]
+
+    def admit(number: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Ten runs, as an invocation of its own would."""
+        allowance = Allowance(clients[number % 20], table, group=group, limit=limit, month=month)
+        some = runs[number * 10 : number * 10 + 10]
+        won, over, _ = allowance.write(some, lambda run: put_if_new(table, run), lambda _: HOUR)
+        return won, over
+
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(admit, range(100)))
+    admitted = [run for won, _ in answers for run in won]
+
+    assert len(admitted) == 600
+    assert sum(len(over) for _, over in answers) == 400
+    key = ledger.limit_key(group, month)
+    assert read_items(lab.dynamodb, table, [key])[key]["remaining"] == 0
+    assert len(read_items(lab.dynamodb, table, [run["id"] for run in runs])) == 600
+
+    used = {run["id"]: random.randrange(HOUR) for run in admitted}  # noqa: S311
+
+    def end(numbered: tuple[int, dict[str, Any]]) -> bool:
+        number, run = numbered
+        step = {"Update": {"TableName": table, "Key": {"id": {"S": run["id"]}}, "UpdateExpression": "REMOVE reserved"}}
+        return write_settling(clients[number % 20], [step], release(table, run, used[run["id"]]))
+
+    with ThreadPoolExecutor(20) as pool:
+        assert all(pool.map(end, enumerate(admitted)))
+    assert read_items(lab.dynamodb, table, [key])[key]["remaining"] == limit.amount - sum(used.values())
+
+
+def test_when_a_groups_runs_have_ended_what_remains_is_the_limit_less_what_they_used(lab: Lab) -> None:
+    table = lab.pointers["ledger_table"]
+    runs = [lab.drop(f"other/wordcount/limit/{number}.txt", b"word\n") for number in range(5)]
+
+    ended = [lab.ended(run, "other") for run in runs]
+
+    month = ended[0]["reserved"]["month"]
+    key = ledger.limit_key("other", month)
+    items = read_items(lab.dynamodb, table, [key, *ledger.usage_keys("other", month)])
+    usage = month_usage(item for name, item in items.items() if name != key)
+    assert {run["state"] for run in ended} == {"SUCCEEDED"}
+    assert items[key]["remaining"] == items[key]["limit"] - sum(each.vcpu_ms for each in usage.values())
+    assert 0 < items[key]["limit"] - items[key]["remaining"] < 100 * HOUR

@@ -52,7 +52,6 @@ def fact_of(run: Run, record: Mapping[str, Any] | None) -> Fact:
     if begun is None or started is None or begun < started:
         begun = started
     usage = Usage.from_item(run.item)
-    known_cost = run.state.final and usage.micro_usd is not None
     return Fact(
         run_id=run.run_id,
         name=run.name,
@@ -66,7 +65,7 @@ def fact_of(run: Run, record: Mapping[str, Any] | None) -> Fact:
         run_seconds=_between(begun, stopped),
         memory_asked_mib=_asked(run, usage, started, stopped),
         memory_used_mib=record.get("peak_memory_mib") if record else None,
-        usd=usage.micro_usd / 1e6 if known_cost and usage.micro_usd is not None else None,
+        usd=usage.micro_usd / 1e6 if "usage" in run.item and usage.micro_usd is not None else None,
     )
 
 

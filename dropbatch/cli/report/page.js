@@ -34,7 +34,7 @@
   const ofPool = (index) => css(`--p${index % 4}`);
 
   /** Ticks at round times of the day, or round durations: Chart.js knows round numbers only. */
-  const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800];
+  const STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800];
   const roundTicks = (offset) => (axis) => {
     const span = (axis.max - axis.min) / 1000;
     const step = 1000 * (STEPS.find((each) => span / each <= 9) || 2592000);

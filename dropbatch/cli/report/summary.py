@@ -26,7 +26,7 @@ _REASONS = 12
 _OWN = re.compile(r"\b(r-[0-9a-f]{20}|[0-9a-f]{8}-[0-9a-f-]{27,}|s3://\S+|\d{5,})")
 """What tells alike reasons of different runs apart. Exit codes are short, and stay."""
 
-_STEPS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14_400, 28_800, 86_400)
+_STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14_400, 28_800, 86_400)
 """Bounds of durations, in seconds, as people think of them."""
 
 
@@ -34,7 +34,8 @@ def summarize(facts: Sequence[Fact]) -> dict[str, Any]:
     """Everything that the page draws."""
     facts = sorted(facts, key=lambda fact: (fact.created_at, fact.run_id))
     pools = sorted({fact.pool for fact in facts if fact.pool})
-    pipelines = sorted({fact.pipeline for fact in facts if fact.pipeline})
+    # Not of what was refused: its folder need not be a pipeline.
+    pipelines = sorted({fact.pipeline for fact in facts if fact.wait_seconds is not None or fact.usd is not None})
     return {
         "pools": pools,
         "pipelines": pipelines,

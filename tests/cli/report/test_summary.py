@@ -55,7 +55,7 @@ def test_a_run_from_ledger_and_record():
         ({"attempt": 2}, RECORD, {"start_seconds": 0, "run_seconds": 10, "memory_asked_mib": None}),
         ({"usage": {"vcpu_ms": None, "mib_ms": None, "micro_usd": None}}, RECORD, {"usd": None}),
         ({"started_at": "", "stopped_at": ""}, None, {"wait_seconds": None, "run_seconds": None}),
-        ({"state": "RUNNING", "stopped_at": ""}, None, {"wait_seconds": 60, "run_seconds": None, "usd": None}),
+        ({"state": "RUNNING", "stopped_at": ""}, None, {"wait_seconds": 60, "run_seconds": None}),
     ],
 )
 def test_what_is_not_known_is_not_nothing(
@@ -64,6 +64,16 @@ def test_what_is_not_known_is_not_nothing(
     fact = fact_of(read_item(ITEM | changes), record)
 
     assert {name: getattr(fact, name) for name in expected} == expected
+
+
+def test_what_was_refused_cost_nothing_and_is_no_pipeline():
+    item = {name: value for name, value in ITEM.items() if name not in {"usage", "started_at", "stopped_at"}}
+    fact = fact_of(read_item(item | {"state": "REJECTED", "attempt": 0, "pipeline": "submissions"}), None)
+
+    summary = summarize([fact])
+
+    assert (fact.usd, summary["pipelines"], summary["totals"]["usd"]) == (None, [], None)
+    assert summary["totals"]["cost_unknown_of"] == 0
 
 
 def test_few_runs_have_rows_and_many_a_load():

@@ -16,9 +16,9 @@ from dropbatch.contract.manifest import ObjectSpec
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["Check", "announced"]
+__all__ = ["ONE_PIECE_BYTES", "Check", "announced"]
 
-_ONE_PIECE_BYTES = 8 * 1024 * 1024
+ONE_PIECE_BYTES = 8 * 1024 * 1024
 """Below this boto3 fetches an object by one request."""
 
 
@@ -36,7 +36,7 @@ class Check(Protocol):
 
 def announced(client: "S3Client", source: ObjectSpec) -> Check | None:
     """The check of a large object; None where S3 keeps none of the whole that can be computed here."""
-    if source.size < _ONE_PIECE_BYTES:
+    if source.size < ONE_PIECE_BYTES:
         return None
     version = {"VersionId": source.version_id} if source.version_id else {}
     head = client.head_object(Bucket=source.bucket, Key=source.key, ChecksumMode="ENABLED", **version)  # type: ignore[arg-type]

@@ -1,6 +1,7 @@
-"""Moves objects: many at once, by the transfer manager that boto3 itself uses, shared by everything that moves.
+"""Moves objects: large ones by the transfer manager that boto3 itself uses, small ones in by one plain request each.
 
-Why this one: `bench/staging.py` compares. Names and sizes are known before anything moves, so nothing is asked twice.
+Why these: docs/adr/0031-small-objects-by-plain-requests.md. Names and sizes are known before anything moves, so nothing
+is asked twice.
 """
 
 # ruff: noqa: PLC0415 – boto3 is imported inside functions, so that a run without S3 does not wait for it
@@ -8,6 +9,7 @@ Why this one: `bench/staging.py` compares. Names and sizes are known before anyt
 import hashlib
 import shutil
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
 __all__ = ["CONCURRENCY", "Download", "Upload", "check_room", "download", "upload"]
 
 CONCURRENCY = 8
+_TRIES = 5  # of a small object whose connection breaks on the way, as many as the manager's
+_PIECE_BYTES = 1024 * 1024
+_PART_IN_BYTES = 8 * 1024 * 1024  # of large objects; these wait in memory for their turn
+_PART_OUT_BYTES = 16 * 1024 * 1024  # and these are read from the file as they go
 _FREE_MARGIN_BYTES = 64 * 1024 * 1024
 
 
@@ -72,31 +78,74 @@ def download(client: "S3Client", wanted: Sequence[Download], who: str) -> list[F
         sinks = [_Sink(item.path, checks.announced(client, item.source)) for item in wanted]
     except failures() as error:
         raise StageInError(explain(who, "read", "the input", error)) from error
+    pairs = list(zip(wanted, sinks, strict=True))
     try:
-        with _manager(client) as manager:
-            futures = [
-                manager.download(
-                    item.source.bucket,
-                    item.source.key,
-                    # Written in order, since it cannot seek: the checksum needs no second pass over the disk.
-                    sink,
-                    extra_args={"VersionId": item.source.version_id} if item.source.version_id else {},
-                    subscribers=[_known(item, sink)],
-                )
-                for item, sink in zip(wanted, sinks, strict=True)
-            ]
-            for item, future in zip(wanted, futures, strict=True):
-                try:
-                    future.result()
-                except failures() as error:
-                    # Leaving the context waits for the rest; what fails because of this is not worth a word.
-                    for other in futures:
-                        other.cancel()
-                    raise StageInError(explain(who, "read", _uri(item.source), error)) from error
+        _bring_small(client, [pair for pair in pairs if pair[0].source.size < checks.ONE_PIECE_BYTES], who)
+        _bring_large(client, [pair for pair in pairs if pair[0].source.size >= checks.ONE_PIECE_BYTES], who)
     finally:
         for sink in sinks:
             sink.close()
-    return [_received(item.source, sink) for item, sink in zip(wanted, sinks, strict=True)]
+    return [_received(item.source, sink) for item, sink in pairs]
+
+
+def _bring_small(client: "S3Client", pairs: Sequence[tuple[Download, "_Sink"]], who: str) -> None:
+    """One request for each object, whose checksum boto3 checks: half the manager's work."""
+    from s3transfer.utils import S3_RETRYABLE_DOWNLOAD_ERRORS
+
+    def bring(item: Download, sink: _Sink) -> None:
+        for left in reversed(range(_TRIES)):
+            try:
+                body = client.get_object(**_request(item))["Body"]  # type: ignore[arg-type]
+                for piece in body.iter_chunks(_PIECE_BYTES):
+                    sink.write(piece)
+            except S3_RETRYABLE_DOWNLOAD_ERRORS:
+                if not left:
+                    raise
+                sink.rewind()
+            else:
+                break
+        sink.close()
+
+    pool = ThreadPoolExecutor(CONCURRENCY)
+    try:
+        for item, future in [(item, pool.submit(bring, item, sink)) for item, sink in pairs]:
+            try:
+                future.result()
+            except failures() as error:
+                raise StageInError(explain(who, "read", _uri(item.source), error)) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _bring_large(client: "S3Client", pairs: Sequence[tuple[Download, "_Sink"]], who: str) -> None:
+    if not pairs:
+        return
+    with _manager(client, _PART_IN_BYTES) as manager:
+        # Sinks are written in order, since they cannot seek: the checksum needs no second pass over the disk.
+        futures = [
+            manager.download(
+                item.source.bucket,
+                item.source.key,
+                sink,
+                extra_args={"VersionId": item.source.version_id} if item.source.version_id else {},
+                subscribers=[_known(item, sink)],
+            )
+            for item, sink in pairs
+        ]
+        for (item, _), future in zip(pairs, futures, strict=True):
+            try:
+                future.result()
+            except failures() as error:
+                # Leaving the context waits for the rest; what fails because of this is not worth a word.
+                for other in futures:
+                    other.cancel()
+                raise StageInError(explain(who, "read", _uri(item.source), error)) from error
+
+
+def _request(item: Download) -> dict[str, str]:
+    source = item.source
+    version = {"VersionId": source.version_id} if source.version_id else {}
+    return {"Bucket": source.bucket, "Key": source.key, **version}
 
 
 def _received(source: ObjectSpec, sink: "_Sink") -> FileRecord:
@@ -115,7 +164,7 @@ def upload(client: "S3Client", wanted: Sequence[Upload], who: str) -> list[FileR
     Raises:
         StageOutError: one of them could not be written; others may have been.
     """
-    with _manager(client) as manager:
+    with _manager(client, _PART_OUT_BYTES) as manager:
         futures = [
             manager.upload(
                 str(item.path),
@@ -168,6 +217,15 @@ class _Sink:
         self.size += len(data)
         return self._file.write(data)
 
+    def rewind(self) -> None:
+        """Forget what came: it will come again."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+            self._path.unlink()
+        self._hash = hashlib.sha256()
+        self.size = 0
+
     def close(self) -> None:
         """No more will come. An empty object never had a piece; its file is made here."""
         if self._file is not None:
@@ -196,8 +254,10 @@ def _known(item: Download, sink: _Sink) -> Any:
     return Known()
 
 
-def _manager(client: "S3Client") -> Any:
+def _manager(client: "S3Client", part_bytes: int) -> Any:
     from boto3.s3.transfer import TransferConfig, create_transfer_manager
 
-    config = TransferConfig(max_concurrency=CONCURRENCY, preferred_transfer_client="classic")
+    config = TransferConfig(
+        max_concurrency=CONCURRENCY, multipart_chunksize=part_bytes, preferred_transfer_client="classic"
+    )
     return create_transfer_manager(client, config)

@@ -141,6 +141,26 @@ def test_given_no_such_program_when_the_job_starts_then_the_container_cannot(sta
     assert "executable file not found" in job["container"]["reason"]
 
 
+def note_base(stack: BatchStack, base: str) -> None:
+    (stack.snapshot / "base").write_text(base)
+
+
+@pytest.mark.parametrize(("base", "around"), [("", ""), ("lab/align:1.2", ", and of its base lab/align:1.2 ")])
+def test_given_a_program_that_only_the_image_has_when_the_job_starts_then_it_says_which_runner_has_it(
+    stack: BatchStack, base: str, around: str
+) -> None:
+    if base:
+        note_base(stack, base)
+
+    job = stack.run("dropbatch-run", "--", "no-such-aligner", "{input}")
+
+    assert job["status"] == "FAILED"
+    reason = job["container"]["reason"]
+    assert reason.startswith("CannotStartContainerError: the sandbox's process runner has no program 'no-such-aligner'")
+    assert f"nor on this machine{around}" in reason
+    assert "`dropbatch sandbox up --runner container`" in reason
+
+
 def test_given_a_program_that_is_none_when_the_job_starts_then_the_container_cannot_and_nothing_is_left(
     stack: BatchStack,
 ) -> None:
@@ -197,12 +217,16 @@ def test_given_a_job_has_ended_when_looking_at_the_disk_then_its_scratch_directo
     assert not os.path.lexists(directory)
 
 
-def test_given_dropbatch_run_when_started_then_the_runtime_of_the_image_runs(stack: BatchStack) -> None:
+@pytest.mark.parametrize("base", ["", "lab/align:1.2"])
+def test_given_dropbatch_run_when_started_then_the_runtime_of_the_image_runs(stack: BatchStack, base: str) -> None:
+    """Around another image too, when the program is one that this machine has."""
+    if base:
+        note_base(stack, base)
     package = stack.snapshot / "opt" / "dropbatch" / "dropbatch" / "runtime"
     package.mkdir()
     (package.parent / "__init__.py").touch()
     (package / "__main__.py").write_text("import sys; print('runtime of the image', sys.argv[1:])")
 
-    job = stack.run("dropbatch-run", "--", "wordcount", "{input}")
+    job = stack.run("dropbatch-run", "--", "cat", "{input}")
 
-    assert stack.lines(job) == ["runtime of the image ['--', 'wordcount', '{input}']"]
+    assert stack.lines(job) == ["runtime of the image ['--', 'cat', '{input}']"]

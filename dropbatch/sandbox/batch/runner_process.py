@@ -61,6 +61,7 @@ class ProcessRunner:
         scratch = self._scratch / task.task_id
         try:
             environment = {**self._environment(task, snapshot, scratch), **role}
+            _check_program(task, environment["PATH"], snapshot)
             process = self._spawn(task, environment, scratch)
         except BaseException:
             credentials.revoke(role)
@@ -163,6 +164,30 @@ class RunningProcess:
             while data := os.read(pipe.fileno(), _CHUNK):
                 self._log.write(data)
         self._log.close()
+
+
+def _check_program(task: Task, path: str, snapshot: Path) -> None:
+    """Refuse a program that only the real image has, in clear words: else its run would end with "not found".
+
+    Raises:
+        StartError: the program after ``dropbatch-run --`` is not to be had here.
+    """
+    command = [str(part) for part in task.container.get("command") or []]
+    if command[:1] != ["dropbatch-run"] or "--" not in command[:-1]:
+        return
+    program = command[command.index("--") + 1]
+    if "{" in program or shutil.which(program, path=path) is not None:
+        return
+    note = snapshot / "base"
+    around = f", and of its base {note.read_text()} this runner knows nothing" if note.is_file() else ""
+    raise StartError(
+        status_reason="Task failed to start",
+        reason=(
+            f"CannotStartContainerError: the sandbox's process runner has no program {program!r}: it is neither in the "
+            f"pipeline's folder nor on this machine{around}: install it here, or use containers with "
+            "`dropbatch sandbox up --runner container`"
+        ),
+    )
 
 
 def _write_shim(path: Path, line: str) -> None:

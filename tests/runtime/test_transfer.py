@@ -1,0 +1,55 @@
+"""Small objects on connections that break."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import IncompleteReadError
+
+from dropbatch.contract.manifest import ObjectSpec
+from dropbatch.runtime import transfer
+from dropbatch.runtime.errors import StageInError
+
+BODY = b"all of it"
+
+
+class Flaky:
+    """An S3 whose connections break in the middle of a body, so many times for each object."""
+
+    def __init__(self, breaks: int) -> None:
+        self.breaks = breaks
+        self.asked = 0
+
+    def get_object(self, **call: Any) -> dict[str, Any]:
+        assert call == {"Bucket": "b", "Key": "k", "VersionId": "v"}
+        self.asked += 1
+        return {"Body": self}
+
+    def iter_chunks(self, size: int) -> Iterator[bytes]:
+        yield BODY[:4]
+        if self.asked <= self.breaks:
+            raise IncompleteReadError(actual_bytes=4, expected_bytes=len(BODY))
+        yield BODY[4:]
+
+
+def bring(client: Flaky, path: Path) -> Any:
+    source = ObjectSpec(bucket="b", key="k", version_id="v", size=len(BODY))
+    return transfer.download(client, [transfer.Download(source, path)], "the job role")  # type: ignore[arg-type]
+
+
+def test_what_broke_on_the_way_is_asked_for_again(tmp_path: Path):
+    (record,) = bring(Flaky(3), tmp_path / "file")
+
+    assert (tmp_path / "file").read_bytes() == BODY
+    assert (record.size, record.sha256) == (len(BODY), hashlib.sha256(BODY).hexdigest())
+
+
+def test_what_breaks_every_time_fails_the_stage_in(tmp_path: Path):
+    client = Flaky(99)
+
+    with pytest.raises(StageInError, match="could not read s3://b/k"):
+        bring(client, tmp_path / "file")
+
+    assert client.asked == 5

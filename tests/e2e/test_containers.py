@@ -19,12 +19,7 @@ CACHE = Path(__file__).parents[2] / ".dropbatch" / "cache"
 
 @pytest.fixture(scope="module")
 def engine() -> engines.Engine:
-    try:
-        return engines.find()
-    except engines.MissingError as error:
-        if engines.in_ci():
-            raise
-        pytest.skip(str(error))
+    return engines.needed()
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Engine", "MissingError", "find", "in_ci"]
+import pytest
+
+__all__ = ["Engine", "MissingError", "find", "in_ci", "needed"]
 
 PACKAGES = ("podman", "runc", "debootstrap")
 SUITE = "bookworm"
@@ -125,3 +127,13 @@ def find() -> Engine:
             f"containers cannot be tested: start Docker, or be root and install {', '.join(missing or PACKAGES)}"
         )
     return Engine("podman")
+
+
+def needed() -> Engine:
+    """An engine that works; without one the test is skipped, in continuous integration it fails."""
+    try:
+        return find()
+    except MissingError as error:
+        if in_ci():
+            raise
+        pytest.skip(str(error))

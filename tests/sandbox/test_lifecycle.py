@@ -1,3 +1,4 @@
+import contextlib
 import http.client
 import json
 import os
@@ -26,16 +27,16 @@ def own(tmp_path: Path) -> Iterator[Sandbox]:
     made.destroy_state()
 
 
-def processes_of(sandbox: Sandbox) -> list[str]:
+def processes_of(sandbox: Sandbox) -> dict[int, str]:
     """Command lines of all processes that know this sandbox's directory."""
     mark = str(sandbox.layout.directory).encode()
-    found = []
+    found = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if int(process.name) != os.getpid() and (
                 mark in (process / "environ").read_bytes() or mark in (process / "cmdline").read_bytes()
             ):
-                found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+                found[int(process.name)] = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
         except OSError:
             continue
     return found
@@ -69,11 +70,11 @@ def test_given_running_jobs_when_downed_then_no_process_and_no_scratch_file_is_l
     own.up()
     stack = BatchStack(own, client_of(own))
     stack.until(stack.submit("sleep", "300"), "RUNNING")
-    assert any("sleep" in each for each in processes_of(own)), processes_of(own)
+    assert any("sleep" in each for each in processes_of(own).values()), processes_of(own)
 
     own.down()
 
-    assert processes_of(own) == []
+    assert processes_of(own) == {}
     left = {path.name for path in own.layout.directory.iterdir()}
     assert not left & {"scratch", "tmp", "groups", "server.json", "unsaved"}
 
@@ -91,7 +92,7 @@ def test_given_a_killed_server_when_upped_then_orphans_are_gone_and_the_state_is
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
 
-    eventually(lambda: processes_of(own) == [], lambda: processes_of(own))  # the reaper needs no `up` for this
+    eventually(lambda: processes_of(own) == {}, lambda: processes_of(own))  # the reaper needs no `up` for this
     assert not own.status().running
     said: list[str] = []
     own.up(said.append)
@@ -117,11 +118,11 @@ def test_given_server_and_reaper_were_killed_when_upped_then_the_orphans_are_kil
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
     eventually(lambda: not own.status().running)
-    assert any("sleep" in each for each in processes_of(own))
+    assert any("sleep" in each for each in processes_of(own).values())
 
     own.up()
 
-    assert not any("sleep" in each for each in processes_of(own))
+    assert not any("sleep" in each for each in processes_of(own).values())
 
 
 def test_given_two_ups_at_once_when_both_return_then_there_is_one_server(own: Sandbox) -> None:
@@ -140,8 +141,10 @@ def test_given_two_ups_at_once_when_both_return_then_there_is_one_server(own: Sa
 
 @on_linux
 def test_given_it_runs_when_its_sockets_are_listed_then_all_listen_on_loopback_only(sandbox: Sandbox) -> None:
-    pid = sandbox.status().pid
-    inodes = {os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()}
+    inodes = set()
+    for pid in processes_of(sandbox):  # the server, its reaper, functions, jobs
+        with contextlib.suppress(OSError):
+            inodes |= {os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()}
     listening = [
         fields[1].rpartition(":")[0]
         for table in ("tcp", "tcp6")
@@ -149,7 +152,7 @@ def test_given_it_runs_when_its_sockets_are_listed_then_all_listen_on_loopback_o
         if fields[3] == "0A" and f"socket:[{fields[9]}]" in inodes
     ]
 
-    assert listening == ["0100007F"]  # 127.0.0.1
+    assert set(listening) == {"0100007F"}  # 127.0.0.1
 
 
 def test_given_the_port_was_taken_meanwhile_when_upped_then_it_moves_and_the_state_follows(own: Sandbox) -> None:
@@ -192,7 +195,7 @@ def test_given_up_is_interrupted_when_waiting_then_nothing_is_left(
         with pytest.raises(KeyboardInterrupt):
             own.up()
 
-    eventually(lambda: processes_of(own) == [], lambda: processes_of(own))
+    eventually(lambda: processes_of(own) == {}, lambda: processes_of(own))
     assert not own.layout.server.exists()
     own.up()
 

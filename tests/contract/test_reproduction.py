@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from dropbatch.contract.reproduction import NotReproducibleError, compare, pins_of
+from dropbatch.contract.reproduction import NotReproducibleError, compare, folder_of, pins_of
 
 
 def record(**changes: Any) -> dict[str, Any]:
@@ -77,3 +77,24 @@ def test_each_difference_is_named():
     assert not found.identical
     assert found.line == "different: counts.txt; missing: sub/x; new: more"
     assert found.sizes == {"counts.txt": (1, 7)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, ["v-a", "v-b"]),
+        ({"status": "FAILED", "phase": "program"}, ["v-a", "v-b"]),
+        ({"status": "FAILED", "phase": "stage-in"}, []),
+        ({"status": "FAILED", "phase": "lost"}, []),
+        ({"input": "s3://in/lab/p/d"}, []),
+        ({"input": ""}, []),
+    ],
+)
+def test_what_a_folder_consisted_of_is_known_once_all_of_it_was_read(changes: dict[str, Any], expected: list[str]):
+    folder = "s3://in/lab/p/d/"
+    files = [{"uri": f"{folder}{name}", "size": 1, "sha256": "", "version_id": f"v-{name}"} for name in "ab"]
+    others = [{"uri": uri, "size": 9, "sha256": "", "version_id": "x"} for uri in (folder, "s3://refs/lab/p/d/genome")]
+
+    found = folder_of(record(input=folder, inputs=[*files, *others]) | changes)
+
+    assert [each.version_id for each in found] == expected

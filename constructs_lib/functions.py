@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from constructs import Construct
 
 from constructs_lib.assets import Package
+from constructs_lib.contacts import Contacts
 from constructs_lib.function import Function, FunctionProps
 from constructs_lib.ledger import Ledger
 from constructs_lib.policy import Statement
@@ -40,7 +41,9 @@ class FunctionsProps:
     arrivals: Queue
     job_events: Queue
     people: Topic
-    """Where mail to people goes."""
+    """Where mail to operators goes."""
+    contacts: Contacts | None = None
+    """Where mail to people of groups goes. Default: no group has any."""
     batch_size: int
     window_seconds: int
     reconcile_minutes: int
@@ -115,6 +118,7 @@ class Functions(Construct):
                     "OUTPUT_BUCKET": props.outputs.name,
                     "ARRIVAL_QUEUE_URL": props.arrivals.url,
                     "PEOPLE_TOPIC_ARN": props.people.arn,
+                    **({"CONTACTS_TOPIC_ARN": props.contacts.arn} if props.contacts else {}),
                 },
             ),
         )
@@ -126,6 +130,8 @@ class Functions(Construct):
         # In place of a container that did not live to do it.
         props.outputs.grant(role, "EndRuns", ["PutObject"], _FENCES, _RECORDS, _REPORTS)
         props.people.grant_publish(role)
+        if props.contacts:
+            props.contacts.grant_publish(role)
         # Most fences and records that it asks for do not exist, and S3 says so only to those who may list.
         props.outputs.grant_list(role)
         props.arrivals.grant_send(role)

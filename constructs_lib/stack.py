@@ -28,7 +28,7 @@ from constructs_lib.registry import Registry, RegistryProps
 from constructs_lib.run_log import RunLog, RunLogProps
 from constructs_lib.site import Site, SiteProps
 from constructs_lib.stack_compute import make_pipeline, make_pools
-from constructs_lib.stack_groups import make_groups
+from constructs_lib.stack_groups import make_contacts, make_groups
 from constructs_lib.topic import Topic, TopicProps
 from constructs_lib.variables import Variables, VariablesProps
 from dropbatch.settings import Settings
@@ -130,6 +130,7 @@ class DropbatchStack(TerraformStack):
                 arrivals=arrivals,
                 job_events=job_events,
                 people=people,
+                contacts=make_contacts(self, settings, site),
                 batch_size=settings.arrivals.batch_size,
                 window_seconds=settings.arrivals.window_seconds,
                 reconcile_minutes=settings.environment.reconcile_minutes,

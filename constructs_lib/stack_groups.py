@@ -2,12 +2,19 @@
 
 from constructs import Construct
 
+from constructs_lib.contacts import Contacts, ContactsProps
 from constructs_lib.group import Group, GroupProps, Places
 from constructs_lib.site import Site
 from constructs_lib.user import User, UserProps
 from dropbatch.settings import Settings
 
-__all__ = ["make_groups"]
+__all__ = ["make_contacts", "make_groups"]
+
+
+def make_contacts(scope: Construct, settings: Settings, site: Site) -> Contacts | None:
+    """Mail to people of groups; none where no group has contacts."""
+    addresses = {name: group.contacts for name, group in sorted(settings.group.items()) if group.contacts}
+    return Contacts(scope, "Contacts", ContactsProps(site=site, addresses=addresses)) if addresses else None
 
 
 def make_groups(scope: Construct, settings: Settings, site: Site, places: Places) -> None:

@@ -92,6 +92,10 @@ class Deployment:
     """Whether a pause by the budget ends with the month."""
     mail_window_minutes: int = 10
     """Minutes of drops that one mail tells of."""
+    contacts: tuple[str, ...] = ()
+    """Groups whose mails go to people of their own."""
+    operators_hear: str = "others"
+    """Which mails about runs go to the operators: ``all``, those of groups without contacts, or ``none``."""
     unmatched: str = "reject"
     """What becomes of a file that nothing is set up for: ``reject``, with a reason, or ``ignore``."""
     max_runs_per_request: int = 10_000
@@ -156,6 +160,8 @@ class Deployment:
             budget_action=body["budget_action"],
             auto_resume=body["auto_resume"],
             mail_window_minutes=body["mail_window_minutes"],
+            contacts=tuple(body["contacts"]),
+            operators_hear=body["operators_hear"],
             unmatched=body["unmatched"],
             max_runs_per_request=body["max_runs_per_request"],
             instance_types={name: (facts[0], facts[1], facts[2]) for name, facts in body["instance_types"].items()},

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from dropbatch.contract.limits import MICRO_USD, VCPU_MS, Limit
-from dropbatch.settings.names import PipelineName
+from dropbatch.settings.names import Email, PipelineName
 from dropbatch.settings.table import Table
 
 __all__ = ["GroupSettings", "MemberArn", "UserName"]
@@ -26,6 +26,8 @@ class GroupSettings(Table):
     Center need: ``arn:aws:iam::<account>:role/aws-reserved/sso.amazonaws.com/*/AWSReservedSSO_<set>_*``."""
     users: tuple[UserName, ...] = Field(default=(), strict=False)
     """People without single sign-on: each gets an IAM user, in one group or more; ``dropbatch invite`` makes a key."""
+    contacts: tuple[Email, ...] = Field(default=(), max_length=20, strict=False)
+    """Who gets the mails about the group's runs and its limit; AWS asks each for a confirmation first."""
     share_weight: Annotated[int, Field(ge=1, le=1000)] = 1
     """Share of a full pool, against the weights of the other groups that wait for it."""
     monthly_vcpu_hours: Annotated[int, Field(ge=1, le=100_000_000)] | None = None

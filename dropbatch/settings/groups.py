@@ -15,7 +15,7 @@ def check(settings: Settings) -> Iterator[str]:
     """Faults of groups, as in `rules.check`."""
     for name, group in settings.group.items():
         where = f"group.{name}"
-        for key in ("members", "users", "pipelines", "read_prefixes"):
+        for key in ("members", "users", "contacts", "pipelines", "read_prefixes"):
             yield from _twice(f"{where}.{key}", getattr(group, key) or ())
         yield from _pipelines(settings, where, group)
         yield from _limit(settings, where, name, group)

@@ -86,6 +86,9 @@ class NotifySettings(Table):
 
     email: Email | None = None
     """Where mails go; AWS asks for a confirmation first. Default: nowhere."""
+    runs: Literal["all", "others", "none"] = "others"
+    """Mails about runs that go there too: all, those of groups without contacts, or none. Alarms, warnings and pauses
+    always do."""
     window_minutes: Annotated[int, Field(ge=1, le=1440)] = 10
     """Minutes of drops that one mail tells of; a request has a mail of its own."""
 
@@ -257,6 +260,8 @@ class Settings(BaseModel):
             environment=self.name,
             region=self.environment.region,
             groups=tuple(sorted(self.group)),
+            contacts=tuple(sorted(name for name, group in self.group.items() if group.contacts)),
+            operators_hear=self.notify.runs,
             limits={name: limit for name, group in self.group.items() if (limit := group.limit) is not None},
             read_prefixes={name: group.read_prefixes for name, group in self.group.items() if group.read_prefixes},
             pipelines={

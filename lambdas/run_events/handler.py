@@ -1,5 +1,6 @@
 """Entry point of the run events function: job events from its queue, and the clock."""
 
+import os
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -20,7 +21,13 @@ def _parts() -> Parts:
     names = ("dynamodb", "s3", "events", "batch", "sqs", "sns")
     clients = Clients(**{name: wiring.client(name) for name in names})
     return put_together(
-        clients, wiring.deployment(), table=table, bucket=bucket, arrival_url=arrival_url, topic_arn=topic_arn
+        clients,
+        wiring.deployment(),
+        table=table,
+        bucket=bucket,
+        arrival_url=arrival_url,
+        topic_arn=topic_arn,
+        contacts_arn=os.environ.get("CONTACTS_TOPIC_ARN", ""),
     )
 
 

@@ -38,15 +38,17 @@ class Mails:
         bucket: str,
         topic_arn: str,
         deployment: Deployment,
+        contacts_arn: str = "",
         clock: ledger.Clock = ledger.utc_now,
     ) -> None:
-        """`bucket` is the output bucket, where lists of failures go."""
+        """`bucket` is the output bucket, where lists of failures go; the topics are those of operators and contacts."""
         self._dynamodb = dynamodb
         self._s3 = s3
         self._sns = sns
         self._table = table
         self._bucket = bucket
         self._topic_arn = topic_arn
+        self._contacts_arn = contacts_arn
         self._deployment = deployment
         self._clock = clock
 
@@ -120,13 +122,24 @@ class Mails:
         return about_many(runs, region=region, failures=failures)
 
     def _send(self, letter: Letter, group: str) -> None:
-        self._sns.publish(
-            TopicArn=self._topic_arn,
-            Subject=letter.subject,
-            Message=letter.body,
-            MessageAttributes={"group": {"DataType": "String", "StringValue": group}},
-        )
+        for topic in self._topics(group):
+            self._sns.publish(
+                TopicArn=topic,
+                Subject=letter.subject,
+                Message=letter.body,
+                MessageAttributes={"group": {"DataType": "String", "StringValue": group}},
+            )
         log.info("mailed: %s", letter.subject)
+
+    def _topics(self, group: str) -> Iterator[str]:
+        """Contacts of the group, if it has any; and the operators, as far as they want to hear of runs."""
+        has_contacts = bool(self._contacts_arn) and group in self._deployment.contacts
+        if has_contacts:
+            yield self._contacts_arn
+        if self._deployment.operators_hear == "all" or (
+            self._deployment.operators_hear == "others" and not has_contacts
+        ):
+            yield self._topic_arn
 
     def _update(self, item_id: str, expression: str, values: Mapping[str, str]) -> None:
         self._dynamodb.update_item(

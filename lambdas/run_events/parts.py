@@ -49,11 +49,12 @@ def put_together(
     bucket: str,
     arrival_url: str,
     topic_arn: str,
+    contacts_arn: str = "",
     clock: ledger.Clock = ledger.utc_now,
     sleep: Callable[[float], None] = time.sleep,
     slice_size: int = SLICE,
 ) -> Parts:
-    """`bucket` is the output bucket, `arrival_url` the arrival queue's, `topic_arn` the topic for people's mail."""
+    """`bucket` is the output bucket, `arrival_url` the arrival queue's; the topics mail to operators and contacts."""
     dynamodb, batch = clients.dynamodb, clients.batch
     book = Book(dynamodb=dynamodb, s3=clients.s3, table=table, bucket=bucket, clock=clock)
     endings = Endings(dynamodb=dynamodb, table=table, bucket=bucket, deployment=deployment, clock=clock, sleep=sleep)
@@ -66,6 +67,7 @@ def put_together(
         table=table,
         bucket=bucket,
         topic_arn=topic_arn,
+        contacts_arn=contacts_arn,
         deployment=deployment,
         clock=clock,
     )

@@ -103,6 +103,16 @@ def test_more_weight_is_a_lower_factor(full: Stack) -> None:
         assert {each["share_identifier"]: each["weight_factor"] for each in shares} == {"hub": 1, "lab": 0.3333}
 
 
+def test_everybody_gets_the_mails_of_their_groups_by_one_subscription(full: Stack) -> None:
+    found = {
+        each["endpoint"]: json.loads(each["filter_policy"])
+        for each in full.resources("aws_sns_topic_subscription")
+        if "filter_policy" in each
+    }
+
+    assert found == {"both@example.org": {"group": ["hub", "lab"]}, "pi@example.org": {"group": ["lab"]}}
+
+
 GROUPS = f"{BASE}\n[group.lab]\n"
 FUNCTIONS = {
     *("aws_lambda_function:Functions_Arrival_Function", "aws_lambda_function:Functions_RunEvents_Function"),

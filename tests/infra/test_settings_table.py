@@ -45,6 +45,7 @@ CASES: dict[str, dict[str, tuple[str, set[str]]]] = {
     "notify": {
         "email": ('email = "a@example.org"', {"variable:notification_email"}),
         "window_minutes": ("window_minutes = 3", {FUNCTIONS}),
+        "runs": ('runs = "all"', {FUNCTIONS}),
     },
     "budget": {
         "monthly_usd": ("monthly_usd = 11", {"variable:budget_limit"}),
@@ -218,6 +219,10 @@ CASES["group.lab"] = {
         {"aws_iam_role:Group-lab_Role", "aws_iam_role_policy_attachment:Group-lab_RoleRights"},
     ),
     "users": ('users = ["anna"]', {"aws_iam_user:User-anna_User", "aws_iam_user_policy_attachment:User-anna_*"}),
+    "contacts": (
+        'contacts = ["a@example.org"]',
+        {"aws_sns_topic*:Contacts_*", "aws_iam_role_policy:Functions_RunEvents_*", FUNCTIONS},
+    ),
     "monthly_vcpu_hours": ("monthly_vcpu_hours = 9", {FUNCTIONS}),
     "monthly_usd": ("", set()),  # of pools with prices: see below
     "share_weight": ("share_weight = 2", {"aws_batch_scheduling_policy:*"}),

@@ -19,6 +19,11 @@ CASES = [
     ),
     ('users = ["Anna"]', "group.hub.users[0]: must match ^[a-z][a-z0-9.-]{0,30}[a-z0-9]$, got 'Anna'"),
     ('users = ["anna", "anna"]', "group.hub.users: must not repeat a value, got 'anna' twice: name it once"),
+    ('contacts = ["pi"]', "group.hub.contacts[0]: must match "),
+    (
+        'contacts = ["a@b.org", "a@b.org"]',
+        "group.hub.contacts: must not repeat a value, got 'a@b.org' twice: name it once",
+    ),
     ("share_weight = 0", "group.hub.share_weight: must be at least 1, got 0: raise it"),
     ("share_weight = 1001", "group.hub.share_weight: must be at most 1000, got 1001: lower it"),
     (

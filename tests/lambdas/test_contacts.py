@@ -1,0 +1,38 @@
+"""Who hears of a group's runs: its contacts, and operators as far as they ask for it."""
+
+from dataclasses import replace
+
+import pytest
+
+from dropbatch.contract import ledger
+from tests.lambdas.conftest import DEPLOYMENT, dropped, make_arrival, run_events
+from tests.lambdas.simulated_aws import SimulatedAws
+
+
+@pytest.mark.parametrize(
+    ("hear", "lab", "neuro"),
+    [
+        ("others", ["contacts"], ["people"]),
+        ("all", ["contacts", "people"], ["people"]),
+        ("none", ["contacts"], []),
+    ],
+)
+def test_contacts_hear_of_their_group_and_operators_of_what_they_ask_for(
+    aws: SimulatedAws, hear: str, lab: list[str], neuro: list[str]
+) -> None:
+    deployment = replace(DEPLOYMENT, contacts=("lab",), operators_hear=hear, mail_window_minutes=1)
+    make_arrival(aws, deployment).process([dropped("lab/nothing/a.txt", "neuro/nothing/a.txt")])
+
+    parts = run_events(aws, deployment, contacts_arn="contacts")
+    parts.reconcile.run(at=ledger.utc_now().replace(year=2099))
+
+    found = {(mail["MessageAttributes"]["group"]["StringValue"], mail["TopicArn"]) for mail in aws.sns.mails}
+    assert found == {("lab", topic) for topic in lab} | {("neuro", topic) for topic in neuro}
+
+
+def test_without_contacts_anywhere_operators_hear_of_all(aws: SimulatedAws) -> None:
+    make_arrival(aws).process([dropped("lab/nothing/a.txt")])
+
+    run_events(aws).reconcile.run(at=ledger.utc_now().replace(year=2099))
+
+    assert [mail["TopicArn"] for mail in aws.sns.mails] == ["people"]

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.e2e
 ACCOUNT = "000000000000"
 POLICY = f"arn:aws:iam::{ACCOUNT}:policy/"
 BOUNDARY = f"{POLICY}dropbatch-boundary-sandbox"
+ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
 EVERYTHING = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
 Clients = Callable[[str], Any]
 
@@ -155,10 +156,8 @@ def test_a_deploy_role_cannot_become_more_than_it_is(lab: Lab, deploy: Clients) 
         lambda: iam.create_policy_version(PolicyArn=BOUNDARY, PolicyDocument=EVERYTHING, SetAsDefault=True),
         lambda: iam.delete_policy(PolicyArn=BOUNDARY),
         lambda: iam.delete_role_permissions_boundary(RoleName=arrival),
-        lambda: iam.put_role_permissions_boundary(
-            RoleName=arrival, PermissionsBoundary="arn:aws:iam::aws:policy/AdministratorAccess"
-        ),
-        lambda: iam.attach_role_policy(RoleName=arrival, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess"),
+        lambda: iam.put_role_permissions_boundary(RoleName=arrival, PermissionsBoundary=ADMINISTRATOR),
+        lambda: iam.attach_role_policy(RoleName=others, PolicyArn=ADMINISTRATOR),
         lambda: iam.put_role_policy(RoleName=others, PolicyName="p", PolicyDocument=EVERYTHING),
         lambda: iam.update_assume_role_policy(RoleName="dropbatch-deploy-prod", PolicyDocument=trust),
         lambda: iam.create_user(UserName="dropbatch-sandbox-u"),
@@ -171,6 +170,7 @@ def test_a_deploy_role_cannot_become_more_than_it_is(lab: Lab, deploy: Clients) 
     iam.create_role(**wanted, PermissionsBoundary=BOUNDARY)
     try:
         iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=EVERYTHING)
+        iam.attach_role_policy(RoleName=name, PolicyArn=ADMINISTRATOR)
         answer = lab.client("sts").assume_role(RoleArn=f"arn:aws:iam::{ACCOUNT}:role/{name}", RoleSessionName="mighty")
         keys = answer["Credentials"]
         mighty = clients(
@@ -193,5 +193,6 @@ def test_a_deploy_role_cannot_become_more_than_it_is(lab: Lab, deploy: Clients) 
             refused(call)
     finally:
         owner = lab.client("iam")
+        owner.detach_role_policy(RoleName=name, PolicyArn=ADMINISTRATOR)
         owner.delete_role_policy(RoleName=name, PolicyName="p")
         owner.delete_role(RoleName=name)

@@ -1,3 +1,4 @@
 from tests.constructs_lib.conftest import stacks, synthesized
+from tests.sandbox.conftest import aws, sandbox
 
-__all__ = ["stacks", "synthesized"]
+__all__ = ["aws", "sandbox", "stacks", "synthesized"]

@@ -127,3 +127,24 @@ def test_given_two_environments_when_only_the_second_has_machines_for_a_job_then
     world.until(job, "SUCCEEDED")
 
     assert [task.environment_name for task in world.runner.started] == ["large"]
+
+
+def test_given_one_environment_too_narrow_and_one_of_small_machines_when_a_job_fits_neither_then_it_is_said(
+    world: World,
+) -> None:
+    resources = {"type": "EC2", "minvCpus": 0, "subnets": ["s"], "instanceRole": "r"}
+    for name, types, most in (("narrow", ["m6i"], 2), ("small", ["t3.small"], 64)):
+        world.call(
+            "CreateComputeEnvironment",
+            computeEnvironmentName=name,
+            type="MANAGED",
+            computeResources={**resources, "instanceTypes": types, "maxvCpus": most},
+        )
+    world.queue("spot", ("narrow", "small"))
+    world.definition()
+    world.scheduler.start()
+    needs = [{"type": "VCPU", "value": "4"}, {"type": "MEMORY", "value": "4000"}]
+
+    job = world.submit(containerOverrides={"resourceRequirements": needs})
+
+    eventually(lambda: world.job(job).get("statusReason") == RESOURCE_REQUIREMENT, lambda: world.job(job))

@@ -118,9 +118,10 @@ class Placement:
     def _obstacle(self, job: Job, queue: Resource) -> str | None:
         """Why waiting will not help; none when only other jobs are in the way, or a person's switch."""
         usable = self._usable(queue)
-        if usable and all(job.template.vcpus > most for _, most in usable):
+        wide = [environment for environment, most in usable if job.template.vcpus <= most]
+        if usable and not wide:
             return MAX_RESOURCE
-        if usable and not any(holds(environment, job.template) for environment, _ in usable):
+        if usable and not any(holds(environment, job.template) for environment in wide):
             return RESOURCE_REQUIREMENT
         return NO_CAPACITY if usable and self._faults.holds("no-capacity", queue["jobQueueName"]) else None
 

@@ -5,7 +5,7 @@ PYTHON ?= python3
 SETUP = @$(PYTHON) dropbatch/preflight.py
 RUN = .venv/bin/python
 
-.PHONY: help demo demo-down test soak lint format synth bench-synth bench-arrival bench-staging bench-overhead bench-import bench-status bench-help bench-scheduler reference picture pins environments confirm images plan apply smoke drift drift-issue comment
+.PHONY: help demo demo-down test soak lint format synth bench-synth bench-arrival bench-staging bench-overhead bench-import bench-status bench-help bench-scheduler reference picture pins environments confirm images plan apply smoke drift drift-issue comment cdk-terrain release-fixture aws-acceptance
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*##  ?/\1\t/' | expand -t 18
@@ -130,6 +130,18 @@ reference:  ## write docs/reference from what it describes
 picture:  ## draw docs/architecture.svg from docs/architecture.d2
 	@npm install --silent --no-save @terrastruct/d2@0.1.33
 	@node docs/draw.mjs
+
+cdk-terrain:  ## rehearse the move to CDK Terrain on a copy (docs/adr/0006-…); its packages are installed once
+	$(SETUP) test
+	@$(RUN) -m checks.cdk_terrain
+
+aws-acceptance:  ## try the main promises on an AWS account, and write a dated report (REGION=…)
+	$(SETUP) test
+	@$(RUN) -m delivery.acceptance $${REGION:+--region "$$REGION"}
+
+release-fixture:  ## at a release: keep the stack of ENV, from which later ones are upgraded in tests
+	$(SETUP) synth
+	@$(RUN) -m delivery.fixture "$$ENV"
 
 pins:  ## pin requirements*.in again, newest versions that go together
 	@$(RUN) -m pip install --quiet uv

@@ -4,18 +4,17 @@
 plans to checkov, which has a virtual environment of its own: its pins and ours do not go together.
 """
 
-import hashlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import tomllib
-import venv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from checks.own_venv import own_venv
 from dropbatch.sandbox import Sandbox
 from dropbatch.sandbox.terraform import Terraform
 
@@ -25,7 +24,6 @@ ROOT = Path(__file__).resolve().parents[1]
 HERE = Path(__file__).parent
 REQUIREMENTS = HERE / "requirements.txt"
 SKIPS = HERE / "skips.toml"
-CHECKOV = ROOT / ".dropbatch" / "checkov"
 
 
 class Planner(Terraform):
@@ -41,7 +39,7 @@ class Planner(Terraform):
 
 def main() -> int:
     """Check; prints what was found, returns 1 when that is not skipped, or when a skip is not needed."""
-    checkov = install()
+    checkov = own_venv("checkov", REQUIREMENTS) / "checkov"
     skips: dict[str, str] = tomllib.loads(SKIPS.read_text(encoding="utf-8"))["skips"]
     with tempfile.TemporaryDirectory(prefix="dropbatch-plans-") as folder:
         plans = make_plans(Path(folder))
@@ -53,19 +51,6 @@ def main() -> int:
     if not faults:
         print(f"checkov: {', '.join(found)}: nothing fails but {len(skips)} checks that are skipped with a reason")
     return 1 if faults else 0
-
-
-def install() -> Path:
-    """The checkov command, installed when its pins changed."""
-    stamp = CHECKOV / "requirements.sha256"
-    wanted = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()
-    if not stamp.exists() or stamp.read_text() != wanted:
-        print("installing checkov (a minute, once)", flush=True)
-        venv.create(CHECKOV, clear=True, with_pip=True)
-        pip = [str(CHECKOV / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "-r", str(REQUIREMENTS)], check=True)
-        stamp.write_text(wanted)
-    return CHECKOV / "bin" / "checkov"
 
 
 def make_plans(folder: Path) -> dict[str, Path]:

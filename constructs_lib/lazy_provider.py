@@ -10,10 +10,10 @@ A preloaded script points it to the other entry that the package has for this pu
 """
 
 import importlib.util
-import json
-import os
 import sys
 from pathlib import Path
+
+from constructs_lib.node_preload import preload
 
 __all__ = ["PACKAGE", "import_lazily"]
 
@@ -37,7 +37,4 @@ def import_lazily() -> None:
         raise ModuleNotFoundError(f"{PACKAGE} is not installed: install requirements-dev.txt", name=PACKAGE)
     spec.loader = None  # nothing to execute: `module_from_spec` then makes a bare package
     sys.modules[PACKAGE] = importlib.util.module_from_spec(spec)
-    preload = f"--require {json.dumps(str(_PRELOADED))}"
-    options = os.environ.get("NODE_OPTIONS", "")
-    if preload not in options:
-        os.environ["NODE_OPTIONS"] = f"{options} {preload}".strip()
+    preload(_PRELOADED)

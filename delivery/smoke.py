@@ -64,9 +64,9 @@ def main(argv: list[str], env: Mapping[str, str]) -> int:
                     f"{environment}: the file was not processed: see above, and `dropbatch --env {environment} status`"
                 )
             found = [path.relative_to(results).as_posix() for path in sorted(results.rglob("*")) if path.is_file()]
-            if not any(name.endswith("_run.json") for name in found):
-                raise DeliveryError(f"{environment}: no record came back, got {found}")
-            print(f"{environment}: {len(found)} files came back")
+            if not found:
+                raise DeliveryError(f"{environment}: the run succeeded, and no result came back")
+            print(f"{environment}: {', '.join(found)} came back")
         return 0
 
     return ending(step)

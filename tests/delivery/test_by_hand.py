@@ -1,0 +1,86 @@
+"""What people do without a workflow: cdktf's own commands and Terraform's, and the way out of cdktf."""
+
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.delivery.workplace import Workplace, checkout, surroundings_of_terraform
+from tests.e2e.lab import until
+
+
+def test_the_way_out_of_cdktf_is_terraform_that_is_valid(tmp_path: Path) -> None:
+    root, providers = checkout(tmp_path), tmp_path / "providers"
+    environ = {**os.environ, **surroundings_of_terraform(tmp_path), "TF_DATA_DIR": str(providers)}
+    work = Workplace.without_sandbox(root, environ)
+    work.call("npx", "cdktf", "synth", "--hcl", "--output", "hcl", "--app", f"{work.python} main.py")
+    for stack in ("bootstrap", "dev", "prod"):
+        folder = root / "hcl/stacks" / stack
+        where = f"-chdir={folder}"
+        if not providers.exists():
+            work.call("terraform", where, "init", "-backend=false", "-input=false", "-no-color")
+            lock = folder / ".terraform.lock.hcl"
+        elif not (folder / lock.name).exists():
+            shutil.copy(lock, folder)  # the same providers
+        assert "Success! The configuration is valid" in work.call("terraform", where, "validate", "-no-color")
+        text = (folder / "cdk.tf").read_text()
+        assert 'required_version = ">= 1.11"' in text
+        assert 'Sid\\":\\"' in text
+
+
+@pytest.mark.e2e
+@pytest.mark.soak
+class TestByHand:
+    """In order: each goes on where the one before ended."""
+
+    @pytest.fixture(scope="class")
+    def work(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
+        made = Workplace(tmp_path_factory.mktemp("by-hand"))
+        yield made
+        made.sandbox.destroy_state()
+
+    def test_a_deploy_that_was_interrupted_goes_on_when_it_is_called_again(self, work: Workplace) -> None:
+        # Given a deploy in the middle of its work
+        deploy = work.start(*work.cdktf_command("deploy"))
+        tables = work.client("dynamodb")
+        until(lambda: tables.list_tables()["TableNames"] or None, "the first resources", 240)
+
+        # When somebody presses Ctrl-C
+        os.killpg(deploy.pid, signal.SIGINT)
+        said, _ = deploy.communicate(timeout=240)
+        until(lambda: True if work.unlocked() else None, "Terraform to give its lock back", 120)
+        assert "Apply complete!" not in said
+
+        # Then the next deploy finishes it, and there is nothing left to do
+        assert "Apply complete!" in work.cdktf("deploy")
+        plan = work.call("terraform", f"-chdir={work.stack}", "plan", "-input=false", "-no-color", "-detailed-exitcode")
+        assert "No changes" in plan
+
+    def test_variables_are_taken_by_all_commands(self, work: Workplace) -> None:
+        (work.root / "mine.tfvars").write_text("budget_limit = 99\n")
+        file = str(work.root / "mine.tfvars")
+        assert '"99' in work.cdktf("diff", "--var-file", file)
+        planned = ["terraform", f"-chdir={work.stack}", "plan", "-input=false", "-no-color"]
+        assert '"88' in work.call(*planned, "-var", "budget_limit=88")
+        assert "budget_limit must be at least 1 US dollar" in work.call(*planned, "-var", "budget_limit=0", code=1)
+        applied = ["terraform", f"-chdir={work.stack}", "apply", "-input=false", "-no-color", "-auto-approve"]
+        assert "0 added, 1 changed, 0 destroyed" in work.call(*applied, "-var", "budget_limit=88")
+
+    def test_the_way_out_plans_what_cdktf_deployed(self, work: Workplace) -> None:
+        """The same stack as HCL sees no difference, but that of the variable."""
+        override = (work.stack / "sandbox_override.tf.json").read_text()
+        work.call("npx", "cdktf", "synth", "--hcl", "--output", "hcl", "--app", f"{work.python} main.py")
+        folder = work.root / "hcl/stacks/dev"
+        (folder / "sandbox_override.tf.json").write_text(override)
+        work.call("terraform", f"-chdir={folder}", "init", "-input=false", "-no-color")
+        command = ["terraform", f"-chdir={folder}", "plan", "-input=false", "-no-color", "-var", "budget_limit=88"]
+        assert "No changes" in work.call(*command)
+
+    def test_destroy_leaves_nothing(self, work: Workplace) -> None:
+        work.cdktf("destroy")
+        assert work.client("dynamodb").list_tables()["TableNames"] == []
+        assert work.client("batch").describe_job_queues()["jobQueues"] == []
+        assert work.client("lambda").list_functions()["Functions"] == []

@@ -17,8 +17,7 @@ _LOOK = [
     "dynamodb:Describe*",
     "dynamodb:ListTagsOfResource",
     "ec2:Describe*",
-    "ecr:DescribeRepositories",
-    "ecr:DescribeImages",
+    "ecr:Describe*",
     "ecr:GetLifecyclePolicy",
     "ecr:ListTagsForResource",
     "events:Describe*",
@@ -36,16 +35,12 @@ _LOOK = [
     "lambda:List*",
     "logs:Describe*",
     "logs:ListTagsForResource",
-    "s3:GetAccelerateConfiguration",
+    "s3:Get*Configuration",
     "s3:GetBucket*",
-    "s3:GetEncryptionConfiguration",
-    "s3:GetLifecycleConfiguration",
-    "s3:GetReplicationConfiguration",
     "sns:GetTopicAttributes",
     "sns:GetSubscriptionAttributes",
     "sns:List*",
-    "sqs:GetQueueAttributes",
-    "sqs:GetQueueUrl",
+    "sqs:GetQueue*",
     "sqs:ListQueueTags",
     "ssm:DescribeParameters",
     "ssm:ListTagsForResource",
@@ -74,8 +69,7 @@ _NETWORK_LATER = [
     "CreateTags",
     "DeleteFlowLogs",
     "DeleteInternetGateway",
-    "DeleteLaunchTemplate",
-    "DeleteLaunchTemplateVersions",
+    "DeleteLaunchTemplate*",
     "DeleteNatGateway",
     "DeleteRoute",
     "DeleteRouteTable",
@@ -93,8 +87,7 @@ _NETWORK_LATER = [
     "ModifyVpcEndpoint",
     "ReleaseAddress",
     "ReplaceRoute",
-    "RevokeSecurityGroupEgress",
-    "RevokeSecurityGroupIngress",
+    "RevokeSecurityGroup*",
 ]
 
 
@@ -152,8 +145,7 @@ def change(site: Site, state: str, environment: str, boundary: str) -> list[Stat
         _on(
             "Functions",
             "lambda",
-            "CreateFunction DeleteFunction UpdateFunctionCode UpdateFunctionConfiguration "
-            "AddPermission RemovePermission TagResource UntagResource",
+            "CreateFunction DeleteFunction UpdateFunctionCo* AddPermission RemovePermission TagResource UntagResource",
             site.arn("lambda", f"function:{name}-*"),
         ),
         Statement(
@@ -203,8 +195,8 @@ def change(site: Site, state: str, environment: str, boundary: str) -> list[Stat
             "Images",
             "ecr",
             "CreateRepository DeleteRepository PutLifecyclePolicy DeleteLifecyclePolicy "
-            "PutImageScanningConfiguration PutImageTagMutability TagResource UntagResource InitiateLayerUpload "
-            "UploadLayerPart CompleteLayerUpload PutImage BatchCheckLayerAvailability GetDownloadUrlForLayer "
+            "PutImage* TagResource UntagResource InitiateLayerUpload "
+            "UploadLayerPart CompleteLayerUpload BatchCheckLayerAvailability GetDownloadUrlForLayer "
             "BatchGetImage",
             site.arn("ecr", f"repository/{name}"),
         ),

@@ -37,7 +37,8 @@ _Run = Mapping[str, Any]
 def about_one(run: _Run, *, region: str, bucket: str) -> Letter:
     """The mail about a single run. `bucket` is the output bucket."""
     state = State(run["state"])
-    if state is State.REJECTED:
+    # What only its group's limit kept from running can be tried again as it is.
+    if state is State.REJECTED and "over_limit" not in run:
         return _about_refusal(run, region=region, bucket=bucket)
     lines = [f"{_name(run)} {_WORDS[state]} (pipeline {run['pipeline']}, group {run['group']}).", ""]
     if run.get("output"):
@@ -61,7 +62,8 @@ def _about_refusal(run: _Run, *, region: str, bucket: str) -> Letter:
     request = run.get("request")
     name = _request_name(request) if request else _name(run)
     what = f"The request {name}" if request else name
-    lines = [f"{what} was refused: nothing was started (group {run['group']}).", "", f"Reason:   {run.get('reason')}"]
+    reason = str(run.get("reason")).partition(": see s3://")[0]  # the link to it follows
+    lines = [f"{what} was refused: nothing was started (group {run['group']}).", "", f"Reason:   {reason}"]
     lines += ["", f"File:     {run['input']}"]
     if request:
         lines += ["", "All that is wrong with it:", *_where(uri(bucket, rejection_key(request)), region)]
@@ -77,12 +79,16 @@ def about_many(runs: Sequence[_Run], *, region: str, failures: str | None) -> Le
     bad = [run for run in runs if run["state"] != State.SUCCEEDED]
     pipelines = ", ".join(sorted({run["pipeline"] for run in runs if run["pipeline"]}))
     head = f"{len(good):,} of {len(runs):,} succeeded"
-    lines = [f"{head} (pipeline {pipelines}, group {runs[0]['group']}).", ""]
+    word = "pipelines" if ", " in pipelines else "pipeline"
+    lines = [f"{head} ({word} {pipelines}, group {runs[0]['group']}).", ""]
     if runs[0].get("request"):
         lines += [f"Request: {runs[0]['request']}"]
     lines += [f"Time:    {_duration(runs)}", f"Cost:    {_cost(runs)}"]
     if good:
-        lines += ["", "Results:", *_where(_common_folder([run["output"] for run in good]), region)]
+        lines += ["", "Results:"]
+        for pipeline in dict.fromkeys(run["pipeline"] for run in good):
+            folder = _common_folder([run["output"] for run in good if run["pipeline"] == pipeline])
+            lines += _where(folder, region)
     if bad:
         counts = Counter(run["state"] for run in bad)
         states = ", ".join(f"{counts[state]:,} {_COUNTED[state]}" for state in _COUNTED if counts[state])

@@ -160,16 +160,47 @@ def test_a_refused_request_is_told_of_with_what_is_wrong_and_where_that_is_writt
         "state": "REJECTED",
         "input": f"s3://in/{key}",
         "request": key,
-        "reason": "inputs: is required",
+        "reason": f"inputs: is required: see s3://out/{key}/_rejected.json",
     }
 
     letter = about_one(run, region="eu-central-1", bucket="out")
 
     assert letter.subject == "request refused: sweep/submit.json"
     assert letter.body.startswith("The request sweep/submit.json was refused: nothing was started (group lab).")
-    assert "Reason:   inputs: is required" in letter.body
+    assert "Reason:   inputs: is required\n" in letter.body
     assert f"s3/object/out?region=eu-central-1&prefix={key}/_rejected.json" in letter.body
     assert "Cost" not in letter.body
+
+
+def test_a_run_over_its_groups_limit_is_told_how_to_be_tried_again() -> None:
+    run = {
+        **RUN,
+        "state": "REJECTED",
+        "attempt": 0,
+        "output": "",
+        "over_limit": "2026-01",
+        "reason": "the limit is used",
+    }
+
+    body = about_one(run, region="eu-central-1", bucket="out").body
+
+    assert "Reason:   the limit is used\n" in body
+    assert f"dropbatch retry {RUN['run_id']}" in body
+    assert "_rejected.json" not in body
+
+
+def test_a_mail_about_several_pipelines_names_the_folder_of_each() -> None:
+    runs = [
+        {**RUN, "pipeline": name, "output": f"s3://out/lab/{name}/{number}/"}
+        for name in ("first", "second")
+        for number in range(2)
+    ]
+
+    body = about_many(runs, region="eu-central-1", failures=None).body
+
+    assert body.startswith("4 of 4 succeeded (pipelines first, second, group lab).")
+    assert "\n  s3://out/lab/first/\n" in body
+    assert "\n  s3://out/lab/second/\n" in body
 
 
 def test_subjects_are_what_sns_takes() -> None:

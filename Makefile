@@ -4,8 +4,13 @@
 PYTHON ?= python3
 SETUP = @$(PYTHON) dropbatch/preflight.py
 RUN = .venv/bin/python
+CDKTF = node_modules/.package-lock.json
 
 .PHONY: help demo demo-down test soak lint format synth bench-synth bench-arrival bench-staging bench-overhead bench-import bench-status bench-help bench-scheduler reference picture pins environments confirm images plan apply smoke drift drift-issue comment cdk-terrain release-fixture aws-acceptance
+
+$(CDKTF): package-lock.json
+	@npm ci --no-audit --no-fund --silent
+	@touch $@
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*##  ?/\1\t/' | expand -t 18
@@ -18,7 +23,7 @@ demo-down:  ## destroy what the demo deployed, stop the sandbox, leave nothing
 	$(SETUP) demo
 	@$(RUN) -m dropbatch.cli demo-down
 
-test:  ## all tests, those against the sandbox with the real Terraform too
+test: $(CDKTF)  ## all tests, those against the sandbox with the real Terraform too
 	$(SETUP) test
 	@$(RUN) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
@@ -113,7 +118,7 @@ bench-import:  ## what the arrival function's imports add to a cold start
 	$(SETUP) demo
 	@$(RUN) bench/import_cost.py
 
-soak:  ## what takes too long for `make test`: more schedules, more files, more deaths
+soak: $(CDKTF)  ## what takes too long for `make test`: more schedules, more files, more deaths
 	$(SETUP) test
 	@DROPBATCH_CRASH_SCHEDULES=100000 DROPBATCH_KILL_FILES=5000 $(RUN) -m pytest tests/lambdas/crash \
 	  tests/e2e/test_killed_functions.py
@@ -135,7 +140,7 @@ cdk-terrain:  ## rehearse the move to CDK Terrain on a copy (docs/adr/0006-…);
 	$(SETUP) test
 	@$(RUN) -m checks.cdk_terrain
 
-aws-acceptance:  ## try the main promises on an AWS account, and write a dated report (REGION=…)
+aws-acceptance: $(CDKTF)  ## try the main promises on an AWS account, and write a dated report (REGION=…)
 	$(SETUP) test
 	@$(RUN) -m delivery.acceptance $${REGION:+--region "$$REGION"}
 

@@ -123,14 +123,17 @@ def test_a_member_does_everything_a_researcher_does(lab: Lab, as_: Callable[[str
 
 def test_a_member_cancels_and_tries_again(lab: Lab, as_: Callable[[str], Dropbatch], tmp_path: Path) -> None:
     call = as_(MEMBER)
-    file = tmp_path / "slow.txt"
-    file.write_text("slow")
-    (answer,) = json.loads(good(call("drop", str(file), "--pipeline", "slow", "--json")).stdout)
-    run = answer["run_id"]
-    until(lambda: lab.run(run), "the run to be claimed")
-
-    good(call("cancel", run, "--yes"))
-    assert lab.ended(run)["state"] == "CANCELLED"
+    file = tmp_path / "waits.txt"
+    file.write_text("one\n")
+    lab.sandbox.control({"fault": "no-capacity"})  # it waits for a machine until it is cancelled
+    try:
+        dropped = good(call("drop", str(file), "--pipeline", "quick", "--json"))
+        (run,) = [each["run_id"] for each in json.loads(dropped.stdout)]
+        until(lambda: lab.run(run), "the run to be claimed")
+        good(call("cancel", run, "--yes"))
+        assert lab.ended(run)["state"] == "CANCELLED"
+    finally:
+        lab.sandbox.control({"clear": True})
     (ended,) = json.loads(good(call("retry", run, "--yes", "--wait", "--json")).stdout)["ended"]
 
     assert ended["state"] == "SUCCEEDED"

@@ -128,7 +128,12 @@ def _state(subject: Subject) -> Iterator[Finding]:
             yield ok("not locked")
         return
     s3, bucket = subject.client("s3"), settings.state.bucket or ""
-    if s3.get_bucket_versioning(Bucket=bucket).get("Status") == "Enabled":
+    try:
+        versions = s3.get_bucket_versioning(Bucket=bucket).get("Status")
+    except s3.exceptions.NoSuchBucket:
+        yield problem(f"there is no bucket {bucket}", "`npx cdktf deploy bootstrap`, then name its output state_bucket")
+        return
+    if versions == "Enabled":
         yield ok(f"in bucket {bucket}, which keeps versions")
     else:
         yield problem(f"bucket {bucket} keeps no versions", "switch versioning on: a broken state is lost without")

@@ -77,6 +77,15 @@ def test_no_lock_in_s3_and_no_versions(project: Path):
     assert [each.outcome for each in found] == [Outcome.PROBLEM, Outcome.OK]
 
 
+def test_a_state_bucket_that_is_not_there(project: Path):
+    stubs = Stubs().fail("s3", "get_bucket_versioning", "NoSuchBucket")
+
+    (found,) = stubs.look(CHECKS["state"], settings=settings(project, '[state]\nbackend = "s3"\nbucket = "some-state"'))
+
+    assert found.outcome is Outcome.PROBLEM
+    assert "cdktf deploy bootstrap" in found.fix
+
+
 @pytest.mark.parametrize(("locked", "outcome"), [(True, Outcome.PROBLEM), (False, Outcome.OK)])
 def test_a_lock_on_this_machine(project: Path, locked: bool, outcome: Outcome):
     if locked:

@@ -66,6 +66,11 @@ class Pointers(Construct):
                     "operators_topic_arn": props.operators.arn,
                     "groups": sorted(props.groups),
                     "pipelines": sorted(props.pipelines),
+                    # What the worst case of a request follows from: job definitions are not everybody's to see.
+                    "needs": {
+                        name: [pipeline.vcpus, pipeline.memory_mib, pipeline.timeout_minutes, pipeline.tries]
+                        for name, pipeline in sorted(props.pipelines.items())
+                    },
                     "folders": {
                         name: pipeline.closing_marker
                         for name, pipeline in sorted(props.pipelines.items())

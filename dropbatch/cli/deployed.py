@@ -48,6 +48,8 @@ class Description:
     """Job queue of each pool."""
     prices: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """USD per vCPU-hour and per GiB-hour of each pool that has prices."""
+    needs: Mapping[str, tuple[int, int, int, int]] = field(default_factory=dict)
+    """vCPUs, MiB, minutes until the timeout and tries of each pipeline."""
     operators_topic_arn: str = ""
 
     def group(self, name: str | None) -> str:
@@ -104,6 +106,7 @@ def read_description(text: str) -> Description:
         folders=body.get("folders", {}),
         pools=body.get("pools", {}),
         prices={pool: (vcpu, gib) for pool, (vcpu, gib) in body.get("prices", {}).items()},
+        needs={name: (each[0], each[1], each[2], each[3]) for name, each in body.get("needs", {}).items()},
         operators_topic_arn=body.get("operators_topic_arn", ""),
     )
 

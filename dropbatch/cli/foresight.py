@@ -9,11 +9,8 @@ from dropbatch.cli import globs
 from dropbatch.cli.deployed import Deployed
 from dropbatch.cli.errors import NotFoundError
 from dropbatch.contract import keys
-from dropbatch.contract.deployment import resource_name
 
 __all__ = ["Worst", "count_inputs", "count_missing", "worst"]
-
-_NOT_ALLOWED = {"AccessDenied", "AccessDeniedException", "403"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,31 +71,22 @@ def count_missing(deployed: Deployed, prefix: str) -> int:
     return sum(1 for key in listed if not key.endswith("/"))
 
 
-def worst(deployed: Deployed, group: str, pipeline: str, runs: int, overrides: dict[str, Any] | None = None) -> Worst:
-    """Most that runs of a pipeline can use, from its job definition and the prices of the dearest pool."""
-    from botocore.exceptions import ClientError  # noqa: PLC0415 – slow
-
-    name = resource_name(deployed.environment, pipeline, group)
-    try:
-        found = deployed.batch.describe_job_definitions(jobDefinitionName=name, status="ACTIVE")["jobDefinitions"]
-    except ClientError as error:
-        if error.response["Error"]["Code"] in _NOT_ALLOWED:
-            return Worst(runs=runs)
-        raise
-    if not found:
+def worst(deployed: Deployed, pipeline: str, runs: int, overrides: Any = None) -> Worst:
+    """Most that runs of a pipeline can use, from its needs and the prices of the dearest pool."""
+    needs = deployed.description.needs.get(pipeline)
+    if needs is None:
         return Worst(runs=runs)
-    newest = max(found, key=lambda each: each["revision"])
-    needs = {each["type"]: float(each["value"]) for each in newest["containerProperties"]["resourceRequirements"]}
-    overrides = overrides or {}
-    seconds = newest.get("timeout", {}).get("attemptDurationSeconds")
-    if "timeout_minutes" in overrides:
-        seconds = overrides["timeout_minutes"] * 60
-    if seconds is None:
-        return Worst(runs=runs)
-    hours = runs * newest.get("retryStrategy", {}).get("attempts", 1) * seconds / 3600
-    vcpu_hours = hours * overrides.get("vcpus", needs["VCPU"])
-    gib_hours = hours * overrides.get("memory_mib", needs["MEMORY"]) / 1024
+    vcpus, memory_mib, timeout_minutes, tries = needs
+    hours = runs * tries * _asked(overrides, "timeout_minutes", timeout_minutes) / 60
+    vcpu_hours = hours * _asked(overrides, "vcpus", vcpus)
+    gib_hours = hours * _asked(overrides, "memory_mib", memory_mib) / 1024
     costs = {pool: vcpu_hours * vcpu + gib_hours * gib for pool, (vcpu, gib) in deployed.description.prices.items()}
     # A pool without prices may be the dearest: then the worst case is not known.
     usd = max(costs.values()) if costs and costs.keys() >= deployed.description.pools.keys() else None
     return Worst(runs=runs, vcpu_hours=vcpu_hours, gib_hours=gib_hours, usd=usd)
+
+
+def _asked(overrides: Any, name: str, default: int) -> int:
+    """What a request asks for instead; what is no number there is refused where the request is carried out."""
+    value = overrides.get(name) if isinstance(overrides, dict) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else default

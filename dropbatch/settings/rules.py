@@ -148,6 +148,7 @@ def _pipelines(settings: Settings, declared: Collection[str]) -> Iterator[str]:
 def _parameter(settings: Settings) -> Iterator[str]:
     """What the command finds a deployment by must fit the SSM parameter that it is kept in."""
     names = sum(len(name) + len('"",') for name in (*settings.group, *settings.pipeline))
+    names += sum(len(name) + len('"":[192,1500000,20160,10],') for name in settings.pipeline)
     pools = sum(2 * len(name) + len('"":"dropbatch--",') + _ENVIRONMENT_BYTES for name in settings.compute)
     prices = len(json.dumps(settings.prices))
     if (got := names + pools + prices) > _PARAMETER_BYTES:

@@ -66,30 +66,33 @@ def test_a_dry_run_says_would_and_puts_nothing(world: World):
     assert asked(world) == []
 
 
-def test_the_worst_case_follows_from_definition_and_prices(world: World):
+def test_the_worst_case_follows_from_needs_and_prices(world: World):
     put(world, "lab/inputs/1.txt", "lab/inputs/2.txt")
     prices = {"spot": [0.01, 0.001], "ondemand": [0.04, 0.004]}
-    world.describe(prices=prices, pools={name: f"dropbatch-sandbox-{name}" for name in prices})
-    world.batch.register_job_definition(
-        jobDefinitionName="dropbatch-sandbox-wordcount-lab",
-        type="container",
-        containerProperties={
-            "image": "x",
-            "command": ["x"],
-            "jobRoleArn": "arn:aws:iam::000000000000:role/x",
-            "resourceRequirements": [{"type": "VCPU", "value": "2"}, {"type": "MEMORY", "value": "1024"}],
-        },
-        retryStrategy={"attempts": 3},
-        timeout={"attemptDurationSeconds": 600},
-    )
+    pools = {name: f"dropbatch-sandbox-{name}" for name in prices}
+    world.describe(prices=prices, pools=pools, needs={"wordcount": [2, 1024, 10, 3]})
 
     result = world.call("submit", "--inputs", "inputs/", "--inputs", "inputs/1.txt", "--dry-run", "--json")
 
     # 2 inputs (a folder, a file) × 3 tries × 10 min × 2 vCPU, at the dearer pool's prices
     assert json.loads(result.stdout)["worst"] == pytest.approx({"vcpu_hours": 2.0, "gib_hours": 1.0, "usd": 0.084})
-    world.describe(prices={"spot": prices["spot"]}, pools={name: f"dropbatch-sandbox-{name}" for name in prices})
+    world.describe(prices={"spot": prices["spot"]}, pools=pools, needs={"wordcount": [2, 1024, 10, 3]})
     one_unknown = world.call("submit", "--inputs", "inputs/", "--dry-run")
     assert "at worst 1.0 vCPU-hours, 0.5 GiB-hours, cost unknown: not all pools have prices" in one_unknown.stderr
+
+
+@pytest.mark.parametrize(
+    ("overrides", "vcpu_hours"),
+    [({"vcpus": 4, "timeout_minutes": 30}, 6.0), ({"vcpus": "two"}, 1.0), (["vcpus"], 1.0), ({"vcpus": True}, 1.0)],
+)
+def test_overrides_count_as_far_as_they_are_numbers(world: World, tmp_path: Path, overrides: object, vcpu_hours: float):
+    put(world, "lab/inputs/1.txt")
+    world.describe(needs={"wordcount": [2, 1024, 10, 3]})
+    (tmp_path / "r.json").write_text(json.dumps({"inputs": ["lab/inputs/1.txt"], "overrides": overrides}))
+
+    result = world.call("submit", str(tmp_path / "r.json"), "--dry-run", "--json")
+
+    assert json.loads(result.stdout)["worst"]["vcpu_hours"] == vcpu_hours
 
 
 def test_submit_a_file(world: World, tmp_path: Path):

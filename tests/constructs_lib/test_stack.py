@@ -54,6 +54,7 @@ def test_parameter_holds_what_the_command_reads(stacks: dict[str, Stack]) -> Non
     assert set(value) >= {"input_bucket", "output_bucket", "ledger_table", "log_group"}
     assert set(value) >= {"arrival_queue_url", "operators_topic_arn"}
     assert value["prices"] == {}
+    assert value["needs"] == {"wordcount": [1, 1800, 60, 2]}
 
 
 def test_parameter_holds_the_prices_of_pools(project, tmp_path) -> None:

@@ -117,7 +117,8 @@ def test_a_member_does_everything_a_researcher_does(lab: Lab, as_: Callable[[str
     again = json.loads(good(call("rerun", run, "--yes", "--wait", "--json")).stdout)["ended"]
     assert [each["state"] for each in again] == ["SUCCEEDED"]
     asked = ("submit", "--pipeline", "wordcount", "--inputs", "wordcount/notes.txt", "--param", "k=1,2")
-    assert "at worst: not known" in good(call(*asked, "--dry-run")).stderr  # job definitions are not theirs to see
+    # 2 runs × 2 tries × 10 minutes × 1 vCPU, from the parameter: job definitions are not theirs to see
+    assert "at worst 0.7 vCPU-hours" in good(call(*asked, "--dry-run")).stderr
     assert len(json.loads(good(call(*asked, "--yes", "--wait", "--json")).stdout)["ended"]) == 2
 
 

@@ -77,7 +77,7 @@ def ask_and_put(context: Context, kind: str, chosen: Chosen) -> None:
     answer: dict[str, Any] = {"request": None, "kind": kind, **body}
     if kind != "cancel":
         bounds = [
-            foresight.worst(deployed, group, pipeline, count)
+            foresight.worst(deployed, pipeline, count)
             for pipeline, count in Counter(run.pipeline for run in found).items()
         ]
         what += "; " + "; ".join(bound.words for bound in bounds)

@@ -85,7 +85,7 @@ def _pins(record: dict[str, Any]) -> Pins:
 
 
 def _worst(context: Context, run: runs.Run) -> str:
-    return foresight.worst(context.deployed, context.group, run.pipeline, 1, run.item.get("overrides")).words
+    return foresight.worst(context.deployed, run.pipeline, 1, run.item.get("overrides")).words
 
 
 def _elsewhere(record: dict[str, Any]) -> str:

@@ -97,7 +97,7 @@ def command(
         found, combinations = foresight.count_inputs(deployed, requests.inputs_of(body)), requests.grid(body)
         count = found * combinations
         what = f"start {counted(count, 'run')} of {pipeline}: {counted(found, 'input')} × {combinations} of parameters"
-    worst = foresight.worst(deployed, group, pipeline, count, body.get("overrides"))
+    worst = foresight.worst(deployed, pipeline, count, body.get("overrides"))
     what += f"; {worst.words}"
     answer: dict[str, Any] = {
         "request": None,

@@ -206,9 +206,8 @@ def _switch_pools(site: Site) -> list[Statement]:
             actions=["batch:DescribeJobQueues", "batch:DescribeComputeEnvironments"],
             resources=["*"],
         ),
-        Statement(
-            sid="SwitchPools",
-            actions=["batch:UpdateJobQueue", "batch:UpdateComputeEnvironment"],
-            resources=[site.batch_names("job-queue"), site.batch_names("compute-environment")],
+        *(
+            Statement(sid=f"Switch{thing}s", actions=[f"batch:Update{thing}"], resources=[site.batch_names(kind)])
+            for thing, kind in (("JobQueue", "job-queue"), ("ComputeEnvironment", "compute-environment"))
         ),
     ]

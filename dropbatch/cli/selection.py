@@ -39,7 +39,7 @@ def select(
         found = [
             run
             for run in runs.by_day(deployed, group, days=days)
-            if run.state in applies and (pipeline is None or run.pipeline == pipeline)
+            if _applies(run, kind) and (pipeline is None or run.pipeline == pipeline)
         ]
         if not found:
             states = ", ".join(state for state in State if state in applies)
@@ -47,6 +47,11 @@ def select(
         return found
     chosen = {run.run_id: run for run in (runs.find(deployed, group, text) for text in named)}
     for run in chosen.values():
-        if run.state not in applies:
+        if not _applies(run, kind):
             raise UsageFault(f"{run.run_id} is {run.state}, `{kind}` does not apply: {_FIX[kind]}")
     return list(chosen.values())
+
+
+def _applies(run: runs.Run, kind: str) -> bool:
+    # What was refused for want of room in the group's limit is whole, and may be tried when there is room.
+    return run.state in APPLIES[kind] or (kind == "retry" and "over_limit" in run.item)

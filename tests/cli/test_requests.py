@@ -181,6 +181,8 @@ def test_requests_about_named_runs(world: World, kind: str, state: State):
 
 def test_all_takes_those_to_which_it_applies(world: World):
     wanted = {world.item(state)["run_id"] for state in (State.FAILED, State.CANCELLED)}
+    wanted.add(world.item(State.REJECTED, over_limit="2026-01", reason="over the monthly limit")["run_id"])
+    world.item(State.REJECTED, reason="the key is too long")
     world.item(State.SUCCEEDED)
     world.item(State.FAILED, minutes_ago=60 * 24 * 30)
 

@@ -47,7 +47,7 @@ def test_functions_killed_at_random_lose_nothing_and_double_nothing(lab: Lab, de
         lab.client("lambda").invoke(FunctionName="dropbatch-sandbox-run-events", Payload=b"{}")
         return True if Counter(item["state"] for item in items())["SUCCEEDED"] == FILES else None
 
-    until(finished, "every run to succeed after the last death", seconds=60 + FILES)
+    until(finished, "every run to succeed after the last death", seconds=300 + FILES)
     results = Counter(key.rsplit("/", 2)[1] for key in keys(lab) if key.endswith("/copy"))
     assert {run: results[run] for run in runs} == dict.fromkeys(runs, 1)
     assert len(items()) == FILES

@@ -1,0 +1,50 @@
+"""Terraform is ended in good order, whoever ends us, with a Terraform that only writes down what happens to it."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from delivery.errors import DeliveryError
+from delivery.terraform import Stack
+from tests.constructs_lib.synthesis import ROOT
+from tests.e2e.lab import until
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    stack = tmp_path / "cdktf.out/stacks/dev"
+    stack.mkdir(parents=True)
+    (stack / "cdk.tf.json").write_text("{}")
+    program = tmp_path / "bin/terraform"
+    program.parent.mkdir()
+    program.write_text(
+        f'#!/bin/sh\ntrap "echo interrupted >> {tmp_path}/log; exit 1" INT\n'
+        f"echo $1 >> {tmp_path}/log\n[ $1 = plan ] || exit 0\nwhile :; do sleep 0.05; done\n"
+    )
+    program.chmod(0o755)
+    return tmp_path
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_whoever_ends_us_interrupts_terraform_once(project: Path, sent: signal.Signals) -> None:
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": f"{project}/bin:{os.environ['PATH']}"}
+    command = [sys.executable, "-m", "delivery.plan", "dev"]
+    process = subprocess.Popen(command, cwd=project, env=environ, stderr=subprocess.PIPE, text=True, process_group=0)
+    log = project / "log"
+    until(lambda: True if log.exists() and "plan" in log.read_text() else None, "the plan")
+
+    os.killpg(process.pid, sent)
+
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert said == "error: terraform plan of dev ended with exit code 1: see its output above\n"
+    assert log.read_text().split() == ["init", "plan", "interrupted"]
+
+
+def test_a_stack_that_was_not_synthesized_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DeliveryError, match=r"^cdktf.out/stacks/dev does not exist: run `make synth` first$"):
+        Stack(tmp_path, "dev")

@@ -7,6 +7,7 @@ import pytest
 from pydantic import BaseModel
 
 from dropbatch import settings as models
+from dropbatch.settings.reader import NAMED_TABLES, TABLES
 from tests.constructs_lib.synthesis import Stack
 from tests.infra.plans import BASE, difference, stack_of
 
@@ -345,6 +346,7 @@ def test_a_limit_in_dollars_is_for_the_functions_to_know() -> None:
 
 
 def test_every_setting_is_in_the_table() -> None:
+    assert {name.partition(".")[0] for name in MODELS} == TABLES.keys() | NAMED_TABLES.keys()
     for table, model in MODELS.items():
         fields = set(model.model_fields)
         known = {key for name, key in NAMES if name == table}

@@ -97,6 +97,24 @@ def test_every_key_of_an_environment_file_is_explained() -> None:
     assert unexplained == []
 
 
+def test_pages_are_reachable_from_the_readme() -> None:
+    seen: set[Path] = set()
+    todo = [ROOT / "README.md"]
+    while todo:
+        path = todo.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        for link in Page(path).links:
+            target = (path.parent / unquote(link).partition("#")[0]).resolve()
+            if "://" not in link and target.suffix == ".md":
+                todo.append(target)
+            elif target.is_dir():
+                todo.extend(sorted(target.glob("*.md")))
+
+    assert {page.path for page in pages()} <= seen
+
+
 def _lines(fence: Fence) -> list[str]:
     """Commands of a shell block, continued lines joined."""
     if fence.language not in ("sh", ""):

@@ -74,8 +74,9 @@ def grants(stack: Stack) -> Iterator[tuple[str, str, str]]:
                     yield re.sub("_[0-9A-F]{8}$", "", id_), action, resource
 
 
-def test_every_role_bears_the_boundary(full: Stack) -> None:
-    borne = {role["name"]: role.get("permissions_boundary") for role in full.resources("aws_iam_role")}
+def test_every_role_and_user_bears_the_boundary(full: Stack) -> None:
+    bearers = [*full.resources("aws_iam_role"), *full.resources("aws_iam_user")]
+    borne = {each["name"]: each.get("permissions_boundary") for each in bearers}
 
     assert {str(arn).rpartition(":")[2] for arn in borne.values()} == {"policy/dropbatch-boundary-full"}, borne
 

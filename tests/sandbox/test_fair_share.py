@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from lambdas.arrival.flow import ArrivalFlow
-from lambdas.arrival.surroundings import Surroundings
-from tests.lambdas.conftest import DEPLOYMENT, OUTPUT, dropped
+from tests.lambdas.conftest import DEPLOYMENT, dropped, make_arrival
 from tests.lambdas.simulated_aws import SimulatedAws
 from tests.sandbox.batch_world import World, eventually
 
@@ -47,20 +46,8 @@ def arrival_to(world: World) -> ArrivalFlow:
         submit_job=lambda **call: world.call("SubmitJob", **call),
         get_paginator=lambda _: SimpleNamespace(paginate=lambda **call: [world.call("DescribeJobDefinitions", **call)]),
     )
-    return ArrivalFlow(
-        Surroundings(
-            dynamodb=aws.dynamodb,
-            s3=aws.s3,
-            batch=batch,
-            sqs=aws.sqs,
-            events=aws.events,
-            deployment=DEPLOYMENT,
-            table="ledger",
-            bucket=OUTPUT,
-            arrival_url="arrivals",
-            dead_letter_url="dead",
-        )
-    )
+    aws.batch = batch  # type: ignore[assignment]
+    return make_arrival(aws)
 
 
 def drop(arrival: ArrivalFlow, group: str, count: int) -> None:

@@ -1,6 +1,6 @@
 """Moves objects: large ones by the transfer manager that boto3 itself uses, small ones in by one plain request each.
 
-Why these: docs/adr/0031-small-objects-by-plain-requests.md. Names and sizes are known before anything moves, so nothing
+Why these: docs/adr/0032-small-objects-by-plain-requests.md. Names and sizes are known before anything moves, so nothing
 is asked twice.
 """
 

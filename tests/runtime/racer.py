@@ -1,7 +1,7 @@
 """Starts pairs of `dropbatch-run` at the same moment, from one process that has imported everything.
 
-Each line of standard input is a JSON list of environments; each gets a process of its own. Answers with a line of exit
-codes.
+Each line of standard input is a JSON list of pairs of environments; each environment gets a process of its own, all at
+once. Answers with a line of pairs of exit codes.
 """
 
 import json
@@ -32,5 +32,6 @@ def start(env: dict[str, str]) -> int:
 
 boto3.client("s3")  # loads the service's model into the default session: once here instead of once per process
 for line in sys.stdin:
-    pids = [start(env) for env in json.loads(line)]
-    print(json.dumps([os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]), flush=True)
+    pairs = [[start(env) for env in pair] for pair in json.loads(line)]
+    codes = [[os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pair] for pair in pairs]
+    print(json.dumps(codes), flush=True)

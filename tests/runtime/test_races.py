@@ -11,12 +11,16 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from statistics import median
 
 from dropbatch.contract.jobs import ExitCode
 from tests.runtime.conftest import Cloud, Job
 
 ROUNDS = 200
+AT_ONCE = 8
+DEATHS_AT_ONCE = 3
 DEATHS = int(os.environ.get("DROPBATCH_DEATHS", "12"))
 
 
@@ -32,25 +36,33 @@ def test_of_two_jobs_for_one_attempt_one_runs(cloud: Cloud):
     assert racer.stdin is not None
     assert racer.stdout is not None
     winners = []
-    for round_ in range(ROUNDS):
-        one = cloud.job(name=f"race{round_}.txt")
-        two = cloud.again(one, job_id=f"rival-{round_}")
-        print(json.dumps([one.env, two.env]), file=racer.stdin, flush=True)
-        codes = json.loads(racer.stdout.readline())
-
-        assert sorted(codes) == [0, ExitCode.SUPERSEDED]
-        winner = (one, two)[codes.index(0)].env["AWS_BATCH_JOB_ID"]
-        assert one.get("who") == f"{winner}\n".encode()
-        assert one.names == ["_log.txt", "_run.json", "who"]
-        record = one.record
-        assert record is not None
-        assert (record["job_id"], record["status"]) == (winner, "SUCCEEDED")
-        versions = cloud.s3.list_object_versions(Bucket="runtime-output", Prefix=one.spec.output)
-        assert len(versions["Versions"]) == 3, "the superseded one wrote nothing"
-        winners.append(codes.index(0))
+    for start in range(0, ROUNDS, AT_ONCE):
+        pairs = []
+        for round_ in range(start, start + AT_ONCE):
+            one = cloud.job(name=f"race{round_}.txt")
+            pairs.append((one, cloud.again(one, job_id=f"rival-{round_}")))
+        print(json.dumps([[one.env, two.env] for one, two in pairs]), file=racer.stdin, flush=True)
+        winners += [
+            winner(cloud, pair, codes) for pair, codes in zip(pairs, json.loads(racer.stdout.readline()), strict=True)
+        ]
     racer.stdin.close()
     assert racer.wait(timeout=60) == 0
     assert 0 < sum(winners) < ROUNDS, "a race that the same one always wins is none"
+
+
+def winner(cloud: Cloud, pair: tuple[Job, Job], codes: list[int]) -> int:
+    """Which of two ran; the other left no trace."""
+    assert sorted(codes) == [0, ExitCode.SUPERSEDED]
+    won, one = codes.index(0), pair[0]
+    job_id = pair[won].env["AWS_BATCH_JOB_ID"]
+    assert one.get("who") == f"{job_id}\n".encode()
+    assert one.names == ["_log.txt", "_run.json", "who"]
+    record = one.record
+    assert record is not None
+    assert (record["job_id"], record["status"]) == (job_id, "SUCCEEDED")
+    versions = cloud.s3.list_object_versions(Bucket="runtime-output", Prefix=one.spec.output)
+    assert len(versions["Versions"]) == 3, "the superseded one wrote nothing"
+    return won
 
 
 MANY = 'for i in $(seq 30); do cat "$1"/* | sha256sum > "$2/$i"; done; head -c 9000000 /dev/zero > "$2/large"'
@@ -62,24 +74,35 @@ def test_killed_at_any_moment_another_try_gives_the_same(cloud: Cloud):
     chance = random.Random(seed)  # noqa: S311
     files = {f"{number:02d}": bytes([number]) * 50_000 for number in range(40)}
     calm = cloud.folder(files, name="calm")
-    began = time.monotonic()
-    assert calm.run(*COMMAND).code == 0
-    seconds = time.monotonic() - began
-    wanted = contents(calm)
-    assert len(wanted) == 31
 
-    reached = []
-    for death in range(DEATHS):
-        job = cloud.again(
-            calm, job_id=f"mortal-{seed}-{death}", attempt=death + 2, output=f"{calm.spec.output}{death}/"
-        )
+    def job_of(name: str, number: int) -> Job:
+        output = f"{calm.spec.output.rstrip('/')}-{name}{number}/"
+        return cloud.again(calm, job_id=f"{name}-{seed}-{number}", attempt=number, output=output)
+
+    def timed(job: Job) -> float:
+        began = time.monotonic()
+        assert job.run(*COMMAND).code == 0
+        return time.monotonic() - began
+
+    def survive(death: int, moments: list[float]) -> list[int]:
+        job = job_of("mortal", 100 + death)
         with watch(job) as seen:
-            # Evenly over a run's life, of which the first quarter is imports.
-            reached += [die(job, chance.uniform(0.25, 1.05) * seconds) for _ in range(chance.randint(1, 2))]
+            reached = [die(job, moment * seconds) for moment in moments]
             ended = job.run(*COMMAND, AWS_BATCH_JOB_ATTEMPT="3")
         assert ended.code == 0, f"seed {seed}: {ended.err}"
         assert contents(job) == wanted, f"seed {seed}, death {death}"
         assert seen == [], f"seed {seed}, death {death}"
+        return reached
+
+    with ThreadPoolExecutor(DEATHS_AT_ONCE) as pool:
+        # As many beside each other as will die beside each other, so that they take as long.
+        others = [job_of("calm", number) for number in range(2, DEATHS_AT_ONCE + 1)]
+        seconds = median(pool.map(timed, [calm, *others]))
+        wanted = contents(calm)
+        assert len(wanted) == 31
+        # Evenly over a run's life, of which the first quarter is imports.
+        moments = [[chance.uniform(0.25, 1.05) for _ in range(chance.randint(1, 2))] for _ in range(DEATHS)]
+        reached = [count for counts in pool.map(survive, range(DEATHS), moments) for count in counts]
     print(f"seed {seed}; objects there at each death: {sorted(reached)}")
 
 

@@ -1,10 +1,12 @@
 """Calls that the sandbox does not know, by each of AWS's protocols."""
 
+import inspect
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from dropbatch.sandbox import emulator
 from tests.sandbox.conftest import Client
 
 
@@ -44,3 +46,7 @@ def test_given_another_error_when_it_comes_then_it_is_left_as_it_is(aws: Client)
         aws("ecr").describe_images(repositoryName="none-of-this-name")
 
     assert caught.value.response["Error"]["Code"] == "RepositoryNotFoundException"
+
+
+def test_gap_given_plain_ministack_when_a_service_is_not_there_then_the_models_of_all_are_read() -> None:
+    assert "get_service_model" in inspect.getsource(emulator.module("core.router")._is_aws_service_name)

@@ -279,7 +279,7 @@ def change(site: Site, state: str, environment: str, boundary: str) -> list[Stat
         ),
         # The smoke test after a deploy: one file of that name, its result, and what the ledger says meanwhile.
         _on("Try", "s3", "PutObject GetObject", f"arn:{site.partition}:s3:::{name}-*put-*/*/smoke-*"),
-        _on("Follow", "dynamodb", "GetItem Query", site.arn("dynamodb", f"table/{name}-ledger*")),
+        _on("Follow", "dynamodb", "GetItem BatchGetItem Query", site.arn("dynamodb", f"table/{name}-ledger*")),
         _on("State", "s3", "PutObject DeleteObject", f"{state}/dropbatch/{environment}.tfstate*"),
         _on("Lock", "s3", "GetObject", f"{state}/dropbatch/{environment}.tfstate.tflock"),
     ]

@@ -41,10 +41,23 @@ def drift(plan: Mapping[str, Any]) -> list[Change]:
     """What differs from what was deployed, so that a deploy would change it back.
 
     Terraform tells of every difference, also of those that nobody minds (how many machines run just now), and a plan
-    has what is merged but not deployed as well. Drift is what is in both.
+    has what is merged but not deployed as well. Drift is what is in both, attribute by attribute.
     """
-    undone = {each.address for each in changes(plan)}
-    return [each for each in map(_change, plan.get("resource_drift", [])) if each.address in undone]
+    undone = {each["address"]: _attributes(each["change"]) for each in plan.get("resource_changes", [])}
+    done = {each.address for each in changes(plan)}
+    return [
+        _change(each)
+        for each in plan.get("resource_drift", [])
+        if each["address"] in done
+        and ("delete" in each["change"]["actions"] or _attributes(each["change"]) & undone[each["address"]])
+    ]
+
+
+def _attributes(change: Mapping[str, Any]) -> set[str]:
+    """Names of those that differ."""
+    before, after = change.get("before") or {}, change.get("after") or {}
+    names = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    return names | {name for name, unknown in (change.get("after_unknown") or {}).items() if unknown}
 
 
 def _change(each: Mapping[str, Any]) -> Change:

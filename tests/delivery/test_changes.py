@@ -13,12 +13,28 @@ def test_what_is_done_is_told_and_what_is_only_read_is_not() -> None:
 
 
 def test_drift_is_what_a_deploy_would_change_back() -> None:
+    def changed(address: str, *actions: str, **attributes: tuple[Any, Any]) -> dict[str, Any]:
+        before, after = ({name: pair[side] for name, pair in attributes.items()} for side in (0, 1))
+        return {"address": address, "change": {"actions": list(actions), "before": before, "after": after}}
+
     plan = {
-        "resource_changes": [entry("queue.x", "update"), entry("bucket.x", "create"), entry("pool.x", "no-op")],
-        # pool: machines come and go, which is ignored; bucket: merged, not deployed yet
-        "resource_drift": [entry("queue.x", "update"), entry("pool.x", "update")],
+        "resource_changes": [
+            changed("queue.x", "update", days=(1, 14)),
+            changed("bucket.x", "create"),
+            changed("pool.x", "no-op", machines=(7, 7)),
+            changed("policy.x", "update", text=("old", "new")),
+            changed("parameter.x", "create", value=(None, "x")),
+        ],
+        # pool: machines come and go, which is ignored; bucket: merged, not deployed yet; policy: deployed otherwise, and
+        # used by more than before, which nobody changes back
+        "resource_drift": [
+            changed("queue.x", "update", days=(14, 1)),
+            changed("pool.x", "update", machines=(0, 7)),
+            changed("policy.x", "update", users=(0, 1)),
+            changed("parameter.x", "delete", value=("x", None)),
+        ],
     }
-    assert [each.address for each in drift(plan)] == ["queue.x"]
+    assert [each.address for each in drift(plan)] == ["queue.x", "parameter.x"]
 
 
 def test_counts_come_first_and_then_what_loses_data() -> None:

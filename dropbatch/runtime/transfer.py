@@ -145,7 +145,9 @@ def _bring_large(client: "S3Client", pairs: Sequence[tuple[Download, "_Sink"]], 
 def _request(item: Download) -> dict[str, str]:
     source = item.source
     version = {"VersionId": source.version_id} if source.version_id else {}
-    return {"Bucket": source.bucket, "Key": source.key, **version}
+    # Where there are no versions, what was listed may be another object by now.
+    same = {"IfMatch": item.etag} if item.etag else {}
+    return {"Bucket": source.bucket, "Key": source.key, **version, **same}
 
 
 def _received(source: ObjectSpec, sink: "_Sink") -> FileRecord:

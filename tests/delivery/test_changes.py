@@ -25,8 +25,8 @@ def test_drift_is_what_a_deploy_would_change_back() -> None:
             changed("policy.x", "update", text=("old", "new")),
             changed("parameter.x", "create", value=(None, "x")),
         ],
-        # pool: machines come and go, which is ignored; bucket: merged, not deployed yet; policy: deployed otherwise, and
-        # used by more than before, which nobody changes back
+        # pool: machines come and go, which is ignored; bucket: merged, not deployed yet; policy: its new text is not
+        # deployed yet, and it has a user more than before, which nobody changes back
         "resource_drift": [
             changed("queue.x", "update", days=(14, 1)),
             changed("pool.x", "update", machines=(0, 7)),

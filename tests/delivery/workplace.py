@@ -116,7 +116,7 @@ class Workplace:
     def call(self, *command: str, code: int = 0, env: Mapping[str, str] = MappingProxyType({})) -> str:
         """What a command prints; it must end with `code`."""
         process = self.start(*command, env=env)
-        said, _ = process.communicate(timeout=600)
+        said, _ = process.communicate(timeout=1800)
         assert process.returncode == code, f"{' '.join(command)}: {process.returncode}\n{said}"
         return said
 

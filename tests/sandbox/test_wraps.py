@@ -7,7 +7,6 @@ import time
 import uuid
 import zipfile
 from typing import Any
-from urllib.parse import unquote_plus
 
 import pytest
 from botocore.exceptions import ClientError
@@ -325,53 +324,6 @@ class TestTransport:
 
     def test_gap_given_plain_ministack_when_asked_by_http_then_it_counts_as_insecure(self) -> None:
         assert 'scope.get("scheme") == "https"' in inspect.getsource(emulator.module("app").app)
-
-
-class TestVersionListing:
-    KEYS = ("a b+(1) ü.txt", "100%25.txt", "<&>.txt", "deep/er//key")
-
-    def test_given_awkward_keys_when_versions_are_listed_encoded_then_they_decode_to_themselves(
-        self, aws: Client
-    ) -> None:
-        s3 = aws("s3")
-        s3.create_bucket(Bucket="awkward", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
-        for key in self.KEYS:
-            s3.put_object(Bucket="awkward", Key=key)
-        bodies: list[bytes] = []
-        s3.meta.events.register(
-            "before-parse.s3.ListObjectVersions", lambda response_dict, **_: bodies.append(response_dict["body"])
-        )
-
-        listed = s3.list_object_versions(Bucket="awkward", EncodingType="url")["Versions"]
-
-        assert {unquote_plus(each["Key"]) for each in listed} == set(self.KEYS)
-        assert b"<EncodingType>url</EncodingType>" in bodies[0]
-        assert b"a%20b%2B%281%29%20%C3%BC.txt" in bodies[0]
-
-    def test_gap_given_plain_ministack_when_versions_are_listed_then_the_encoding_is_ignored(self) -> None:
-        assert "encoding-type" not in inspect.getsource(emulator.service("s3")._list_object_versions)
-
-
-class TestVersionRanges:
-    def test_given_a_version_when_a_range_of_it_is_read_then_only_that_comes(self, aws: Client, name: str) -> None:
-        s3 = aws("s3")
-        s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
-        s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
-        version = s3.put_object(Bucket=name, Key="k", Body=b"0123456789")["VersionId"]
-        s3.put_object(Bucket=name, Key="k", Body=b"another version")
-
-        def read(wanted: str) -> Any:
-            return s3.get_object(Bucket=name, Key="k", VersionId=version, Range=wanted)
-
-        assert read("bytes=2-4")["Body"].read() == b"234"
-        assert read("bytes=2-4")["ContentRange"] == "bytes 2-4/10"
-        with pytest.raises(ClientError, match="InvalidRange"):
-            read("bytes=10-11")
-
-    def test_gap_given_plain_ministack_when_a_version_is_read_then_the_range_comes_too_late(self) -> None:
-        source = inspect.getsource(emulator.service("s3")._get_object)
-
-        assert source.index("return 200, resp_headers, body") < source.index("range")
 
 
 class TestWildcards:

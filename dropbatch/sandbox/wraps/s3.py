@@ -1,14 +1,20 @@
 """Wraps of S3."""
 
 import html
+import mmap
 import re
+from contextvars import ContextVar
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 from dropbatch.sandbox import emulator
 from dropbatch.sandbox.emulator import expected
 
 __all__ = ["wrap_version_listing", "wrap_version_ranges"]
+
+_MAPPED_FROM = 2**20
+_getting: ContextVar[bool] = ContextVar("getting", default=False)
 
 
 def wrap_version_listing() -> None:
@@ -30,15 +36,20 @@ def wrap_version_listing() -> None:
 
 
 def wrap_version_ranges() -> None:
-    """GetObject ignores ``Range`` when a version is named: a reader of parts gets the whole object each time."""
+    """GetObject ignores ``Range`` when a version is named, and reads a whole object from the disk for a part of it."""
     s3 = emulator.service("s3")
+    _map_bodies(s3)
     original = expected(s3, "_get_object", "(bucket_name: str, key: str, headers: dict, query_params: dict = None)")
 
     def get_object(bucket_name: str, key: str, headers: Any, query_params: Any = None) -> Any:
-        status, answered, body = original(bucket_name, key, headers, query_params)
+        mark = _getting.set(True)
+        try:
+            status, answered, body = original(bucket_name, key, headers, query_params)
+        finally:
+            _getting.reset(mark)
         wanted = headers.get("range", "") if s3._qp(query_params or {}, "versionId", "") else ""
         if status != HTTPStatus.OK or not wanted:
-            return status, answered, body
+            return status, answered, bytes(body) if isinstance(body, mmap.mmap) else body
         total = len(body)
         found = s3._parse_range(wanted, total)
         if found is None:
@@ -53,3 +64,17 @@ def wrap_version_ranges() -> None:
         return HTTPStatus.PARTIAL_CONTENT, kept, part
 
     s3._get_object = get_object
+
+
+def _map_bodies(s3: Any) -> None:
+    """While an object is got, its file is mapped instead of read: a slice of it costs what the slice is."""
+    original = expected(s3, "_read_body", "(bucket_name: str, key: str, obj: dict) -> bytes")
+
+    def read_body(bucket_name: str, key: str, obj: Any) -> Any:
+        path = s3._object_disk_path(bucket_name, key) if _getting.get() and obj.get("body") is None else None
+        if path is None or not Path(path).is_file() or Path(path).stat().st_size < _MAPPED_FROM:
+            return original(bucket_name, key, obj)
+        with Path(path).open("rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+    s3._read_body = read_body

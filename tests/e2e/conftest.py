@@ -1,5 +1,6 @@
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -17,3 +18,21 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     finally:
         made.sandbox.destroy_state()
         os.environ.update(saved)
+
+
+@pytest.fixture
+def whole_suite(request: pytest.FixtureRequest) -> bool:
+    """Whether all end-to-end tests run but those that are soak; on whatever process, they all run on one."""
+    here = Path(__file__).parent
+    session = request.session
+    chosen = {item.path for item in session.items} | {item.path for item in _LEFT_OUT}
+    left_out = [item for item in _LEFT_OUT if here in item.path.parents and not item.get_closest_marker("soak")]
+    return not left_out and chosen >= set(here.glob("test_*.py")) and not session.testsfailed
+
+
+_LEFT_OUT: list[pytest.Item] = []
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    """Keep what ``-k``, ``-m`` and their like leave out."""
+    _LEFT_OUT.extend(items)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from dropbatch.sandbox.grants import policies_of, unused
 from tests.e2e.lab import Lab, until
 
 pytestmark = pytest.mark.e2e
@@ -85,3 +86,30 @@ def test_the_spend_guard_without_a_grant_fails(lab: Lab) -> None:
             assert "UpdateComputeEnvironment" in answer["Payload"].read().decode()
     finally:
         assert "FunctionError" not in guard("resume")
+
+
+# What policies grant to our own code and this suite does not make happen, with the place where it is shown.
+NOT_EXERCISED: dict[tuple[str, str], str] = {}
+
+
+def right(role: str, action: str) -> tuple[str, str]:
+    """An action and who may do it: a function, or the program of any pipeline for any group."""
+    name = role.removeprefix("dropbatch-sandbox-")
+    return (name if "." in name else "job", action)
+
+
+@pytest.mark.last
+def test_every_right_of_our_own_code_was_used_by_the_suite(lab: Lab, whole_suite: bool) -> None:
+    """The last test before the stack is destroyed: what no test needed, nobody needs."""
+    if not whole_suite:
+        pytest.skip("not all end-to-end tests ran and passed: what they used says nothing about what is needed")
+    uses = [(role, action, arn) for role, action, arn in lab.sandbox.control({"grants": True})["uses"]]
+    used = {right(role, action) for role, action, _ in uses}
+    granted = {
+        right(grant.role, grant.action)
+        for grant in unused(policies_of(lab.client("iam"), "dropbatch-sandbox"), [])
+        if grant.checked
+    }
+
+    assert {role for role, _ in granted} == {"job", "arrival.function", "run-events.function", "spend-guard.function"}
+    assert granted - used == NOT_EXERCISED.keys()

@@ -31,6 +31,18 @@ def test_the_way_out_of_cdktf_is_terraform_that_is_valid(tmp_path: Path) -> None
         assert 'Sid\\":\\"' in text
 
 
+def terraform_in(folder: Path) -> int | None:
+    """The process of Terraform that works in a folder. cdktf gives it a terminal of its own."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes().split(b"\0")
+            if command[0].endswith(b"terraform") and b"apply" in command and (process / "cwd").readlink() == folder:
+                return int(process.name)
+        except OSError:
+            continue  # it has ended, or is somebody else's
+    return None
+
+
 @pytest.mark.e2e
 @pytest.mark.soak
 class TestByHand:
@@ -48,8 +60,8 @@ class TestByHand:
         tables = work.client("dynamodb")
         until(lambda: tables.list_tables()["TableNames"] or None, "the first resources", 240)
 
-        # When somebody presses Ctrl-C
-        os.killpg(deploy.pid, signal.SIGINT)
+        # When Terraform is told to stop, as by the end of a machine
+        os.kill(until(lambda: terraform_in(work.stack), "Terraform below cdktf"), signal.SIGINT)
         said, _ = deploy.communicate(timeout=240)
         until(lambda: True if work.unlocked() else None, "Terraform to give its lock back", 120)
         assert "Apply complete!" not in said

@@ -5,6 +5,7 @@ And that nothing of them is left in the system's temporary directory.
 
 import os
 import tempfile
+from collections.abc import Generator
 from pathlib import PurePosixPath
 
 import pytest
@@ -19,6 +20,14 @@ def pytest_configure(config: pytest.Config) -> None:
     directory = config._tmp_path_factory.getbasetemp() / "tmp"  # type: ignore[attr-defined]
     directory.mkdir(exist_ok=True)
     os.environ["TMPDIR"] = tempfile.tempdir = str(directory)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Half characters, which some tests make and code then logs, do not pass from one process to the other."""
+    report = yield
+    report.sections = [(name, text.encode(errors="replace").decode()) for name, text in report.sections]
+    return report
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -57,8 +57,9 @@ class TestByHand:
     def test_a_deploy_that_was_interrupted_goes_on_when_it_is_called_again(self, work: Workplace) -> None:
         # Given a deploy in the middle of its work
         deploy = work.start(*work.cdktf_command("deploy"))
-        tables = work.client("dynamodb")
-        until(lambda: tables.list_tables()["TableNames"] or None, "the first resources", 240)
+        # No earlier: Terraform cancels calls on their way, and what such a call still made is unknown to its state.
+        pools = work.client("batch")
+        until(lambda: pools.describe_compute_environments()["computeEnvironments"] or None, "the pools", 240)
 
         # When Terraform is told to stop, as by the end of a machine
         os.kill(until(lambda: terraform_in(work.stack), "Terraform below cdktf"), signal.SIGINT)

@@ -30,6 +30,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     return report
 
 
+@pytest.hookimpl(tryfirst=True)  # before the processes look for groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Rooms are kept together; the end-to-end tests begin, since they wait for the provider while others compute."""
     for item in items:

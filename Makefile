@@ -25,7 +25,7 @@ demo-down:  ## destroy what the demo deployed, stop the sandbox, leave nothing
 
 test: $(CDKTF)  ## all tests, those against the sandbox with the real Terraform too
 	$(SETUP) test
-	@$(RUN) -m pytest -n 3 --dist loadgroup --no-loadscope-reorder
+	@$(RUN) -m pytest -n 3 --dist loadscope --no-loadscope-reorder
 
 lint:  ## style, types, formatting; workflows; checkov on the plan of every environment
 	$(SETUP) test

@@ -7,10 +7,12 @@ import os
 import tempfile
 from collections.abc import Generator
 from pathlib import PurePosixPath
+from typing import Any
 
 import pytest
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
-_OWN_ROOM = ("tests/lambdas/crash",)
+_OWN_ROOM = ("tests/lambdas/crash", "tests/docs/test_tutorials.py")
 """Long enough to be shared out apart from the folder they are in."""
 
 
@@ -30,17 +32,22 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     return report
 
 
-@pytest.hookimpl(tryfirst=True)  # before the processes look for groups
+class Rooms(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types for it
+    """A room's tests go to one process, in their order."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = PurePosixPath(nodeid.partition("::")[0])
+        for room in _OWN_ROOM:
+            if path.is_relative_to(room):
+                return room
+        return "/".join(path.parts[:2])
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Rooms:
+    """Used with ``-n``. (Groups by mark, `--dist loadgroup`, do nothing with pytest 9.2 and xdist 3.8.)"""
+    return Rooms(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Rooms are kept together; the end-to-end tests begin, since they wait for the provider while others compute."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_room(item)))
+    """The end-to-end tests begin, since they wait for the provider while others compute; the destroying ones end."""
     items.sort(key=lambda item: (item.get_closest_marker("e2e") is None, item.get_closest_marker("last") is not None))
-
-
-def _room(item: pytest.Item) -> str:
-    path = PurePosixPath(item.nodeid.partition("::")[0])
-    for folder in _OWN_ROOM:
-        if path.is_relative_to(folder):
-            return folder
-    return "/".join(path.parts[:2])

@@ -17,6 +17,7 @@ QUEUE = "aws_batch_job_queue:Pool-spot_Queue"
 ENVIRONMENT = "aws_batch_compute_environment:Pool-spot_Environment"
 TEMPLATE = "aws_launch_template:Pool-spot_Machines_Template"
 LOCAL = "local:*"
+POINTERS = "aws_ssm_parameter:Pointers_Parameter"  # what a run needs, for the worst case of a request
 
 SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:token-AbCdEf"
 KEY = "arn:aws:kms:eu-central-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"
@@ -183,8 +184,8 @@ CASES: dict[str, dict[str, tuple[str, set[str]]]] = {
         "base": ("", set()),  # in place of an image: see below
         "command": ('command = ["other"]', {DEFINITION}),
         "pools": ('pools = ["other"]', {FUNCTIONS}),
-        "vcpus": ("vcpus = 2", {DEFINITION, FUNCTIONS}),
-        "memory_mib": ("memory_mib = 2000", {DEFINITION, FUNCTIONS}),
+        "vcpus": ("vcpus = 2", {DEFINITION, FUNCTIONS, POINTERS}),
+        "memory_mib": ("memory_mib = 2000", {DEFINITION, FUNCTIONS, POINTERS}),
         "gpus": ("", set()),  # of a pool with GPUs: see below
         "architecture": ('architecture = "amd64"', set()),
         "shared_memory_mib": ("shared_memory_mib = 100", {DEFINITION}),
@@ -197,8 +198,9 @@ CASES: dict[str, dict[str, tuple[str, set[str]]]] = {
         ),
         "tags": ('tags = { project = "x" }', {DEFINITION}),
         "retry": ('retry = [{ action = "retry", exit_code = "75" }]', {DEFINITION}),
-        "timeout_minutes": ("timeout_minutes = 9", {DEFINITION, FUNCTIONS}),
-        "tries": ("tries = 3", {DEFINITION}),
+        "timeout_minutes": ("timeout_minutes = 9", {DEFINITION, FUNCTIONS, POINTERS}),
+        "tries": ("tries = 3", {DEFINITION, POINTERS}),
+        "marker": ('trigger = "folder"\nmarker = "END"', {FUNCTIONS, POINTERS}),
         "read_buckets": (
             'read_buckets = ["b-b"]',
             {"aws_iam_role_policy:Pipeline-count_Lab_*", "aws_iam_role_policy:Functions_Arrival_*", FUNCTIONS},
@@ -244,7 +246,6 @@ FOR_FUNCTIONS = {
         "retry_failures": "retry_failures = 1",
         "trigger": 'trigger = "submit"',
         "suffixes": 'suffixes = [".txt"]',
-        "marker": 'trigger = "folder"\nmarker = "END"',
         "max_vcpus": "max_vcpus = 3",
         "max_memory_mib": "max_memory_mib = 3000",
         "max_timeout_minutes": "max_timeout_minutes = 77",

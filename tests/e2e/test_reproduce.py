@@ -42,7 +42,7 @@ def edit(path: Path, old: str, new: str) -> None:
 
 
 def reproduce(*arguments: str) -> tuple[int, dict[str, Any], str]:
-    result = CliRunner().invoke(cli, ["reproduce", *arguments, "--wait", "--yes", "--json"])
+    result = CliRunner().invoke(cli, ["--group", "lab", "reproduce", *arguments, "--wait", "--yes", "--json"])
     return result.exit_code, json.loads(result.stdout or "{}"), result.stderr
 
 

@@ -139,7 +139,11 @@ class Repairs:
                 elif change.superseded:
                     lost.append(item)
                 else:
-                    outcomes.append(self._flow.apply(change))
+                    outcome = self._flow.apply(change)
+                    outcomes.append(outcome)
+                    # Submitted twice under one name, the fence with the one that the ledger does not know.
+                    if outcome is None and change.state.final and self._owner(item) not in (None, job_id):
+                        lost.append(item)
             self.counts["states read from Batch"] += self._follow_up(outcomes)
         return lost
 

@@ -39,7 +39,7 @@ def mails(lab: Lab, text: str) -> list[Message]:
 
 
 @pytest.fixture
-def notices(lab: Lab) -> Callable[[], list[str]]:
+def notices(lab: Lab) -> Iterator[Callable[[], list[str]]]:
     """What operators' programs have heard so far: the topic's messages, in a queue."""
     sqs, sns = lab.client("sqs"), lab.client("sns")
     queue = sqs.create_queue(QueueName=f"notices-{uuid.uuid4().hex[:8]}")["QueueUrl"]
@@ -57,7 +57,8 @@ def notices(lab: Lab) -> Callable[[], list[str]]:
                 sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
         return heard
 
-    return listen
+    yield listen
+    sqs.delete_queue(QueueUrl=queue)  # nothing of a test's own is to be left when the stack is destroyed
 
 
 def attempts_counted(lab: Lab, month: str) -> int:

@@ -144,7 +144,7 @@ def test_people_are_mailed_once_for_what_was_dropped_together(lab: Lab) -> None:
     def told() -> Message | None:
         lab.reconcile()
         wanted = re.compile(r"of [\d,]+ succeeded")
-        return next((mail for mail in mails(lab, "succeeded") if wanted.search(mail["Subject"])), None)
+        return next((mail for mail in mails(lab, "group lab)") if wanted.search(mail["Subject"])), None)
 
     mail = until(told, f"the mail about {window}", seconds=150)
 

@@ -23,6 +23,14 @@ def test_every_wrap_is_listed() -> None:
     )
 
 
+def test_every_wrap_has_a_test_that_fails_when_it_is_needless() -> None:
+    texts = [path.read_text() for path in Path(__file__).parent.glob("test_*.py")]
+
+    tested = [name for text in texts for name in re.findall(r'@pytest\.mark\.gap\("(\w+)"\)\s+def test_gap_', text)]
+
+    assert sorted(tested) == sorted(table("Wraps"))
+
+
 def test_every_fault_is_listed() -> None:
     assert set(table("Faults")) == {*KINDS, "reclaim", "kill-function"}
 

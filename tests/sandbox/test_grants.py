@@ -4,7 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from dropbatch.cli.main import cli
-from dropbatch.sandbox import Sandbox
+from dropbatch.sandbox import Sandbox, emulator
 from dropbatch.sandbox.grants import Grant, Recorder, unused
 from tests.sandbox.batch_stack import BatchStack, allow
 from tests.sandbox.conftest import Client
@@ -64,3 +64,15 @@ def test_given_a_job_when_it_uses_one_right_of_two_then_the_report_names_the_oth
     assert job["status"] == "SUCCEEDED", stack.lines(job)
     assert left == f"{stack.name}  s3:DeleteObject  {arn}\n"
     assert used == f"{stack.name}  s3:PutObject  arn:aws:s3:::{bucket}/k\n"
+
+
+@pytest.mark.gap("grants")
+def test_gap_given_plain_ministack_when_asked_which_rights_were_used_then_it_knows_none() -> None:
+    iam = emulator.service("iam")
+
+    with emulator.request_scope("eu-central-1"):
+        _, _, made = iam._IAM_HANDLERS["GenerateServiceLastAccessedDetails"]({"Arn": ROLE})
+        job = made.decode().partition("<JobId>")[2].partition("</JobId>")[0]
+        _, _, found = iam._IAM_HANDLERS["GetServiceLastAccessedDetails"]({"JobId": job})
+
+    assert b"<ServicesLastAccessed></ServicesLastAccessed>" in found

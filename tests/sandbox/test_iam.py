@@ -82,6 +82,7 @@ def test_given_a_user_when_all_kinds_of_credentials_are_listed_then_only_access_
     iam.delete_user(UserName="lists")
 
 
+@pytest.mark.gap("users_credentials")
 def test_gap_given_plain_ministack_when_a_users_ssh_keys_are_listed_then_it_cannot() -> None:
     handlers = emulator.service("iam")._IAM_HANDLERS
 

@@ -48,5 +48,6 @@ def test_given_another_error_when_it_comes_then_it_is_left_as_it_is(aws: Client)
     assert caught.value.response["Error"]["Code"] == "RepositoryNotFoundException"
 
 
+@pytest.mark.gap("unknown_services")
 def test_gap_given_plain_ministack_when_a_service_is_not_there_then_the_models_of_all_are_read() -> None:
     assert "get_service_model" in inspect.getsource(emulator.module("core.router")._is_aws_service_name)

@@ -90,6 +90,7 @@ class TestSplitAnswers:
         assert len(pieces) == count
         assert b"".join(pieces).endswith(b"\r\n\r\n" + b"".join(body))
 
+    @pytest.mark.gap("split_answers")
     def test_gap_given_plain_hypercorn_when_it_answers_then_in_two_pieces(self) -> None:
         assert len(Wire().answer(b"{}")) == 2
 
@@ -109,6 +110,7 @@ class TestMissingImages:
             with pytest.raises(ecr.exceptions.ImageNotFoundException, match='"gone"'):
                 described(*tags)
 
+    @pytest.mark.gap("missing_images")
     def test_gap_given_plain_ministack_when_asked_for_an_image_that_is_not_there_then_it_says_nothing(self) -> None:
         assert "ImageNotFoundException" not in inspect.getsource(emulator.service("ecr")._describe_images)
 
@@ -128,6 +130,7 @@ class TestRepeatedNotifications:
         with pytest.raises(budgets.exceptions.DuplicateRecordException):
             budgets.create_notification(**named, Notification=NOTICE, Subscribers=other)
 
+    @pytest.mark.gap("repeated_notifications")
     def test_gap_given_plain_ministack_when_made_again_then_it_is_refused(self) -> None:
         budgets = emulator.service("budgets")
         named = {"BudgetName": "repeated"}

@@ -108,6 +108,7 @@ class TestResources:
             write(f"{name}x")
         assert f"on resource: {arn}x" in caught.value.read().decode()
 
+    @pytest.mark.gap("deploy_resources")
     def test_gap_given_plain_ministack_when_a_function_is_made_then_the_resource_is_everything(self) -> None:
         actions = inspect.unwrap(emulator.module("core.iam_actions").extract_resource_arn)
         asked = b'{"FunctionName": "f"}'
@@ -115,6 +116,13 @@ class TestResources:
         assert actions("lambda", "POST", "/2015-03-31/functions", {}, asked, {}, "r", "1") == "*"
         assert actions("budgets", "POST", "/", {}, b'{"BudgetName": "b"}', {}, "r", "1") == "*"
         assert "/default/" in actions("events", "POST", "/", {}, b'{"Name": "n"}', {}, "r", "1")
+
+    @pytest.mark.gap("budget_actions")
+    def test_gap_given_plain_ministack_when_a_budget_is_made_then_the_action_is_named_like_the_call(self) -> None:
+        action = inspect.unwrap(emulator.module("core.iam_actions").extract_iam_action)
+        target = {"x-amz-target": "AWSBudgetServiceGateway.CreateBudget"}
+
+        assert action("budgets", "POST", "/", target, b"{}", {}) == "budgets:CreateBudget"
 
 
 class TestBoundaries:
@@ -138,6 +146,7 @@ class TestBoundaries:
         aws("iam").create_role(RoleName=f"{name}x", **wanted)
         refused(lambda: iam.put_role_policy(RoleName=f"{name}x", **everything), f"{role}x")
 
+    @pytest.mark.gap("deploy_context")
     def test_gap_given_plain_ministack_when_a_role_is_made_then_the_boundary_is_not_told(self) -> None:
         source = inspect.getsource(inspect.unwrap(emulator.module("core.iam_actions").request_tag_context))
 
@@ -158,5 +167,6 @@ class TestNetworkTags:
         refused(lambda: ec2.delete_vpc(VpcId=other), HOME.format("ec2", f"vpc/{other}"))
         ec2.delete_vpc(VpcId=own)
 
+    @pytest.mark.gap("network_tags")
     def test_gap_given_plain_ministack_when_tags_of_a_network_are_asked_for_then_they_are_not_known(self) -> None:
         assert "ec2" not in emulator.service("tagging")._RESOURCE_TAG_COLLECTORS

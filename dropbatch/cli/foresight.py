@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from dropbatch.cli import globs
 from dropbatch.cli.deployed import Deployed
 from dropbatch.cli.errors import NotFoundError
-from dropbatch.contract import keys
+from dropbatch.contract import globs, keys
 
 __all__ = ["Worst", "count_inputs", "count_missing", "worst"]
 

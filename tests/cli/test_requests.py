@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from dropbatch.cli import globs, requests
+from dropbatch.cli import requests
 from dropbatch.contract.runs import State
-from lambdas.arrival.requests import globs as those_of_the_function
 from lambdas.arrival.requests.actions import read_runs
 from tests.cli.conftest import INPUT, World
 
@@ -143,17 +142,6 @@ def test_what_cannot_be_submitted(world: World, tmp_path: Path, arguments: list[
     assert result.stdout == ""
     assert len(result.stderr.splitlines()) == 1
     assert asked(world) == []
-
-
-@pytest.mark.parametrize(
-    "pattern", ["a/*", "a/**", "a/**/c", "**/c", "a/*/c", "a/[bd]/c", "a/?", "**", "a/b*/**/c", "*"]
-)
-def test_patterns_mean_the_same_here_as_in_the_arrival_function(pattern: str):
-    here, there = globs.matcher(pattern), those_of_the_function.matcher(pattern)
-
-    for key in ("a", "a/b", "a/c", "a/b/c", "a/d/c", "a/b/d/c", "c", "b/c", "a/bx/y/z/c", "a//c", "a/"):
-        assert here(key) == there(key), key
-    assert globs.literal_prefix(pattern) == those_of_the_function.literal_prefix(pattern)
 
 
 # --- retry, rerun, cancel ---------------------------------------------------------------------------------------------

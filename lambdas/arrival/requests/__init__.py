@@ -1,6 +1,6 @@
 """Requests: files that ask for runs, or for something to happen to runs.
 
-Reading and checking (`text`, `fields`, `submission`, `older`, `inputs`, `globs`, `actions`) is pure. `listing` looks at
+Reading and checking (`text`, `fields`, `submission`, `older`, `inputs`, `actions`) is pure. `listing` looks at
 buckets, `expansion` makes runs of what it finds, `plans` keeps that. `desk` takes requests on, a piece at a time;
 `runs_desk`, `reproductions` and `cancel` those about runs that exist.
 """

@@ -5,12 +5,11 @@ from collections.abc import Iterator
 
 from botocore.exceptions import ClientError
 
-from dropbatch.contract import keys
+from dropbatch.contract import globs, keys
 from dropbatch.contract.deployment import Deployment
 from dropbatch.contract.manifest import ObjectSpec, RunSpec
 from dropbatch.contract.runs import request_id, run_id
 from lambdas.arrival.admission import Admitted
-from lambdas.arrival.requests import globs
 from lambdas.arrival.requests.faults import MAX_FAULTS, Fault, FaultsError
 from lambdas.arrival.requests.inputs import Named
 from lambdas.arrival.requests.listing import Listing

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dropbatch.contract import keys
+from dropbatch.contract import globs, keys
 from dropbatch.contract.deployment import Deployment
-from lambdas.arrival.requests import globs
 from lambdas.arrival.requests.faults import Fault, shown
 
 __all__ = ["Named", "Reach"]

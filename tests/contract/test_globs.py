@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdas.arrival.requests.globs import literal_prefix, matcher
+from dropbatch.contract.globs import literal_prefix, matcher
 
 LETTERS = st.text(alphabet="ab/*?[]!-", max_size=12)
 

@@ -1,4 +1,4 @@
-"""Patterns over keys: ``*`` and ``?`` within a folder, ``**`` across folders, ``[abc]`` one of these. Pure."""
+"""Patterns over keys, in requests: ``*`` and ``?`` within a folder, ``**`` across folders, ``[abc]``. Pure."""
 
 import fnmatch
 import re

@@ -16,6 +16,7 @@ __all__ = [
     "InputKey",
     "log_key",
     "manifest_key",
+    "named_outputs_key",
     "output_prefix",
     "record_key",
     "rejection_key",
@@ -93,6 +94,11 @@ def manifest_key(group: str, pipeline: str, job_name: str) -> str:
 def started_key(group: str, pipeline: str, run_id: str, attempt: int) -> str:
     """Key of the fence of one attempt: whoever creates it first is the job that may run."""
     return f"{CONTROL_PREFIX}started/{group}/{pipeline}/{run_id}.{attempt}"
+
+
+def named_outputs_key(group: str, pipeline: str, run_id: str) -> str:
+    """Key of the list of URIs in a run's command that one of its tries began to write to."""
+    return f"{CONTROL_PREFIX}started/{group}/{pipeline}/{run_id}.outputs"
 
 
 def request_part_key(group: str, request: str, part: int) -> str:

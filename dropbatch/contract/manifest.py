@@ -63,6 +63,13 @@ class RunSpec:
     """Key of the object that closed the folder; it is no part of the input."""
     objects: tuple[ObjectSpec, ...] = ()
     """Exactly what a folder consists of; empty: what the listing gives."""
+    named_inputs: tuple[ObjectSpec, ...] = ()
+    """What `s3://` URIs of the command bring in, where that is settled: by the run that this one makes again.
+
+    Without a version, what is there is read.
+    """
+    named_outputs: tuple[str, ...] = ()
+    """Where the command's results outside the run's directory go, settled in the same way: URIs of files."""
     pool: str = ""
     """The pool it was submitted to."""
     earlier: tuple[Mapping[str, Any], ...] = ()
@@ -90,11 +97,14 @@ class RunSpec:
             TypeError: a field is missing or unknown.
         """
         config = values.get("config")
-        objects = tuple(ObjectSpec(**each) for each in values.get("objects", ()))
-        earlier = tuple(values.get("earlier", ()))
-        return cls(
-            **{**values, "config": ObjectSpec(**config) if config else None, "objects": objects, "earlier": earlier}
-        )
+        read: dict[str, Any] = {
+            "config": ObjectSpec(**config) if config else None,
+            "objects": tuple(ObjectSpec(**each) for each in values.get("objects", ())),
+            "named_inputs": tuple(ObjectSpec(**each) for each in values.get("named_inputs", ())),
+            "named_outputs": tuple(values.get("named_outputs", ())),
+            "earlier": tuple(values.get("earlier", ())),
+        }
+        return cls(**{**values, **read})
 
 
 @dataclass(frozen=True, kw_only=True)

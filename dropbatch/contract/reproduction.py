@@ -1,6 +1,6 @@
 """Making a result again: what a run record pins, and whether two records have the same results."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +34,10 @@ class Pins:
     """What a folder consisted of; empty for a file."""
     config: ObjectSpec | None
     parameters: Mapping[str, str]
+    named_inputs: tuple[ObjectSpec, ...] = ()
+    """What `s3://` URIs of the command brought in; without a version it is read as it is by then."""
+    named_outputs: tuple[str, ...] = ()
+    """URIs outside the run's own directory that the command wrote to."""
 
     def identity(self, *, group: str, pipeline: str, original: str, request: str) -> str:
         """Id of the run by which a request makes a run again; `request` is a `request_id`."""
@@ -62,6 +66,8 @@ class Pins:
             parameters=self.parameters,
             config=self.config,
             objects=self.objects,
+            named_inputs=self.named_inputs,
+            named_outputs=self.named_outputs,
         )
 
 
@@ -82,9 +88,7 @@ def pins_of(record: Mapping[str, Any]) -> Pins:
     bucket, key = keys.split_uri(whole)
     config = record.get("config")
     folder = key.endswith("/")
-    own = [
-        each for each in inputs if each.bucket == bucket and (each.key.startswith(key) if folder else each.key == key)
-    ]
+    own, named = _apart(inputs, bucket, key)
     if not own:
         raise NotReproducibleError(f"the record of {record['run_id']} does not say which objects {whole} had")
     return Pins(
@@ -97,7 +101,22 @@ def pins_of(record: Mapping[str, Any]) -> Pins:
         objects=tuple(own) if folder else (),
         config=_object(config) if config else None,
         parameters=record["parameters"],
+        named_inputs=tuple(dict.fromkeys(named)),
+        named_outputs=tuple(each["uri"] for each in record["outputs"] if not _name_below(record, each["uri"])),
     )
+
+
+def _apart(inputs: Sequence[ObjectSpec], bucket: str, key: str) -> tuple[list[ObjectSpec], list[ObjectSpec]]:
+    """The objects of the input itself, which come first, and those that the command named."""
+    if not key.endswith("/"):
+        is_own = bool(inputs) and (inputs[0].bucket, inputs[0].key) == (bucket, key)
+        return list(inputs[:is_own]), list(inputs[is_own:])
+    own: dict[ObjectSpec, None] = {}
+    for each in inputs:
+        if each.bucket != bucket or not each.key.startswith(key) or each in own:
+            break
+        own[each] = None
+    return list(own), list(inputs[len(own) :])
 
 
 def folder_of(record: Mapping[str, Any]) -> tuple[ObjectSpec, ...]:
@@ -171,8 +190,10 @@ def _inputs_changed(first: Mapping[str, Any], second: Mapping[str, Any]) -> tupl
 
 def _outputs(record: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """Outputs by their name below the run's directory; those that went elsewhere by their URI."""
-    outputs = {}
-    for each in record["outputs"]:
-        _, mark, name = each["uri"].rpartition(f"/{record['run_id']}/")
-        outputs[name if mark else each["uri"]] = each
-    return outputs
+    return {_name_below(record, each["uri"]) or each["uri"]: each for each in record["outputs"]}
+
+
+def _name_below(record: Mapping[str, Any], uri: str) -> str:
+    """Name of an output below the run's directory; empty when it went elsewhere."""
+    _, mark, name = uri.rpartition(f"/{record['run_id']}/")
+    return name if mark else ""

@@ -2,35 +2,53 @@
 
 import itertools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dropbatch.contract import keys
+from dropbatch.contract.manifest import ObjectSpec
 from dropbatch.contract.options import Options
 from dropbatch.contract.record import FileRecord
 from dropbatch.runtime import inputs, names, objects, transfer, uris
 from dropbatch.runtime.errors import RefusedError, StageInError
 from dropbatch.runtime.files import find_results
 from dropbatch.runtime.s3_errors import error_code, explain, failures
+from dropbatch.runtime.store import Store
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["Arguments"]
+__all__ = ["Arguments", "Named"]
 
 _FORBIDDEN = {"AccessDenied", "403", "Forbidden"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """What is settled about the URIs of a command before it is looked at: by the run that this one makes again."""
+
+    inputs: Sequence[ObjectSpec] = ()
+    """Read in these versions."""
+    outputs: Sequence[str] = ()
+    """Written, whether something is there or not; of a directory, what was written below it."""
 
 
 class Arguments:
     """The URIs of one command, each with a directory of its own, so that names cannot collide."""
 
-    def __init__(self, marked: Sequence[str], options: Options, client: Callable[[], "S3Client"], who: str) -> None:
+    def __init__(
+        self, marked: Sequence[str], options: Options, client: Callable[[], "S3Client"], store: Store, named: Named
+    ) -> None:
         """`client` is called only when there is a URI."""
         self._marked = marked
         self._options = options
         self._make_client = client
-        self._who = who
+        self._store = store
+        self._who = store.who
+        self._named = named
         self._mentions = uris.find(marked)
+        self._noted: Sequence[str] = ()
         self._outputs: dict[str, Path] = {}
         self.words = list(marked)
         """The command with local paths, once `stage_in` is done."""
@@ -45,28 +63,44 @@ class Arguments:
 
         Raises:
             StageInError: an input is not there or cannot be read.
+            RefusedError: the job may not look whether something is one.
         """
         if not self._mentions:
             return [], []
         client = self._make_client()
-        paths: dict[uris.Mention, str] = {}
-        plans: dict[str, inputs.Plan] = {}
+        self._noted = self._store.noted_outputs()
         numbers = itertools.count(1)
+        plans: dict[str, inputs.Plan] = {}
+        paths: dict[uris.Mention, str] = {}
         for mention in self._mentions:
-            plan = plans.get(mention.uri)
-            if plan is None and not mention.is_any_of(self._options.output_flags):
+            is_output = self._is_output(mention)
+            if mention.uri not in plans and not is_output:
                 plan = self._plan(client, mention, directory / f"{next(numbers)}")
-            if plan is not None:
-                plans[mention.uri] = plan
+                if plan is not None:
+                    plans[mention.uri] = plan
+            if mention.uri in plans and not is_output:
                 slash = "/" if mention.uri.endswith("/") else ""
-                paths[mention] = f"{plan.path}{slash}"
+                paths[mention] = f"{plans[mention.uri].path}{slash}"
             else:
-                paths[mention] = self._place(mention.uri, output / f"{next(numbers)}")
+                paths[mention] = self._place(mention.uri, output)
         downloads = [each for plan in plans.values() for each in plan.downloads]
         transfer.check_room(output, sum(each.source.size for each in downloads))
         records = transfer.download(client, downloads, self._who)
         self.words = uris.replace(self._marked, paths)
         return records, [warning for plan in plans.values() for warning in plan.warnings]
+
+    def _is_input(self, mention: uris.Mention) -> bool:
+        return mention.is_any_of(self._options.input_flags)
+
+    def _is_output(self, mention: uris.Mention) -> bool:
+        """Whether that is known without looking."""
+        if mention.is_any_of(self._options.output_flags):
+            return True
+        if self._is_input(mention):
+            return False
+        below = mention.uri.rstrip("/") + "/"
+        was_written = any(uri == mention.uri or uri.startswith(below) for uri in self._named.outputs)
+        return mention.uri in self._noted or (was_written and not self._settled(*keys.split_uri(mention.uri)))
 
     def results(self) -> tuple[list[transfer.Upload], list[str]]:
         """What the program left at the places of its outputs, and warnings about places that stayed empty."""
@@ -89,43 +123,54 @@ class Arguments:
 
     def publish(self, uploads: Sequence[transfer.Upload]) -> list[FileRecord]:
         """Upload to where the command said. Raises `StageOutError`."""
-        return transfer.upload(self._make_client(), uploads, self._who) if uploads else []
+        if not uploads:
+            return []
+        self._store.note_outputs(self.outputs)
+        return transfer.upload(self._make_client(), uploads, self._who)
 
     def _place(self, uri: str, directory: Path) -> str:
         """A path for an output: a directory that exists when the URI ends in ``/``, else a name that does not."""
-        directory.mkdir(parents=True)
         is_folder = uri.endswith("/")
-        place = directory / names.file_name(uri.rstrip("/"))
-        if is_folder:
-            place.mkdir()
-        self._outputs[uri] = place
-        return f"{place}/" if is_folder else str(place)
+        if uri not in self._outputs:
+            own = directory / f"{len(self._outputs) + 1}"
+            self._outputs[uri] = own / names.file_name(uri.rstrip("/"))
+            (self._outputs[uri] if is_folder else own).mkdir(parents=True)
+        return f"{self._outputs[uri]}/" if is_folder else str(self._outputs[uri])
 
     def _plan(self, client: "S3Client", mention: uris.Mention, directory: Path) -> inputs.Plan | None:
         """How to bring a URI in; None when nothing is there."""
         bucket, key = keys.split_uri(mention.uri)
         try:
-            found = self._look(client, bucket, key)
+            settled = self._settled(bucket, key)
+            is_pinned = bool(settled) and all(each.spec.version_id for each in settled)
+            found = settled if is_pinned else self._look(client, bucket, key)
         except failures() as error:
-            if error_code(error) in _FORBIDDEN and not mention.is_any_of(self._options.input_flags):
+            if error_code(error) in _FORBIDDEN and not self._is_input(mention):
                 raise RefusedError(
                     f"{self._who} may not look whether {mention.uri} exists: name the bucket in read_buckets if it is "
                     "an input, its option in output_flags if it is an output"
                 ) from error
             raise StageInError(explain(self._who, "read", mention.uri, error)) from error
-        if isinstance(found, objects.Found):
-            return inputs.file_in(directory, found.spec, found.etag)
+        if found and found[0].spec.key == key:
+            return inputs.file_in(directory, found[0].spec, found[0].etag)
         if found:
             return inputs.folder_in(directory, key.rstrip("/") + "/", found)
-        if mention.is_any_of(self._options.input_flags):
+        if self._is_input(mention):
             raise StageInError(f"{mention.uri} does not exist, and {mention.flag} names inputs: check the URI")
         return None
 
+    def _settled(self, bucket: str, key: str) -> list[objects.Found]:
+        """What the run that this one makes again found at a URI."""
+        below = key.rstrip("/") + "/"
+        here = [each for each in self._named.inputs if each.bucket == bucket]
+        found = [each for each in here if each.key == key] or [each for each in here if each.key.startswith(below)]
+        return [objects.Found(each, "") for each in found]
+
     @staticmethod
-    def _look(client: "S3Client", bucket: str, key: str) -> objects.Found | list[objects.Found]:
+    def _look(client: "S3Client", bucket: str, key: str) -> list[objects.Found]:
         """The object, or what is below it as a folder."""
         if not key.endswith("/"):
             found = objects.latest(client, bucket, key)
             if found is not None:
-                return found
+                return [found]
         return list(objects.below(client, bucket, key.rstrip("/") + "/"))

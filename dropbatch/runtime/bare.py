@@ -27,6 +27,13 @@ class BareStore:
         """None but those of the command."""
         return []
 
+    def noted_outputs(self) -> Sequence[str]:
+        """None: there is one try only."""
+        return ()
+
+    def note_outputs(self, uris: Sequence[str]) -> None:
+        """Nobody would read it."""
+
     def stage_in(self, directory: Path) -> Staged:
         """Nothing."""
         return Staged(records=[])

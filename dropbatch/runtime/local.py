@@ -48,6 +48,13 @@ class LocalStore:
         """The file, or every file of the directory."""
         return [FileRecord(uri=path.as_uri(), size=path.stat().st_size, sha256="") for path in self._files()]
 
+    def noted_outputs(self) -> Sequence[str]:
+        """None: there is one try only."""
+        return ()
+
+    def note_outputs(self, uris: Sequence[str]) -> None:
+        """Nobody would read it."""
+
     def stage_in(self, directory: Path) -> Staged:
         """The input stays where it is; it is read once for its checksum."""
         files = [*self._files(), *([self._config] if self._config else [])]

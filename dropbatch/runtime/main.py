@@ -21,6 +21,7 @@ from dropbatch.contract import jobs, keys
 from dropbatch.contract.manifest import Manifest, ManifestError, RunSpec
 from dropbatch.contract.options import Options, OptionsError
 from dropbatch.runtime import uris
+from dropbatch.runtime.arguments import Named
 from dropbatch.runtime.errors import RefusedError, RunError, UsageError
 from dropbatch.runtime.run import Task, execute, tell
 
@@ -173,6 +174,7 @@ def _in_job(command: Sequence[str], env: Mapping[str, str]) -> int:
         pipeline=spec.pipeline,
         command=command,
         parameters=spec.parameters,
+        named=Named(inputs=spec.named_inputs, outputs=spec.named_outputs),
         options=_options(env),
         earlier=spec.earlier,
         pool=spec.pool or None,

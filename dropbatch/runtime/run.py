@@ -12,7 +12,7 @@ from dropbatch.contract.jobs import ExitCode
 from dropbatch.contract.options import Options
 from dropbatch.contract.record import FileRecord, RunRecord
 from dropbatch.runtime import command, program
-from dropbatch.runtime.arguments import Arguments
+from dropbatch.runtime.arguments import Arguments, Named
 from dropbatch.runtime.errors import ProgramError, RefusedError, RunError, StageInError, StageOutError
 from dropbatch.runtime.files import Scratch, find_results
 from dropbatch.runtime.stop import Stop
@@ -34,6 +34,7 @@ class Task:
     group: str = ""
     pipeline: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
+    named: Named = field(default_factory=Named)
     options: Options = field(default_factory=Options)
     earlier: Sequence[Mapping[str, Any]] = ()
     job_id: str | None = None
@@ -134,7 +135,7 @@ class _Run:
         if options.requires_config and not self._store.has_config:
             raise RefusedError(options.requires_config)
         marked = command.mark(self._task.command, self._task.parameters)
-        self._arguments = Arguments(marked, options, self._client, self._store.who)
+        self._arguments = Arguments(marked, options, self._client, self._store, self._task.named)
         staged = self._store.stage_in(self._scratch.input)
         records, warnings = self._arguments.stage_in(self._scratch.input / "arguments", self._scratch.elsewhere)
         self._inputs = [*staged.records, *records]

@@ -11,8 +11,8 @@ from dropbatch.contract.deployment import resource_name
 from dropbatch.contract.manifest import RunSpec
 from dropbatch.contract.record import FileRecord, RunRecord
 from dropbatch.runtime import fence, inputs, names, transfer
-from dropbatch.runtime.errors import RefusedError, StageOutError
-from dropbatch.runtime.s3_errors import explain, failures
+from dropbatch.runtime.errors import RefusedError, StageInError, StageOutError
+from dropbatch.runtime.s3_errors import error_code, explain, failures
 from dropbatch.runtime.store import Staged
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class S3Store:
         self.input_uri = keys.uri(spec.bucket, spec.key)
         self.output_uri = keys.uri(output_bucket, spec.output)
         self.has_config = spec.config is not None
+        self._note = keys.named_outputs_key(spec.group, spec.pipeline, spec.run_id)
 
     def claim(self) -> None:
         """Take the fence of this attempt."""
@@ -68,6 +69,22 @@ class S3Store:
         """The input as the manifest names it."""
         spec = self._spec
         return [FileRecord(uri=self.input_uri, size=spec.size, sha256="", version_id=spec.version_id)]
+
+    def noted_outputs(self) -> Sequence[str]:
+        """Read the note of an earlier try or attempt."""
+        try:
+            text = self._client.get_object(Bucket=self._bucket, Key=self._note)["Body"].read()
+        except failures() as error:
+            if error_code(error) in {"NoSuchKey", "AccessDenied"}:  # the latter where a job may not list what is there
+                return ()
+            raise StageInError(explain(self.who, "read", keys.uri(self._bucket, self._note), error)) from error
+        found: list[str] = json.loads(text)
+        return found
+
+    def note_outputs(self, uris: Sequence[str]) -> None:
+        """Write the note, beside the fences of the run."""
+        body = json.dumps(uris, ensure_ascii=False).encode()
+        self._write(self._note, lambda: self._client.put_object(Bucket=self._bucket, Key=self._note, Body=body))
 
     def stage_in(self, directory: Path) -> Staged:
         """Download the exact versions: the input below ``<directory>/0``, the config below ``<directory>/config``."""

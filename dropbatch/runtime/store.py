@@ -39,6 +39,15 @@ class Store(Protocol):
     def expected_inputs(self) -> list[FileRecord]:
         """The inputs as far as they are known before they are read: no checksums."""
 
+    def noted_outputs(self) -> Sequence[str]:
+        """URIs of the command that an earlier try of the run began to write to. Raises `StageInError`."""
+
+    def note_outputs(self, uris: Sequence[str]) -> None:
+        """Keep for later tries that these are outputs: once they exist they would pass for inputs.
+
+        Raises `StageOutError`.
+        """
+
     def stage_in(self, directory: Path) -> Staged:
         """Bring input and config into a directory. Raises `StageInError`."""
 

@@ -4,10 +4,11 @@ import json
 
 import pytest
 
+from dropbatch.contract import keys
 from dropbatch.contract.jobs import ExitCode
 from dropbatch.contract.options import Options, OptionsError
 from dropbatch.runtime.uris import Mention, find, replace
-from tests.runtime.conftest import OUTPUT, SHARED, Cloud, Ended, Job
+from tests.runtime.conftest import OUTPUT, SHARED, Cloud, Ended, Job, rights
 
 # --- where URIs are seen -------------------------------------------------------------------------------------------
 
@@ -117,6 +118,55 @@ def test_an_option_decides_where_it_matters(cloud: Cloud):
     ended = job.run("true", f"--in={missing}", DROPBATCH_OPTIONS=OPTIONS)
     assert ended.code == ExitCode.STAGE_IN
     assert f"{missing} does not exist, and --in names inputs" in ended.err
+
+
+def test_what_an_earlier_try_wrote_is_no_input_of_the_next(cloud: Cloud):
+    job = cloud.job()
+    one, two = (f"s3://{OUTPUT}/lab/wordcount/{job.spec.run_id}-beside/{name}" for name in ("1", "2/"))
+    words = ("sh", "-c", 'echo $TRY > "$1"; echo $TRY > "$2"/file', "sh", one, two)
+    deny = {"Effect": "Deny", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{OUTPUT}/*-beside/2/*"}
+    assert job.run(*words, TRY="1", **cloud.credentials([*rights(), deny])).code == ExitCode.STAGE_OUT
+    assert cloud.get(*keys.split_uri(one)) == b"1\n", "it is one by one that they are written"
+
+    for changes in ({}, {"attempt": 2}):
+        ended = cloud.again(job, job_id=f"{job.spec.run_id}-{len(changes)}", **{"attempt": 3} | changes).run(
+            *words, TRY="2"
+        )
+
+        assert ended.code == 0, ended.err
+        assert (cloud.get(*keys.split_uri(one)), cloud.get(*keys.split_uri(two + "file"))) == (b"2\n", b"2\n")
+        record = job.record
+        assert record is not None
+        assert [each["uri"] for each in record["outputs"]] == [one, two + "file"]
+        assert len(record["inputs"]) == 1
+
+
+def test_what_was_missing_may_be_brought_for_the_next_try(cloud: Cloud):
+    job = cloud.job()
+    late = f"s3://{SHARED}/late"
+    assert job.run("sh", "-c", 'cat "$1" > {output}/r', "sh", late).code == 1
+    put(cloud, "late", b"there now")
+
+    ended = job.run("sh", "-c", 'cat "$1" > {output}/r', "sh", late)
+
+    assert ended.code == 0, ended.err
+    assert job.get("r") == b"there now"
+
+
+def test_one_uri_may_be_read_and_written(cloud: Cloud):
+    key = "lab/wordcount/counter"
+    cloud.s3.put_object(Bucket=OUTPUT, Key=key, Body=b"1")
+    job = cloud.job()
+    readable = {"Effect": "Allow", "Action": "s3:GetObject*", "Resource": f"arn:aws:s3:::{OUTPUT}/{key}"}
+
+    ended = job.run(
+        *("sh", "-c", 'echo "$(cat "$2")1" > "$4"', "sh", "-i", f"s3://{OUTPUT}/{key}", "-o", f"s3://{OUTPUT}/{key}"),
+        DROPBATCH_OPTIONS=OPTIONS,
+        **cloud.credentials([*rights(), readable]),
+    )
+
+    assert ended.code == 0, ended.err
+    assert cloud.get(OUTPUT, key) == b"11\n"
 
 
 def test_a_parameter_may_be_a_uri_and_placeholders_of_uris_are_left_alone(cloud: Cloud):

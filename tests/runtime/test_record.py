@@ -7,10 +7,11 @@ from typing import Any
 import jsonschema
 import pytest
 
+from dropbatch.contract import keys
 from dropbatch.contract.manifest import ObjectSpec
 from dropbatch.contract.record import FileRecord, RunRecord
 from dropbatch.contract.reproduction import compare, pins_of
-from tests.runtime.conftest import INPUT, Cloud, Job
+from tests.runtime.conftest import INPUT, OUTPUT, SHARED, Cloud, Job
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "run-record.schema.json").read_text("utf-8"))
 
@@ -91,6 +92,35 @@ def test_a_folder_again_has_what_it_had(cloud: Cloud):
 
     assert second.get("all") == b"12"
     assert compare(record(job), record(second)).identical
+
+
+def test_what_a_command_names_by_itself_is_read_and_written_as_it_was(cloud: Cloud):
+    target = f"s3://{OUTPUT}/lab/wordcount/outer/"
+    for name in ("refs/1", "refs/2"):
+        cloud.s3.put_object(Bucket=SHARED, Key=name, Body=b"old")
+    job = cloud.job(b"x")
+    words = (
+        "sh",
+        "-c",
+        'cat "$1"/* "$2" {input} > "$3"/all',
+        "sh",
+        f"s3://{SHARED}/refs",
+        f"s3://{SHARED}/refs/1",
+        target,
+    )
+    assert job.run(*words, **DEFINITION).code == 0
+    cloud.s3.put_object(Bucket=SHARED, Key="refs/1", Body=b"new")
+    cloud.s3.put_object(Bucket=SHARED, Key="refs/3", Body=b"more")
+
+    second = again(cloud, job)
+    ended = second.run(*words, **DEFINITION)
+
+    assert ended.code == 0, ended.err
+    found = compare(record(job), record(second))
+    assert (found.identical, found.equal, found.inputs_changed) == (True, (target + "all",), ())
+    assert cloud.get(*keys.split_uri(target + "all")) == b"oldoldoldx"
+    versions = cloud.s3.list_object_versions(Bucket=OUTPUT, Prefix=keys.split_uri(target)[1])["Versions"]
+    assert len(versions) == 2
 
 
 def test_a_program_that_writes_the_time_is_told_with_the_file(cloud: Cloud):

@@ -14,8 +14,6 @@ __all__ = ["wheels"]
 
 pytestmark = pytest.mark.e2e
 
-CACHE = Path(__file__).parents[2] / ".dropbatch" / "cache"
-
 
 @pytest.fixture(scope="module")
 def engine() -> engines.Engine:
@@ -25,7 +23,7 @@ def engine() -> engines.Engine:
 @pytest.fixture(scope="module")
 def contained(lab: Lab, engine: engines.Engine, wheels: Path) -> Iterator[Lab]:
     """The lab, its sandbox started again with the container runner; images are built without any registry."""
-    _, python = engine.base(CACHE)
+    _, python = engine.base()
     options = [f"--build-arg=BASE={python}"]
     if engine.name == "podman":  # docker's builder knows no volumes, and finds the package index where there is docker
         options += ["--build-arg=PIP_NO_INDEX=1", "--build-arg=PIP_FIND_LINKS=/wheels", f"--volume={wheels}:/wheels:ro"]

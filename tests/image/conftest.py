@@ -8,17 +8,12 @@ import pytest
 
 from dropbatch.images import _lay_out, context_files
 from tests.image import engine as engines
-
-ROOT = Path(__file__).parents[2]
-CACHE = ROOT / ".dropbatch" / "cache"
+from tests.image.engine import ROOT
 
 
 @pytest.fixture(scope="session")
 def engine() -> engines.Engine:
-    try:
-        return engines.find()
-    except engines.MissingError as error:
-        pytest.skip(str(error))
+    return engines.needed()
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +40,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def wordcount(engine: engines.Engine, wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The image of the example."""
-    _, python = engine.base(CACHE)
+    _, python = engine.base()
     context = tmp_path_factory.mktemp("wordcount")
     _lay_out(context_files(ROOT, ROOT / "image/wordcount"), context)
     tag = "localhost/dropbatch-test-wordcount"
@@ -56,7 +51,7 @@ def wordcount(engine: engines.Engine, wheels: Path, tmp_path_factory: pytest.Tem
 @pytest.fixture(scope="session")
 def around(engine: engines.Engine, wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     """An image around one that has no Python."""
-    bare, python = engine.base(CACHE)
+    bare, python = engine.base()
     context = tmp_path_factory.mktemp("around")
     _lay_out(context_files(ROOT, context / "no-folder", base=bare), context)
     tag = "localhost/dropbatch-test-around"

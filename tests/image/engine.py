@@ -1,24 +1,33 @@
-"""A container engine for tests, and base images for it without any registry.
+"""A container engine for tests, and base images for it.
 
-On a developer's machine this says what is missing. In continuous integration (``CI=true``, root, Debian or Ubuntu) it
-installs the engine itself.
+On a developer's machine this says what is missing. In continuous integration (``CI=true``) nothing may be missing:
+Docker is there, or this is root on Debian or Ubuntu and Podman gets installed. Base images come from Debian's mirror,
+so that no registry is needed; where `debootstrap` is not at hand, as beside GitHub's Docker, from the registry.
 """
 
+import fcntl
 import os
+import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-__all__ = ["Engine", "MissingError", "find", "in_ci", "needed"]
+__all__ = ["ROOT", "Engine", "MissingError", "find", "in_ci", "needed"]
 
 PACKAGES = ("podman", "runc", "debootstrap")
 SUITE = "bookworm"
 BARE, PYTHON = "localhost/dropbatch-test-bare", "localhost/dropbatch-test-python"
+BARE_IN_REGISTRY = f"docker.io/library/debian:{SUITE}-slim"
+ROOT = Path(__file__).parents[2]
+CACHE = ROOT / ".dropbatch" / "cache"
+DOCKERFILE = ROOT / "image" / "wordcount" / "Dockerfile"
+_PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"  # administrators' programs, wherever the tests are started
 
 
 class MissingError(Exception):
@@ -71,33 +80,39 @@ class Engine:
         )
         return Ended(done.returncode, done.stdout, done.stderr)
 
-    def base(self, cache: Path) -> tuple[str, str]:
+    def base(self) -> tuple[str, str]:
         """Two images: a small Debian, and one with Python and pip."""
-        if self.call("image", "inspect", PYTHON, check=False).returncode == 0:
-            return BARE, PYTHON
-        archive = cache / f"{SUITE}.tar"
+        with _one_at_a_time():
+            if any(self.call("image", "inspect", name, check=False).returncode for name in (BARE, PYTHON)):
+                if _on_path("debootstrap"):
+                    self._bootstrap()
+                else:
+                    self._pull()
+        return BARE, PYTHON
+
+    def _bootstrap(self) -> None:
+        archive = CACHE / f"{SUITE}.tar"
         if not archive.exists():
-            cache.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix="debootstrap-", dir=cache) as folder:
+            with tempfile.TemporaryDirectory(prefix="debootstrap-", dir=CACHE) as folder:
                 debootstrap = ["debootstrap", "--variant=minbase", "--include=python3,python3-pip,ca-certificates"]
-                self._quietly(*debootstrap, SUITE, folder)
-                self._quietly("tar", "--one-file-system", "-C", folder, "-cf", f"{folder}.tar", ".")
+                _quietly(*debootstrap, SUITE, folder)
+                _quietly("tar", "--one-file-system", "-C", folder, "-cf", f"{folder}.tar", ".")
             Path(f"{folder}.tar").rename(archive)
         self.call("import", archive, PYTHON)
-        context = cache / "bare"
+        context = CACHE / "bare"
         context.mkdir(exist_ok=True)
         (context / "Dockerfile").write_text(
             f"FROM {PYTHON}\nRUN apt-get purge -y -q 'python3*' && apt-get autoremove -y -q && ! command -v python3\n"
         )
         special = ["--isolation=chroot", *self.limits] if self.name == "podman" else []
         self.call("build", "--tag", BARE, *special, context)
-        return BARE, PYTHON
 
-    @staticmethod
-    def _quietly(*words: str | Path) -> None:
-        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=500)
-        if done.returncode:
-            raise AssertionError(f"{words[0]}\n{(done.stdout + done.stderr)[-3000:]}")
+    def _pull(self) -> None:
+        """The base that the example's Dockerfile pins, and a Debian of the same age."""
+        (pinned,) = re.findall(r"^ARG BASE=(\S+)$", DOCKERFILE.read_text("utf-8"), re.MULTILINE)
+        for image, name in ((pinned, PYTHON), (BARE_IN_REGISTRY, BARE)):
+            self.call("pull", image)
+            self.call("tag", image, name)
 
 
 @dataclass(frozen=True)
@@ -109,24 +124,49 @@ class Ended:
     err: str
 
 
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """`make test` has several processes, and each may be the first that needs containers."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "engine.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _on_path(name: str) -> bool:
+    return shutil.which(name, path=_PATH) is not None
+
+
 def find() -> Engine:
     """An engine that works.
 
     Raises:
-        MissingError: there is none, and this is not continuous integration.
+        MissingError: there is none, and it cannot be installed here.
     """
-    if shutil.which("docker") and not subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
+    if _on_path("docker") and not subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
         return Engine("docker")
-    missing = [name for name in PACKAGES if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None]
-    if missing and in_ci() and os.geteuid() == 0 and shutil.which("apt-get"):
-        env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        for words in (["update", "-q"], ["install", "-y", "-q", "--no-install-recommends", *missing]):
-            subprocess.run(["apt-get", *words], check=True, env=env, stdout=subprocess.DEVNULL, timeout=500)
-    elif missing or os.geteuid():
-        raise MissingError(
-            f"containers cannot be tested: start Docker, or be root and install {', '.join(missing or PACKAGES)}"
-        )
+    with _one_at_a_time():
+        missing = [name for name in PACKAGES if not _on_path(name)]
+        if missing and in_ci() and os.geteuid() == 0 and _on_path("apt-get"):
+            _install(missing)
+        elif missing or os.geteuid():
+            raise MissingError(
+                f"containers cannot be tested: start Docker, or be root and install {', '.join(missing or PACKAGES)}"
+            )
     return Engine("podman")
+
+
+def _install(packages: Sequence[str]) -> None:
+    patient = "--option=DPkg::Lock::Timeout=300"
+    _quietly("apt-get", patient, "update", "-q")
+    _quietly("apt-get", patient, "install", "-y", "-q", "--no-install-recommends", *packages)
+
+
+def _quietly(*words: str | Path) -> None:
+    env = os.environ | {"PATH": _PATH, "DEBIAN_FRONTEND": "noninteractive"}
+    done = subprocess.run(words, env=env, capture_output=True, text=True, check=False, timeout=500)
+    if done.returncode:
+        raise AssertionError(f"{words[0]}\n{(done.stdout + done.stderr)[-3000:]}")
 
 
 def needed() -> Engine:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.image.engine import Engine, in_ci
+from tests.image.engine import Engine
 from tests.runtime.conftest import Cloud, Job, _sandbox, cloud
 
 __all__ = ["_sandbox", "cloud"]
@@ -15,11 +15,6 @@ def variables(job: Job) -> dict[str, str]:
     return {name: value for name, value in job.env.items() if name.startswith(("AWS_", "DROPBATCH_"))} | {
         "AWS_CONFIG_FILE": "/dev/null"
     }
-
-
-def test_containers_are_tested_in_continuous_integration(request: pytest.FixtureRequest):
-    if in_ci():
-        request.getfixturevalue("engine")  # skips here would be failures
 
 
 @pytest.mark.parametrize("image", ["wordcount", "around"])

@@ -16,8 +16,6 @@ from tests.sandbox.batch_stack import BatchStack
 from tests.sandbox.batch_world import eventually
 from tests.sandbox.conftest import client_of, sandbox_in
 
-CACHE = Path(__file__).parents[2] / ".dropbatch" / "cache"
-
 
 @pytest.fixture(scope="module")
 def engine() -> engines.Engine:
@@ -27,7 +25,7 @@ def engine() -> engines.Engine:
 @pytest.fixture(scope="module")
 def image(engine: engines.Engine) -> str:
     """An image with Python and nothing else."""
-    return engine.base(CACHE)[1]
+    return engine.base()[1]
 
 
 @pytest.fixture(scope="module")

@@ -1,25 +1,29 @@
 """Checksums that S3 keeps, computed again over what arrived.
 
-boto3 checks what comes in one piece by itself. Larger objects come in pieces, which it does not check: those are asked
-for the checksum of the whole.
+boto3 checks what comes in one piece by itself, if it can compute what S3 keeps. Larger objects come in pieces, which it
+does not check: those are asked for the checksum of the whole.
 """
 
 import hashlib
 import importlib
+import re
 import zlib
 from base64 import b64encode
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dropbatch.contract.manifest import ObjectSpec
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["ONE_PIECE_BYTES", "Check", "announced"]
+__all__ = ["ONE_PIECE_BYTES", "Check", "announced", "left_to_us"]
 
 ONE_PIECE_BYTES = 8 * 1024 * 1024
 """Below this boto3 fetches an object by one request."""
+
+_MD5 = re.compile(r"[0-9a-f]{32}")
+_BY_BOTO3 = ("ChecksumCRC32", "ChecksumSHA1", "ChecksumSHA256")
 
 
 class Check(Protocol):
@@ -42,7 +46,7 @@ def announced(client: "S3Client", source: ObjectSpec) -> Check | None:
     head = client.head_object(Bucket=source.bucket, Key=source.key, ChecksumMode="ENABLED", **version)  # type: ignore[arg-type]
     names = ("ChecksumSHA256", "ChecksumCRC64NVME", "ChecksumCRC32")
     # Checksums of checksums of parts end in the number of parts. MiniStack calls even those of a version FULL_OBJECT.
-    kept: Mapping[str, object] = {**head}
+    kept: Mapping[str, Any] = {**head}
     whole = {name: str(kept[name]) for name in names if name in kept and "-" not in str(kept[name])}
     if head.get("ChecksumType") != "COMPOSITE":
         if value := whole.get("ChecksumSHA256"):
@@ -51,10 +55,20 @@ def announced(client: "S3Client", source: ObjectSpec) -> Check | None:
             return _Crc("CRC64NVME", crc64, 8, value)
         if value := whole.get("ChecksumCRC32"):
             return _Crc("CRC32", zlib.crc32, 4, value)
-    etag = head["ETag"].strip('"')
-    if "-" not in etag and head.get("ServerSideEncryption", "AES256") == "AES256":
-        return _Hash("MD5", hashlib.md5(usedforsecurity=False), b64encode(bytes.fromhex(etag)).decode())
-    return None
+    return _md5(kept)
+
+
+def left_to_us(answer: Mapping[str, Any]) -> Check | None:
+    """The check of an object that comes in one piece, where boto3 makes none."""
+    return None if any(name in answer for name in _BY_BOTO3) else _md5(answer)
+
+
+def _md5(answer: Mapping[str, Any]) -> Check | None:
+    """The ETag, of objects that were uploaded in one piece and are not encrypted by a key of one's own."""
+    etag = str(answer.get("ETag", "")).strip('"')
+    if not _MD5.fullmatch(etag) or answer.get("ServerSideEncryption", "AES256") != "AES256":
+        return None
+    return _Hash("MD5", hashlib.md5(usedforsecurity=False), b64encode(bytes.fromhex(etag)).decode())
 
 
 class _Hash:

@@ -95,8 +95,9 @@ def _bring_small(client: "S3Client", pairs: Sequence[tuple[Download, "_Sink"]], 
     def bring(item: Download, sink: _Sink) -> None:
         for left in reversed(range(_TRIES)):
             try:
-                body = client.get_object(**_request(item))["Body"]  # type: ignore[arg-type]
-                for piece in body.iter_chunks(_PIECE_BYTES):
+                answer = client.get_object(**_request(item))  # type: ignore[arg-type]
+                sink.check = checks.left_to_us(answer)
+                for piece in answer["Body"].iter_chunks(_PIECE_BYTES):
                     sink.write(piece)
             except S3_RETRYABLE_DOWNLOAD_ERRORS:
                 if not left:

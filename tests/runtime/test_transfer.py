@@ -18,14 +18,15 @@ BODY = b"all of it"
 class Flaky:
     """An S3 whose connections break in the middle of a body, so many times for each object."""
 
-    def __init__(self, breaks: int) -> None:
+    def __init__(self, breaks: int, **answer: str) -> None:
         self.breaks = breaks
+        self.answer = answer
         self.asked = 0
 
     def get_object(self, **call: Any) -> dict[str, Any]:
         assert call == {"Bucket": "b", "Key": "k", "VersionId": "v"}
         self.asked += 1
-        return {"Body": self}
+        return {"Body": self, **self.answer}
 
     def iter_chunks(self, size: int) -> Iterator[bytes]:
         yield BODY[:4]
@@ -53,3 +54,30 @@ def test_what_breaks_every_time_fails_the_stage_in(tmp_path: Path):
         bring(client, tmp_path / "file")
 
     assert client.asked == 5
+
+
+MD5 = hashlib.md5(BODY, usedforsecurity=False).hexdigest()
+OTHER = hashlib.md5(b"something else", usedforsecurity=False).hexdigest()
+
+
+@pytest.mark.parametrize("breaks", [0, 2])
+def test_what_boto3_cannot_check_is_checked_by_its_md5(tmp_path: Path, breaks: int):
+    bring(Flaky(breaks, ETag=f'"{MD5}"', ChecksumCRC64NVME="whatever"), tmp_path / "file")
+
+    with pytest.raises(StageInError, match="another MD5 checksum than S3 keeps"):
+        bring(Flaky(breaks, ETag=f'"{OTHER}"', ChecksumCRC64NVME="whatever"), tmp_path / "other")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"ETag": f'"{OTHER}"', "ChecksumCRC32": "by boto3"},
+        {"ETag": f'"{OTHER}"', "ServerSideEncryption": "aws:kms"},
+        {"ETag": f'"{OTHER}-2"'},
+        {},
+    ],
+)
+def test_what_is_no_md5_is_not_taken_for_one(tmp_path: Path, answer: dict[str, str]):
+    bring(Flaky(0, **answer), tmp_path / "file")
+
+    assert (tmp_path / "file").read_bytes() == BODY

@@ -1,105 +1,88 @@
-"""The page of all error texts, read off the places that raise them."""
+"""The page of all error texts, read off the places that say them."""
 
-import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["page"]
+from checks.reference.texts import Text, docstrings, texts
+
+__all__ = ["page", "spoken"]
 
 _HEAD = """# What errors say
 
-Made from the source by `make reference`: every text that people can meet, what kind of fault it is, and the file that
-says it. `…` stands for what is filled in.
+Made from the source by `make reference`. Find the text you got, with `…` for what is filled in; its heading says what
+kind of fault it is, the text itself names the rule and the fix, and the last column is the place in the code. What AWS,
+Terraform and Python say themselves is passed on and not listed.
 """
 _ROOMS = {
     "dropbatch/settings": "The environment file",
     "constructs_lib": "Synthesis",
+    "main.py": "Synthesis",
     "dropbatch/cli": "The command",
     "dropbatch/runtime": "Jobs",
-    "lambdas": "Arrivals and requests",
+    "lambdas/arrival": "Arrivals and requests",
+    "lambdas": "Runs, pause and messages",
     "dropbatch/contract": "Keys, manifests and records",
     "dropbatch/sandbox": "The sandbox",
-    "dropbatch": "Images and preparation",
+    "dropbatch": "Set-up and images",
+    "delivery": "Delivery: the steps of the workflows",
 }
-_WITHIN = {"ClientError": "The answer of Batch's API in the sandbox, as AWS gives it"}
-_INTERNAL = {"AssertionError", "TypeError", "RuntimeError", "LookupError", "KeyError", "ModuleNotFoundError"}
-"""Raised where only the code itself can be at fault."""
-_SHORTEST = 12
+_CAUSES = {
+    "ClientError": "The answer of Batch's API in the sandbox, as AWS gives it",
+    "ClickException": "The command cannot go on",
+    "UsageError": "The command line or the environment variables make no sense",
+    "BadParameter": "An option has a value that it cannot have",
+    "ValueError": "A value that cannot be",
+}
+_OTHERWISE = {
+    "The environment file": "A fault in an environment file; all are listed at once, and nothing is synthesized",
+    "Synthesis": "What stops a synthesis, a deploy or a destroy",
+    "The command": "What `dropbatch` answers, or `dropbatch doctor` finds",
+    "Jobs": "Why a run failed; the text is in its record, its log and its mail",
+    "Arrivals and requests": "Why a file or a request was refused: see `dropbatch status`, and `_rejected.json`",
+    "Runs, pause and messages": "Why a run ended as it did; the text is in `dropbatch status` and its mail",
+}
+"""What a text means that belongs to no class of errors."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Text:
-    """One place that raises."""
-
-    error: str
-    words: str
-    file: str
+def spoken(root: Path) -> Iterator[tuple[str, Text]]:
+    """Every text, with the section of the page that it belongs to."""
+    seen: set[Path] = set()
+    for room, title in _ROOMS.items():
+        place = root / room
+        files = [path for path in ([place] if place.is_file() else sorted(place.rglob("*.py"))) if path not in seen]
+        seen.update(files)
+        for path in files:
+            yield from ((title, text) for text in texts(root, path))
 
 
 def page(root: Path) -> str:
     """Markdown: a section per room, its texts under the class that says what they mean."""
-    causes = dict(_causes(root))
+    causes = dict(_causes(root)) | _CAUSES
+    sections: dict[str, dict[str, set[tuple[str, str]]]] = {}
+    for title, text in spoken(root):
+        kind = text.kind if text.kind in causes else ""
+        sections.setdefault(title, {}).setdefault(kind, set()).add((text.words, text.file))
     parts = [_HEAD]
-    seen: set[Path] = set()
-    for room, title in _ROOMS.items():
-        files = [path for path in sorted((root / room).rglob("*.py")) if path not in seen]
-        seen.update(files)
-        texts = [text for path in files for text in _texts(path, str(path.relative_to(root)))]
-        if not texts:
-            continue
+    for title, kinds in sections.items():
         parts.append(f"## {title}\n")
-        for error in sorted({text.error for text in texts}):
-            parts.append(f"**{error}.** {_WITHIN.get(error) or causes.get(error, 'A value that cannot be')}.\n")
-            rows = sorted({(text.words, text.file) for text in texts if text.error == error})
+        for kind, rows in sorted(kinds.items()):
+            # A text that is noted where it arises and raised elsewhere is listed once, under its class.
+            rows -= {row for other, known in kinds.items() if other and other != kind and not kind for row in known}
+            if not rows:
+                continue
+            meaning = causes[kind] if kind else _OTHERWISE.get(title, "What stops it")
+            parts.append(f"**{kind}.** {meaning}.\n" if kind else f"{meaning}.\n")
             parts.append("| text | said by |\n| --- | --- |")
-            parts += [f"| {_cell(words)} | `{file}` |" for words, file in rows]
+            parts += [f"| {_cell(words)} | `{file}` |" for words, file in sorted(rows)]
             parts.append("")
     return "\n".join(parts).rstrip() + "\n"
 
 
 def _causes(root: Path) -> Iterator[tuple[str, str]]:
     for room in _ROOMS:
-        for path in (root / room).rglob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.ClassDef) and (text := ast.get_docstring(node)):
-                    yield node.name, " ".join(text.split("\n\n")[0].split()).rstrip(".")
-
-
-def _texts(path: Path, file: str) -> Iterator[Text]:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
-            error = ast.unparse(node.exc.func).rsplit(".", 1)[-1]
-            if error not in _INTERNAL:
-                yield from (Text(error=error, words=each, file=file) for each in _spoken(node.exc.args))
-        elif isinstance(node, ast.Yield) and node.value is not None and "/settings/" in file:
-            # Rules are generators of faults.
-            yield from (Text(error="SettingsError", words=each, file=file) for each in _spoken([node.value]))
-
-
-def _words(node: ast.expr) -> str:
-    """A text as it is written, with `…` for what is filled in."""
-    match node:
-        case ast.Constant(value=str(text)):
-            return " ".join(text.split())
-        case ast.JoinedStr():
-            return " ".join("".join(_piece(each) for each in node.values).split())
-        case ast.BinOp(left=left, op=ast.Add(), right=right):
-            return f"{_words(left) or '…'}{_words(right) or '…'}"
-        case ast.List(elts=[first]):
-            return _words(first)
-    return ""
-
-
-def _piece(node: ast.expr) -> str:
-    return str(node.value) if isinstance(node, ast.Constant) else "…"
-
-
-def _spoken(nodes: list[ast.expr]) -> list[str]:
-    """Those of the arguments that are texts for people, not codes."""
-    words = [_words(node) for node in nodes]
-    return [each for each in words if len(each.replace("…", "").strip()) >= _SHORTEST and " " in each]
+        place = root / room
+        for path in [place] if place.is_file() else sorted(place.rglob("*.py")):
+            yield from docstrings(path)
 
 
 def _cell(text: str) -> str:

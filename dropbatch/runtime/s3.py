@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["S3Store"]
 
 _DELETE_AT_ONCE = 1000
+_CONTROL = re.compile(r"[\x00-\x1f\ufffe\uffff]")
+"""Characters of keys that XML, in which many are deleted at once, does not have or changes."""
 
 
 class S3Store:
@@ -149,8 +152,11 @@ class S3Store:
         Raises:
             OSError: S3 refused some of them.
         """
-        for start in range(0, len(published), _DELETE_AT_ONCE):
-            some = [{"Key": key} for key in published[start : start + _DELETE_AT_ONCE]]
+        plain = [key for key in published if not _CONTROL.search(key)]
+        for key in set(published) - set(plain):
+            self._client.delete_object(Bucket=self._bucket, Key=key)
+        for start in range(0, len(plain), _DELETE_AT_ONCE):
+            some = [{"Key": key} for key in plain[start : start + _DELETE_AT_ONCE]]
             done = self._client.delete_objects(Bucket=self._bucket, Delete={"Objects": some, "Quiet": True})  # type: ignore[typeddict-item]
             for error in done.get("Errors", []):
                 raise OSError(f"{error.get('Code')}: {error.get('Key')}")

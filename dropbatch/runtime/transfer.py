@@ -8,7 +8,7 @@ is asked twice.
 
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,18 +74,39 @@ def download(client: "S3Client", wanted: Sequence[Download], who: str) -> list[F
     Raises:
         StageInError: one of them could not be read, or is not what was announced.
     """
+    pairs = [(item, _Sink(item.path)) for item in wanted]
+    small = [pair for pair in pairs if pair[0].source.size < checks.ONE_PIECE_BYTES]
+    large = [pair for pair in pairs if pair[0].source.size >= checks.ONE_PIECE_BYTES]
     try:
-        sinks = [_Sink(item.path, checks.announced(client, item.source)) for item in wanted]
-    except failures() as error:
-        raise StageInError(explain(who, "read", "the input", error)) from error
-    pairs = list(zip(wanted, sinks, strict=True))
-    try:
-        _bring_small(client, [pair for pair in pairs if pair[0].source.size < checks.ONE_PIECE_BYTES], who)
-        _bring_large(client, [pair for pair in pairs if pair[0].source.size >= checks.ONE_PIECE_BYTES], who)
+        _bring_small(client, small, who)
+        _announce(client, large, who)
+        _bring_large(client, large, who)
     finally:
-        for sink in sinks:
+        for _, sink in pairs:
             sink.close()
     return [_received(item.source, sink) for item, sink in pairs]
+
+
+def _announce(client: "S3Client", pairs: Sequence[tuple[Download, "_Sink"]], who: str) -> None:
+    """Ask for the checksums of large objects."""
+
+    def ask(item: Download, sink: _Sink) -> None:
+        sink.check = checks.announced(client, item.source)
+
+    _several(ask, pairs, who)
+
+
+def _several(act: Callable[[Download, "_Sink"], None], pairs: Sequence[tuple[Download, "_Sink"]], who: str) -> None:
+    """Do something with each, several at once. After the first failure no more begin."""
+    pool = ThreadPoolExecutor(CONCURRENCY)
+    try:
+        for item, future in [(item, pool.submit(act, item, sink)) for item, sink in pairs]:
+            try:
+                future.result()
+            except failures() as error:
+                raise StageInError(explain(who, "read", _uri(item.source), error)) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _bring_small(client: "S3Client", pairs: Sequence[tuple[Download, "_Sink"]], who: str) -> None:
@@ -107,15 +128,7 @@ def _bring_small(client: "S3Client", pairs: Sequence[tuple[Download, "_Sink"]], 
                 break
         sink.close()
 
-    pool = ThreadPoolExecutor(CONCURRENCY)
-    try:
-        for item, future in [(item, pool.submit(bring, item, sink)) for item, sink in pairs]:
-            try:
-                future.result()
-            except failures() as error:
-                raise StageInError(explain(who, "read", _uri(item.source), error)) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
+    _several(bring, pairs, who)
 
 
 def _bring_large(client: "S3Client", pairs: Sequence[tuple[Download, "_Sink"]], who: str) -> None:
@@ -203,9 +216,9 @@ def _uri(source: ObjectSpec) -> str:
 class _Sink:
     """A file that is opened when its first piece comes; counts and hashes. Deliberately without ``seek``."""
 
-    def __init__(self, path: Path, check: "checks.Check | None" = None) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self.check = check
+        self.check: checks.Check | None = None
         self._file: BinaryIO | None = None
         self._hash = hashlib.sha256()
         self.size = 0

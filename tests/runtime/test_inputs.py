@@ -175,7 +175,7 @@ def test_earlier_attempts_and_the_pool_are_recorded(cloud: Cloud):
 
 def test_what_an_earlier_try_published_is_gone(cloud: Cloud):
     job = cloud.job()
-    for name in ("stale", "sub/stale", "_run.json"):
+    for name in ("stale", "sub/stale", "bell\x07", "new\nline", "_run.json"):
         job.put(name, b"stale")
 
     assert job.sh("echo 1 > {output}/r").code == 0

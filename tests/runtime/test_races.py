@@ -10,10 +10,11 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle
 from pathlib import Path
-from statistics import median
 
 from dropbatch.contract.jobs import ExitCode
 from tests.runtime.conftest import Cloud, Job
@@ -65,64 +66,73 @@ def winner(cloud: Cloud, pair: tuple[Job, Job], codes: list[int]) -> int:
     return won
 
 
+RESULTS = 31
 MANY = 'for i in $(seq 30); do cat "$1"/* | sha256sum > "$2/$i"; done; head -c 9000000 /dev/zero > "$2/large"'
 COMMAND = ("sh", "-c", MANY, "sh", "{input}", "{output}")
+FILES = 40
+MOST = {"stage-in": FILES, "run": RESULTS, "stage-out": RESULTS + 1}
+"""How far each phase can come: files brought in, files made, objects published, the log included."""
 
 
 def test_killed_at_any_moment_another_try_gives_the_same(cloud: Cloud):
     seed = random.randrange(10**6)  # noqa: S311
     chance = random.Random(seed)  # noqa: S311
-    files = {f"{number:02d}": bytes([number]) * 50_000 for number in range(40)}
-    calm = cloud.folder(files, name="calm")
+    calm = cloud.folder({f"{number:02d}": bytes([number]) * 50_000 for number in range(FILES)}, name="calm")
+    assert calm.run(*COMMAND).code == 0
+    wanted = contents(calm)
+    assert len(wanted) == RESULTS
 
-    def job_of(name: str, number: int) -> Job:
-        output = f"{calm.spec.output.rstrip('/')}-{name}{number}/"
-        return cloud.again(calm, job_id=f"{name}-{seed}-{number}", attempt=number, output=output)
-
-    def timed(job: Job) -> float:
-        began = time.monotonic()
-        assert job.run(*COMMAND).code == 0
-        return time.monotonic() - began
-
-    def survive(death: int, moments: list[float]) -> list[int]:
-        job = job_of("mortal", 100 + death)
+    def survive(death: int, moments: list[tuple[str, int]]) -> list[str]:
+        output = f"{calm.spec.output.rstrip('/')}-mortal{death}/"
+        job = cloud.again(calm, job_id=f"mortal-{seed}-{death}", attempt=100 + death, output=output)
         with watch(job) as seen:
-            reached = [die(job, moment * seconds) for moment in moments]
+            reached = [die(job, cloud.scratch / f"{death}-{number}", *at) for number, at in enumerate(moments)]
             ended = job.run(*COMMAND, AWS_BATCH_JOB_ATTEMPT="3")
         assert ended.code == 0, f"seed {seed}: {ended.err}"
         assert contents(job) == wanted, f"seed {seed}, death {death}"
         assert seen == [], f"seed {seed}, death {death}"
-        return reached
+        return [phase for (phase, _), was in zip(moments, reached, strict=True) if was]
 
+    # Every phase in turn, at a random point of it; every other one dies twice, at first anywhere.
+    moments = [[(phase, chance.randint(1, MOST[phase]))] for _, phase in zip(range(DEATHS), cycle(MOST), strict=False)]
+    for few in moments[::2]:
+        phase = chance.choice(list(MOST))
+        few.insert(0, (phase, chance.randint(0, MOST[phase])))
     with ThreadPoolExecutor(DEATHS_AT_ONCE) as pool:
-        # As many beside each other as will die beside each other, so that they take as long.
-        others = [job_of("calm", number) for number in range(2, DEATHS_AT_ONCE + 1)]
-        seconds = median(pool.map(timed, [calm, *others]))
-        wanted = contents(calm)
-        assert len(wanted) == 31
-        # Evenly over a life, which is shorter than the calm ones: those all begin at once. At first there are imports.
-        moments = [[chance.uniform(0.2, 0.85) for _ in range(chance.randint(1, 2))] for _ in range(DEATHS)]
-        reached = [count for counts in pool.map(survive, range(DEATHS), moments) for count in counts]
-    print(f"seed {seed}; objects there at each death: {sorted(reached)}")
+        died = Counter(phase for phases in pool.map(survive, range(DEATHS), moments) for phase in phases)
+    print(f"seed {seed}; deaths: {dict(died)}")
+    assert set(died) == set(MOST), f"seed {seed}: {died}"
 
 
-def die(job: Job, seconds: float) -> int:
-    """Start a try and kill all of it after some seconds, as a machine does that is taken away."""
+def die(job: Job, scratch: Path, phase: str, count: int) -> bool:
+    """Start a try and kill all of it when it has come so far, as a machine does that is taken away; whether it had."""
+    scratch.mkdir()
     process = subprocess.Popen(
         [sys.executable, "-m", "dropbatch.runtime", "--", *COMMAND],
-        env=job.env,
+        env=job.env | {"TMPDIR": str(scratch)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    time.sleep(seconds)
+    while not (is_there := progress(job, scratch, phase) >= count) and process.poll() is None:
+        time.sleep(0.002)
     while pids := session(process.pid):
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         process.poll()
     process.wait()
-    return len(job.names)
+    return is_there
+
+
+def progress(job: Job, scratch: Path, phase: str) -> int:
+    """How far a try has come in a phase."""
+    if phase == "stage-in":
+        return len(list(scratch.glob("dropbatch-*/in/0/*/*")))
+    made = len(list(scratch.glob("dropbatch-*/out/*")))
+    if phase == "run":
+        return made
+    return len(job.names) if made == RESULTS else 0  # before that they are of an earlier try
 
 
 def session(leader: int) -> list[int]:

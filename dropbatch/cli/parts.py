@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dropbatch.cli.errors import CliError
+from dropbatch.contract import keys
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -42,8 +43,7 @@ def memory() -> Path:
 class Uploader:
     """Uploads to one bucket; may be used from several threads."""
 
-    SHA256 = "sha256"
-    """Metadata of an object: hexadecimal SHA-256 of its content."""
+    SHA256 = keys.CONTENT_SHA256
 
     def __init__(self, s3: "S3Client", bucket: str, sent: Callable[[int], None]) -> None:
         """`sent` is told of bytes that have arrived."""

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 __all__ = [
     "CONFIGS",
+    "CONTENT_SHA256",
     "CONTROL_PREFIX",
     "INPUTS",
     "MAX_KEY_BYTES",
@@ -39,6 +40,9 @@ SUBMISSIONS = "submissions"
 
 MAX_KEY_BYTES = 900
 """Longest input key, in UTF-8 bytes. S3 allows 1,024; results need room below the input's key."""
+
+CONTENT_SHA256 = "sha256"
+"""Metadata of an uploaded object: hexadecimal SHA-256 of its content."""
 
 RECORD_NAME = "_run.json"
 LOG_NAME = "_log.txt"

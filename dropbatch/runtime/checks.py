@@ -8,10 +8,11 @@ import hashlib
 import importlib
 import re
 import zlib
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+from dropbatch.contract import keys
 from dropbatch.contract.manifest import ObjectSpec
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ __all__ = ["ONE_PIECE_BYTES", "Check", "announced", "left_to_us"]
 ONE_PIECE_BYTES = 8 * 1024 * 1024
 """Below this boto3 fetches an object by one request."""
 
+_HEX_SHA256 = re.compile(r"[0-9a-f]{64}")
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _BY_BOTO3 = ("ChecksumCRC32", "ChecksumSHA1", "ChecksumSHA256")
 
@@ -34,8 +36,8 @@ class Check(Protocol):
     def update(self, data: bytes) -> None:
         """Take a piece."""
 
-    def holds(self) -> bool:
-        """Whether the pieces are those that S3 keeps."""
+    def holds(self, sha256: str) -> bool:
+        """Whether the pieces are those that were uploaded; the SHA-256 of them all is computed in any case."""
 
 
 def announced(client: "S3Client", source: ObjectSpec) -> Check | None:
@@ -50,17 +52,23 @@ def announced(client: "S3Client", source: ObjectSpec) -> Check | None:
     whole = {name: str(kept[name]) for name in names if name in kept and "-" not in str(kept[name])}
     if head.get("ChecksumType") != "COMPOSITE":
         if value := whole.get("ChecksumSHA256"):
-            return _Hash("SHA-256", hashlib.sha256(), value)
+            return _Sha256(b64decode(value).hex())
         if (value := whole.get("ChecksumCRC64NVME")) and (crc64 := _crc64nvme()):
             return _Crc("CRC64NVME", crc64, 8, value)
         if value := whole.get("ChecksumCRC32"):
             return _Crc("CRC32", zlib.crc32, 4, value)
-    return _md5(kept)
+    return _of_the_uploader(kept) or _md5(kept)
 
 
 def left_to_us(answer: Mapping[str, Any]) -> Check | None:
     """The check of an object that comes in one piece, where boto3 makes none."""
-    return None if any(name in answer for name in _BY_BOTO3) else _md5(answer)
+    return None if any(name in answer for name in _BY_BOTO3) else _of_the_uploader(answer) or _md5(answer)
+
+
+def _of_the_uploader(answer: Mapping[str, Any]) -> Check | None:
+    """What `dropbatch drop` leaves, since S3 keeps no checksum of the whole of what comes in parts."""
+    value = answer.get("Metadata", {}).get(keys.CONTENT_SHA256, "")
+    return _Sha256(value) if _HEX_SHA256.fullmatch(value) else None
 
 
 def _md5(answer: Mapping[str, Any]) -> Check | None:
@@ -68,20 +76,34 @@ def _md5(answer: Mapping[str, Any]) -> Check | None:
     etag = str(answer.get("ETag", "")).strip('"')
     if not _MD5.fullmatch(etag) or answer.get("ServerSideEncryption", "AES256") != "AES256":
         return None
-    return _Hash("MD5", hashlib.md5(usedforsecurity=False), b64encode(bytes.fromhex(etag)).decode())
+    return _Md5(etag)
 
 
-class _Hash:
-    def __init__(self, name: str, state: "hashlib._Hash", wanted: str) -> None:
-        self.name = name
-        self._state = state
+class _Sha256:
+    name = "SHA-256"
+
+    def __init__(self, wanted: str) -> None:
+        self._wanted = wanted
+
+    def update(self, data: bytes) -> None:
+        """Nothing: it is computed in any case."""
+
+    def holds(self, sha256: str) -> bool:
+        return sha256 == self._wanted
+
+
+class _Md5:
+    name = "MD5"
+
+    def __init__(self, wanted: str) -> None:
+        self._state = hashlib.md5(usedforsecurity=False)
         self._wanted = wanted
 
     def update(self, data: bytes) -> None:
         self._state.update(data)
 
-    def holds(self) -> bool:
-        return b64encode(self._state.digest()).decode() == self._wanted
+    def holds(self, sha256: str) -> bool:
+        return self._state.hexdigest() == self._wanted
 
 
 class _Crc:
@@ -95,7 +117,7 @@ class _Crc:
     def update(self, data: bytes) -> None:
         self._value = self._step(data, self._value)
 
-    def holds(self) -> bool:
+    def holds(self, sha256: str) -> bool:
         return b64encode(self._value.to_bytes(self._width, "big")).decode() == self._wanted
 
 

@@ -169,8 +169,8 @@ def _received(source: ObjectSpec, sink: "_Sink") -> FileRecord:
         raise StageInError(
             f"{_uri(source)} has {sink.size} bytes, the arrival said {source.size}: upload the file again"
         )
-    if sink.check is not None and not sink.check.holds():
-        raise StageInError(f"{_uri(source)} has another {sink.check.name} checksum than S3 keeps: retry the run")
+    if sink.check is not None and not sink.check.holds(sink.sha256):
+        raise StageInError(f"{_uri(source)} has another {sink.check.name} checksum than was uploaded: retry the run")
     return FileRecord(uri=_uri(source), size=sink.size, sha256=sink.sha256, version_id=source.version_id)
 
 

@@ -118,6 +118,22 @@ def test_a_file_that_was_uploaded_in_parts(cloud: Cloud):
     assert again.get("copy") == body
 
 
+def test_a_file_in_parts_is_what_its_uploader_saw(cloud: Cloud):
+    body = os.urandom(1024) * 10_000
+    codes = []
+    for seen in (body, body[:-1]):
+        sha256 = hashlib.sha256(seen).hexdigest()
+        job = cloud.job(name="seen.bin")
+        cloud.s3.upload_fileobj(io.BytesIO(body), INPUT, job.spec.key, ExtraArgs={"Metadata": {"sha256": sha256}})
+        version = cloud.s3.head_object(Bucket=INPUT, Key=job.spec.key)["VersionId"]
+        again = cloud.again(job, job_id=f"seen-{len(seen)}", version_id=version, size=len(body))
+        codes.append(again.sh("true").code)
+
+    assert codes == [0, ExitCode.STAGE_IN]
+    assert again.record is not None
+    assert "another SHA-256 checksum than was uploaded" in again.record["reason"]
+
+
 def test_an_empty_file(cloud: Cloud):
     job = cloud.job(b"")
 

@@ -11,6 +11,7 @@ from constructs_lib.assets import AssetError, Assets, build_assets
 from dropbatch.settings import Bootstrap, Settings, SettingsError, load_all, load_bootstrap
 
 ROOT = Path(__file__).resolve().parent
+_JSII_CACHE = "Library/Caches/com.amazonaws.jsii" if sys.platform == "darwin" else ".cache/aws/jsii"
 
 
 def main() -> int:
@@ -33,6 +34,9 @@ def synthesize(
     """Write one stack per environment, and the account's. Packages of functions are copied into it."""
     # jsii prints a page about the end of Node 20's life, which it works with.
     os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "20")
+    if not _can_be_made(Path.home() / _JSII_CACHE):
+        # It would fail; to unpack its packages each time takes a few seconds.
+        os.environ.setdefault("JSII_RUNTIME_PACKAGE_CACHE", "disabled")
     # Only now: importing cdktf starts a Node process, for which a fault in a file should not have to wait.
     from cdktf import App  # noqa: PLC0415
 
@@ -47,6 +51,12 @@ def synthesize(
         BootstrapStack(app, "bootstrap", BootstrapStackProps(settings=bootstrap))
     app.synth()
     _remove_old_packages(outdir, assets)
+
+
+def _can_be_made(folder: Path) -> bool:
+    """Whether a folder is there and may be written to, or can be made."""
+    nearest = next(each for each in (folder, *folder.parents) if os.path.exists(each))  # false where one may not look
+    return nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
 
 
 def _remove_old_packages(outdir: Path, assets: Mapping[str, Assets]) -> None:

@@ -75,13 +75,13 @@ def synthesize(
     return Stack(json.loads(Testing.synth(stack)))
 
 
-def run_main(root: Path, outdir: Path) -> subprocess.CompletedProcess[str]:
-    """``python main.py`` of a project, as everybody runs it."""
+def run_main(root: Path, outdir: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """``python main.py`` of a project, as everybody runs it, with these `variables` besides."""
     return subprocess.run(
         [sys.executable, str(root / "main.py")],
         cwd=outdir.parent,
         env={name: value for name, value in os.environ.items() if not name.startswith("JSII_")}
-        | {"CDKTF_OUTDIR": str(outdir)},
+        | {"CDKTF_OUTDIR": str(outdir), **variables},
         capture_output=True,
         text=True,
         check=False,

@@ -50,3 +50,15 @@ def test_packages_of_earlier_code_are_removed(project, tmp_path) -> None:
     # Then there is one package of each function, and only the changed one is another
     assert [path.name for path in packages()] == [path.name for path in before]
     assert {path.name for path in set(packages()) - set(before)} == {"arrival.zip"}
+
+
+def test_home_that_cannot_be_written_to_is_not_needed(project, tmp_path) -> None:
+    # Given a home below a file, where nothing can be made, not even by root
+    (tmp_path / "file").touch()
+    for name in ("dev", "prod"):
+        (project / f"environments/{name}.toml").unlink()
+
+    done = run_main(project, tmp_path / "cdktf.out", HOME=str(tmp_path / "file" / "home"))
+
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "cdktf.out" / "stacks" / "sandbox" / "cdk.tf.json").exists()

@@ -23,23 +23,24 @@ STAMP = "requirements.sha256"
 def main(arguments):
     """Prepare the checkout for a purpose (``demo``, ``test``, ``lint`` or ``synth``); returns an exit code."""
     purpose = arguments[0] if arguments else "demo"
-    faults = [_python_fault()]
-    if purpose != "lint":
-        faults += [
-            _tool_fault("node", ["node", "--version"], NODE, "https://nodejs.org or your package manager"),
-            _tool_fault(
-                "terraform",
-                ["terraform", "version"],
-                TERRAFORM,
-                "https://developer.hashicorp.com/terraform/install",
-            ),
-        ]
+    faults = [_python_fault()] + (tool_faults() if purpose != "lint" else [])
     faults = [fault for fault in faults if fault]
     for fault in faults:
         sys.stderr.write("error: " + fault + "\n")
     if faults:
         return 1
     return _install("requirements.txt" if purpose in ("demo", "synth") else "requirements-dev.txt")
+
+
+def tool_faults():
+    """What is wrong with Node and Terraform on PATH, a line each."""
+    faults = [
+        _tool_fault("node", ["node", "--version"], NODE, "https://nodejs.org or your package manager"),
+        _tool_fault(
+            "terraform", ["terraform", "version"], TERRAFORM, "https://developer.hashicorp.com/terraform/install"
+        ),
+    ]
+    return [fault for fault in faults if fault]
 
 
 def _python_fault():

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dropbatch import preflight
 from dropbatch.cli.errors import CliError
 from dropbatch.cli.text import Talk
 
@@ -24,7 +25,7 @@ def synthesize(root: Path, voice: Talk) -> Path:
     """Write the Terraform of all environments; returns the sandbox stack's directory.
 
     Raises:
-        CliError: with what ``main.py`` said, such as the faults in an environment file.
+        CliError: with the tool that is missing, or what ``main.py`` said, such as the faults in an environment file.
     """
     voice.now("synthesizing the stack")
     env = {**os.environ, "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20"}
@@ -32,6 +33,8 @@ def synthesize(root: Path, voice: Talk) -> Path:
         [sys.executable, "main.py"], cwd=root, env=env, stdin=subprocess.DEVNULL, capture_output=True, check=False
     )
     if done.returncode != 0:
+        if faults := preflight.tool_faults():  # type: ignore[no-untyped-call] # runs on old Pythons
+            raise CliError("\n".join(faults))
         lines = (done.stderr or done.stdout).decode("utf-8", "replace").rstrip().splitlines()
         raise CliError("the stack could not be synthesized:\n" + "\n".join(lines[-_TAIL_LINES:]))
     return root / "cdktf.out" / "stacks" / ENVIRONMENT

@@ -96,6 +96,16 @@ def test_a_fault_in_an_environment_file_is_shown(checkout: Path):
         stack.synthesize(checkout, Voice())
 
 
+def test_a_missing_tool_is_named_before_what_came_of_it(checkout: Path, monkeypatch: pytest.MonkeyPatch):
+    (checkout / "main.py").write_text("import sys; sys.exit('a page about terraform version')")
+    monkeypatch.setenv("PATH", str(checkout))
+
+    with pytest.raises(
+        CliError, match=r"^node is not on PATH, .*\nterraform is not on PATH, needed is .*: get it from"
+    ):
+        stack.synthesize(checkout, Voice())
+
+
 def test_what_terraform_leaves_behind_does_not_count(tmp_path: Path):
     (tmp_path / "cdk.tf.json").write_text("{}")
     before = stack.digest(tmp_path)

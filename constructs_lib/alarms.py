@@ -132,7 +132,8 @@ class Alarms(Construct):
             rule=rule.name,
             arn=self._topic.arn,
             input_transformer=CloudwatchEventTargetInputTransformer(
-                input_paths={"queue": "$.resources[0]", "job": "$.detail.jobId", "reason": "$.detail.statusReason"},
+                # Not from `resources`, which names the job first.
+                input_paths={"queue": "$.detail.jobQueue", "job": "$.detail.jobId", "reason": "$.detail.statusReason"},
                 input_template='"A job queue is blocked: <queue>, by job <job>: <reason>"',
             ),
         )

@@ -43,4 +43,4 @@ class Contacts(Construct):
 
     def grant_publish(self, role: Role) -> None:
         """Let a role mail people."""
-        self._topic.grant_publish(role)
+        self._topic.grant_publish(role, "TellContacts")

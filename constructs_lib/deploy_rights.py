@@ -243,14 +243,16 @@ def change(site: Site, state: str, environment: str, boundary: str) -> list[Stat
             "CreatePolicy DeletePolicy CreatePolicyVersion DeletePolicyVersion TagPolicy UntagPolicy",
             f"{iam}:policy{people}*",
         ),
+        # Batch takes the machines' role by its profile, and asks for the right to pass either.
         Statement(
             sid="PassRoles",
             actions=["iam:PassRole"],
-            resources=roles,
+            resources=[*roles, f"{iam}:instance-profile/{name}-*"],
             conditions={
                 "StringEquals": {
                     "iam:PassedToService": [
-                        f"{service}.amazonaws.com" for service in ("lambda", "ec2", "ecs-tasks", "vpc-flow-logs")
+                        f"{service}.amazonaws.com"
+                        for service in ("lambda", "batch", "ec2", "ecs-tasks", "vpc-flow-logs")
                     ]
                 }
             },

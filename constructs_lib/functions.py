@@ -84,7 +84,7 @@ class Functions(Construct):
         )
         role = function.role
         # A transaction needs the rights of its parts.
-        props.ledger.grant(role, "GetItem", "BatchGetItem", "PutItem", "UpdateItem")
+        props.ledger.grant(role, "BatchGetItem", "PutItem", "UpdateItem")
         props.outputs.grant(role, "WriteManifests", ["PutObject"], _MANIFESTS)
         props.arrivals.grant_send(role)
         props.arrivals.grant_send_dead(role)
@@ -129,7 +129,7 @@ class Functions(Construct):
         props.outputs.grant(role, "ReadControlObjects", ["GetObject"], _MANIFESTS, _FENCES, _RECORDS, _LOGS)
         # In place of a container that did not live to do it.
         props.outputs.grant(role, "EndRuns", ["PutObject"], _FENCES, _RECORDS, _REPORTS)
-        props.people.grant_publish(role)
+        props.people.grant_publish(role, "TellPeople")
         if props.contacts:
             props.contacts.grant_publish(role)
         # Most fences and records that it asks for do not exist, and S3 says so only to those who may list.
@@ -162,7 +162,7 @@ class Functions(Construct):
             ),
         )
         props.ledger.grant_flags(function.role)
-        props.people.grant_publish(function.role)
+        props.people.grant_publish(function.role, "TellPeople")
         function.role.grant(
             # Has no resource level.
             Statement(sid="LookAtJobs", actions=["batch:ListJobs"], resources=["*"]),

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from cdktf_cdktf_provider_aws.iam_instance_profile import IamInstanceProfile
 from constructs import Construct
 
-from constructs_lib.log_group import LogGroup
 from constructs_lib.policy import Statement
 from constructs_lib.registry import Registry
 from constructs_lib.role import Role, RoleProps
@@ -28,7 +27,6 @@ class MachineProfileProps:
 
     site: Site
     registry: Registry
-    job_logs: LogGroup
     name: str = "machines"
     """Ends the names of role and profile."""
     session_manager: bool = False
@@ -36,7 +34,7 @@ class MachineProfileProps:
 
 
 class MachineProfile(Construct):
-    """The rights of the machines themselves: join the cluster, pull images, ship the jobs' logs."""
+    """The rights of the machines themselves: join the cluster, pull images. Logs are sent by execution roles."""
 
     def __init__(self, scope: Construct, id_: str, props: MachineProfileProps) -> None:
         super().__init__(scope, id_)
@@ -47,7 +45,7 @@ class MachineProfile(Construct):
             RoleProps(
                 name=f"{site.prefix}.{props.name}",
                 service="ec2.amazonaws.com",
-                description="Machines of the pools: the ECS agent and Docker's log driver",
+                description="Machines of the pools: the ECS agent",
                 boundary=site.boundary,
             ),
         )
@@ -83,7 +81,6 @@ class MachineProfile(Construct):
             # Have no resource level.
             role.grant(Statement(sid="OpenShells", actions=_SHELLS, resources=["*"]))
         props.registry.grant_pull(role)
-        props.job_logs.grant_write(role)
         profile = IamInstanceProfile(self, "Profile", name=site.name(props.name), role=role.name)
         self.arn: str = profile.arn
         self.rights = role.rights

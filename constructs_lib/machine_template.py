@@ -25,6 +25,8 @@ iptables --insert OUTPUT --destination 169.254.169.254 --match owner ! --uid-own
 iptables --insert FORWARD --destination 169.254.169.254 --jump REJECT
 # Scratch space of ended jobs is freed after minutes, not hours.
 echo 'ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION=5m' >> /etc/ecs/ecs.config
+# Jobs' logs are sent as their pipeline's execution role: a machine's own credentials open no log.
+echo 'ECS_ENABLE_AWSLOGS_EXECUTIONROLE_OVERRIDE=true' >> /etc/ecs/ecs.config
 """
 
 # Docker's volumes, of which jobs have one each for scratch space, lie on a disk of their own. Docker must not look on;

@@ -67,6 +67,7 @@ class Pipeline(Construct):
         )
         with execution.at_once():
             props.shared.registry.grant_pull(execution)
+            props.shared.job_logs.grant_write(execution)
             _grant_secrets(execution, props.surroundings.secrets.values())
         uri, pushed = self._image(props)
         self.jobs = {

@@ -56,7 +56,14 @@ class Statement:
 
 
 def policy_json(statements: Sequence[Statement]) -> str:
-    """Text of a policy document."""
+    """Text of a policy document.
+
+    Raises:
+        ValueError: two statements have the same id, which IAM refuses.
+    """
+    names = [statement.sid for statement in statements]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"a policy's statements must differ in their sid, got {twice} twice: name what each is for")
     return json_text({"Version": "2012-10-17", "Statement": [statement.body() for statement in statements]})
 
 

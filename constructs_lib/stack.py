@@ -87,7 +87,7 @@ class DropbatchStack(TerraformStack):
             "JobLogs",
             LogGroupProps(name=f"/dropbatch/{settings.name}/jobs", retention_days=site.log_retention_days),
         )
-        pools = make_pools(self, settings, site, registry, job_logs)
+        pools = make_pools(self, settings, site, registry)
         for name in settings.pipeline:
             make_pipeline(
                 self,

@@ -7,7 +7,6 @@ from constructs_lib.container import Resources, Surroundings
 from constructs_lib.existing_network import ExistingNetwork, ExistingNetworkProps
 from constructs_lib.flow_logs import FlowLogs, FlowLogsProps
 from constructs_lib.job import Retry
-from constructs_lib.log_group import LogGroup
 from constructs_lib.machine_profile import MachineProfile, MachineProfileProps
 from constructs_lib.network import Network, NetworkProps
 from constructs_lib.pipeline import Pipeline, PipelineProps, Shared
@@ -49,22 +48,16 @@ def _make_network(scope: Construct, settings: Settings, site: Site) -> Network |
     return network
 
 
-def make_pools(
-    scope: Construct, settings: Settings, site: Site, registry: Registry, job_logs: LogGroup
-) -> dict[str, Pool]:
+def make_pools(scope: Construct, settings: Settings, site: Site, registry: Registry) -> dict[str, Pool]:
     """The network and the pools in it, by name."""
     network = _make_network(scope, settings, site)
-    profile = MachineProfile(
-        scope, "MachineProfile", MachineProfileProps(site=site, registry=registry, job_logs=job_logs)
-    )
+    profile = MachineProfile(scope, "MachineProfile", MachineProfileProps(site=site, registry=registry))
     open_profile = profile
     if any(pool.session_manager for pool in settings.compute.values()):
         open_profile = MachineProfile(
             scope,
             "OpenMachineProfile",
-            MachineProfileProps(
-                site=site, registry=registry, job_logs=job_logs, name="open-machines", session_manager=True
-            ),
+            MachineProfileProps(site=site, registry=registry, name="open-machines", session_manager=True),
         )
     return {
         name: Pool(

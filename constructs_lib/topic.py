@@ -52,9 +52,9 @@ class Topic(Construct):
         )
         self._policy.policy = policy_json(self._statements)
 
-    def grant_publish(self, role: Role) -> None:
-        """Let a role publish."""
-        role.grant(Statement(sid="Publish", actions=["sns:Publish"], resources=[self.arn]))
+    def grant_publish(self, role: Role, sid: str) -> None:
+        """Let a role publish; a role that tells several topics has a statement for each."""
+        role.grant(Statement(sid=sid, actions=["sns:Publish"], resources=[self.arn]))
 
     def mail_to(self, address: TerraformVariable) -> None:
         """Mail every message to an address, unless the variable is empty."""

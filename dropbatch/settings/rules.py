@@ -149,6 +149,8 @@ def _parameter(settings: Settings) -> Iterator[str]:
     """What the command finds a deployment by must fit the SSM parameter that it is kept in."""
     names = sum(len(name) + len('"",') for name in (*settings.group, *settings.pipeline))
     names += sum(len(name) + len('"":[192,1500000,20160,10],') for name in settings.pipeline)
+    folders = [(name, each.closing_marker) for name, each in settings.pipeline.items() if each.trigger == "folder"]
+    names += sum(len(name) + len(json.dumps(marker)) + len('"":,') for name, marker in folders)
     pools = sum(2 * len(name) + len('"":"dropbatch--",') + _ENVIRONMENT_BYTES for name in settings.compute)
     prices = len(json.dumps(settings.prices))
     if (got := names + pools + prices) > _PARAMETER_BYTES:

@@ -116,6 +116,7 @@ def test_a_deploy_role_passes_roles_to_the_services_that_it_sets_up_only(stack: 
     passed = statement(stack.rights("dropbatch-deploy-dev"), "PassRoles")
     assert passed["Condition"]["StringEquals"]["iam:PassedToService"] == [
         "lambda.amazonaws.com",
+        "batch.amazonaws.com",
         "ec2.amazonaws.com",
         "ecs-tasks.amazonaws.com",
         "vpc-flow-logs.amazonaws.com",

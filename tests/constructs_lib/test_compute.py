@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from constructs_lib.existing_network import ExistingNetwork, ExistingNetworkProps
-from constructs_lib.log_group import LogGroup, LogGroupProps
 from constructs_lib.machine_profile import MachineProfile, MachineProfileProps
 from constructs_lib.network import Network, NetworkProps
 from constructs_lib.pool import Pool, PoolProps
@@ -22,8 +21,7 @@ def network(scope, site) -> Network:
 
 def pool(scope, site, **props) -> Pool:
     registry = Registry(scope, "Registry", RegistryProps(site=site))
-    logs = LogGroup(scope, "Logs", LogGroupProps(name="/dropbatch/test/jobs"))
-    profile = MachineProfile(scope, "Profile", MachineProfileProps(site=site, registry=registry, job_logs=logs))
+    profile = MachineProfile(scope, "Profile", MachineProfileProps(site=site, registry=registry))
     defaults: Json = {"name": "spot", "spot": True, "max_vcpus": 8, "instance_types": ["m6i"], "shares": {"lab": 1}}
     return Pool(
         scope, "Pool", PoolProps(site=site, network=network(scope, site), profile=profile, **(defaults | props))
@@ -222,4 +220,8 @@ class TestMachines:
         (clusters,) = statement(rights, "JoinCluster")["Resource"]
         assert clusters.endswith(":cluster/*dropbatch-test-*")
         services = {action.split(":")[0] for each in rights for action in each["Action"]}
-        assert services == {"ecs", "ecr", "logs"}
+        assert services == {"ecs", "ecr"}
+
+    def test_logs_are_sent_with_the_rights_of_the_pipeline_not_of_the_machine(self, template: Json) -> None:
+        text = base64.b64decode(template["user_data"]).decode()
+        assert "'ECS_ENABLE_AWSLOGS_EXECUTIONROLE_OVERRIDE=true' >> /etc/ecs/ecs.config" in text

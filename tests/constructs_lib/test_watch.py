@@ -34,7 +34,9 @@ def test_people_are_told_of_queues_that_are_blocked(stack: Stack) -> None:
     assert len(pattern["resources"]) == 2
     address = stack.address("aws_cloudwatch_event_rule", name="dropbatch-dev-queue-blocked")
     target = stack.one("aws_cloudwatch_event_target", rule=f"${{{address}.name}}")
-    assert target["input_transformer"]["input_template"].startswith('"A job queue is blocked: <queue>')
+    transformer = target["input_transformer"]
+    assert transformer["input_template"].startswith('"A job queue is blocked: <queue>')
+    assert transformer["input_paths"]["queue"] == "$.detail.jobQueue"  # `resources` begins with the job
 
 
 def test_runs_are_logged_for_the_dashboard(stack: Stack) -> None:

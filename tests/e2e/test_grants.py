@@ -88,22 +88,33 @@ def test_the_spend_guard_without_a_grant_fails(lab: Lab) -> None:
         assert "FunctionError" not in guard("resume")
 
 
-# What policies grant to our own code and this suite does not make happen, with the place where it is shown.
-NOT_EXERCISED: dict[tuple[str, str], str] = {
-    ("arrival.function", "batch:TerminateJob"): "cancelling what runs: tests/lambdas/requests/test_runs.py",
-    ("arrival.function", "dynamodb:GetItem"): "comes with reading the ledger in batches",
-    ("job", "s3:AbortMultipartUpload"): "an upload that breaks: tests/runtime/test_transfer.py",
-    ("job", "s3:DeleteObject"): "what a killed try left: tests/runtime/test_races.py",
-    ("run-events.function", "batch:CancelJob"): "runs moved off a dry pool: tests/lambdas/test_rescue.py",
-    ("run-events.function", "batch:DescribeComputeEnvironments"): "a pause that is kept: tests/lambdas/test_brake.py",
-    ("run-events.function", "batch:DescribeJobQueues"): "a pause that is kept: tests/lambdas/test_brake.py",
-    ("run-events.function", "batch:TerminateJob"): "a stop that is kept: tests/lambdas/test_brake.py",
-    ("run-events.function", "batch:UpdateComputeEnvironment"): "a pool made in a pause: tests/lambdas/test_brake.py",
-    ("run-events.function", "batch:UpdateJobQueue"): "a pool made in a pause: tests/lambdas/test_brake.py",
-    ("run-events.function", "dynamodb:DeleteItem"): "a round of reconcile that was cut short: tests/lambdas",
-    ("run-events.function", "s3:ListBucket"): "that a record is missing, not forbidden: tests/lambdas",
-    ("spend-guard.function", "batch:ListJobs"): "the action `stop`: tests/e2e/test_many_runs.py (soak)",
-    ("spend-guard.function", "batch:TerminateJob"): "the action `stop`: tests/e2e/test_many_runs.py (soak)",
+def test_a_program_without_a_grant_fails_and_says_which_role_lacks_it(lab: Lab) -> None:
+    with without(lab, "dropbatch-sandbox-wordcount-lab", "s3:GetObjectVersion"):
+        ended = lab.ended(lab.drop("lab/wordcount/without-reading.txt", b"word\n"))
+
+    assert ended["state"] == "FAILED"
+    assert "the job role dropbatch-sandbox-wordcount-lab may not read s3://" in ended["reason"]
+
+
+def test_a_program_that_may_write_no_more_leaves_no_part_of_what_it_had_begun(lab: Lab) -> None:
+    bucket = lab.pointers["output_bucket"]
+
+    def parts() -> list[Any] | None:
+        uploads: list[Any] = lab.s3.list_multipart_uploads(Bucket=bucket).get("Uploads", [])
+        return [each for each in uploads if each["Key"].endswith("/large")] or None
+
+    run = lab.drop("lab/script/large.sh", b"head -c 200000000 /dev/zero > $1/large\n")
+    until(parts, "the upload to begin", every=0.01)
+    with without(lab, "dropbatch-sandbox-script-lab", "s3:PutObject"):
+        ended = lab.ended(run)
+
+    assert ended["state"] == "FAILED"
+    assert parts() is None
+
+
+# What policies grant to our own code and the recorder cannot see, with the place where it is shown.
+NOT_SEEN: dict[tuple[str, str], str] = {
+    ("run-events.function", "s3:ListBucket"): "makes S3 say of a record that it is missing, not forbidden",
 }
 
 
@@ -127,4 +138,4 @@ def test_every_right_of_our_own_code_was_used_by_the_suite(lab: Lab, whole_suite
     }
 
     assert {role for role, _ in granted} == {"job", "arrival.function", "run-events.function", "spend-guard.function"}
-    assert granted - used <= NOT_EXERCISED.keys()
+    assert granted - used == NOT_SEEN.keys()

@@ -101,6 +101,8 @@ def test_without_capacity_everything_is_done_on_the_next_pool(faults: Lab) -> No
     lab = faults
     lab.sandbox.control({"fault": "no-capacity", "queue": "dropbatch-sandbox-spot"})
     runs = [lab.drop(f"lab/wordcount/dry/{number}.txt", b"word\n") for number in range(30)]
+    # A job of its own behind that of the others, which only moves because somebody sees that it must.
+    runs.append(lab.drop("lab/quick/dry.txt", b"word\n"))
     until(lambda: all(lab.run(run) for run in runs) or None, "the runs to be claimed")
     lab.sandbox.control({"clock": 100})
     dry = ledger.to_item({"id": ledger.dry_key("spot")})
@@ -117,6 +119,32 @@ def test_without_capacity_everything_is_done_on_the_next_pool(faults: Lab) -> No
     items = [item for run in runs if (item := lab.run(run))]
     assert {item["pool"] for item in items} == {"ondemand"}
     assert {item["attempt"] for item in items} == {2}
+
+
+def test_what_a_lost_try_had_published_is_gone_when_the_next_begins(faults: Lab) -> None:
+    lab = faults
+    run = lab.drop("lab/script/lost.sh", b"sleep 3; echo done > $1/result.txt\n")
+    item = until(lambda: found if (found := lab.run(run)) and found["state"] == "RUNNING" else None, "the run to run")
+    prefix, bucket = item["output_prefix"], lab.pointers["output_bucket"]
+    lab.s3.put_object(Bucket=bucket, Key=f"{prefix}half.txt", Body=b"half")
+
+    assert lab.sandbox.control({"fault": "reclaim", "queue": "dropbatch-sandbox-spot"})["jobs"]
+    ended = lab.ended(run)
+
+    assert (ended["state"], ended["attempt"]) == ("SUCCEEDED", 2)
+    names = {
+        each["Key"].removeprefix(prefix) for each in lab.s3.list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]
+    }
+    assert names == {"result.txt", "_log.txt", "_run.json"}
+
+
+def test_a_reconcile_that_was_cut_short_goes_on_and_the_one_after_begins_anew(lab: Lab) -> None:
+    table, key = lab.pointers["ledger_table"], ledger.to_item({"id": ledger.RECONCILED})
+    lab.dynamodb.put_item(TableName=table, Item=key | ledger.to_item({"until": ledger.timestamp(ledger.utc_now())}))
+
+    lab.reconcile()
+
+    assert "Item" not in lab.dynamodb.get_item(TableName=table, Key=key, ConsistentRead=True)
 
 
 def test_a_chain_with_a_branch_runs_every_step_once(lab: Lab) -> None:

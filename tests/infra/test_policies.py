@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from constructs_lib.policy import Statement, policy_json
 from tests.constructs_lib.synthesis import ROOT, Stack
 from tests.infra.plans import stack_of
 
@@ -112,6 +113,14 @@ def test_no_grant_has_an_action_for_everything(full: Stack, stacks: dict[str, St
                 assert not wild or statement["Effect"] == "Deny", f"{where}: {action}"
 
 
+def test_statements_of_a_policy_differ_in_their_ids_as_iam_wants_it() -> None:
+    one = Statement(sid="Read", actions=["s3:GetObject"], resources=["arn:aws:s3:::a/*"])
+    other = Statement(sid="Read", actions=["s3:GetObject"], resources=["arn:aws:s3:::b/*"])
+
+    with pytest.raises(ValueError, match=r"must differ in their sid, got \['Read'\] twice"):
+        policy_json([one, other])
+
+
 def test_only_actions_without_resource_level_are_granted_on_everything(full: Stack, stacks: dict[str, Stack]) -> None:
     everywhere = {
         action
@@ -202,11 +211,11 @@ AGENTS = {
         *("ecs:RegisterContainerInstance", "ecs:DeregisterContainerInstance", "ecs:SubmitAttachmentStateChanges"),
         *("ecs:SubmitContainerStateChange", "ecs:SubmitTaskStateChange", "ecs:TagResource"),
         *("ecr:GetAuthorizationToken", "ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer"),
-        *("ecr:BatchGetImage", "logs:CreateLogStream", "logs:PutLogEvents"),
+        "ecr:BatchGetImage",
     },
     "dropbatch-full-fold.execution": {
         *("ecr:GetAuthorizationToken", "ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer"),
-        "ecr:BatchGetImage",
+        *("ecr:BatchGetImage", "logs:CreateLogStream", "logs:PutLogEvents"),
     },
     "dropbatch-full.flow-logs": {"logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"},
 }

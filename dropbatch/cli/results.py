@@ -95,11 +95,21 @@ def read_log(deployed: Deployed, prefix: str) -> bytes | None:
 
 
 def _read(deployed: Deployed, key: str) -> bytes | None:
-    s3 = deployed.s3
+    s3, bucket = deployed.s3, deployed.description.output_bucket
     try:
-        return s3.get_object(Bucket=deployed.description.output_bucket, Key=key)["Body"].read()
+        return s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     except s3.exceptions.NoSuchKey:
         return None
+    except s3.exceptions.ClientError as error:
+        # Whoever may list only below a folder, as members may, hears "access denied" of what is not there.
+        if error.response["Error"]["Code"] != "AccessDenied" or _is_there(s3, bucket, key):
+            raise
+        return None
+
+
+def _is_there(s3: "S3Client", bucket: str, key: str) -> bool:
+    listed = s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1).get("Contents", [])
+    return any(each["Key"] == key for each in listed)
 
 
 def read_head(deployed: Deployed, record: Mapping[str, Any], *, lines: int) -> list[str]:

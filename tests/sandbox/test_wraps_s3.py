@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from dropbatch.sandbox import Sandbox, emulator
+from tests.sandbox.batch_stack import BatchStack, allow
 from tests.sandbox.conftest import Client
 
 
@@ -89,3 +90,38 @@ class TestVersionRanges:
 
         assert source.index("return 200, resp_headers, body") < source.index("range")
         assert "f.read()" in inspect.getsource(emulator.service("s3")._read_body)
+
+
+LISTING = {
+    "nothing of listing": ((), "AccessDenied", "403"),
+    "listing below a prefix": (
+        ({"Action": "s3:ListBucket", "Resource": "*", "Condition": {"StringLike": {"s3:prefix": ["mine/*"]}}},),
+        "AccessDenied",
+        "403",
+    ),
+    "listing": (({"Action": "s3:ListBucket", "Resource": "*"},), "NoSuchKey", "404"),
+}
+
+
+class TestHiddenObjects:
+    @pytest.mark.parametrize("may", LISTING)
+    def test_given_somebody_who_may_read_when_an_object_is_not_there_then_only_who_may_list_is_told(
+        self, sandbox: Sandbox, aws: Client, name: str, may: str
+    ) -> None:
+        more, got, looked = LISTING[may]
+        aws("s3").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+        aws("s3").put_object(Bucket=name, Key="mine/there")
+        s3 = aws("s3", BatchStack(sandbox, aws).user(allow({"Action": "s3:GetObject", "Resource": "*"}, *more)))
+
+        assert s3.get_object(Bucket=name, Key="mine/there")
+        with pytest.raises(ClientError) as reading:
+            s3.get_object(Bucket=name, Key="mine/missing")
+        with pytest.raises(ClientError) as looking:
+            s3.head_object(Bucket=name, Key="mine/missing")
+
+        assert (reading.value.response["Error"]["Code"], looking.value.response["Error"]["Code"]) == (got, looked)
+
+    @pytest.mark.gap("hidden_objects")
+    def test_gap_given_plain_ministack_when_an_object_is_not_there_then_nobodys_rights_are_asked_for(self) -> None:
+        s3 = emulator.service("s3")
+        assert not {"enforce", "ListBucket"} & set(inspect.getsource(s3._head_object).replace("(", " ").split())

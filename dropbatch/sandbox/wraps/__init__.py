@@ -34,7 +34,7 @@ from dropbatch.sandbox.wraps.iam import (
     wrap_wildcards,
 )
 from dropbatch.sandbox.wraps.router import wrap_unknown_services
-from dropbatch.sandbox.wraps.s3 import wrap_version_listing, wrap_version_ranges
+from dropbatch.sandbox.wraps.s3 import wrap_hidden_objects, wrap_version_listing, wrap_version_ranges
 from dropbatch.sandbox.wraps.sns import wrap_mail
 from dropbatch.sandbox.wraps.sqs import wrap_sqs_batches
 from dropbatch.sandbox.wraps.stepfunctions import wrap_machine_objects
@@ -66,6 +66,7 @@ def install(batch: BatchService, mail: MailBox, grants: Recorder) -> None:
     wrap_sqs_batches()
     wrap_version_listing()
     wrap_version_ranges()
+    wrap_hidden_objects()
     wrap_wildcards()
     wrap_transport()
     wrap_users_credentials()

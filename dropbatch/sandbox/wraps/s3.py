@@ -1,5 +1,6 @@
 """Wraps of S3."""
 
+import functools
 import html
 import mmap
 import re
@@ -11,7 +12,7 @@ from typing import Any
 from dropbatch.sandbox import emulator
 from dropbatch.sandbox.emulator import expected
 
-__all__ = ["wrap_version_listing", "wrap_version_ranges"]
+__all__ = ["wrap_hidden_objects", "wrap_version_listing", "wrap_version_ranges"]
 
 _MAPPED_FROM = 2**20
 _getting: ContextVar[bool] = ContextVar("getting", default=False)
@@ -41,6 +42,7 @@ def wrap_version_ranges() -> None:
     _map_bodies(s3)
     original = expected(s3, "_get_object", "(bucket_name: str, key: str, headers: dict, query_params: dict = None)")
 
+    @functools.wraps(original)
     def get_object(bucket_name: str, key: str, headers: Any, query_params: Any = None) -> Any:
         mark = _getting.set(True)
         try:
@@ -78,3 +80,33 @@ def _map_bodies(s3: Any) -> None:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
     s3._read_body = read_body
+
+
+def wrap_hidden_objects() -> None:
+    """That an object is not there is told to everybody: who may not list the bucket is to hear "access denied".
+
+    The right to list below a prefix does not help: a request for one object names no prefix.
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+    """
+    s3, router = emulator.service("s3"), emulator.module("core.router")
+    evaluator = emulator.module("core.iam_evaluator")
+    for name, signature in (
+        ("_get_object", "(bucket_name: str, key: str, headers: dict, query_params: dict = None)"),
+        ("_head_object", "(bucket_name: str, key: str, headers: dict | None = None, query_params: dict | None = None)"),
+    ):
+        original = expected(s3, name, signature)
+
+        @functools.wraps(original)
+        def hidden(bucket: str, key: str, headers: Any = None, query: Any = None, original: Any = original) -> Any:
+            answer = original(bucket, key, headers, query)
+            # A version that is not there is told of by another rule.
+            if answer[0] != HTTPStatus.NOT_FOUND or s3._qp(query or {}, "versionId", "") or bucket not in s3._buckets:
+                return answer
+            who, region = (
+                find(headers or {}, query or {}) for find in (router.extract_access_key_id, router.extract_region)
+            )
+            if evaluator.enforce(who, "s3:ListBucket", "s3", region, resource_arn=f"arn:aws:s3:::{bucket}") is None:
+                return answer
+            return s3._error("AccessDenied", "Access Denied", HTTPStatus.FORBIDDEN, f"/{bucket}/{key}")
+
+        setattr(s3, name, hidden)

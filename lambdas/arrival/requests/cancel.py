@@ -27,6 +27,7 @@ log = logging.getLogger("dropbatch")
 
 _MINE = "cancelled:"
 _CONFLICTS = {"PreconditionFailed", "412", "ConditionalRequestConflict"}
+_UNWRITTEN = {"NoSuchKey", "AccessDenied"}  # the second where, as here, the bucket may not be listed
 _ROUNDS = 5
 _REMEMBERED = 10
 _Item = Mapping[str, Any]
@@ -116,7 +117,9 @@ class Canceller:
                     raise
             try:
                 found: bytes = self._around.s3.get_object(Bucket=self._around.bucket, Key=key)["Body"].read()
-            except self._around.s3.exceptions.NoSuchKey:
+            except ClientError as error:
+                if error.response.get("Error", {}).get("Code") not in _UNWRITTEN:
+                    raise
                 continue  # somebody's write is still under way
             return found.decode("utf-8", "replace")
         raise LookupError(f"the fence {key} is being written by several at once")

@@ -11,6 +11,7 @@ from dropbatch.cli import demo, runs, stack, text
 from dropbatch.cli.commands import status
 from dropbatch.cli.errors import CliError, NotFoundError, UsageFault
 from dropbatch.sandbox import Sandbox
+from tests.project import SHIPPED
 
 
 class Voice:
@@ -121,7 +122,7 @@ def test_what_terraform_leaves_behind_does_not_count(tmp_path: Path):
 def test_the_pipeline_is_one_that_any_file_starts(tmp_path: Path):
     (tmp_path / "environments").mkdir()
     file = tmp_path / "environments" / "sandbox.toml"
-    declared = (Path(__file__).parents[2] / "environments" / "sandbox.toml").read_text()
+    declared = (SHIPPED / "environments" / "sandbox.toml").read_text()
     table = declared[declared.index("[pipeline.wordcount]") :]
     file.write_text(declared.replace(table, table.replace("wordcount]", "folders]") + 'trigger = "folder"\n\n' + table))
 

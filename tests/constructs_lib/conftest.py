@@ -1,16 +1,17 @@
-import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.constructs_lib.synthesis import ROOT, Stack, read_stacks, run_main
+from tests.constructs_lib.synthesis import Stack, read_stacks, run_main
+from tests.project import copy_project
 
 
 @pytest.fixture(scope="session")
 def synthesized(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Output folder of one synthesis of the repository's environments."""
-    outdir = tmp_path_factory.mktemp("synth") / "cdktf.out"
-    done = run_main(ROOT, outdir)
+    """Output folder of one synthesis of the environments as they come."""
+    folder = tmp_path_factory.mktemp("synth")
+    outdir = folder / "cdktf.out"
+    done = run_main(copy_project(folder / "project"), outdir)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     return outdir
 
@@ -23,11 +24,4 @@ def stacks(synthesized: Path) -> dict[str, Stack]:
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A copy of what `main.py` reads, to be changed."""
-    copy = tmp_path / "project"
-    copy.mkdir()
-    ignore = shutil.ignore_patterns("__pycache__")
-    for folder in ("constructs_lib", "dropbatch", "environments", "image", "lambdas"):
-        shutil.copytree(ROOT / folder, copy / folder, ignore=ignore)
-    for file in ("main.py", "bootstrap.toml"):
-        shutil.copy(ROOT / file, copy / file)
-    return copy
+    return copy_project(tmp_path / "project")

@@ -15,8 +15,6 @@ from constructs import Construct
 
 from constructs_lib.site import Site, SiteProps
 
-ROOT = Path(__file__).resolve().parents[2]
-
 
 class Stack:
     def __init__(self, body: dict[str, Any]) -> None:

@@ -8,12 +8,14 @@ from pathlib import Path
 from constructs_lib.assets import FUNCTIONS, build_package
 from dropbatch.contract.deployment import FILE_NAME, Deployment
 from dropbatch.settings import load
-from tests.constructs_lib.synthesis import ROOT
+from tests.project import ROOT, SHIPPED
+
+DEV = load(SHIPPED / "environments/dev.toml")
 
 
 def build(root: Path, function: str, folder: Path) -> Path:
     folder.mkdir(exist_ok=True)
-    return build_package(root, function, load(root / "environments/dev.toml"), folder).path
+    return build_package(root, function, DEV, folder).path
 
 
 def test_package_is_the_same_whatever_times_and_modes(project, tmp_path) -> None:
@@ -41,7 +43,7 @@ def test_package_holds_the_function_the_contract_and_the_deployment(tmp_path) ->
         names = package.namelist()
         deployment = Deployment.from_json(package.read(FILE_NAME))
     assert names == sorted(names)
-    assert deployment == load(ROOT / "environments/dev.toml").deployment()
+    assert deployment == DEV.deployment()
     packages = {str(Path(name).parent) for name in names}
     assert packages == {".", "lambdas", "lambdas/common", "lambdas/spend_guard", "dropbatch", "dropbatch/contract"}
 
@@ -63,7 +65,6 @@ assert '.zip' in handler.__file__
 
 def test_changed_code_changes_the_digest(project, tmp_path) -> None:
     (tmp_path / "one").mkdir()
-    settings = load(project / "environments/dev.toml")
-    before = build_package(project, "arrival", settings, tmp_path / "one")
+    before = build_package(project, "arrival", DEV, tmp_path / "one")
     shutil.copy(project / "lambdas/arrival/flow.py", project / "lambdas/arrival/flow2.py")
-    assert build_package(project, "arrival", settings, tmp_path / "one").sha256 != before.sha256
+    assert build_package(project, "arrival", DEV, tmp_path / "one").sha256 != before.sha256

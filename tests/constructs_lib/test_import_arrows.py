@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.constructs_lib.synthesis import ROOT
+from tests.project import ROOT
 
 CDKTF = {"cdktf", "cdktf_cdktf_provider_aws", "constructs", "jsii"}
 AWS_SDK = {"boto3", "botocore", "s3transfer", "mypy_boto3_batch", "mypy_boto3_dynamodb", "mypy_boto3_s3"}

@@ -2,7 +2,7 @@ import json
 import subprocess
 import sys
 
-from tests.constructs_lib.synthesis import ROOT
+from tests.project import ROOT
 
 
 def python(code: str) -> str:

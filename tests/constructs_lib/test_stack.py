@@ -6,7 +6,8 @@ import pytest
 from constructs_lib.policy import Statement
 from dropbatch.contract.deployment import Deployment
 from dropbatch.settings import load
-from tests.constructs_lib.synthesis import ROOT, Stack, read_stacks, run_main
+from tests.constructs_lib.synthesis import Stack, read_stacks, run_main
+from tests.project import SHIPPED
 
 
 def test_everything_bears_the_cost_tag(stacks: dict[str, Stack]) -> None:
@@ -67,7 +68,7 @@ def test_parameter_holds_the_prices_of_pools(project, tmp_path) -> None:
 
 
 def test_names_in_the_stack_are_those_the_functions_are_told(stacks: dict[str, Stack]) -> None:
-    told: Deployment = load(ROOT / "environments/dev.toml").deployment()
+    told: Deployment = load(SHIPPED / "environments/dev.toml").deployment()
     stack = stacks["dev"]
     assert {each["name"] for each in stack.resources("aws_batch_job_queue")} == {
         pool.queue for pool in told.pools.values()

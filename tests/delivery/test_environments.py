@@ -9,14 +9,14 @@ import pytest
 from delivery.environments import main
 from delivery.errors import DeliveryError
 from delivery.smoke import choose_pipeline
-from tests.constructs_lib.synthesis import ROOT
 from tests.infra.plans import BASE, settings_of
+from tests.project import ROOT, SHIPPED
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The environments as they come, with prod's state where a bootstrap would have put it."""
-    shutil.copytree(ROOT / "environments", tmp_path / "environments")
+    shutil.copytree(SHIPPED, tmp_path, dirs_exist_ok=True)
     prod = tmp_path / "environments/prod.toml"
     prod.write_text(prod.read_text().replace("dropbatch-state-CHANGE-ME", "dropbatch-state-1-eu-central-1"))
     monkeypatch.chdir(tmp_path)
@@ -56,7 +56,7 @@ def test_others_are_refused(project: Path, arguments: list[str], said: str, caps
 
 
 def test_the_bucket_must_be_filled_in(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shutil.copy(ROOT / "environments/prod.toml", project / "environments")
+    shutil.copy(SHIPPED / "environments/prod.toml", project / "environments")
     assert main(["prod"], {}) == 1
     assert "prod.toml: state.bucket: is still 'dropbatch-state-CHANGE-ME'" in capsys.readouterr().err
 

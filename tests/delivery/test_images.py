@@ -6,13 +6,12 @@ from pathlib import Path
 import pytest
 
 from delivery.images import main
-from tests.constructs_lib.synthesis import ROOT
+from tests.project import copy_project
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for folder in ("dropbatch", "environments", "image", "lambdas"):
-        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    copy_project(tmp_path)
     prod = tmp_path / "environments/prod.toml"
     prod.write_text(prod.read_text().replace("-CHANGE-ME", "-1"))
     engine = tmp_path / "bin/docker"

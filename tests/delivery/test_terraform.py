@@ -10,8 +10,8 @@ import pytest
 
 from delivery.errors import DeliveryError
 from delivery.terraform import Stack
-from tests.constructs_lib.synthesis import ROOT
 from tests.e2e.lab import until
+from tests.project import ROOT
 
 
 @pytest.fixture

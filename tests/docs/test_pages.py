@@ -16,6 +16,7 @@ from checks.reference.commands import walk
 from checks.reference.pages import pages as generated
 from dropbatch.cli.main import cli
 from tests.docs.pages import ROOT, Fence, Page, pages
+from tests.project import SHIPPED
 
 _TARGETS = set(re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 
@@ -124,8 +125,12 @@ def _lines(fence: Fence) -> list[str]:
 
 @pytest.mark.parametrize("file", sorted((ROOT / "environments").glob("*.toml")), ids=lambda file: file.name)
 def test_environment_files_follow_the_schema_that_editors_use(file: Path) -> None:
-    named = file.read_text(encoding="utf-8").splitlines()[0].removeprefix("#:schema ")
-    schema = json.loads((file.parent / named).read_text(encoding="utf-8"))
+    schema = json.loads((ROOT / "docs/reference/environment.schema.json").read_text(encoding="utf-8"))
 
     jsonschema.Draft202012Validator(schema).validate(tomllib.loads(file.read_text(encoding="utf-8")))
     assert not jsonschema.Draft202012Validator(schema).is_valid({"environment": {"nmae": "x"}})
+
+
+@pytest.mark.parametrize("file", sorted((SHIPPED / "environments").glob("*.toml")), ids=lambda file: file.name)
+def test_environment_files_as_they_come_name_the_schema(file: Path) -> None:
+    assert file.read_text(encoding="utf-8").startswith("#:schema ../docs/reference/environment.schema.json\n")

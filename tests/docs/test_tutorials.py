@@ -1,7 +1,6 @@
 """The tutorials, from their first line to their last, one after the other in one checkout as a newcomer would."""
 
 import os
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,22 +11,20 @@ from dropbatch import preflight
 from dropbatch.sandbox import Sandbox
 from tests.docs.pages import ROOT, Page
 from tests.docs.session import walk
+from tests.project import copy_project
 
 pytestmark = pytest.mark.e2e
 
 _TUTORIALS = sorted((ROOT / "docs" / "tutorials").glob("[0-9]*.md"))
-_COPIED = ("Makefile", "main.py", "cdktf.json", "package.json", "bootstrap.toml")
-_FOLDERS = ("constructs_lib", "dropbatch", "environments", "image", "lambdas")
+_COPIED = ("Makefile", "cdktf.json", "package.json")
 
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A checkout of its own whose packages are those of this one."""
-    root = tmp_path_factory.mktemp("checkout")
-    for folder in _FOLDERS:
-        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in [*_COPIED, *(path.name for path in ROOT.glob("requirements*"))]:
-        shutil.copy(ROOT / file, root / file)
+    root = copy_project(
+        tmp_path_factory.mktemp("checkout"), *_COPIED, *(path.name for path in ROOT.glob("requirements*"))
+    )
     (root / ".venv").mkdir()
     for entry in Path(sys.prefix).iterdir():
         if entry.name != preflight.STAMP:

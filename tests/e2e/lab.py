@@ -23,9 +23,8 @@ from dropbatch.contract.runs import State, run_id
 from dropbatch.sandbox import Sandbox
 from dropbatch.sandbox.terraform import Terraform
 from tests.e2e import github
+from tests.project import copy_project
 
-ROOT = Path(__file__).resolve().parents[2]
-_COPIED = ("constructs_lib", "dropbatch", "environments", "image", "lambdas")
 _DECLARED = (Path(__file__).parent / "lab.toml").read_text()
 _BOOTSTRAP = """
 [account]
@@ -50,11 +49,7 @@ class Lab:
 
     def __init__(self, directory: Path, *, runner: str | None = None) -> None:
         """`runner` as `Sandbox.up` takes it."""
-        self.root = directory / "project"
-        self.root.mkdir(parents=True)
-        for folder in _COPIED:
-            shutil.copytree(ROOT / folder, self.root / folder, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(ROOT / "main.py", self.root / "main.py")
+        self.root = copy_project(directory / "project")
         shutil.copytree(self.root / "image" / "wordcount", self.root / "image" / "recount")
         (self.root / "bootstrap.toml").write_text(_BOOTSTRAP)
         file = self.root / "environments" / "sandbox.toml"

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.lab import ROOT, Lab
+from tests.e2e.lab import Lab
+from tests.project import ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.soak]
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from dropbatch.sandbox.terraform import Terraform
-from tests.e2e.lab import ROOT, Lab, until
+from tests.e2e.lab import Lab, until
+from tests.project import ROOT
 
 pytestmark = pytest.mark.e2e
 

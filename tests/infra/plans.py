@@ -7,7 +7,8 @@ from typing import Any
 
 from constructs_lib.assets import build_assets
 from dropbatch.settings import Settings, load
-from tests.constructs_lib.synthesis import ROOT, Stack
+from tests.constructs_lib.synthesis import Stack
+from tests.project import ROOT
 
 BASE = """
 [environment]

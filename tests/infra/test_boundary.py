@@ -10,8 +10,9 @@ import pytest
 
 from constructs_lib.bootstrap_stack import BootstrapStack, BootstrapStackProps
 from dropbatch.settings import Bootstrap
-from tests.constructs_lib.synthesis import ROOT, Stack
+from tests.constructs_lib.synthesis import Stack
 from tests.infra.plans import stack_of
+from tests.project import ROOT
 
 ARNS = {
     "aws_s3_bucket": "arn:aws:s3:::{bucket_prefix}0123",

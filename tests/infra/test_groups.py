@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.constructs_lib.synthesis import ROOT, Stack
+from tests.constructs_lib.synthesis import Stack
 from tests.infra.plans import BASE, difference, stack_of
+from tests.project import ROOT
 
 INPUTS, OUTPUTS = "aws_s3_bucket.Inputs_Bucket", "aws_s3_bucket.Outputs_Bucket"
 MANAGED_POLICY_CHARACTERS = 6144

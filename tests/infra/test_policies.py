@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from constructs_lib.policy import Statement, policy_json
-from tests.constructs_lib.synthesis import ROOT, Stack
+from tests.constructs_lib.synthesis import Stack
 from tests.infra.plans import stack_of
+from tests.project import ROOT
 
 Json = dict[str, Any]
 

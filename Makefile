@@ -6,7 +6,7 @@ SETUP = @$(PYTHON) dropbatch/preflight.py
 RUN = .venv/bin/python
 CDKTF = node_modules/.package-lock.json
 
-.PHONY: help demo demo-down test soak lint format synth bench-synth bench-arrival bench-staging bench-overhead bench-import bench-status bench-help bench-scheduler reference picture pins environments confirm images plan apply smoke drift drift-issue comment cdk-terrain release-fixture aws-acceptance
+.PHONY: help demo demo-down test soak lint format synth bench-synth bench-arrival bench-staging bench-overhead bench-import bench-status bench-help bench-scheduler reference picture pins environments confirm images plan apply smoke drift drift-issue comment cdk-terrain release aws-acceptance
 
 $(CDKTF): package-lock.json
 	@npm ci --no-audit --no-fund --silent
@@ -144,9 +144,11 @@ aws-acceptance: $(CDKTF)  ## try the main promises on an AWS account, and write 
 	$(SETUP) test
 	@$(RUN) -m delivery.acceptance $${REGION:+--region "$$REGION"}
 
-release-fixture:  ## at a release: keep the stack of ENV, from which later ones are upgraded in tests
+release:  ## number, CHANGELOG and upgrade fixture of VERSION, as in VERSION=0.1.0; then commit and tag (docs/delivery.md)
 	$(SETUP) synth
-	@$(RUN) -m delivery.fixture "$$ENV"
+	@$(RUN) -m delivery.release "$$VERSION"
+	@$(RUN) main.py
+	@$(RUN) -m delivery.release "$$VERSION" --keep dev
 
 pins:  ## pin requirements*.in again, newest versions that go together
 	@$(RUN) -m pip install --quiet uv

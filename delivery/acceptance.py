@@ -180,7 +180,8 @@ def cost(this: Acceptance) -> str:
 def destroy(this: Acceptance) -> str:
     """Nothing is left."""
     this.cdktf("destroy", ENVIRONMENT)
-    listed = this.call("aws", "batch", "describe-job-queues", "--query", "jobQueues[].jobQueueName", "--output", "json")
+    query = ("--query", "jobQueues[].jobQueueName", "--output", "json", "--region", this.region)
+    listed = this.call("aws", "batch", "describe-job-queues", *query)
     left = [name for name in json.loads(listed) if f"-{ENVIRONMENT}-" in name]
     if left:
         raise DeliveryError(f"left after destroy: {', '.join(left)}")
@@ -201,15 +202,19 @@ STEPS: dict[str, tuple[Callable[[Acceptance], str], Sequence[str]]] = {
 
 
 def go(this: Acceptance) -> Iterator[Step]:
-    """Try all; destroy whatever happened."""
+    """Try all; destroy whatever happened. After a Ctrl-C nothing more is tried, and all is destroyed too."""
     held: set[str] = set()
+    interrupted = False
     for name, (step, before) in STEPS.items():
         print(f"{name} …", flush=True)
         began = time.monotonic()
         try:
-            missing = [each for each in before if each not in held]
-            found = f"needs {', '.join(missing)}" if missing else step(this)
+            missing = [f"needs {each}" for each in before if each not in held]
+            missing += ["interrupted"] if interrupted and name != "destroy" else []
+            found = ", ".join(missing) or step(this)
             outcome = "not tried" if missing else "held"
+        except KeyboardInterrupt:
+            interrupted, outcome, found = True, "failed", "interrupted"
         except (DeliveryError, OSError, KeyError, StopIteration, ValueError) as error:
             outcome, found = "failed", f"{type(error).__name__}: {error}" if not str(error) else str(error)
         if outcome == "held":
@@ -261,6 +266,7 @@ def main(argv: list[str], env: Mapping[str, str]) -> int:
     target = "the sandbox" if this.sandbox else f"AWS, {region}"
     page = report(steps, target=target, commit=commit_of(Path.cwd(), env), when=when)
     path = Path("build/acceptance") / f"{when:%Y-%m-%d-%H%M}.md"
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page, encoding="utf-8")
     print(f"\n{page}\nreport: {path}")
     return 0 if all(each.outcome == "held" for each in steps) else 1

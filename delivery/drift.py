@@ -28,15 +28,25 @@ def look(stack: Stack) -> list[changes.Change]:
     return changes.drift(stack.plan_json())
 
 
-def tell(found: Mapping[str, Sequence[Mapping[str, str]]], repository: github.Repository, address: str) -> str:
-    """Bring the issue in line with what was found, by environment; `address` is the run of the workflow.
+def tell(
+    found: Mapping[str, Sequence[Mapping[str, str]]], unseen: Sequence[str], repository: github.Repository, address: str
+) -> str:
+    """Bring the issue in line with what was found, by environment.
+
+    Args:
+        found: rows of ``address`` and ``what``.
+        unseen: environments that could not be looked at.
+        repository: where the issue is.
+        address: the run of the workflow.
 
     Returns:
         what was done, in words.
     """
     drifted = {name: rows for name, rows in sorted(found.items()) if rows}
+    if not drifted and unseen:
+        return f"not looked at: {', '.join(unseen)}: an issue stays as it is"
     if not drifted:
-        closed = repository.close_issue(LABEL, MARKER, f"Gone: reality is what was deployed again ({address}).")
+        closed = repository.close_issue(MARKER, f"Gone: reality is what was deployed again ({address}).")
         return f"no drift: closed {closed}" if closed else "no drift"
     lines = [
         "Reality is not what was deployed. A deploy changes it back; what was meant to stay belongs in the",
@@ -46,6 +56,8 @@ def tell(found: Mapping[str, Sequence[Mapping[str, str]]], repository: github.Re
     for name, rows in drifted.items():
         lines += [f"### {name}", "", "| resource | what happened to it |", "| --- | --- |"]
         lines += [f"| `{each['address']}` | {each['what']} |" for each in rows] + [""]
+    for name in unseen:
+        lines += [f"### {name}", "", "Could not be looked at: see the last run of the workflow.", ""]
     title = f"Drift in {', '.join(drifted)}"
     # Not the address of the run: it would be another text every night.
     return f"{title}: {repository.put_issue(LABEL, MARKER, title, chr(10).join(lines))}"
@@ -79,7 +91,8 @@ def main(argv: list[str], env: Mapping[str, str]) -> int:
         if not files:
             raise DeliveryError(f"{options.folder} holds nothing that was found: no environment was looked at")
         found = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in files}
-        print(tell(found, github.Repository.of(env), _address(env)))
+        unseen = sorted(set(json.loads(env.get("ENVIRONMENTS") or "[]")) - set(found))
+        print(tell(found, unseen, github.Repository.of(env), _address(env)))
         return 0
 
     return ending(step)

@@ -20,6 +20,9 @@ _SUMMARY_LIMIT = 1_000_000
 
 _PAGE = 100
 
+_OURSELVES = "github-actions[bot]"
+"""Who writes with a workflow's token. What others begin with our marker is not ours: they could go on to change it."""
+
 
 def set_outputs(env: Mapping[str, str], **values: str) -> None:
     """Outputs of the workflow's step; elsewhere, nothing."""
@@ -71,32 +74,29 @@ class Repository:
         """The one comment with `marker` below an issue or pull request: written, or written anew."""
         body = cut(f"{marker}\n{body}", COMMENT_LIMIT)
         for comment in self._pages(f"/issues/{number}/comments"):
-            if comment["body"].startswith(marker):
+            if _ours(comment, marker):
                 if comment["body"] != body:
                     self._call("PATCH", f"/issues/comments/{comment['id']}", {"body": body})
                 return
         self._call("POST", f"/issues/{number}/comments", {"body": body})
 
-    def find_issue(self, label: str, marker: str) -> dict[str, Any] | None:
-        """The open issue with `label` whose text begins with `marker`."""
-        for issue in self._pages("/issues", state="open", labels=label):
-            if (issue["body"] or "").startswith(marker):
-                return issue
-        return None
+    def find_issue(self, marker: str) -> dict[str, Any] | None:
+        """The open issue of ours whose text begins with `marker`, whatever labels people gave or took."""
+        return next((issue for issue in self._pages("/issues", state="open") if _ours(issue, marker)), None)
 
     def put_issue(self, label: str, marker: str, title: str, body: str) -> str:
         """Open the issue with `marker`, or write it anew; returns its address."""
         body = cut(f"{marker}\n{body}", COMMENT_LIMIT)
-        found = self.find_issue(label, marker)
+        found = self.find_issue(marker)
         if found is None:
             found = self._call("POST", "/issues", {"title": title, "body": body, "labels": [label]})
         elif (found["title"], found["body"]) != (title, body):
             self._call("PATCH", f"/issues/{found['number']}", {"title": title, "body": body})
         return str(found["html_url"])
 
-    def close_issue(self, label: str, marker: str, why: str) -> str | None:
+    def close_issue(self, marker: str, why: str) -> str | None:
         """Close the open issue with `marker` after saying why; returns its address if there was one."""
-        found = self.find_issue(label, marker)
+        found = self.find_issue(marker)
         if found is None:
             return None
         self._call("POST", f"/issues/{found['number']}/comments", {"body": why})
@@ -136,3 +136,7 @@ class Repository:
             ) from error
         except OSError as error:
             raise DeliveryError(f"GitHub cannot be reached: {error}: run the job again") from error
+
+
+def _ours(text: Mapping[str, Any], marker: str) -> bool:
+    return text["user"]["login"] == _OURSELVES and (text["body"] or "").startswith(marker)

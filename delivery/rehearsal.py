@@ -13,7 +13,7 @@ from typing import Any
 
 import main as app
 
-__all__ = ["OVERRIDE", "main", "override"]
+__all__ = ["OVERRIDE", "main", "override", "override_all"]
 
 OVERRIDE = "sandbox_override.tf.json"
 """Terraform merges files of this kind of name into the others: "Override Files" in its documentation."""
@@ -39,6 +39,13 @@ def override(stack: Mapping[str, Any], endpoint: str) -> dict[str, Any]:
     return different
 
 
+def override_all(outdir: Path, endpoint: str) -> None:
+    """Write the overrides beside every synthesized stack."""
+    for path in outdir.glob("stacks/*/cdk.tf.json"):
+        different = override(json.loads(path.read_text(encoding="utf-8")), endpoint)
+        path.with_name(OVERRIDE).write_text(json.dumps(different, indent=1), encoding="utf-8")
+
+
 def main(env: Mapping[str, str]) -> int:
     """Synthesize; then write the overrides. Returns the exit code."""
     if not env.get("DROPBATCH_SANDBOX_DIR"):
@@ -46,9 +53,7 @@ def main(env: Mapping[str, str]) -> int:
         return 2
     code = app.main()
     if code == 0:
-        for path in Path(env.get("CDKTF_OUTDIR", "cdktf.out")).glob("stacks/*/cdk.tf.json"):
-            different = override(json.loads(path.read_text(encoding="utf-8")), env["AWS_ENDPOINT_URL"])
-            path.with_name(OVERRIDE).write_text(json.dumps(different, indent=1), encoding="utf-8")
+        override_all(Path(env.get("CDKTF_OUTDIR", "cdktf.out")), env["AWS_ENDPOINT_URL"])
     return code
 
 

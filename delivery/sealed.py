@@ -64,7 +64,7 @@ def unseal(source: Path, digest: str, about: About, folder: Path, env: Mapping[s
         DeliveryError: it is another file than was sealed, was sealed for something else, or is not whole.
     """
     if not source.is_file():
-        raise DeliveryError(f"{source} does not exist: the job that plans keeps it for a day; run that job again")
+        raise DeliveryError(f"{source} does not exist: the job that plans keeps it for a week; run that job again")
     if sha256(source) != digest:
         raise DeliveryError(
             f"{source.name}: its SHA-256 is {sha256(source)}, that of the approved plan is {digest}: plan again"

@@ -1,5 +1,6 @@
 """Whoever deletes what keeps production safe is told: each line that matters is deleted in a copy."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from checks.workflows import faults
-from tests.constructs_lib.synthesis import ROOT
+from tests.project import ROOT
 
 CHECKOUT = "actions/checkout@8e8c483db84b4bee98b60c0593521ed34d9990e8 # v6.0.1"
 FORKS = "github.event.pull_request.head.repo.full_name == github.repository"
@@ -158,8 +159,10 @@ def test_dependabot_looks_at_all_that_is_pinned() -> None:
     assert set(updates) == {"pip", "npm", "github-actions", "docker"}
     for ecosystem, each in updates.items():
         assert each["groups"], ecosystem
-    # What it does not find by itself: actions of ours, and Dockerfiles.
+    lists = [path for top in ("checks", "dropbatch", "image") for path in (ROOT / top).rglob("*.txt")]
+    # What it does not find by itself: actions of ours, Dockerfiles, and lists of packages below the top.
     for ecosystem, found in (
+        ("pip", (path for path in lists if re.search(r"^[\w-]+==", path.read_text(), re.MULTILINE))),
         ("github-actions", ROOT.glob(".github/actions/*/action.yml")),
         ("docker", (path for top in ("image", "dropbatch") for path in (ROOT / top).rglob("Dockerfile"))),
     ):

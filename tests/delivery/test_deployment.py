@@ -1,8 +1,8 @@
-"""A deployment's life after its release: upgraded by `cdktf deploy`, planned by a role that may only look, changed by
-somebody, put right by the plan that was approved."""
+"""A deployment's life after its release: upgraded by `cdktf deploy`, then in the hands of GitHub's workflows."""
 
 import hashlib
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +10,20 @@ from typing import Any
 
 import pytest
 
-from tests.delivery.workplace import ROOT, STATE_BUCKET, Workplace
+from delivery.comment import MARKER
+from delivery.release import FIXTURES, previous
+from dropbatch import __version__
+from tests.delivery.github_api import GitHub, serving
+from tests.delivery.runner import COMMIT, PLAN_ROLE, Runner, deploy_role
+from tests.delivery.workflows import Workflow
+from tests.delivery.workplace import STATE_BUCKET, Workplace
 from tests.e2e import github
 from tests.e2e.lab import until
+from tests.project import ROOT
 
 pytestmark = pytest.mark.e2e
 
-KEY = {"PLAN_KEY": "0123456789abcdef" * 4, "GITHUB_SHA": "0" * 40}
-GITHUB = """
+BOOTSTRAP = """
 [github]
 repository = "lab/dropbatch"
 owner_id = "12"
@@ -33,10 +39,6 @@ class Upgraded:
     before: dict[str, Any]
     log: str
     locked: bool
-
-
-def newest_release() -> Path:
-    return max((ROOT / "tests/upgrades").glob("*.json"), key=lambda path: path.name)
 
 
 def identities(work: Workplace) -> dict[str, Any]:
@@ -58,9 +60,9 @@ def upgraded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upgraded]:
     """The previous release with data in it; then today's, by the command that people use."""
     work = Workplace(tmp_path_factory.mktemp("deployment"))
     with (work.root / "bootstrap.toml").open("a") as file:
-        file.write(GITHUB)
+        file.write(BOOTSTRAP)
     try:
-        work.apply_release(newest_release())
+        work.apply_release(previous(list((ROOT / FIXTURES).glob("*.json")), __version__))
         before = identities(work)
         for bucket in before["buckets"]:
             work.client("s3").put_object(Bucket=bucket, Key="lab/inputs/mine", Body=b"mine")
@@ -125,70 +127,130 @@ def roles(upgraded: Upgraded) -> Workplace:
     return work
 
 
-@pytest.fixture(scope="module")
-def looking(roles: Workplace) -> dict[str, str]:
-    """The role that plans, taken as a pull request's workflow takes it."""
-    return github.credentials(roles.environ, "plan")
-
-
-def test_the_next_files_are_processed_and_the_role_that_deploys_may_see_to_it(roles: Workplace) -> None:
-    deploying = github.credentials(roles.environ, "deploy-dev", "repo:lab/dropbatch:environment:dev")
-    assert "dev: counts.txt came back" in roles.module("delivery.smoke", "dev", env={**KEY, **deploying})
-
-
-def test_the_role_that_plans_cannot_apply(upgraded: Upgraded, looking: dict[str, str]) -> None:
+def test_the_role_that_plans_cannot_apply(roles: Workplace) -> None:
     """What else it cannot do: `tests/e2e/test_bootstrap.py`."""
-    command = ["terraform", f"-chdir={upgraded.work.stack}", "apply", "-auto-approve", "-input=false", "-no-color"]
-    said = upgraded.work.call(*command, code=1, env=looking)
+    command = ["terraform", f"-chdir={roles.stack}", "apply", "-auto-approve", "-input=false", "-no-color"]
+    said = roles.call(*command, code=1, env=github.credentials(roles.environ, "plan"))
     assert "Error acquiring the state lock" in said
     assert "AccessDenied" in said
 
 
-class TestThePlanThatWasApproved:
-    """Somebody changed something by hand. It is seen, planned, approved, and put right."""
+class Repository:
+    """A repository on GitHub: its variables, secrets, issues, and what the jobs of its workflows left for others."""
 
-    SEALED = "build/sealed"
+    def __init__(self, work: Workplace, folder: Path, api: type[GitHub]) -> None:
+        self.work, self.folder, self.api = work, folder, api
+        self.acted: set[tuple[str, str]] = set()
+        self.key = {"PLAN_KEY": "0123456789abcdef" * 4}
+        self.contexts: dict[str, Any] = {
+            "vars": {"AWS_PLAN_ROLE": PLAN_ROLE, "AWS_DEPLOY_ROLE": deploy_role("dev")},
+            "secrets": self.key,
+            "inputs": {"environment": "dev", "action": "deploy", "smoke": True},
+            "matrix": {"environment": "dev"},
+        }
+        bin_ = folder / "bin"
+        bin_.mkdir()
+        engine = bin_ / "docker"
+        engine.write_text('#!/bin/sh\n[ "$1" != save ] || echo image > "$3"\n')
+        engine.chmod(0o755)
+        self.path = f"{bin_}:{work.environ['PATH']}"
+
+    def act(self, file: str, job: str, **contexts: Any) -> tuple[Runner, dict[str, str]]:
+        """Act a job out on a machine of its own; returns that and the job's outputs."""
+        runner = Runner(
+            self.work,
+            self.folder / f"{len(self.acted)}-{job}-{time.time_ns()}",
+            self.folder / "artifacts",
+            PATH=self.path,
+            GITHUB_API_URL=self.api.address,
+            GITHUB_REPOSITORY="lab/dropbatch",
+            GITHUB_SERVER_URL="https://github.com",
+            GITHUB_RUN_ID="7",
+        )
+        runner.event({"pull_request": {"number": 3, "head": {"sha": COMMIT}}})
+        outputs = Workflow(file).act(job, runner, {**self.contexts, **contexts})
+        self.acted.add((file, job))
+        return runner, outputs
+
+    def comment(self) -> str:
+        """The one comment of ours."""
+        (found,) = self.api.comments
+        return str(found["body"])
+
+
+class TestWorkflows:
+    """From a pull request to a deployment that somebody changed by hand, and that is put right. In this order."""
 
     @pytest.fixture(scope="class")
-    def changed(self, upgraded: Upgraded) -> Workplace:
-        work = upgraded.work
+    def repository(self, roles: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]:
+        with serving() as api:
+            yield Repository(roles, tmp_path_factory.mktemp("github"), api)
+
+    def test_a_pull_request_shows_what_a_merge_would_do(self, repository: Repository) -> None:
+        request = {"github": {"event_name": "pull_request"}}
+        _, outputs = repository.act("ci.yml", "environments", **request)
+        assert json.loads(outputs["environments"]) == ["dev"]
+        runner, _ = repository.act("ci.yml", "plan", **request)
+        repository.act("ci.yml", "comment", **request)
+
+        # The budget of the file is not the one that was deployed with --var.
+        head = f"{MARKER}\nWhat a merge of 0123456789ab would do:\n\n### dev: 1 to update"
+        assert repository.comment().startswith(head)
+        assert "### dev: 1 to update" in runner.summary.read_text()
+        assert repository.work.unlocked()
+
+    def test_what_somebody_changes_becomes_an_issue(self, repository: Repository) -> None:
+        work = repository.work
         url = work.client("sqs").get_queue_url(QueueName="dropbatch-dev-arrivals")["QueueUrl"]
         work.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"MessageRetentionPeriod": "60"})
         work.client("ssm").delete_parameter(Name="/dropbatch/dev")
-        return work
 
-    def test_drift_is_seen_and_what_is_merely_not_deployed_is_not(self, changed: Workplace, looking: Any) -> None:
-        # The budget of the file is not the one that was deployed with --var: a change, and no drift.
-        said = changed.module("delivery.drift", "look", "dev", "--into", "build/drift", env=looking)
-        assert "dev: 2 resources drifted" in said, said
-        rows = json.loads((changed.root / "build/drift/dev.json").read_text())
-        assert {each["address"].split(".")[0]: each["what"] for each in rows} == {
-            "aws_sqs_queue": "was changed",
-            "aws_ssm_parameter": "is gone",
-        }
+        repository.act("drift.yml", "environments")
+        repository.act("drift.yml", "look")
+        repository.act("drift.yml", "tell")
 
-    def test_is_applied_as_it_is_and_only_once(self, changed: Workplace, looking: Any) -> None:
-        work, outputs = changed, changed.root / "outputs"
-        summary = work.root / "summary"
-        environ = {**KEY, "GITHUB_OUTPUT": str(outputs), "GITHUB_STEP_SUMMARY": str(summary)}
+        # What is merely not deployed yet, the budget, is no drift.
+        (issue,) = repository.api.issues
+        assert issue["title"] == "Drift in dev"
+        rows = [line for line in issue["body"].splitlines() if line.startswith("| `")]
+        assert [(row.split(".")[0].strip("| `"), row.split("|")[2].strip()) for row in rows] == [
+            ("aws_sqs_queue", "was changed"),
+            ("aws_ssm_parameter", "is gone"),
+        ]
 
-        # Given a plan that was approved, and a job on another machine
-        work.module("delivery.plan", "dev", "--look", "--seal", self.SEALED, env={**environ, **looking})
-        told = dict(line.split("=", 1) for line in outputs.read_text().splitlines())
-        assert told == {"changed": "true", "digest": hashlib.sha256((work.root / self.SEALED).read_bytes()).hexdigest()}
-        assert "### dev: 1 to create, " in summary.read_text()
-        arguments = ["dev", "--sealed", self.SEALED, "--digest", told["digest"]]
+    def test_the_plan_that_was_approved_is_applied_as_it_is_and_only_once(self, repository: Repository) -> None:
+        # Given a merge, its images, and its plan
+        _, outputs = repository.act("deploy.yml", "choose", inputs={}, github={"event_name": "push"})
+        assert json.loads(outputs["environments"]) == ["dev"]
+        repository.act("deploy.yml", "images")
+        planner, plan = repository.act("environment.yml", "plan")
+        sealed = repository.folder / "artifacts/plan-dev/sealed"
+        assert plan == {"changed": "true", "digest": hashlib.sha256(sealed.read_bytes()).hexdigest()}
+        assert "### dev: 1 to create, " in planner.summary.read_text()
 
-        # When somebody takes it for something else
-        refused = work.module("delivery.apply", *arguments, "--action", "destroy", code=1, env=environ)
-        assert "error: sealed is for deploy of dev at 000000000000, not for destroy of dev" in refused
+        # When it was approved, then it is done, with the role of the environment, and a file comes back processed
+        runner, _ = repository.act("environment.yml", "apply", needs={"plan": {"outputs": plan}})
+        assert "3 packages are those of the plan" in runner.said
+        assert "### dev is deployed" in runner.summary.read_text()
+        assert "dev: counts.txt came back" in runner.said
+        assert [path.suffix for path in (runner.root / "build/images").iterdir()] == [".tar"]
+        repository.work.client("ssm").get_parameter(Name="/dropbatch/dev")
 
-        # Then it is refused; and what was approved is done
-        said = work.module("delivery.apply", *arguments, env=environ)
-        assert "3 packages are those of the plan" in said
-        assert "### dev is deployed" in summary.read_text()
-        work.client("ssm").get_parameter(Name="/dropbatch/dev")
+        # And when somebody takes it for something else, or once more, then it is refused
+        again = {"ENV": "dev", "DIGEST": plan["digest"], **repository.key}
+        command = "make apply SEALED=build/delivery/sealed"
+        with pytest.raises(AssertionError, match="sealed is for deploy of dev at 0123456789ab, not for destroy of dev"):
+            runner.run(command, {**again, "ACTION": "destroy"})
+        with pytest.raises(AssertionError, match="Saved plan is stale"):
+            runner.run(command, again)
 
-        # And it cannot be done again
-        again = work.module("delivery.apply", *arguments, code=1, env=environ)
-        assert "Saved plan is stale" in again
+    def test_the_issue_is_closed_when_reality_is_what_was_deployed(self, repository: Repository) -> None:
+        repository.act("drift.yml", "look")
+        repository.act("drift.yml", "tell")
+        assert [each["state"] for each in repository.api.issues] == ["closed"]
+
+    def test_every_job_was_acted_out(self, repository: Repository) -> None:
+        """But for the one that these tests run in."""
+        files = [path.name for path in (ROOT / ".github/workflows").glob("*.yml")]
+        jobs = {(file, name) for file in files for name, job in Workflow(file).jobs.items() if "steps" in job}
+        assert jobs - repository.acted == {("ci.yml", "check")}

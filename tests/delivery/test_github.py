@@ -1,8 +1,5 @@
 import json
-import threading
-import urllib.parse
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -11,83 +8,13 @@ import pytest
 from delivery import comment, drift
 from delivery.errors import DeliveryError
 from delivery.github import COMMENT_LIMIT, Repository, add_to_summary, cut, set_outputs
-
-TOKEN = "a-token"
-
-
-class GitHub(BaseHTTPRequestHandler):
-    """So much of GitHub's REST API as is used, pages included: issues, and comments below them."""
-
-    issues: list[dict[str, Any]]
-    comments: list[dict[str, Any]]
-    calls: list[str]
-    writable: bool
-
-    def do_GET(self) -> None:
-        path, _, query = self.path.partition("?")
-        asked = dict(urllib.parse.parse_qsl(query))
-        rows = self.comments if path.endswith("/comments") else self.issues
-        if path.endswith("/comments"):
-            rows = [each for each in rows if each["issue"] == int(path.split("/")[-2])]
-        else:
-            rows = [each for each in rows if each["state"] == asked["state"] and asked["labels"] in each["labels"]]
-        size, page = int(asked["per_page"]), int(asked["page"])
-        self.answer(rows[size * (page - 1) : size * page])
-
-    def do_POST(self) -> None:
-        self.write()
-
-    def do_PATCH(self) -> None:
-        self.write()
-
-    def write(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        path = self.path.removeprefix("/repos/lab/dropbatch")
-        self.calls.append(f"{self.command} {path}")
-        if not self.writable or self.headers["Authorization"] != f"Bearer {TOKEN}":
-            self.answer({"message": "Resource not accessible by integration"}, 403)
-            return
-        match self.command, path.strip("/").split("/"):
-            case "POST", ["issues"]:
-                number = len(self.issues) + 1
-                row = {"number": number, "state": "open", "html_url": f"https://x/issues/{number}", **body}
-                self.issues.append(row)
-            case "POST", ["issues", number, "comments"]:
-                row = {"id": len(self.comments) + 1, "issue": int(number), **body}
-                self.comments.append(row)
-            case "PATCH", ["issues", "comments", id_]:
-                row = next(each for each in self.comments if each["id"] == int(id_))
-                row |= body
-            case "PATCH", ["issues", number]:
-                row = next(each for each in self.issues if each["number"] == int(number))
-                row |= body
-            case _:
-                self.answer({"message": "Not Found"}, 404)
-                return
-        self.answer(row)
-
-    def answer(self, body: Any, status: int = 200) -> None:
-        text = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    def log_message(self, *_: Any) -> None:
-        pass
+from tests.delivery.github_api import TOKEN, GitHub, serving
 
 
 @pytest.fixture
 def github() -> Iterator[type[GitHub]]:
-    handler = type("Handler", (GitHub,), {"issues": [], "comments": [], "calls": [], "writable": True})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    handler.address = f"http://127.0.0.1:{server.server_address[1]}"  # type: ignore[attr-defined]
-    yield handler
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving() as handler:
+        yield handler
 
 
 @pytest.fixture
@@ -116,8 +43,9 @@ class TestComment:
         return str(folder)
 
     def test_plans_stand_in_one_comment_that_is_written_anew(self, github: Any, request_: Any, tmp_path: Path) -> None:
-        # Given more comments of others than a page holds, one of which quotes ours
-        github.comments += [{"id": number + 1, "issue": 3, "body": f"> {comment.MARKER}"} for number in range(100)]
+        # Given more comments of others than a page holds, which look like ours
+        others = {"issue": 3, "body": comment.MARKER, "user": {"login": "eve"}}
+        github.comments += [{"id": number + 1, **others} for number in range(100)]
 
         # When two pushes are planned
         pages = tmp_path / "pages"
@@ -126,7 +54,7 @@ class TestComment:
         assert comment.main([self.pages(pages)], request_) == 0
 
         # Then there is one comment, with the last plan
-        (ours,) = [each for each in github.comments if each["body"].startswith(comment.MARKER)]
+        (ours,) = github.comments[100:]
         assert ours["body"].split("\n", 1)[1] == (
             "What a merge of 0123456789ab would do:\n\n### dev: two\n### prod: none"
         )
@@ -166,8 +94,9 @@ class TestDriftIssue:
     def test_one_issue_is_open_for_as_long_as_reality_drifted(
         self, github: Any, env: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        # Given an issue of somebody else with the same label
-        github.issues.append({"number": 1, "state": "open", "labels": ["drift"], "body": None, "title": "x"})
+        # Given an issue of somebody else that looks like ours
+        others = {"state": "open", "labels": ["drift"], "body": drift.MARKER, "user": {"login": "eve"}}
+        github.issues.append({"number": 1, "title": "x", **others})
 
         # When nothing drifted; then prod; still; dev too; and nothing any more
         assert self.tell(env, tmp_path, dev=[], prod=[]) == 0
@@ -195,6 +124,23 @@ class TestDriftIssue:
         ]
         assert github.issues[0]["state"] == "open"
 
+    def test_what_could_not_be_looked_at_hides_nothing_and_closes_nothing(
+        self, github: Any, env: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        # Given two environments, one of which cannot be looked at
+        both = {**env, "ENVIRONMENTS": '["dev", "prod"]'}
+
+        # When the other drifted, and no more
+        assert self.tell(both, tmp_path, prod=self.ROWS) == 0
+        assert "### dev\n\nCould not be looked at" in github.issues[0]["body"]
+        assert self.tell(both, tmp_path, prod=[]) == 0
+
+        # Then the issue stays until both were seen
+        assert capsys.readouterr().out.splitlines()[1] == "not looked at: dev: an issue stays as it is"
+        assert github.issues[0]["state"] == "open"
+        assert self.tell(both, tmp_path, dev=[], prod=[]) == 0
+        assert github.issues[0]["state"] == "closed"
+
     def test_when_nobody_looked_the_issue_stays(self, env: dict[str, str], tmp_path: Path, capsys: Any) -> None:
         assert drift.main(["tell", str(tmp_path)], env) == 1
         assert "no environment was looked at" in capsys.readouterr().err
@@ -208,7 +154,7 @@ def test_elsewhere_than_on_github_it_says_so() -> None:
 def test_github_that_does_not_answer_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with pytest.raises(DeliveryError, match=r"^GitHub cannot be reached: .*: run the job again$"):
-        Repository(api="http://127.0.0.1:1", name="a/b", token=TOKEN).find_issue("x", "y")
+        Repository(api="http://127.0.0.1:1", name="a/b", token=TOKEN).find_issue("y")
 
 
 def test_outputs_are_lines_and_elsewhere_nothing(tmp_path: Path) -> None:

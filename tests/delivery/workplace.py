@@ -5,7 +5,6 @@ import hashlib
 import io
 import json
 import os
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -22,22 +21,16 @@ from delivery.rehearsal import OVERRIDE, override
 from dropbatch.sandbox import Sandbox
 from dropbatch.sandbox.clients import surroundings
 from dropbatch.sandbox.provider_mirror import Provider, cli_configuration, find
+from tests.project import ROOT, copy_project
 
-ROOT = Path(__file__).resolve().parents[2]
 STATE_BUCKET = "dropbatch-state-000000000000-eu-central-1"
 REHEARSAL = f"{sys.executable} -m delivery.rehearsal"
-_COPIED = ("constructs_lib", "delivery", "dropbatch", "environments", "image", "lambdas")
-_FILES = ("main.py", "bootstrap.toml", "cdktf.json", "package.json")
+_COPIED = ("delivery", "Makefile", "cdktf.json", "package.json")
 
 
 def checkout(directory: Path) -> Path:
     """A copy of what a deploy reads, with dev's state in S3."""
-    root = directory / "project"
-    root.mkdir(parents=True)
-    for folder in _COPIED:
-        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in _FILES:
-        shutil.copy(ROOT / file, root / file)
+    root = copy_project(directory / "project", *_COPIED)
     (root / "node_modules").symlink_to(ROOT / "node_modules")
     dev = root / "environments/dev.toml"
     state = f'[state]\nbackend = "s3"\nbucket = "{STATE_BUCKET}"\n\n[notify]'

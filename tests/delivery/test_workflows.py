@@ -1,0 +1,89 @@
+"""Which jobs run when, by the conditions in the workflows: who gets credentials, what goes to prod, what is gone."""
+
+from typing import Any
+
+import pytest
+
+from tests.delivery.workflows import Workflow, evaluate, filled
+
+REPOSITORY = "lab/dropbatch"
+ROLE = {"AWS_PLAN_ROLE": "arn:aws:iam::1:role/dropbatch-plan"}
+BOTH = '["dev", "prod"]'
+
+
+def pull_request(repository: str = REPOSITORY, author: str = "ada", role: bool = True) -> dict[str, Any]:
+    request = {"head": {"repo": {"full_name": repository}}, "user": {"login": author}}
+    github = {"event_name": "pull_request", "repository": REPOSITORY, "event": {"pull_request": request}}
+    return {"github": github, "vars": ROLE if role else {}}
+
+
+def push() -> dict[str, Any]:
+    return {"github": {"event_name": "push", "repository": REPOSITORY}, "vars": ROLE}
+
+
+def by_hand(environment: str, action: str) -> dict[str, Any]:
+    inputs = {"environment": environment, "action": action}
+    return {"github": {"event_name": "workflow_dispatch", "repository": REPOSITORY}, "vars": ROLE, "inputs": inputs}
+
+
+@pytest.mark.parametrize(
+    ("event", "environments", "jobs"),
+    [
+        (pull_request(), BOTH, ["check", "environments", "plan", "comment"]),
+        (pull_request(), "[]", ["check", "environments"]),
+        # what is not ours, not read yet, or has no account is checked, and gets no credentials
+        (pull_request("somebody/dropbatch"), BOTH, ["check"]),
+        (pull_request(author="dependabot[bot]"), BOTH, ["check"]),
+        (pull_request(role=False), BOTH, ["check"]),
+        ({"github": {"event_name": "merge_group", "repository": REPOSITORY}, "vars": ROLE}, BOTH, ["check"]),
+    ],
+)
+def test_a_pull_request_is_checked_and_planned(event: Any, environments: str, jobs: list[str]) -> None:
+    outputs = {"environments": {"environments": environments}}
+    assert Workflow("ci.yml").jobs_that_run(event, outputs) == jobs
+
+
+@pytest.mark.parametrize(
+    ("event", "environments", "failing", "jobs"),
+    [
+        (push(), BOTH, "", ["choose", "images", "dev", "prod"]),
+        (push(), '["prod"]', "", ["choose", "images", "prod"]),
+        (push(), '["dev"]', "", ["choose", "images", "dev"]),
+        # prod gets only what dev was tried with
+        (push(), BOTH, "dev", ["choose", "images", "dev"]),
+        (push(), BOTH, "images", ["choose", "images"]),
+        ({**push(), "vars": {}}, BOTH, "", []),
+        (by_hand("prod", "deploy"), BOTH, "", ["choose", "images", "by-hand"]),
+        (by_hand("prod", "destroy"), BOTH, "", ["choose", "by-hand"]),
+        (by_hand("prod", "destroy"), BOTH, "choose", ["choose"]),  # its name was not typed twice
+    ],
+)
+def test_a_merge_goes_through_dev_to_prod(event: Any, environments: str, failing: str, jobs: list[str]) -> None:
+    outputs = {"choose": {"environments": environments}}
+    assert Workflow("deploy.yml").jobs_that_run(event, outputs, failing) == jobs
+
+
+@pytest.mark.parametrize(("changed", "jobs"), [("true", ["plan", "apply"]), ("false", ["plan"])])
+def test_what_changes_nothing_asks_nobody(changed: str, jobs: list[str]) -> None:
+    assert Workflow("environment.yml").jobs_that_run({}, {"plan": {"changed": changed}}) == jobs
+
+
+@pytest.mark.parametrize(("vars_", "jobs"), [(ROLE, ["environments", "look", "tell"]), ({}, [])])
+def test_reality_is_looked_at_where_there_is_any(vars_: dict[str, str], jobs: list[str]) -> None:
+    outputs = {"environments": {"environments": BOTH}}
+    assert Workflow("drift.yml").jobs_that_run({"vars": vars_}, outputs) == jobs
+
+
+def test_drift_is_told_of_those_that_could_be_looked_at() -> None:
+    outputs = {"environments": {"environments": BOTH}}
+    assert "tell" in Workflow("drift.yml").jobs_that_run({"vars": ROLE}, outputs, "look")
+    assert "tell" not in Workflow("drift.yml").jobs_that_run({"vars": ROLE}, outputs, "environments")
+    none = {"environments": {"environments": "[]"}}
+    assert Workflow("drift.yml").jobs_that_run({"vars": ROLE}, none) == ["environments"]
+
+
+def test_expressions_mean_what_they_mean_on_github() -> None:
+    contexts = {"inputs": {"smoke": True, "action": "deploy"}, "needs": {"choose": {"outputs": {}}}}
+    assert evaluate("inputs.action == 'deploy' && !(inputs.other != '')", contexts)
+    assert not evaluate("contains(fromJSON(needs.choose.outputs.environments || '[]'), 'prod')", contexts)
+    assert filled("plan of ${{ inputs.action }}: ${{ inputs.smoke }}", contexts) == "plan of deploy: True"

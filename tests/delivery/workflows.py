@@ -1,0 +1,154 @@
+"""Workflows acted out as their files say, with GitHub's part imitated: which jobs run, and each step of a job.
+
+A step that is deleted, a condition or a command that is changed, is missed here as it would be there.
+"""
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from fnmatch import fnmatch
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from tests.project import ROOT
+
+__all__ = ["Workflow", "evaluate", "filled"]
+
+_WORD = re.compile(r"'[^']*'|&&|\|\||!(?!=)|[A-Za-z_][\w.-]*\(?")
+_PYTHON = {"&&": " and ", "||": " or ", "!": " not ", "true": "True", "false": "False"}
+_OF_STATUS = re.compile(r"\b(always|cancelled|failure|success)\(\)")
+Contexts = Mapping[str, Any]
+
+
+def evaluate(expression: str, contexts: Contexts) -> Any:
+    """An expression of GitHub's, as far as ours use them; what is not there is an empty text."""
+
+    def python(word: re.Match[str]) -> str:
+        text = word[0]
+        if text in _PYTHON:
+            return _PYTHON[text]
+        return text if text.startswith("'") or text.endswith("(") else f"at({text!r})"
+
+    def at(path: str) -> Any:
+        found: Any = contexts
+        for name in path.split("."):
+            found = found.get(name, "") if isinstance(found, Mapping) else ""
+        return found
+
+    known: dict[str, Callable[..., Any]] = {
+        "at": at,
+        "contains": lambda whole, part: part in whole,
+        "fromJSON": json.loads,
+        "cancelled": lambda: False,
+        "failure": lambda: "failure" in contexts["results"],
+    }
+    return eval(_WORD.sub(python, " ".join(expression.split())), known)  # noqa: S307 -- our own files
+
+
+def filled(text: Any, contexts: Contexts) -> str:
+    """A text with its ``${{ … }}`` replaced."""
+    return re.sub(r"\$\{\{(.*?)\}\}", lambda found: str(evaluate(found[1], contexts)), str(text))
+
+
+class Workflow:
+    """One file of ``.github/workflows``."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @cached_property
+    def jobs(self) -> dict[str, dict[str, Any]]:
+        body: dict[str, Any] = YAML(typ="safe").load(ROOT / ".github/workflows" / self.name)
+        found: dict[str, dict[str, Any]] = body["jobs"]
+        return found
+
+    def jobs_that_run(
+        self,
+        contexts: Contexts,
+        outputs: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+        failing: str = "",
+    ) -> list[str]:
+        """Names of jobs that run, when jobs have these `outputs` and the one named `failing` fails."""
+        needs: dict[str, dict[str, Any]] = {}
+        for name, job in self.jobs.items():
+            wanted = job.get("needs", [])
+            own = {each: needs[each] for each in ([wanted] if isinstance(wanted, str) else wanted)}
+            results = [each["result"] for each in own.values()]
+            condition = str(job.get("if", "true"))
+            # Without a word on status it means: if all went well, and …
+            tried = _OF_STATUS.search(condition) or all(result == "success" for result in results)
+            runs = tried and evaluate(condition, {**contexts, "needs": own, "results": results})
+            result = "skipped" if not runs else "failure" if name == failing else "success"
+            needs[name] = {"result": result, "outputs": outputs.get(name, {}) if result == "success" else {}}
+        return [name for name, each in needs.items() if each["result"] != "skipped"]
+
+    def act(self, name: str, machine: "Machine", contexts: Contexts) -> dict[str, str]:
+        """The steps of a job, one after the other; returns the job's outputs."""
+        job = self.jobs[name]
+        steps: dict[str, Any] = {}
+        github = {**contexts.get("github", {}), "workspace": machine.root, "token": "a-token"}
+        own: dict[str, Any] = {**contexts, "steps": steps, "github": github}
+        environment = {key: filled(value, own) for key, value in job.get("env", {}).items()}
+        # Whom the roles see: a job of an environment, of a pull request, or of the branch.
+        named = filled(job.get("environment", {}).get("name", ""), own)
+        branch = "pull_request" if github.get("event_name") == "pull_request" else "ref:refs/heads/main"
+        subject = f"environment:{named}" if named else branch
+        for step in job["steps"]:
+            if not evaluate(str(step.get("if", "true")), own):
+                continue
+            given = {key: filled(value, own) for key, value in step.get("with", {}).items()}
+            if "run" in step:
+                more = {key: filled(value, own) for key, value in step.get("env", {}).items()}
+                outputs = machine.run(step["run"], {**environment, **more})
+                steps[step.get("id", "")] = {"outputs": outputs}
+            else:
+                action = step["uses"].partition("@")[0].rpartition("/")[2]
+                getattr(machine, action.replace("-", "_"))(given, subject)
+        return {key: filled(value, own) for key, value in job.get("outputs", {}).items()}
+
+
+class Machine:
+    """What a job runs on: a checkout and nothing else. Methods bear the names of actions."""
+
+    def __init__(self, root: Path, artifacts: Path) -> None:
+        self.root = root
+        self.artifacts = artifacts
+        """What jobs leave for others."""
+
+    def run(self, command: str, environment: Mapping[str, str]) -> dict[str, str]:
+        """Run a command of a step; returns the step's outputs."""
+        raise NotImplementedError
+
+    def configure_aws_credentials(self, given: Mapping[str, str], subject: str) -> None:
+        """Take a role of AWS as `subject`."""
+        raise NotImplementedError
+
+    def checkout(self, given: Mapping[str, str], subject: str) -> None:
+        """It is there."""
+
+    def tools(self, given: Mapping[str, str], subject: str) -> None:
+        """They are there."""
+
+    def upload_artifact(self, given: Mapping[str, str], subject: str) -> None:
+        """A file, or what is in a folder."""
+        source, target = self.root / given["path"], self.artifacts / given["name"]
+        if not source.exists() and given["if-no-files-found"] == "ignore":
+            return
+        target.mkdir(parents=True, exist_ok=True)
+        for path in source.iterdir() if source.is_dir() else [source]:
+            shutil.copy(path, target)
+
+    def download_artifact(self, given: Mapping[str, str], subject: str) -> None:
+        """One by its name; or all that fit a pattern, in folders of their names unless they are to be merged."""
+        pattern = given.get("pattern", given.get("name", ""))
+        found = [path for path in sorted(self.artifacts.glob("*")) if fnmatch(path.name, pattern)]
+        assert found or "pattern" in given, pattern
+        for path in found:
+            alone = "name" in given or given.get("merge-multiple") == "True"
+            target = self.root / given["path"] / ("" if alone else path.name)
+            shutil.copytree(path, target, dirs_exist_ok=True)

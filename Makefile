@@ -6,7 +6,7 @@ SETUP = @$(PYTHON) dropbatch/preflight.py
 RUN = .venv/bin/python
 CDKTF = node_modules/.package-lock.json
 
-.PHONY: help demo demo-down test soak lint format synth bench-synth bench-arrival bench-staging bench-overhead bench-import bench-status bench-help bench-scheduler reference picture pins environments confirm images plan apply smoke drift drift-issue comment cdk-terrain release aws-acceptance
+.PHONY: help demo demo-down test rehearse soak lint format synth bench-synth bench-arrival bench-staging bench-overhead bench-import bench-status bench-help bench-scheduler reference picture pins environments confirm images plan apply smoke drift drift-issue comment cdk-terrain release aws-acceptance
 
 $(CDKTF): package-lock.json
 	@npm ci --no-audit --no-fund --silent
@@ -26,6 +26,10 @@ demo-down:  ## destroy what the demo deployed, stop the sandbox, leave nothing
 test: $(CDKTF)  ## all tests, those against the sandbox with the real Terraform too
 	$(SETUP) test
 	@$(RUN) -m pytest -n 3 --dist loadscope --no-loadscope-reorder
+
+rehearse: $(CDKTF)  ## deploys by hand, interrupted too; acceptance; the move to CDK Terrain: against the sandbox, in minutes
+	$(SETUP) test
+	@$(RUN) -m pytest -m soak tests/delivery tests/checks
 
 lint:  ## style, types, formatting; workflows; checkov on the plan of every environment
 	$(SETUP) test

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from delivery import github
 from delivery.errors import DeliveryError, ending
-from dropbatch.settings import Settings, SettingsError, load_all
+from dropbatch.settings import Settings, SettingsError, load_all, load_bootstrap
 
 __all__ = ["deployable", "every", "main", "one", "region_of"]
 
@@ -33,8 +33,15 @@ def every(directory: Path) -> dict[str, Settings]:
 
 
 def deployable(directory: Path) -> dict[str, Settings]:
-    """Environments by name that a machine can deploy which keeps nothing."""
-    return {name: each for name, each in every(directory).items() if _fault(each) is None}
+    """Environments by name that a machine can deploy which keeps nothing.
+
+    Raises:
+        DeliveryError: one of them could not be deployed by its role.
+    """
+    found = {name: each for name, each in every(directory).items() if _fault(each) is None}
+    for name in found:
+        region_of(directory, name)
+    return found
 
 
 def one(directory: Path, name: str) -> Settings:
@@ -56,7 +63,7 @@ def region_of(directory: Path, name: str) -> str:
         DeliveryError: there is none of that name, or a workflow cannot deploy it.
     """
     settings = one(directory, name)
-    fault = _fault(settings)
+    fault = _fault(settings) or _unbounded(settings, directory.parent / "bootstrap.toml")
     if fault is not None:
         raise DeliveryError(f"{directory / name}.toml: {fault}")
     return settings.environment.region
@@ -71,6 +78,20 @@ def _fault(settings: Settings) -> str | None:
     if _PLACEHOLDER in (settings.state.bucket or ""):
         return f"state.bucket: is still {settings.state.bucket!r}: write the bucket of `npx cdktf deploy bootstrap`"
     return None
+
+
+def _unbounded(settings: Settings, bootstrap: Path) -> str | None:
+    """Found before somebody approves: the role would be refused in the middle of the first deploy."""
+    try:
+        github = getattr(load_bootstrap(bootstrap), "github", None)
+    except SettingsError as error:
+        raise DeliveryError("\n".join(error.faults)) from error
+    if github is None or settings.name not in github.environments or settings.environment.permissions_boundary:
+        return None
+    return (
+        "environment.permissions_boundary: is missing, and the role that deploys makes roles with it only: write "
+        f'permissions_boundary = "dropbatch-boundary-{settings.name}"'
+    )
 
 
 def main(argv: list[str], env: Mapping[str, str]) -> int:

@@ -28,7 +28,7 @@ class Runner(Machine):
     """Commands run by the project's own Makefile; only what sets up an environment is left out: ours is used."""
 
     def __init__(self, work: Workplace, directory: Path, artifacts: Path, **variables: str) -> None:
-        super().__init__(checkout(directory), artifacts)
+        super().__init__(checkout(directory, github=True), artifacts)
         (self.root / ".venv").symlink_to(sys.prefix)
         self._output, self.summary = directory / "output", directory / "summary"
         self.summary.touch()

@@ -23,13 +23,6 @@ from tests.project import ROOT
 
 pytestmark = pytest.mark.e2e
 
-BOOTSTRAP = """
-[github]
-repository = "lab/dropbatch"
-owner_id = "12"
-repository_id = "345"
-environments = ["dev"]
-"""
 MINE = {"id": {"S": "lab#r-0"}, "run_id": {"S": "r-0"}, "state": {"S": "SUCCEEDED"}}
 
 
@@ -58,9 +51,7 @@ def identities(work: Workplace) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def upgraded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upgraded]:
     """The previous release with data in it; then today's, by the command that people use."""
-    work = Workplace(tmp_path_factory.mktemp("deployment"))
-    with (work.root / "bootstrap.toml").open("a") as file:
-        file.write(BOOTSTRAP)
+    work = Workplace(tmp_path_factory.mktemp("deployment"), github=True)
     try:
         work.apply_release(previous(list((ROOT / FIXTURES).glob("*.json")), __version__))
         before = identities(work)
@@ -111,26 +102,11 @@ def test_cdktf_deploys_under_a_lock_with_the_variables_that_it_is_given(upgraded
     assert not (work.root / "terraform.dev.tfstate").exists()
 
 
-@pytest.fixture(scope="module")
-def roles(upgraded: Upgraded) -> Workplace:
-    """The roles for GitHub's workflows, as bootstrap makes them."""
-    work = upgraded.work
-    folder = work.root / "cdktf.out/stacks/bootstrap"
-    resources = json.loads((folder / "cdk.tf.json").read_text())["resource"]
-    (bucket,) = resources["aws_s3_bucket"]
-    where = f"-chdir={folder}"
-    work.call("terraform", where, "init", "-input=false", "-no-color")
-    # The bucket is there already, which bootstrap would have made.
-    work.call("terraform", where, "import", "-no-color", f"aws_s3_bucket.{bucket}", STATE_BUCKET)
-    targets = [f"-target=aws_iam_role_policy.{name}" for name in resources["aws_iam_role_policy"]]
-    work.call("terraform", where, "apply", "-input=false", "-no-color", "-auto-approve", *targets)
-    return work
-
-
-def test_the_role_that_plans_cannot_apply(roles: Workplace) -> None:
+def test_the_role_that_plans_cannot_apply(upgraded: Upgraded) -> None:
     """What else it cannot do: `tests/e2e/test_bootstrap.py`."""
-    command = ["terraform", f"-chdir={roles.stack}", "apply", "-auto-approve", "-input=false", "-no-color"]
-    said = roles.call(*command, code=1, env=github.credentials(roles.environ, "plan"))
+    work = upgraded.work
+    command = ["terraform", f"-chdir={work.stack}", "apply", "-auto-approve", "-input=false", "-no-color"]
+    said = work.call(*command, code=1, env=github.credentials(work.environ, "plan"))
     assert "Error acquiring the state lock" in said
     assert "AccessDenied" in said
 
@@ -182,9 +158,9 @@ class TestWorkflows:
     """From a pull request to a deployment that somebody changed by hand, and that is put right. In this order."""
 
     @pytest.fixture(scope="class")
-    def repository(self, roles: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]:
+    def repository(self, upgraded: Upgraded, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]:
         with serving() as api:
-            yield Repository(roles, tmp_path_factory.mktemp("github"), api)
+            yield Repository(upgraded.work, tmp_path_factory.mktemp("github"), api)
 
     def test_a_pull_request_shows_what_a_merge_would_do(self, repository: Repository) -> None:
         request = {"github": {"event_name": "pull_request"}}
@@ -250,7 +226,7 @@ class TestWorkflows:
         assert [each["state"] for each in repository.api.issues] == ["closed"]
 
     def test_every_job_was_acted_out(self, repository: Repository) -> None:
-        """But for the one that these tests run in."""
+        """But for those that run tests like these."""
         files = [path.name for path in (ROOT / ".github/workflows").glob("*.yml")]
         jobs = {(file, name) for file in files for name, job in Workflow(file).jobs.items() if "steps" in job}
-        assert jobs - repository.acted == {("ci.yml", "check")}
+        assert jobs - repository.acted == {("ci.yml", "check"), ("ci.yml", "rehearse")}

@@ -61,6 +61,21 @@ def test_the_bucket_must_be_filled_in(project: Path, capsys: pytest.CaptureFixtu
     assert "prod.toml: state.bucket: is still 'dropbatch-state-CHANGE-ME'" in capsys.readouterr().err
 
 
+def test_what_its_role_could_not_deploy_is_told_before_anybody_approves(project: Path, capsys) -> None:
+    # Given prod among those that get a role, without the boundary
+    with (project / "bootstrap.toml").open("a") as file:
+        file.write('[github]\nrepository = "a/b"\nowner_id = "1"\nrepository_id = "2"\nenvironments = ["prod"]\n')
+    for arguments in ([], ["prod"]):
+        assert main(arguments, {}) == 1
+        assert "prod.toml: environment.permissions_boundary: is missing, " in capsys.readouterr().err
+
+    # When it is written, then not
+    prod = project / "environments/prod.toml"
+    line = '[environment]\npermissions_boundary = "dropbatch-boundary-prod"\n'
+    prod.write_text(prod.read_text().replace("[environment]\n", line))
+    assert main([], {}) == 0
+
+
 def test_faults_of_files_are_all_told(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "environments/prod.toml").write_text("[nonsense]\n")
     assert main([], {}) == 1

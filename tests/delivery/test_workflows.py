@@ -29,13 +29,17 @@ def by_hand(environment: str, action: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("event", "environments", "jobs"),
     [
-        (pull_request(), BOTH, ["check", "environments", "plan", "comment"]),
-        (pull_request(), "[]", ["check", "environments"]),
+        (pull_request(), BOTH, ["check", "rehearse", "environments", "plan", "comment"]),
+        (pull_request(), "[]", ["check", "rehearse", "environments"]),
         # what is not ours, not read yet, or has no account is checked, and gets no credentials
-        (pull_request("somebody/dropbatch"), BOTH, ["check"]),
-        (pull_request(author="dependabot[bot]"), BOTH, ["check"]),
-        (pull_request(role=False), BOTH, ["check"]),
-        ({"github": {"event_name": "merge_group", "repository": REPOSITORY}, "vars": ROLE}, BOTH, ["check"]),
+        (pull_request("somebody/dropbatch"), BOTH, ["check", "rehearse"]),
+        (pull_request(author="dependabot[bot]"), BOTH, ["check", "rehearse"]),
+        (pull_request(role=False), BOTH, ["check", "rehearse"]),
+        (
+            {"github": {"event_name": "merge_group", "repository": REPOSITORY}, "vars": ROLE},
+            BOTH,
+            ["check", "rehearse"],
+        ),
     ],
 )
 def test_a_pull_request_is_checked_and_planned(event: Any, environments: str, jobs: list[str]) -> None:

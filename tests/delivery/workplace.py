@@ -27,14 +27,27 @@ STATE_BUCKET = "dropbatch-state-000000000000-eu-central-1"
 REHEARSAL = f"{sys.executable} -m delivery.rehearsal"
 _COPIED = ("delivery", "Makefile", "cdktf.json", "package.json")
 
+_GITHUB = """
+[github]
+repository = "lab/dropbatch"
+owner_id = "12"
+repository_id = "345"
+environments = ["dev"]
+"""
 
-def checkout(directory: Path) -> Path:
-    """A copy of what a deploy reads, with dev's state in S3."""
+
+def checkout(directory: Path, *, github: bool = False) -> Path:
+    """A copy of what a deploy reads, with dev's state in S3; set up for GitHub's workflows as docs/delivery.md says."""
     root = copy_project(directory / "project", *_COPIED)
     (root / "node_modules").symlink_to(ROOT / "node_modules")
     dev = root / "environments/dev.toml"
     state = f'[state]\nbackend = "s3"\nbucket = "{STATE_BUCKET}"\n\n[notify]'
     dev.write_text(dev.read_text().replace("[notify]", state, 1))
+    if github:
+        boundary = '[environment]\npermissions_boundary = "dropbatch-boundary-dev"\n'
+        dev.write_text(dev.read_text().replace("[environment]\n", boundary, 1))
+        with (root / "bootstrap.toml").open("a") as file:
+            file.write(_GITHUB)
     return root
 
 
@@ -51,21 +64,25 @@ def surroundings_of_terraform(directory: Path) -> dict[str, str]:
 
 
 class Workplace:
-    """A checkout and its sandbox, with an empty bucket for the state."""
+    """A checkout and its sandbox, with an empty bucket for the state; with `github`, all that bootstrap makes."""
 
     python = sys.executable
 
-    def __init__(self, directory: Path) -> None:
-        self.root = checkout(directory)
+    def __init__(self, directory: Path, *, github: bool = False) -> None:
+        self.root = checkout(directory, github=github)
         self.sandbox = Sandbox.at(self.root)
         self.sandbox.up()
         plain = {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "CDKTF_", "GITHUB_"))}
         self.environ = surroundings(self.sandbox.environ(), plain) | surroundings_of_terraform(self.root)
         self.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), self.environ["PATH"]])
         self.environ["NO_PROXY"] = self.environ["no_proxy"] = "127.0.0.1"
-        s3 = self.client("s3")
-        s3.create_bucket(Bucket=STATE_BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
-        s3.put_bucket_versioning(Bucket=STATE_BUCKET, VersioningConfiguration={"Status": "Enabled"})
+        if github:
+            self.synthesize()
+            self.apply(self.root / "cdktf.out/stacks/bootstrap")
+        else:
+            s3 = self.client("s3")
+            s3.create_bucket(Bucket=STATE_BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+            s3.put_bucket_versioning(Bucket=STATE_BUCKET, VersioningConfiguration={"Status": "Enabled"})
 
     @classmethod
     def without_sandbox(cls, root: Path, environ: dict[str, str]) -> "Workplace":
@@ -127,6 +144,10 @@ class Workplace:
     def synthesize(self) -> None:
         self.module("delivery.rehearsal")
 
+    def apply(self, stack: Path) -> None:
+        self.call("terraform", f"-chdir={stack}", "init", "-input=false", "-no-color")
+        self.call("terraform", f"-chdir={stack}", "apply", "-input=false", "-no-color", "-auto-approve")
+
     @cached_property
     def pointers(self) -> dict[str, Any]:
         value = self.client("ssm").get_parameter(Name="/dropbatch/dev")["Parameter"]["Value"]
@@ -146,13 +167,12 @@ class Workplace:
         package = _package()
         for each in body["resource"]["aws_lambda_function"].values():
             path = self.stack / each["filename"]
-            path.parent.mkdir(parents=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(package)
             each["source_code_hash"] = base64.b64encode(hashlib.sha256(package).digest()).decode()
         (self.stack / "cdk.tf.json").write_text(json.dumps(body))
         (self.stack / OVERRIDE).write_text(json.dumps(override(body, self.environ["AWS_ENDPOINT_URL"])))
-        self.call("terraform", f"-chdir={self.stack}", "init", "-input=false", "-no-color")
-        self.call("terraform", f"-chdir={self.stack}", "apply", "-input=false", "-no-color", "-auto-approve")
+        self.apply(self.stack)
 
 
 def _package() -> bytes:

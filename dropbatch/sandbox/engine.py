@@ -5,6 +5,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +54,7 @@ class Engine:
             return subprocess.run(
                 command,
                 env=self.environ,
+                cwd=tempfile.gettempdir(),  # of a container that was out of memory, podman leaves a file `oom` here
                 capture_output=True,
                 text=True,
                 check=False,

@@ -49,7 +49,12 @@ class Engine:
         """Run the engine; an error shows the end of its output."""
         general = ["--cgroup-manager=cgroupfs", "--runtime=runc"] if self.name == "podman" else []
         done = subprocess.run(
-            [self.name, *general, *map(str, words)], capture_output=True, text=True, check=False, timeout=600
+            [self.name, *general, *map(str, words)],
+            cwd=tempfile.gettempdir(),  # where podman may leave a file `oom`
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
         )
         if check and done.returncode:
             raise AssertionError(f"{self.name} {' '.join(map(str, words))}\n{(done.stdout + done.stderr)[-3000:]}")

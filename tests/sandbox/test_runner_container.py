@@ -89,6 +89,7 @@ def test_given_more_memory_than_asked_for_when_a_job_takes_it_then_killed_with_t
     assert (job["status"], job["container"]["exitCode"]) == ("FAILED", 137)
     assert job["container"]["reason"] == "OutOfMemoryError: Container killed due to memory usage"
     assert stack.lines(job) == []
+    assert not (engines.ROOT / "oom").exists(), "podman leaves that where it is called"
 
 
 def test_given_volumes_and_a_read_only_root_when_a_job_writes_then_only_to_the_mount(

@@ -13,6 +13,7 @@ from constructs_lib.budget import Budget, BudgetProps
 from constructs_lib.dashboard import Dashboard, DashboardProps
 from constructs_lib.events import JobEvents, JobEventsProps, RunNotices, RunNoticesProps
 from constructs_lib.existing_bucket import ExistingBucket, ExistingBucketProps
+from constructs_lib.forgotten import OWN_INPUTS, forget
 from constructs_lib.functions import Functions, FunctionsProps
 from constructs_lib.group import Places
 from constructs_lib.kept import Kept, KeptProps
@@ -195,6 +196,8 @@ class DropbatchStack(TerraformStack):
             ),
         )
         if storage.input_bucket is not None:
+            if not site.disposable:
+                forget(self, OWN_INPUTS)
             existing = ExistingBucketProps(site=site, name=storage.input_bucket, kms_key_arn=storage.kms_key_arn)
             return ExistingBucket(self, "ExistingInputs", existing), outputs, [outputs]
         inputs = Bucket(

@@ -19,7 +19,7 @@ class Change:
 
     address: str
     actions: tuple[str, ...]
-    """``create``, ``update``, ``delete``, or two of them for a replacement."""
+    """``create``, ``update``, ``delete``, or two of them for a replacement; ``forget`` leaves it as it is."""
 
     @property
     def loses_data(self) -> bool:
@@ -68,7 +68,8 @@ def markdown(environment: str, planned: list[Change], text: str) -> str:
     """A plan for a page on GitHub: counts first, what loses data next, the whole behind a fold."""
     if not planned:
         return f"### {environment}: nothing changes\n"
-    count = {word: sum(each.words == word for each in planned) for word in ("create", "update", "replace", "delete")}
+    words = ("create", "update", "replace", "delete", "forget")
+    count = {word: sum(each.words == word for each in planned) for word in words}
     said = ", ".join(f"{number} to {word}" for word, number in count.items() if number)
     lines = [f"### {environment}: {said}", ""]
     losing = [each for each in planned if each.loses_data]

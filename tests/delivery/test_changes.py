@@ -42,11 +42,12 @@ def test_counts_come_first_and_then_what_loses_data() -> None:
         Change(address="aws_sqs_queue.A", actions=("create",)),
         Change(address="aws_s3_bucket.Inputs", actions=("delete", "create")),
         Change(address="aws_sns_topic.B", actions=("delete",)),
+        Change(address="aws_s3_bucket.Kept", actions=("forget",)),
     ]
     lines = markdown("prod", planned, "the text\n").splitlines()
-    assert lines[0] == "### prod: 1 to create, 1 to replace, 1 to delete"
+    assert lines[0] == "### prod: 1 to create, 1 to replace, 1 to delete, 1 to forget"
     assert "> - `aws_s3_bucket.Inputs`: replace" in lines
-    assert not any("aws_sns_topic" in line for line in lines)
+    assert not any("aws_sns_topic" in line or "Kept" in line for line in lines)
     assert lines[-4:] == ["```text", "the text", "```", "</details>"]
 
 

@@ -68,6 +68,7 @@ def resources_of(stack: Stack) -> dict[str, Any]:
             found[f"{type_}:{re.sub('_[0-9A-F]{8}$', '', id_)}"] = {
                 name: value for name, value in body.items() if name not in ("//", "depends_on")
             }
+    found |= {f"removed:{each['from']}": each for each in stack.body.get("removed", [])}
     for kind in ("variable", "output", "terraform", "provider", "data"):
         for name, body in stack.body.get(kind, {}).items():
             found[f"{kind}:{name}"] = body

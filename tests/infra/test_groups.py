@@ -179,13 +179,3 @@ def test_no_change_of_groups_replaces_or_removes_data() -> None:
     for one, other in itertools.pairwise(stacks):
         changed = difference(one, other)
         assert not [name for name in changed if name.startswith(("aws_s3_bucket", "aws_dynamodb", "aws_ecr"))]
-
-
-def test_an_existing_bucket_in_place_of_ours_leaves_ours_to_terraform_which_keeps_it(full: Stack) -> None:
-    before = stack_of(BASE)
-    after = stack_of(f'[storage]\ninput_bucket = "labdata"\n{BASE}')
-
-    (bucket,) = (each for each in before.resources("aws_s3_bucket") if "input" in each["bucket_prefix"])
-    # AWS refuses to delete a bucket with objects in it, and Terraform is not told to empty this one.
-    assert not bucket.get("force_destroy")
-    assert not [each for each in after.resources("aws_s3_bucket") if "input" in each["bucket_prefix"]]

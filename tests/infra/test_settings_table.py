@@ -129,6 +129,7 @@ CASES: dict[str, dict[str, tuple[str, set[str]]]] = {
             'input_bucket = "labdata"',
             {
                 "aws_s3_bucket*:Inputs_*",
+                "removed:aws_s3_bucket*.Inputs_*",
                 "aws_cloudwatch_event_rule:ExistingInputs_*",
                 "aws_cloudwatch_event_target:ExistingInputs_*",
                 "aws_sqs_queue:Arrivals_Queue",

@@ -32,6 +32,7 @@ BUILD_FOLDER = "opt/build"
 _PACKAGE_PARTS = ("__init__.py", "contract", "runtime")
 _BASE_PARTS = ("Dockerfile", "bundle.py", "requirements.txt", "tools.txt")
 _DIGITS = 24
+_INFO_SECONDS = 30.0
 
 
 class PushError(Exception):
@@ -222,18 +223,28 @@ def _build(builder: str, files: Mapping[str, Path], image: str, base: str, archi
 
 
 def engine() -> str:
-    """Name of the program that builds images.
+    """Name of the program that builds images: Docker if its daemon answers, else Podman.
 
     Raises:
-        PushError: there is none on PATH.
+        PushError: there is none that works.
     """
-    for name in ("docker", "podman"):
-        if shutil.which(name):
+    found = [name for name in ("docker", "podman") if shutil.which(name)]
+    for name in found:
+        if _answers(name):
             return name
+    what = f"{' and '.join(found)} cannot be used here" if found else "neither docker nor podman is on PATH"
+    do = f"see `{found[0]} info`" if found else "install one"
     raise PushError(
-        "an image has to be built, and neither docker nor podman is on PATH: install one, or name a "
+        f"an image has to be built, and {what}: {do}, or name a "
         "ready image in the environment file (pipeline.<name>.image)"
     )
+
+
+def _answers(name: str) -> bool:
+    try:
+        return not subprocess.run([name, "info"], capture_output=True, check=False, timeout=_INFO_SECONDS).returncode
+    except subprocess.TimeoutExpired:  # a daemon that hangs
+        return False
 
 
 def _run(command: list[str], stdin: str | None = None) -> None:

@@ -144,7 +144,7 @@ class TestEcr:
         program = tmp_path / "bin/docker"
         program.parent.mkdir()
         program.write_text(
-            f'#!/bin/sh\necho "$@" >> {log}\n'
+            f'#!/bin/sh\n[ "$1" = info ] && exit "${{DEAD:-0}}"\necho "$@" >> {log}\n'
             f'[ "$1" = login ] && {{ cat >> {log}; echo >> {log}; }}\n'
             f'if [ "$1" = build ]; then for last; do :; done; (cd "$last" && find . -type f | sort) >> {log}; fi\n'
             'test "$1" != "$FAILS"\n'
@@ -225,6 +225,24 @@ class TestEcr:
         self.absent(ecr, tag_of(project))
         with pytest.raises(PushError, match="neither docker nor podman is on PATH: install one, or name a ready image"):
             push(project, "image/align", tag_of(project), REPOSITORY, {})
+
+    def test_without_its_daemon_docker_is_passed_over(
+        self, project: Path, ecr: Any, engine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("DEAD", "1")
+        monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+        self.absent(ecr, tag_of(project))
+        with pytest.raises(PushError, match="docker cannot be used here: see `docker info`, or name a ready image"):
+            push(project, "image/align", tag_of(project), REPOSITORY, {})
+        podman = tmp_path / "bin/podman"
+        podman.write_text(f'#!/bin/sh\n[ "$1" = info ] || echo podman "$1" >> {engine}\n')
+        podman.chmod(0o755)
+
+        self.absent(ecr, tag_of(project))
+        self.token(ecr)
+        push(project, "image/align", tag_of(project), REPOSITORY, {})
+
+        assert engine.read_text().splitlines() == ["podman login", "podman build", "podman push"]
 
     def test_registry_that_refuses_is_one_line(self, project: Path, ecr: Any) -> None:
         ecr.add_client_error("describe_images", "AccessDeniedException", "no")

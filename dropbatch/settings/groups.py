@@ -10,13 +10,19 @@ from dropbatch.settings.models import Settings
 
 __all__ = ["check"]
 
+_MOST_GROUPS = 10  # managed policies of an IAM user
+_TRUST_CHARACTERS = 1700  # for names in a role's trust policy, which has 2,048
+_PREFIX_CHARACTERS = 800  # for prefixes in a group's managed policy, which has 6,144; each is in it twice
+
 
 def check(settings: Settings) -> Iterator[str]:
     """Faults of groups, as in `rules.check`."""
+    yield from _memberships(settings)
     for name, group in settings.group.items():
         where = f"group.{name}"
         for key in ("members", "users", "contacts", "pipelines", "read_prefixes"):
             yield from _twice(f"{where}.{key}", getattr(group, key) or ())
+        yield from _sizes(where, group)
         yield from _pipelines(settings, where, group)
         yield from _limit(settings, where, name, group)
         for prefix in group.read_prefixes:
@@ -26,6 +32,35 @@ def check(settings: Settings) -> Iterator[str]:
 def _twice(where: str, values: tuple[str, ...]) -> Iterator[str]:
     for value in sorted({value for value in values if values.count(value) > 1}):
         yield f"{where}: must not repeat a value, got {value!r} twice: name it once"
+
+
+def _memberships(settings: Settings) -> Iterator[str]:
+    for user in sorted({user for group in settings.group.values() for user in group.users}):
+        mine = sorted(name for name, group in settings.group.items() if user in group.users)
+        if len(mine) > _MOST_GROUPS:
+            yield (
+                f"group.{mine[-1]}.users: must not name a user of more than {_MOST_GROUPS} groups, for AWS attaches no "
+                f"more policies to one, got {user!r} in {len(mine)}: leave some out, or make them a member by role"
+            )
+
+
+def _sizes(where: str, group: GroupSettings) -> Iterator[str]:
+    """What AWS has a limit for that is told of only in the middle of a deploy."""
+    accounts = {member.split(":")[4] for member in group.members}
+    got = sum(len(member) + len('"",') for member in group.members) + len(accounts) * len(
+        '"arn:aws:iam::123456789012:root",'
+    )
+    if got > _TRUST_CHARACTERS:
+        yield (
+            f"{where}.members: must fit the {_TRUST_CHARACTERS} characters that a role's trust policy has for them, "
+            f"got {got}: name roles by a pattern, or attach the group's policy to theirs"
+        )
+    got = sum(map(len, group.read_prefixes))
+    if got > _PREFIX_CHARACTERS:
+        yield (
+            f"{where}.read_prefixes: must fit the {_PREFIX_CHARACTERS} characters that a group's policy has for them, "
+            f"got {got}: name a folder above them"
+        )
 
 
 def _pipelines(settings: Settings, where: str, group: GroupSettings) -> Iterator[str]:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.lab import Lab
+from tests.e2e.remains import remains
 from tests.project import ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.soak]
@@ -45,8 +46,7 @@ def test_all_settings_at_once_are_applied_changed_and_destroyed(lab: Lab) -> Non
         lab.terraform("full").destroy()
         file.unlink()
         shutil.rmtree(lab.root / "cdktf.out" / "stacks" / "full")
-    names = [each["jobQueueName"] for each in lab.client("batch").describe_job_queues()["jobQueues"]]
-    assert [name for name in names if "full" in name] == []
+    assert remains(lab, "full") == []
 
 
 def pools(lab: Lab) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from tests.project import ROOT
 
 INPUTS, OUTPUTS = "aws_s3_bucket.Inputs_Bucket", "aws_s3_bucket.Outputs_Bucket"
 MANAGED_POLICY_CHARACTERS = 6144
+TRUST_POLICY_CHARACTERS = 2048
 
 
 @pytest.fixture(scope="module")
@@ -58,11 +60,23 @@ def test_members_reach_their_own_folders_and_what_is_shared_with_them(full: Stac
     ]
 
 
-def test_a_policy_fits_whatever_the_number_of_pipelines(full: Stack) -> None:
-    for group in ("lab", "hub"):
-        # References become ARNs of some 100 characters.
-        document = full.one("aws_iam_policy", name=f"dropbatch-full-{group}")["policy"]
-        assert len(document) + 20 * 60 < MANAGED_POLICY_CHARACTERS
+def test_policies_fit_when_they_hold_as_much_as_settings_take() -> None:
+    prefixes = [f"shared/{number:02}{30 * 'x'}/" for number in range(20)]
+    members = [f"arn:aws:iam::{number:012}:user/{45 * 'x'}" for number in range(15)]
+    assert (sum(map(len, prefixes)), sum(map(len, members)) + 15 * (32 + 3)) == (800, 1665)
+    bucket = f"dropbatch-environment1-output-{26 * '0'}"
+    key = "arn:aws:kms:ap-southeast-2:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"
+
+    stack = stack_of(f'[storage]\nkms_key_arn = "{key}"\n{BASE}\n[group.lab]\n{members=}\nread_{prefixes=}\n')
+
+    def sized(text: str) -> int:
+        text = re.sub(r"\$\{aws_s3_bucket[^}]*\}", f"arn:aws:s3:::{bucket}", text)
+        return len(re.sub(r"\$\{[^}]*\}", 90 * "x", text))
+
+    rights = sized(stack.one("aws_iam_policy", name="dropbatch-lab1-lab")["policy"])
+    trust = sized(stack.one("aws_iam_role", name="dropbatch-lab1-lab.members")["assume_role_policy"])
+    assert rights < MANAGED_POLICY_CHARACTERS
+    assert trust < TRUST_POLICY_CHARACTERS
 
 
 def test_the_role_is_for_members_by_name_in_whatever_account(full: Stack) -> None:

@@ -62,6 +62,14 @@ CASES = [
         "group.hub.monthly_vcpu_hours: must suffice for one run of pipeline 'long', which may use 2.00 vCPU-hours, got "
         "1.00 vCPU-hours: raise it, or lower the pipeline's timeout_minutes",
     ),
+    (
+        f"members = {[f'arn:aws:iam::123456789012:user/people/somebody.{number}' for number in range(40)]}",
+        "group.hub.members: must fit the 1700 characters that a role's trust policy has for them, got 2103: name roles",
+    ),
+    (
+        f"read_prefixes = {[f'shared/{number:02}{70 * chr(120)}/' for number in range(20)]}",
+        "group.hub.read_prefixes: must fit the 800 characters that a group's policy has for them, got 1600: name a",
+    ),
     ('member = ["x"]', "group.hub.member: unknown key, got ['x']: did you mean members? known are members, users"),
 ]
 
@@ -82,6 +90,16 @@ def test_all_faults_of_all_groups_are_told_at_once(file: Path) -> None:
     groups = '[group.hub]\nusers = ["anna", "anna"]\n[group.lab]\npipelines = ["x"]\nread_prefixes = ["lab/"]\n'
 
     assert len(faults(file, GOOD + groups)) == 3
+
+
+def test_nobody_is_in_more_groups_than_aws_has_room_for(file: Path) -> None:
+    groups = "".join(f'[group.hub{number:02}]\nusers = ["anna"]\n' for number in range(11))
+
+    (fault,) = faults(file, GOOD + groups)
+
+    assert fault.startswith("group.hub10.users: must not name a user of more than 10 groups, for AWS attaches no more")
+    assert "got 'anna' in 11: leave some out" in fault
+    assert read(file, GOOD + groups.replace('[group.hub10]\nusers = ["anna"]\n', ""))
 
 
 def test_people_of_single_sign_on_are_named_by_pattern(file: Path) -> None:

@@ -138,10 +138,11 @@ def started_by(
     try:
         while True:
             found = {run.run_id: run for run in runs.of_request(deployed, group, sent.key, since=since)}
+            if not found or any(run.state is State.REJECTED for run in found.values()):
+                # A refusal is kept like a run of the request, and is the only one there will ever be.
+                refusal_of(deployed, group, sent)
             if len(found) >= expected:
                 return found
-            if not found:
-                refusal_of(deployed, group, sent)
             voice.now(f"{len(found)} of {counted(expected, 'run')} begun, Ctrl-C leaves them running")
             sleep(pause)
             pause = min(pause * 1.3, _LONGEST_SECONDS)

@@ -33,7 +33,13 @@ def carried_out(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Sent], N
 def refuse(world: World, sent: Sent, reason: str) -> None:
     identity = run_id(group="lab", pipeline="submissions", bucket=INPUT, key=sent.key, version_id=sent.version_id)
     world.item(
-        State.REJECTED, identity=identity, input=keys.uri(INPUT, sent.key), pipeline="submissions", reason=reason
+        State.REJECTED,
+        identity=identity,
+        input=keys.uri(INPUT, sent.key),
+        pipeline="submissions",
+        request=sent.key,
+        reason=reason,
+        minutes_ago=0,
     )
 
 
@@ -93,7 +99,8 @@ def test_a_refused_request_ends_the_waiting(
     carried_out(lambda sent: refuse(world, sent, "inputs: come to 20000 runs"))
     ticks = iter(range(0, 1000, 2))
     monkeypatch.setattr("dropbatch.cli.runs.time.monotonic", lambda: next(ticks))
-    named = ["--inputs", "inputs/1.txt"] if command == "submit" else [item["run_id"]]
+    # Several runs: the refusal, which names the request as they would, is not taken for one of them.
+    named = ["--inputs", "inputs/1.txt", "--param", "k=1,2"] if command == "submit" else [item["run_id"]]
 
     result = world.call(command, *named, "--yes", "--wait")
 

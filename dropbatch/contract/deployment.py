@@ -2,17 +2,16 @@
 
 It is a file because environment variables end at 4 KB. Names of AWS resources follow from the environment's name, so
 nothing here waits for an apply.
+
+Named tuples, as in most of the contract: dataclasses cost each cold start milliseconds.
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
-from dropbatch.contract.limits import Limit
-
-__all__ = ["FILE_NAME", "Deployment", "Pipeline", "Pool", "people_path", "resource_name"]
+__all__ = ["FILE_NAME", "Deployment", "Limit", "Pipeline", "Pool", "people_path", "resource_name"]
 
 FILE_NAME = "deployment.json"
 
@@ -27,8 +26,7 @@ def people_path(environment: str) -> str:
     return f"/dropbatch/{environment}/"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pool:
+class Pool(NamedTuple):
     """A pool of machines: its job queue's name and whether it is made of spot instances."""
 
     queue: str
@@ -39,8 +37,7 @@ class Pool:
     """vCPUs, and MiB that jobs may ask for, of the machines it may be made of; empty when that is not known."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pipeline:
+class Pipeline(NamedTuple):
     """A pipeline as the arrival function needs it."""
 
     pools: tuple[str, ...]
@@ -71,8 +68,15 @@ class Pipeline:
     max_timeout_minutes: int = 240
 
 
-@dataclass(frozen=True, kw_only=True)
-class Deployment:
+class Limit(NamedTuple):
+    """What a group may use in a month."""
+
+    unit: str
+    """``vcpu_ms`` or ``micro_usd`` (`contract.limits`)."""
+    amount: int
+
+
+class Deployment(NamedTuple):
     """One environment's groups, pipelines and pools."""
 
     environment: str
@@ -80,9 +84,9 @@ class Deployment:
     groups: tuple[str, ...]
     pipelines: Mapping[str, Pipeline]
     pools: Mapping[str, Pool]
-    read_prefixes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    read_prefixes: Mapping[str, tuple[str, ...]] = {}
     """Folders of the input bucket outside its own that a group may read, by group."""
-    limits: Mapping[str, Limit] = field(default_factory=dict)
+    limits: Mapping[str, Limit] = {}
     """What groups may use in a month, of those that have a limit."""
     lease_seconds: int = 180
     """How long a job name belongs to the invocation that made it. Longer than any invocation may last."""
@@ -100,7 +104,7 @@ class Deployment:
     """What becomes of a file that nothing is set up for: ``reject``, with a reason, or ``ignore``."""
     max_runs_per_request: int = 10_000
     """The most runs that one request may start."""
-    instance_types: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
+    instance_types: Mapping[str, tuple[int, int, int]] = {}
     """vCPUs, MiB for jobs and GPUs of EC2's machines, for requests that ask for one by its type."""
 
     @property
@@ -123,50 +127,28 @@ class Deployment:
 
     def to_json(self) -> str:
         """Text of ``deployment.json``: sorted, so that equal deployments give equal Lambda packages."""
-        return json.dumps(asdict(self), indent=1, sort_keys=True)
+        tables = {name: {key: each._asdict() for key, each in getattr(self, name).items()} for name in _TABLES}
+        return json.dumps({**self._asdict(), **tables}, indent=1, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "Deployment":
         """Read ``deployment.json``."""
         body: dict[str, Any] = json.loads(text)
-        return cls(
-            environment=body["environment"],
-            region=body["region"],
-            groups=tuple(body["groups"]),
-            pipelines={
-                name: Pipeline(
-                    pools=tuple(pipeline["pools"]),
-                    definitions=pipeline["definitions"],
-                    suffixes=tuple(pipeline["suffixes"]),
-                    after=pipeline["after"],
-                    memory_steps=tuple(pipeline["memory_steps"]),
-                    retry_failures=pipeline["retry_failures"],
-                    trigger=pipeline["trigger"],
-                    marker=pipeline["marker"],
-                    read_buckets=tuple(pipeline["read_buckets"]),
-                    vcpus=pipeline["vcpus"],
-                    memory_mib=pipeline["memory_mib"],
-                    timeout_minutes=pipeline["timeout_minutes"],
-                    max_vcpus=pipeline["max_vcpus"],
-                    max_memory_mib=pipeline["max_memory_mib"],
-                    max_timeout_minutes=pipeline["max_timeout_minutes"],
-                )
-                for name, pipeline in body["pipelines"].items()
-            },
-            pools={name: _pool(pool) for name, pool in body["pools"].items()},
-            limits={group: Limit(*limit) for group, limit in body["limits"].items()},
-            read_prefixes={group: tuple(prefixes) for group, prefixes in body["read_prefixes"].items()},
-            lease_seconds=body["lease_seconds"],
-            budget_action=body["budget_action"],
-            auto_resume=body["auto_resume"],
-            mail_window_minutes=body["mail_window_minutes"],
-            contacts=tuple(body["contacts"]),
-            operators_hear=body["operators_hear"],
-            unmatched=body["unmatched"],
-            max_runs_per_request=body["max_runs_per_request"],
-            instance_types={name: (facts[0], facts[1], facts[2]) for name, facts in body["instance_types"].items()},
-        )
+        for name, kind in _TABLES.items():
+            body[name] = {key: kind(**_frozen(each)) for key, each in body[name].items()}
+        limits = {group: Limit(*limit) for group, limit in body["limits"].items()}
+        return cls(**_frozen({**body, "limits": limits}))
 
 
-def _pool(body: Mapping[str, Any]) -> Pool:
-    return Pool(**{**body, "machines": tuple((cores, mib) for cores, mib in body["machines"])})
+_TABLES: Mapping[str, Any] = {"pipelines": Pipeline, "pools": Pool}
+
+
+def _frozen(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields with tuples where JSON has lists, in tables too."""
+    return {name: _tuples(value) for name, value in body.items()}
+
+
+def _tuples(value: Any) -> Any:
+    if isinstance(value, dict):
+        return _frozen(value)
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

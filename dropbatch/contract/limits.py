@@ -4,12 +4,12 @@ Amounts are whole numbers of the limit's unit: vCPU-milliseconds, or millionths 
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dropbatch.contract.usage import Usage
 
-__all__ = ["MICRO_USD", "VCPU_MS", "Limit", "Prices", "amount_of", "needed", "words"]
+__all__ = ["MICRO_USD", "VCPU_MS", "Prices", "amount_of", "needed", "words"]
 
 VCPU_MS = "vcpu_ms"
 MICRO_USD = "micro_usd"
@@ -19,14 +19,6 @@ _MICRO = 1_000_000
 
 Prices = tuple[float, float]
 """USD per vCPU-hour and per GiB-hour."""
-
-
-class Limit(NamedTuple):
-    """So much a month."""
-
-    unit: str
-    """`VCPU_MS` or `MICRO_USD`."""
-    amount: int
 
 
 def needed(unit: str, *, vcpus: int, memory_mib: int, timeout_minutes: int, prices: Iterable[Prices]) -> int:

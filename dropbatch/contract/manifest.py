@@ -15,8 +15,7 @@ The input of a run is one of
 
 import json
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 __all__ = ["VERSION", "Manifest", "ManifestError", "ObjectSpec", "RunSpec"]
 
@@ -27,8 +26,7 @@ class ManifestError(ValueError):
     """The text is not a manifest of this version."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ObjectSpec:
+class ObjectSpec(NamedTuple):
     """One version of an object."""
 
     bucket: str
@@ -39,8 +37,7 @@ class ObjectSpec:
     """Bytes."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunSpec:
+class RunSpec(NamedTuple):
     """One run as the runtime needs it."""
 
     run_id: str
@@ -55,7 +52,7 @@ class RunSpec:
     """Size of the input in bytes; 0 for a folder, whose size only the listing tells."""
     output: str
     """Key prefix of the results in the output bucket, ending in ``/``."""
-    parameters: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = {}
     """Values of ``{param.NAME}``."""
     config: ObjectSpec | None = None
     """The file behind ``{config}``."""
@@ -82,12 +79,12 @@ class RunSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, without fields that are at their default."""
-        values = asdict(self)
-        return {
-            each.name: values[each.name]
-            for each in fields(self)
-            if each.default is MISSING or values[each.name] != each.default
-        }
+        said = {name: value for name, value in self._asdict().items() if value != self._field_defaults.get(name)}
+        if self.config is not None:
+            said["config"] = self.config._asdict()
+        if self.objects:
+            said["objects"] = [each._asdict() for each in self.objects]
+        return said
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "RunSpec":
@@ -107,8 +104,7 @@ class RunSpec:
         return cls(**{**values, **read})
 
 
-@dataclass(frozen=True, kw_only=True)
-class Manifest:
+class Manifest(NamedTuple):
     """The runs of one job, in the order of their array indexes."""
 
     job_name: str

@@ -17,7 +17,7 @@
 
 import signal
 
-from dropbatch.contract.jobs import ExitCode
+from dropbatch.contract.endings import ExitCode
 
 __all__ = [
     "ProgramError",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dropbatch.contract import ledger
-from dropbatch.contract.jobs import ExitCode
+from dropbatch.contract.endings import ExitCode
 from dropbatch.contract.options import Options
 from dropbatch.contract.record import FileRecord, RunRecord
 from dropbatch.runtime import command, program

@@ -4,7 +4,8 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from dropbatch.contract.limits import MICRO_USD, VCPU_MS, Limit
+from dropbatch.contract.deployment import Limit
+from dropbatch.contract.limits import MICRO_USD, VCPU_MS
 from dropbatch.settings.names import Email, PipelineName
 from dropbatch.settings.table import Table
 

@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 
 from dropbatch.contract import ledger
+from dropbatch.contract.overrides import Overrides
 from lambdas.arrival.gates import Gates
-from lambdas.arrival.jobs import Submitter
+from lambdas.arrival.jobs import Job, Submitter
 from lambdas.arrival.surroundings import Surroundings
 from lambdas.arrival.takeover import TakeOver
 from lambdas.common.batches import Failures, chunks
 from lambdas.common.items import MAX_TRANSACTION
 from lambdas.common.messages import Message
+from lambdas.common.own_messages import Resubmit
 
 __all__ = ["start_held", "submit_again"]
 
@@ -22,6 +24,8 @@ def start_held(
     asked = {held: message_id for message_id, message in messages.items() for held in message.held}
     taken = TakeOver(around, gates=gates, now=ledger.timestamp(around.clock()))
     for part in chunks(asked.items(), MAX_TRANSACTION):
+        if failures.put_off(message_id for _, message_id in part):
+            continue
         with failures.collect(*(message_id for _, message_id in part)):
             taken.take([held for held, _ in part])
     for batch in taken.batches():
@@ -35,11 +39,34 @@ def start_held(
         )
 
 
-def submit_again(messages: Mapping[str, Message], submitter: Submitter, failures: Failures) -> None:
+def submit_again(
+    messages: Mapping[str, Message], around: Surroundings, submitter: Submitter, failures: Failures
+) -> None:
     """Submit the prepared jobs that messages, by their ids, ask for."""
     for message_id, message in messages.items():
         for request in message.resubmit:
             with failures.collect(message_id):
-                job = submitter.take_over(request.job_name, request.lease_until)
+                job = _taken_over(request, around, submitter.lease())
                 if job is not None:
                     submitter.submit(job)
+
+
+def _taken_over(request: Resubmit, around: Surroundings, lease_until: str) -> Job | None:
+    """A prepared job whose lease ran out, under a new one; None when somebody has seen to it meanwhile."""
+    try:
+        answer = around.dynamodb.update_item(
+            TableName=around.table,
+            Key=ledger.to_item({"id": ledger.job_key(request.job_name)}),
+            UpdateExpression="SET lease_until = :new",
+            ConditionExpression="#state = :prepared AND lease_until = :old",
+            ExpressionAttributeNames={"#state": "state"},
+            ExpressionAttributeValues=ledger.to_item(
+                {":new": lease_until, ":prepared": "PREPARED", ":old": request.lease_until}
+            ),
+            ReturnValues="ALL_NEW",
+        )
+    except around.dynamodb.exceptions.ConditionalCheckFailedException:
+        return None
+    item = ledger.from_item(answer["Attributes"])
+    same = {name: item[name] for name in Job._fields if name not in ("name", "overrides")}
+    return Job(name=request.job_name, overrides=Overrides.from_item(item), **same)

@@ -1,16 +1,15 @@
 """Claiming runs in the ledger: the first to write a run's item owns it, everyone after finds a duplicate."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from dropbatch.contract import ledger
 from dropbatch.contract.keys import uri
 from dropbatch.contract.runs import State, order, split_request_id
-from lambdas.arrival.admission import Admitted, Rejected
+from lambdas.arrival.admission import Admitted
 from lambdas.common.items import write_where_true
 
-__all__ = ["claim", "claim_item", "put_if_new", "rejected_item"]
+__all__ = ["claim", "claim_item", "put_if_new", "request_fields"]
 
 _ABSENT = "attribute_not_exists(id)"
 
@@ -23,13 +22,13 @@ def claim_item(admitted: Admitted, *, job_name: str, now: str) -> dict[str, Any]
         "marker": run.marker,
         "parent": admitted.parent,
         "overrides": admitted.overrides.to_dict(),
-        "config": asdict(run.config) if run.config else None,
+        "config": run.config._asdict() if run.config else None,
         # Of a run that makes another one again; what a folder consisted of is in that one's record.
         "definition": admitted.definition if admitted.reproduces else "",
         "reproduces": admitted.reproduces,
         "repeats": admitted.repeats,
         "name": admitted.name,
-        **_request(admitted.request),
+        **request_fields(admitted.request),
     }
     return {
         "id": ledger.run_key(run.group, run.run_id),
@@ -54,34 +53,12 @@ def claim_item(admitted: Admitted, *, job_name: str, now: str) -> dict[str, Any]
     }
 
 
-def _request(identity: str) -> dict[str, str]:
+def request_fields(identity: str) -> dict[str, str]:
+    """Fields of a RUN item that name the request it came of; none for none."""
     if not identity:
         return {}
     key, version_id = split_request_id(identity)
     return {"request": key, "request_version": version_id}
-
-
-def rejected_item(rejected: Rejected, *, now: str) -> dict[str, Any]:
-    """RUN item, in plain values, of a file that was refused."""
-    return {
-        "id": ledger.run_key(rejected.group, rejected.run_id),
-        "group": rejected.group,
-        "run_id": rejected.run_id,
-        "pipeline": rejected.pipeline,
-        "state": State.REJECTED,
-        "attempt": 0,
-        "order": order(0, State.REJECTED),
-        "input": uri(rejected.arrival.bucket, rejected.arrival.key),
-        "version_id": rejected.arrival.version_id,
-        "size": rejected.arrival.size,
-        "reason": rejected.reason,
-        "created_at": now,
-        "updated_at": now,
-        "day": ledger.day_key(rejected.group, now[:10], rejected.run_id),
-        # Until its owner was told.
-        "unfinished": ledger.unfinished_key(rejected.run_id),
-        **_request(rejected.request),
-    }
 
 
 def claim(dynamodb: Any, table: str, items: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

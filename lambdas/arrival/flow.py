@@ -5,8 +5,7 @@ What only some batches need is imported when one does: it is no part of every co
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,18 +13,20 @@ from dropbatch.contract import ledger
 from dropbatch.contract.manifest import RunSpec
 from dropbatch.contract.overrides import Overrides
 from lambdas.arrival.admission import Admitted, Ignored, Rejected, Requested, judge
-from lambdas.arrival.claims import claim, claim_item, rejected_item
+from lambdas.arrival.claims import claim, claim_item
 from lambdas.arrival.gates import Gates, read_gates
 from lambdas.arrival.jobs import MAX_ARRAY, Submitter, new_job_name
 from lambdas.arrival.surroundings import Surroundings
 from lambdas.common.batches import Failures, chunks
 from lambdas.common.items import MAX_TRANSACTION
-from lambdas.common.messages import Message, PoisonError, RequestStep, parse
+from lambdas.common.messages import Message, PoisonError, parse
 
 if TYPE_CHECKING:
     from lambdas.arrival.cashier import Cashier
+    from lambdas.arrival.refusals import Refusals
     from lambdas.arrival.requests import RequestDesk
     from lambdas.common.announce import Announcer
+    from lambdas.common.own_messages import RequestStep
 
 __all__ = ["ArrivalFlow"]
 
@@ -40,16 +41,20 @@ class ArrivalFlow:
         self._deployment = around.deployment
         self._submitter = Submitter(around)
 
-    def process(self, records: Sequence[Mapping[str, Any]]) -> Failures:
-        """Handle messages of the queue; returns those that shall come again."""
-        failures = Failures()
+    def process(self, records: Sequence[Mapping[str, Any]], *, is_late: Callable[[], bool] = lambda: False) -> Failures:
+        """Handle messages of the queue; returns those that shall come again.
+
+        Some messages stand for hundreds of runs. Once it `is_late`, no more are taken in hand, and those that were are
+        submitted.
+        """
+        failures = Failures(is_late)
         messages: dict[str, Message] = {}
         for record in records:
             with failures.collect(record["messageId"]):
                 try:
                     messages[record["messageId"]] = parse(record["body"])
                 except PoisonError as poison:
-                    self._bury(record, str(poison))
+                    self._refusals.bury(record, str(poison))
         with failures.collect(*messages):
             now = self._now()
             gates = read_gates(self._around.dynamodb, self._around.table, self._deployment.pools, now=now)
@@ -61,7 +66,7 @@ class ArrivalFlow:
                 from lambdas.arrival.again import start_held, submit_again  # noqa: PLC0415
 
                 start_held(messages, self._around, self._submitter, gates, failures)
-                submit_again(messages, self._submitter, failures)
+                submit_again(messages, self._around, self._submitter, failures)
         return failures
 
     def _arrivals(self, messages: Mapping[str, Message], failures: Failures, gates: Gates) -> None:
@@ -76,7 +81,7 @@ class ArrivalFlow:
             alike[placed.definition, pool, placed.overrides][placed.run.run_id] = (message_id, placed)
         for refusals in chunks(rejected.values(), MAX_TRANSACTION):
             with failures.collect(*(message_id for message_id, _ in refusals)):
-                self._reject([refusal for _, refusal in refusals])
+                self._refusals.reject([refusal for _, refusal in refusals])
         for (_, pool, _), found_alike in alike.items():
             for members in chunks(found_alike.values(), MAX_ARRAY):
                 self._start(members, failures, hold=not pool)
@@ -92,6 +97,12 @@ class ArrivalFlow:
             table=around.table,
             environment=around.deployment.environment,
         )
+
+    @cached_property
+    def _refusals(self) -> "Refusals":
+        from lambdas.arrival.refusals import Refusals  # noqa: PLC0415
+
+        return Refusals(self._around, self._announcer)
 
     @cached_property
     def _desk(self) -> "RequestDesk":
@@ -118,7 +129,7 @@ class ArrivalFlow:
                     case Ignored(reason=reason):
                         log.info("ignored s3://%s/%s: %s", arrival.bucket, arrival.key, reason)
                     case Requested() as request:
-                        steps.append((message_id, _first_step(request)))
+                        steps.append((message_id, self._desk.first_step(request)))
                     case outcome:
                         yield message_id, outcome
         if steps:
@@ -134,21 +145,7 @@ class ArrivalFlow:
         if pool is None:
             return found, ""
         queue = self._deployment.pools[pool].queue
-        return found._replace(pool=pool, queue=queue, run=replace(found.run, pool=pool)), pool
-
-    def _reject(self, refusals: Sequence[Rejected]) -> None:
-        now = self._now()
-        written = claim(
-            self._around.dynamodb, self._around.table, [rejected_item(refusal, now=now) for refusal in refusals]
-        )
-        for item in written:
-            log.warning("rejected %s: %s", item["input"], item["reason"])
-        if written:
-            from lambdas.common.windows import open_windows  # noqa: PLC0415  # seldom, as requests are
-
-            # So that they are mailed; what runs is seen to by run events.
-            open_windows(self._around.dynamodb, self._around.table, written, self._deployment.mail_window_minutes)
-        self._announcer.tell(written)
+        return found._replace(pool=pool, queue=queue, run=found.run._replace(pool=pool)), pool
 
     def _start(self, members: Sequence[tuple[str, Admitted]], failures: Failures, *, hold: bool) -> None:
         first = members[0][1]
@@ -157,6 +154,8 @@ class ArrivalFlow:
         won: list[RunSpec] = []
         limited = first.run.group in self._deployment.limits
         for part in chunks(members, MAX_TRANSACTION - limited):
+            if failures.put_off(message_id for message_id, _ in part):
+                continue
             with failures.collect(*(message_id for message_id, _ in part)):
                 items = [claim_item(found, job_name=job_name, now=now) for _, found in part]
                 if limited:
@@ -178,29 +177,3 @@ class ArrivalFlow:
 
     def _now(self) -> str:
         return ledger.timestamp(self._around.clock())
-
-    def _bury(self, record: Mapping[str, Any], reason: str) -> None:
-        """Send a message that can never be understood to the dead letters, with the reason beside it."""
-        log.error("message %s to the dead letters: %s", record["messageId"], reason)
-        self._around.sqs.send_message(
-            QueueUrl=self._around.dead_letter_url,
-            MessageBody=record["body"],
-            MessageAttributes={"reason": {"DataType": "String", "StringValue": _plain(reason[:1000])}},
-        )
-
-
-def _first_step(requested: Requested) -> RequestStep:
-    arrival = requested.arrival
-    return RequestStep(
-        group=requested.group,
-        request=requested.kind,
-        bucket=arrival.bucket,
-        key=arrival.key,
-        version_id=arrival.version_id,
-        size=arrival.size,
-    )
-
-
-def _plain(text: str) -> str:
-    """The text without characters that SQS refuses."""
-    return "".join(each if each.isprintable() else "?" for each in text)

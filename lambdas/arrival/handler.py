@@ -33,7 +33,7 @@ def _flow() -> ArrivalFlow:
     )
 
 
-def handle(event: dict[str, Any], context: object) -> dict[str, Any]:
+def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Process a batch; messages that shall come again are named in the answer.
 
     Operators call it with ``{"action": "dead-letters"}`` or ``{"action": "redrive"}``, and a ``limit`` if they like.
@@ -42,7 +42,7 @@ def handle(event: dict[str, Any], context: object) -> dict[str, Any]:
         ValueError: a direct call with an unknown action.
     """
     if "Records" in event:
-        return _flow().process(event["Records"]).response()
+        return _flow().process(event["Records"], is_late=wiring.lateness(context)).response()
     from lambdas.arrival.redrive import DeadLetters  # noqa: PLC0415 - operators are seldom: no part of every cold start
 
     arrivals, dead_letters = wiring.variables("ARRIVAL_QUEUE_URL", "ARRIVAL_DEAD_LETTER_URL")

@@ -93,26 +93,6 @@ class Submitter:
         item = {**fields, "id": ledger.job_key(job.name), "state": "PREPARED", "overrides": job.overrides.to_dict()}
         self._around.dynamodb.put_item(TableName=self._around.table, Item=ledger.to_item(item))
 
-    def take_over(self, job_name: str, lease_until: str) -> Job | None:
-        """A prepared job whose lease ran out, under a new one; None when somebody has seen to it meanwhile."""
-        try:
-            answer = self._around.dynamodb.update_item(
-                TableName=self._around.table,
-                Key=ledger.to_item({"id": ledger.job_key(job_name)}),
-                UpdateExpression="SET lease_until = :new",
-                ConditionExpression="#state = :prepared AND lease_until = :old",
-                ExpressionAttributeNames={"#state": "state"},
-                ExpressionAttributeValues=ledger.to_item(
-                    {":new": self.lease(), ":prepared": "PREPARED", ":old": lease_until}
-                ),
-                ReturnValues="ALL_NEW",
-            )
-        except self._around.dynamodb.exceptions.ConditionalCheckFailedException:
-            return None
-        item = ledger.from_item(answer["Attributes"])
-        same = {name: item[name] for name in Job._fields if name not in ("name", "overrides")}
-        return Job(name=job_name, overrides=Overrides.from_item(item), **same)
-
     def submit(self, job: Job) -> bool:
         """Submit a prepared job; returns whether Batch is known to have taken it.
 

@@ -12,8 +12,8 @@ from datetime import date, timedelta
 from typing import Any, NamedTuple, TypeVar
 
 from dropbatch.contract import ledger
-from dropbatch.contract.deployment import Deployment
-from dropbatch.contract.limits import Limit, amount_of, needed, words
+from dropbatch.contract.deployment import Deployment, Limit
+from dropbatch.contract.limits import amount_of, needed, words
 from dropbatch.contract.overrides import Overrides
 from dropbatch.contract.usage import Usage, month_usage
 from lambdas.common.items import read_items

@@ -26,6 +26,8 @@ def following(
         for parent in message.finished
     }
     for part in chunks(asked, MAX_TRANSACTION):
+        if failures.put_off(asked[key] for key in part):
+            continue
         with failures.collect(*(asked[key] for key in part)):
             for key, parent in read_items(around.dynamodb, around.table, part).items():
                 yield from ((asked[key], step) for step in next_steps(parent, around.deployment))

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from dropbatch.contract import ledger
@@ -13,7 +12,7 @@ from lambdas.arrival.gates import Gates
 from lambdas.arrival.jobs import MAX_ARRAY, new_job_name
 from lambdas.arrival.surroundings import Surroundings
 from lambdas.common.items import read_items, write_where_true
-from lambdas.common.messages import Held
+from lambdas.common.own_messages import Held
 from lambdas.common.specs import spec_of
 
 __all__ = ["Batch", "TakeOver"]
@@ -102,9 +101,9 @@ class TakeOver:
         originals = Originals(self._around)
         if "reproduces" not in item:
             _, objects = originals.folder(item)
-            return replace(run, objects=objects)
+            return run._replace(objects=objects)
         try:
-            return replace(run, objects=originals.pins_behind(item).objects)
+            return run._replace(objects=originals.pins_behind(item).objects)
         except NotReproducibleError as error:
             log.error("run %s stays held: %s", item["run_id"], error)
             return None

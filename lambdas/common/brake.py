@@ -11,7 +11,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from dropbatch.contract import ledger
-from dropbatch.contract.jobs import Ending
+from dropbatch.contract.endings import Ending
 
 __all__ = ["Brake", "BrakeError"]
 

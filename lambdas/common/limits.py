@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from dropbatch.contract import ledger
-from dropbatch.contract.limits import Limit
+from dropbatch.contract.deployment import Limit
 
 __all__ = ["charge", "holding", "release", "write_settling"]
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from botocore.config import Config
 
 from dropbatch.contract.deployment import FILE_NAME, Deployment
 
-__all__ = ["client", "deployment", "logger", "variables"]
+__all__ = ["client", "deployment", "lateness", "logger", "variables"]
 
 
 def logger() -> logging.Logger:
@@ -36,6 +37,16 @@ def deployment() -> Deployment:
     """The deployment described beside the code, in the function's package."""
     root = Path(os.environ.get("LAMBDA_TASK_ROOT", Path(__file__).parents[2]))
     return Deployment.from_json((root / FILE_NAME).read_bytes())
+
+
+def lateness(context: Any) -> Callable[[], bool]:
+    """Says whether half of the time that an invocation had at this moment is over; `context` is Lambda's.
+
+    From then on nothing more is to be begun: the other half is for what is in hand.
+    """
+    time_left = context.get_remaining_time_in_millis
+    enough = time_left() / 2
+    return lambda: bool(time_left() < enough)
 
 
 def client(service: str, *, retry: bool = True) -> Any:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from dropbatch.contract.jobs import Ending, ExitCode
+from dropbatch.contract.endings import Ending, ExitCode
 from dropbatch.contract.ledger import timestamp
 from dropbatch.contract.runs import State
 

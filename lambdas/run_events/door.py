@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from lambdas.common.batches import chunks
-from lambdas.common.messages import Finished, Held, Resubmit, held_body, next_body, resubmit_body
+from lambdas.common.own_messages import Finished, Held, Resubmit, held_body, next_body, resubmit_body
 
 __all__ = ["Door"]
 
-_PER_MESSAGE = 500
+_PER_MESSAGE = 100
+"""With the usual batch of a hundred messages, an array job's worth of runs in one invocation."""
 
 
 class Door:

@@ -11,7 +11,7 @@ from dropbatch.contract.manifest import RunSpec
 from dropbatch.contract.runs import State, order
 from lambdas.common.announce import Announcer
 from lambdas.common.batches import Failures, chunks
-from lambdas.common.messages import Finished, Held
+from lambdas.common.own_messages import Finished, Held
 from lambdas.common.specs import spec_of
 from lambdas.run_events.book import Book
 from lambdas.run_events.changes import JobChange, change_of
@@ -65,13 +65,11 @@ class RunEventsFlow:
     def process(self, records: Sequence[Mapping[str, Any]], *, is_late: Callable[[], bool] = lambda: False) -> Failures:
         """Handle messages of the job event queue; returns those that shall come again.
 
-        A function that is ended in the middle would get all of them again, and again not come to the end: so what has
-        been begun is finished, a slice at a time, and nothing more is begun once it `is_late`.
+        What has been begun is finished, a slice at a time, and nothing more is begun once it `is_late`.
         """
-        failures = Failures()
+        failures = Failures(is_late)
         for part in chunks(_furthest(records).values(), _AT_ONCE):
-            if is_late():
-                failures.ids.update(message_id for message_id, _ in part)
+            if failures.put_off(message_id for message_id, _ in part):
                 continue
             outcomes: list[tuple[str, Outcome]] = []
             for message_id, change in part:

@@ -33,13 +33,7 @@ def _parts() -> Parts:
 
 def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Apply a batch of job events; or, when the schedule calls, reconcile and answer with what was repaired."""
-    time_left = context.get_remaining_time_in_millis
-    # The other half is for what is in hand then, a hundred jobs at most, and for the mails.
-    enough = time_left() / 2
-
-    def is_late() -> bool:
-        return bool(time_left() < enough)
-
+    is_late = wiring.lateness(context)
     if "Records" in event:
         return _parts().flow.process(event["Records"], is_late=is_late).response()
     return _parts().reconcile.run(at=datetime.now(UTC), is_late=is_late)

@@ -10,7 +10,7 @@ from dropbatch.contract import ledger
 from dropbatch.contract.deployment import Deployment
 from dropbatch.contract.runs import State
 from lambdas.common.batches import chunks
-from lambdas.common.messages import Held, Resubmit
+from lambdas.common.own_messages import Held, Resubmit
 from lambdas.run_events.book import Book
 from lambdas.run_events.changes import change_of
 from lambdas.run_events.door import Door

@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import Any
 
 from dropbatch.contract.deployment import Deployment, Pipeline
-from dropbatch.contract.jobs import Ending
+from dropbatch.contract.endings import Ending
 from dropbatch.contract.ledger import MAX_ATTEMPTS
 from lambdas.run_events.changes import JobChange
 from lambdas.run_events.forgotten import FORGOTTEN

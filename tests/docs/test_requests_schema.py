@@ -2,7 +2,6 @@
 
 import copy
 import json
-from dataclasses import replace
 from typing import Any
 
 import jsonschema
@@ -15,7 +14,7 @@ from tests.docs.pages import ROOT
 from tests.lambdas.conftest import DEPLOYMENT, INPUT
 
 _SCHEMA: dict[str, Any] = json.loads((ROOT / "docs" / "requests.v1.schema.json").read_text(encoding="utf-8"))
-_KNOWING = replace(DEPLOYMENT, instance_types={"m5.large": (1, 1000, 0)})
+_KNOWING = DEPLOYMENT._replace(instance_types={"m5.large": (1, 1000, 0)})
 _RUN = "r-0123456789abcdef0123"
 _SUBMIT: dict[str, Any] = {
     "pipeline": "wordcount",

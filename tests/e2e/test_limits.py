@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from dropbatch.contract import ledger
-from dropbatch.contract.limits import VCPU_MS, Limit
+from dropbatch.contract.deployment import Limit
+from dropbatch.contract.limits import VCPU_MS
 from dropbatch.contract.usage import month_usage
 from lambdas.arrival.claims import put_if_new
 from lambdas.arrival.limits import Allowance

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 
 from dropbatch.contract.keys import SYSTEM_GROUP
@@ -141,17 +139,17 @@ def test_a_request_is_known_by_its_name(key: str, kind: str) -> None:
     ["a.txt", "lbb/wordcount/a", "lab/a", "lab/wordcont/a", "lab/sort/a.txt", "lab/byrequest/a", "lab/byfolder/a"],
 )
 def test_what_nothing_is_set_up_for_is_left_alone_if_the_environment_says_so(key: str) -> None:
-    assert isinstance(judge(arrival(key), replace(DEPLOYMENT, unmatched="ignore")), Ignored)
+    assert isinstance(judge(arrival(key), DEPLOYMENT._replace(unmatched="ignore")), Ignored)
 
 
 def test_what_cannot_be_processed_is_refused_whatever_the_environment_says() -> None:
-    found = judge(arrival("lab/wordcount/" + "k" * 900), replace(DEPLOYMENT, unmatched="ignore"))
+    found = judge(arrival("lab/wordcount/" + "k" * 900), DEPLOYMENT._replace(unmatched="ignore"))
 
     assert isinstance(found, Rejected)
 
 
 def test_data_that_groups_share_triggers_nothing_and_is_no_mistake() -> None:
-    shared = replace(DEPLOYMENT, read_prefixes={"neuro": ("shared/references/", "lab/wordcount/public/")})
+    shared = DEPLOYMENT._replace(read_prefixes={"neuro": ("shared/references/", "lab/wordcount/public/")})
 
     assert isinstance(judge(arrival("shared/references/hg38.fa"), shared), Ignored)
     assert isinstance(judge(arrival("shared/other.txt"), shared), Rejected)

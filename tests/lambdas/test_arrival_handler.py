@@ -38,8 +38,19 @@ def retries(aws: SimulatedAws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     handler._flow.cache_clear()
 
 
+class Context:
+    """Lambda's account of an invocation's time, as far as it is asked for: so many milliseconds at each look."""
+
+    def __init__(self, *left: int) -> None:
+        self._left = iter(left)
+
+    def get_remaining_time_in_millis(self) -> int:
+        return next(self._left, 0)
+
+
 def test_a_batch_is_worked_on_and_what_failed_is_named(aws: SimulatedAws, retries: dict[str, bool]) -> None:
-    assert handler.handle({"Records": [dropped("lab/wordcount/a")]}, None) == {"batchItemFailures": []}
+    plenty = Context(*[120_000] * 10)
+    assert handler.handle({"Records": [dropped("lab/wordcount/a")]}, plenty) == {"batchItemFailures": []}
 
     (run,) = aws.dynamodb.runs()
     assert run["state"] == "HELD"
@@ -48,8 +59,22 @@ def test_a_batch_is_worked_on_and_what_failed_is_named(aws: SimulatedAws, retrie
     assert retries == {"dynamodb": True, "s3": True, "batch": False, "sqs": True, "events": True}
 
 
+def test_what_there_is_no_time_to_begin_with_comes_again(aws: SimulatedAws, retries: dict[str, bool]) -> None:
+    messages = [
+        dropped(*(f"lab/wordcount/{number}" for number in range(100))),
+        dropped("lab/wordcount/x", message_id="m2"),
+    ]
+
+    answer = handler.handle({"Records": messages}, Context(120_000, 60_000, 59_999))
+
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "m2"}]}
+    assert len(aws.dynamodb.runs()) == 100
+    (job,) = aws.batch.jobs.values()
+    assert job["arrayProperties"]["size"] == 100
+
+
 def test_operators_see_the_dead_letters_and_send_them_back(aws: SimulatedAws, retries: dict[str, bool]) -> None:
-    handler.handle({"Records": [sqs_record("rubbish", "m1"), sqs_record("[]", "m2")]}, None)
+    handler.handle({"Records": [sqs_record("rubbish", "m1"), sqs_record("[]", "m2")]}, Context(120_000))
 
     shown = handler.handle({"action": "dead-letters"}, None)["letters"]
     sent_back = handler.handle({"action": "redrive", "limit": 1}, None)
@@ -71,4 +96,4 @@ def test_without_its_environment_the_function_names_what_is_missing(
     monkeypatch.setenv("OUTPUT_BUCKET", "")
 
     with pytest.raises(RuntimeError, match="environment variables missing: LEDGER_TABLE, OUTPUT_BUCKET: deploy"):
-        handler.handle({"Records": []}, None)
+        handler.handle({"Records": []}, Context(120_000))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dropbatch.contract import keys
 from lambdas.arrival.requests.older import FIELDS
-from lambdas.common.messages import (
+from lambdas.common.own_messages import (
     Finished,
     Held,
     RequestStep,

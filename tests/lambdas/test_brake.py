@@ -1,14 +1,13 @@
 """Pause, stop and resume: nothing starts, nothing is lost."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from dropbatch.contract import ledger
-from dropbatch.contract.jobs import Ending
+from dropbatch.contract.endings import Ending
 from lambdas.common.brake import Brake, BrakeError
 from tests.lambdas.conftest import DEPLOYMENT, make_arrival, run_events, sqs_record
 from tests.lambdas.simulated_aws import SimulatedAws, error
@@ -82,7 +81,7 @@ def test_stop_ends_what_has_a_machine_and_leaves_what_waits(aws: SimulatedAws) -
 
 
 def test_a_pause_by_the_budget_ends_with_the_month_if_the_settings_say_so(aws: SimulatedAws) -> None:
-    automatic = replace(DEPLOYMENT, auto_resume=True)
+    automatic = DEPLOYMENT._replace(auto_resume=True)
     brake(aws).pause("budget spent", by="budget")
 
     assert run_events(aws, automatic).reconcile.run(at=NOVEMBER) == {}
@@ -98,7 +97,7 @@ def test_a_pause_by_the_budget_ends_with_the_month_if_the_settings_say_so(aws: S
 def test_a_pause_by_hand_does_not_end_by_itself(aws: SimulatedAws) -> None:
     brake(aws).pause("maintenance", by="operator")
 
-    run_events(aws, replace(DEPLOYMENT, auto_resume=True)).reconcile.run(at=DECEMBER)
+    run_events(aws, DEPLOYMENT._replace(auto_resume=True)).reconcile.run(at=DECEMBER)
 
     assert paused(aws)
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dropbatch.contract import ledger
-from dropbatch.contract.jobs import Ending
+from dropbatch.contract.endings import Ending
 from dropbatch.contract.keys import started_key
 from dropbatch.contract.usage import MonthUsage
 from lambdas.common.specs import spec_of

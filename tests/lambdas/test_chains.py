@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,8 +20,7 @@ def after(name: str, parent: str) -> Pipeline:
 
 
 # wordcount -> sort2 -> plot, and a branch: wordcount -> report
-CHAINED = replace(
-    DEPLOYMENT,
+CHAINED = DEPLOYMENT._replace(
     pipelines={
         **DEPLOYMENT.pipelines,
         "sort2": after("sort2", "wordcount"),

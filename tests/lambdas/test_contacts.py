@@ -1,7 +1,5 @@
 """Who hears of a group's runs: its contacts, and operators as far as they ask for it."""
 
-from dataclasses import replace
-
 import pytest
 
 from dropbatch.contract import ledger
@@ -20,7 +18,7 @@ from tests.lambdas.simulated_aws import SimulatedAws
 def test_contacts_hear_of_their_group_and_operators_of_what_they_ask_for(
     aws: SimulatedAws, hear: str, lab: list[str], neuro: list[str]
 ) -> None:
-    deployment = replace(DEPLOYMENT, contacts=("lab",), operators_hear=hear, mail_window_minutes=1)
+    deployment = DEPLOYMENT._replace(contacts=("lab",), operators_hear=hear, mail_window_minutes=1)
     make_arrival(aws, deployment).process([dropped("lab/nothing/a.txt", "neuro/nothing/a.txt")])
 
     parts = run_events(aws, deployment, contacts_arn="contacts")

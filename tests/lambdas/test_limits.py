@@ -1,13 +1,13 @@
 """What a group may use in a month: taken when runs are claimed, given back when they end."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from dropbatch.contract import ledger
-from dropbatch.contract.limits import MICRO_USD, VCPU_MS, Limit
+from dropbatch.contract.deployment import Limit
+from dropbatch.contract.limits import MICRO_USD, VCPU_MS
 from dropbatch.contract.overrides import Overrides
 from lambdas.arrival.limits import Allowance, need_of
 from tests.lambdas.conftest import DEPLOYMENT, dropped, make_arrival, run_events
@@ -16,7 +16,7 @@ from tests.lambdas.simulated_aws import SimulatedAws
 
 HOUR = 3_600_000
 LIMIT = Limit(VCPU_MS, 10 * HOUR)  # each run of wordcount may use one vCPU for an hour
-LIMITED = replace(DEPLOYMENT, limits={"lab": LIMIT})
+LIMITED = DEPLOYMENT._replace(limits={"lab": LIMIT})
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_duplicates_and_more_than_fits_in_one_drop(bench: Bench) -> None:
 
 
 def test_more_than_one_transaction_takes(aws: SimulatedAws) -> None:
-    bench = Bench(aws, make_arrival(aws, replace(LIMITED, limits={"lab": Limit(VCPU_MS, 150 * HOUR)})))
+    bench = Bench(aws, make_arrival(aws, LIMITED._replace(limits={"lab": Limit(VCPU_MS, 150 * HOUR)})))
 
     drop(bench, 250)
 
@@ -193,7 +193,7 @@ def test_a_limit_that_is_changed_within_the_month_keeps_what_was_used(
     aws: SimulatedAws, changed: int, remaining: int
 ) -> None:
     drop(Bench(aws, make_arrival(aws, LIMITED)), 3)
-    later = Bench(aws, make_arrival(aws, replace(LIMITED, limits={"lab": Limit(VCPU_MS, changed * HOUR)})))
+    later = Bench(aws, make_arrival(aws, LIMITED._replace(limits={"lab": Limit(VCPU_MS, changed * HOUR)})))
 
     drop(later, 1, start=10)
 
@@ -203,10 +203,10 @@ def test_a_limit_that_is_changed_within_the_month_keeps_what_was_used(
 
 
 def test_a_limit_of_another_kind_begins_with_what_the_month_has_used(aws: SimulatedAws) -> None:
-    pools = {name: replace(pool, usd_per_vcpu_hour=1.0, usd_per_gib_hour=0.0) for name, pool in LIMITED.pools.items()}
+    pools = {name: pool._replace(usd_per_vcpu_hour=1.0, usd_per_gib_hour=0.0) for name, pool in LIMITED.pools.items()}
     hours, dollars = (
-        replace(LIMITED, pools=pools),
-        replace(LIMITED, pools=pools, limits={"lab": Limit(MICRO_USD, 5_000_000)}),
+        LIMITED._replace(pools=pools),
+        LIMITED._replace(pools=pools, limits={"lab": Limit(MICRO_USD, 5_000_000)}),
     )
     bench = Bench(aws, make_arrival(aws, hours))
     drop(bench, 2)
@@ -223,10 +223,10 @@ def test_a_limit_of_another_kind_begins_with_what_the_month_has_used(aws: Simula
 
 def test_runs_hold_what_their_request_asks_for() -> None:
     pools = {
-        name: replace(pool, usd_per_vcpu_hour=price, usd_per_gib_hour=0.01)
+        name: pool._replace(usd_per_vcpu_hour=price, usd_per_gib_hour=0.01)
         for (name, pool), price in zip(LIMITED.pools.items(), (0.05, 0.1), strict=True)
     }
-    dollars = replace(LIMITED, pools=pools, limits={"lab": Limit(MICRO_USD, 1)})
+    dollars = LIMITED._replace(pools=pools, limits={"lab": Limit(MICRO_USD, 1)})
 
     def need(deployment: Any, **asked: int) -> int:
         return need_of(deployment, "lab", "wordcount", Overrides(**asked))

@@ -1,6 +1,7 @@
 import pytest
 
-from lambdas.common.messages import Arrival, Held, PoisonError, Resubmit, held_body, parse, resubmit_body
+from lambdas.common.messages import Arrival, PoisonError, parse
+from lambdas.common.own_messages import Held, Resubmit, held_body, resubmit_body
 from tests.lambdas.conftest import s3_record, sqs_record
 
 

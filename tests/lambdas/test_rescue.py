@@ -2,14 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from dropbatch.contract import ledger
 from dropbatch.contract.deployment import Deployment
-from dropbatch.contract.jobs import Ending
+from dropbatch.contract.endings import Ending
 from dropbatch.contract.usage import MonthUsage, month_usage
 from lambdas.arrival.flow import ArrivalFlow
 from tests.lambdas.conftest import DEPLOYMENT, OUTPUT, dropped, make_arrival, run_events, sqs_record
@@ -22,14 +21,13 @@ CONTAINER = {
     "resourceRequirements": [{"type": "VCPU", "value": "2"}, {"type": "MEMORY", "value": "2048"}],
     "image": "repository:wordcount-1",
 }
-STEPS = replace(
-    DEPLOYMENT,
+STEPS = DEPLOYMENT._replace(
     pipelines={
         **DEPLOYMENT.pipelines,
-        "wordcount": replace(DEPLOYMENT.pipelines["wordcount"], memory_steps=(4096, 8192)),
+        "wordcount": DEPLOYMENT.pipelines["wordcount"]._replace(memory_steps=(4096, 8192)),
     },
     pools={
-        "spot": replace(DEPLOYMENT.pools["spot"], usd_per_vcpu_hour=0.36, usd_per_gib_hour=0.036),
+        "spot": DEPLOYMENT.pools["spot"]._replace(usd_per_vcpu_hour=0.36, usd_per_gib_hour=0.036),
         "ondemand": DEPLOYMENT.pools["ondemand"],
     },
 )
@@ -192,8 +190,8 @@ def test_memory_that_did_not_suffice_grows_by_the_pipelines_steps(life: Life) ->
 
 
 def test_a_programs_own_failure_is_tried_again_only_if_the_pipeline_says_so(aws: SimulatedAws) -> None:
-    retrying = replace(
-        DEPLOYMENT, pipelines={"wordcount": replace(DEPLOYMENT.pipelines["wordcount"], retry_failures=1)}
+    retrying = DEPLOYMENT._replace(
+        pipelines={"wordcount": DEPLOYMENT.pipelines["wordcount"]._replace(retry_failures=1)}
     )
     life = Life(aws, retrying)
     failing: Any = {"reason": "Essential container in task exited", "container": {"exitCode": 1}}

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -137,7 +137,7 @@ class Cloud:
             size=len(body),
             output=keys.output_prefix("lab", "wordcount", name, run_id),
         )
-        spec = replace(spec, **changes)
+        spec = spec._replace(**changes)
         return Job(self, spec, self._environment(f"job-{number}", [spec]))
 
     def folder(self, files: Mapping[str, bytes], *, name: str = "folder", **changes: Any) -> Job:
@@ -149,7 +149,7 @@ class Cloud:
 
     def again(self, job: Job, *, job_id: str, **changes: Any) -> Job:
         """Another job for the same run, or for another attempt of it."""
-        spec = replace(job.spec, **changes)
+        spec = job.spec._replace(**changes)
         return Job(self, spec, self._environment(job_id, [spec]))
 
     def _environment(self, job_id: str, specs: list[RunSpec]) -> dict[str, str]:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from dropbatch.contract import keys
-from dropbatch.contract.jobs import ExitCode
+from dropbatch.contract.endings import ExitCode
 from dropbatch.contract.options import Options, OptionsError
 from dropbatch.runtime.uris import Mention, find, replace
 from tests.runtime.conftest import OUTPUT, SHARED, Cloud, Ended, Job, rights

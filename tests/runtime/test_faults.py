@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dropbatch.contract import keys
-from dropbatch.contract.jobs import ExitCode
+from dropbatch.contract.endings import ExitCode
 from tests.runtime.conftest import INPUT, OUTPUT, Cloud, rights
 
 

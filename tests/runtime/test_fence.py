@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from dropbatch.contract.jobs import ExitCode
+from dropbatch.contract.endings import ExitCode
 from tests.runtime.conftest import Cloud, rights
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from dropbatch.contract import keys
-from dropbatch.contract.jobs import ExitCode
+from dropbatch.contract.endings import ExitCode
 from dropbatch.contract.manifest import ObjectSpec
 from dropbatch.contract.options import Options
 from tests.runtime.conftest import INPUT, OUTPUT, Cloud, Job

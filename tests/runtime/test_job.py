@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from dropbatch.contract import keys
-from dropbatch.contract.jobs import COMMIT_FILE, ExitCode
+from dropbatch.contract.endings import ExitCode
+from dropbatch.contract.jobs import COMMIT_FILE
 from dropbatch.runtime import main
 from tests.runtime.conftest import INPUT, OUTPUT, Cloud
 

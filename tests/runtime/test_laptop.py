@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dropbatch.contract.jobs import ExitCode
+from dropbatch.contract.endings import ExitCode
 from dropbatch.runtime.main import main
 
 ENV = {"PATH": os.environ["PATH"]}

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from dropbatch.contract.jobs import ExitCode
+from dropbatch.contract.endings import ExitCode
 from dropbatch.runtime import command, errors, files, names, program
 from dropbatch.runtime.stop import Stop
 

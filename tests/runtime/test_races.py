@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
 from pathlib import Path
 
-from dropbatch.contract.jobs import ExitCode
+from dropbatch.contract.endings import ExitCode
 from tests.runtime.conftest import Cloud, Job
 
 ROUNDS = 200

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from dropbatch.contract.limits import MICRO_USD, VCPU_MS, Limit
+from dropbatch.contract.deployment import Limit
+from dropbatch.contract.limits import MICRO_USD, VCPU_MS
 from tests.settings.test_settings import GOOD, faults, read
 
 CASES = [

@@ -13,7 +13,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from dropbatch.contract import keys, ledger
-from dropbatch.contract.jobs import Ending
+from dropbatch.contract.endings import Ending
 from dropbatch.contract.manifest import Manifest
 from dropbatch.contract.runs import State, order
 from lambdas.arrival.surroundings import Surroundings

@@ -13,7 +13,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from dropbatch.contract.runs import request_id
-from lambdas.arrival.admission import Admitted, Rejected, judge, refused
+from lambdas.arrival.admission import Admitted, Rejected, Requested, judge, refused
 from lambdas.arrival.requests import text
 from lambdas.arrival.requests.actions import read_prefix
 from lambdas.arrival.requests.expansion import expand, runs_of
@@ -25,7 +25,8 @@ from lambdas.arrival.requests.runs_desk import RunsDesk
 from lambdas.arrival.requests.submission import Submission, read_submission
 from lambdas.arrival.surroundings import Surroundings
 from lambdas.common.batches import Failures, chunks
-from lambdas.common.messages import Arrival, RequestStep, requests_body
+from lambdas.common.messages import Arrival
+from lambdas.common.own_messages import RequestStep, requests_body
 
 __all__ = ["RUNS_AT_ONCE", "RequestDesk"]
 
@@ -36,7 +37,7 @@ RUNS_AT_ONCE = 2000
 
 _MOST_RUNS = 2 * RUNS_AT_ONCE  # of one invocation
 _SECONDS = 8.0  # after which an invocation begins no further step
-_STEPS_PER_MESSAGE = 100
+_STEPS_PER_MESSAGE = 50  # with keys of the longest kind in their longest spelling, still what SQS takes
 _GONE = {"NoSuchKey", "NoSuchVersion", "404"}
 
 _START = "start"
@@ -56,6 +57,18 @@ class RequestDesk:
         self._replies = Replies(s3=around.s3, bucket=around.bucket, listing=self._listing)
         self._ticks = ticks
         self._later: list[tuple[str, RequestStep]] = []
+
+    def first_step(self, requested: Requested) -> RequestStep:
+        """What a request begins with."""
+        arrival = requested.arrival
+        return RequestStep(
+            group=requested.group,
+            request=requested.kind,
+            bucket=arrival.bucket,
+            key=arrival.key,
+            version_id=arrival.version_id,
+            size=arrival.size,
+        )
 
     def work(self, steps: Iterable[tuple[str, RequestStep]], failures: Failures) -> Iterator[tuple[str, Outcome]]:
         """Take steps, each with the id of its message; gives the runs to be started and the requests refused."""

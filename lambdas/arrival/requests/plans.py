@@ -15,7 +15,7 @@ from dropbatch.contract import keys
 from dropbatch.contract.manifest import ObjectSpec
 from dropbatch.contract.runs import request_id
 from lambdas.arrival.requests.faults import Fault
-from lambdas.common.messages import RequestStep
+from lambdas.common.own_messages import RequestStep
 
 __all__ = ["Cursor", "Part", "Plans"]
 
@@ -58,7 +58,7 @@ class Plans:
 
     def write(self, step: RequestStep, number: int, part: Part) -> Part:
         """Write a part; returns the one that counts, which is an earlier one if there is."""
-        body = json.dumps(asdict(part), ensure_ascii=False, separators=(",", ":")).encode()
+        body = json.dumps(_to_dict(part), ensure_ascii=False, separators=(",", ":")).encode()
         try:
             self._s3.put_object(Bucket=self._bucket, Key=_key(step, number), Body=body, IfNoneMatch="*")
         except ClientError as error:
@@ -71,6 +71,11 @@ class Plans:
 def _key(step: RequestStep, number: int) -> str:
     digest = hashlib.sha256(request_id(step.key, step.version_id).encode()).hexdigest()[:20]
     return keys.request_part_key(step.group, digest, number)
+
+
+def _to_dict(part: Part) -> dict[str, Any]:
+    config = part.config._asdict() if part.config else None
+    return {**asdict(part), "objects": [each._asdict() for each in part.objects], "config": config}
 
 
 def _from_json(text: bytes) -> Part:

@@ -10,7 +10,7 @@ from dropbatch.contract import keys
 from lambdas.arrival.requests.faults import MAX_FAULTS, Fault, FaultsError
 from lambdas.arrival.requests.inputs import Named
 from lambdas.arrival.requests.listing import Listing
-from lambdas.common.messages import RequestStep
+from lambdas.common.own_messages import RequestStep
 
 __all__ = ["Replies"]
 

@@ -1,7 +1,6 @@
 """Requests to make results again: new runs of exactly what runs that succeeded were made of."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from dropbatch.contract.overrides import Overrides
@@ -71,7 +70,7 @@ class Reproducer:
         pools = self._deployment.pipelines[pipeline].pools
         pool = item["pool"] if item["pool"] in pools else pools[0]
         return Admitted(
-            run=replace(run, marker=item.get("marker", "")),
+            run=run._replace(marker=item.get("marker", "")),
             definition=pins.definition,
             pool=pool,
             queue=self._deployment.pools[pool].queue,

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dropbatch.contract import ledger
@@ -17,7 +16,7 @@ from lambdas.arrival.requests.reproductions import AT_ONCE, Reproducer
 from lambdas.arrival.surroundings import Surroundings
 from lambdas.common.announce import Announcer
 from lambdas.common.items import MAX_TRANSACTION, read_items, write_where_true
-from lambdas.common.messages import Held, RequestStep, held_body
+from lambdas.common.own_messages import Held, RequestStep, held_body
 from lambdas.common.specs import spec_of
 
 if TYPE_CHECKING:
@@ -190,7 +189,7 @@ class RunsDesk:
         read_by, objects = self._originals.folder(item) if old.is_folder else ("", ())
         output = output_beside(item, identity)
         return Admitted(
-            run=replace(old, run_id=identity, attempt=1, output=output, earlier=(), objects=objects),
+            run=old._replace(run_id=identity, attempt=1, output=output, earlier=(), objects=objects),
             definition=pipeline.definitions[old.group],
             pool=pool,
             queue=self._deployment.pools[pool].queue,

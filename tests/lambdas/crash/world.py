@@ -10,7 +10,7 @@ import json
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -19,8 +19,8 @@ from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
 from greenlet import getcurrent, greenlet
 
 from dropbatch.contract import keys
-from dropbatch.contract.deployment import Pipeline
-from dropbatch.contract.limits import VCPU_MS, Limit
+from dropbatch.contract.deployment import Limit, Pipeline
+from dropbatch.contract.limits import VCPU_MS
 from dropbatch.contract.manifest import Manifest, RunSpec
 from lambdas.arrival.flow import ArrivalFlow
 from lambdas.arrival.surroundings import Surroundings
@@ -32,8 +32,7 @@ from tests.lambdas.conftest import DEPLOYMENT, OUTPUT, definitions
 from tests.lambdas.crash.people import People
 from tests.lambdas.simulated_aws import Batch, DynamoDB, SimulatedAws, error
 
-CHAINED = replace(
-    DEPLOYMENT,
+CHAINED = DEPLOYMENT._replace(
     pipelines={
         "wordcount": DEPLOYMENT.pipelines["wordcount"],
         "plot": Pipeline(pools=("spot", "ondemand"), definitions={"lab": "dropbatch-test-plot-lab"}, after="wordcount"),
@@ -197,7 +196,7 @@ class World:
         # then, requests expect nothing.
         enough = None if seed % 3 == 0 else 1000 if seed % 3 == 1 or self.people.makes_requests else 3
         self.limit = None if enough is None else Limit(VCPU_MS, enough * RUN_NEEDS)
-        self.deployment = replace(CHAINED, limits={} if self.limit is None else {"lab": self.limit})
+        self.deployment = CHAINED._replace(limits={} if self.limit is None else {"lab": self.limit})
 
     # What happens at every call
 

@@ -1,6 +1,5 @@
 """Files of the older platform, as written there."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,8 +9,7 @@ from lambdas.arrival.requests.faults import FaultsError
 from lambdas.arrival.requests.submission import Submission, read_submission
 from tests.lambdas.conftest import DEPLOYMENT, INPUT
 
-ONE = replace(
-    DEPLOYMENT,
+ONE = DEPLOYMENT._replace(
     pipelines={"wordcount": DEPLOYMENT.pipelines["wordcount"]},
     instance_types={"m5.large": (2, 7536, 0), "m5.24xlarge": (96, 361758, 0), "p3.2xlarge": (8, 57478, 1)},
 )
@@ -108,9 +106,9 @@ def test_with_several_pipelines_one_must_be_named() -> None:
 
 
 def test_a_machine_that_the_pool_does_not_have_is_refused() -> None:
-    pools = {name: replace(pool, machines=((2, 3767),)) for name, pool in ONE.pools.items()}
+    pools = {name: pool._replace(machines=((2, 3767),)) for name, pool in ONE.pools.items()}
 
-    found = faults({"dataname": "lab/inputs/a", "instance_type": "m5.large"}, replace(ONE, pools=pools))
+    found = faults({"dataname": "lab/inputs/a", "instance_type": "m5.large"}, ONE._replace(pools=pools))
 
     assert found["instance_type.memory_mib"].startswith(
         "fits no machine of pool 'spot': the largest has 2 vCPUs and 3767"
@@ -118,8 +116,8 @@ def test_a_machine_that_the_pool_does_not_have_is_refused() -> None:
 
 
 def test_shared_buckets_may_be_named_as_far_as_they_are_allowed() -> None:
-    pipeline = replace(DEPLOYMENT.pipelines["wordcount"], read_buckets=("genomes/hg38/", "open"))
-    deployment = replace(ONE, pipelines={"wordcount": pipeline})
+    pipeline = DEPLOYMENT.pipelines["wordcount"]._replace(read_buckets=("genomes/hg38/", "open"))
+    deployment = ONE._replace(pipelines={"wordcount": pipeline})
 
     found = read({"inputs": ["s3://genomes/hg38/chr1.fa", "s3://open/x/", "s3://open/**/*.gz"]}, deployment)
     refused = faults({"inputs": ["s3://genomes/hg19/chr1.fa", "s3://open/", "s3://other/x"]}, deployment)

@@ -1,6 +1,5 @@
 """A request names objects of its own group, folders that are shared with it, and allowed buckets; never another's."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,13 +8,12 @@ from tests.lambdas.conftest import DEPLOYMENT, INPUT, OUTPUT, definitions, dropp
 from tests.lambdas.requests.conftest import Bench
 from tests.lambdas.simulated_aws import SimulatedAws
 
-SHARED = replace(
-    DEPLOYMENT,
+SHARED = DEPLOYMENT._replace(
     read_prefixes={"lab": ("shared/references/", "neuro/inputs/public/")},
     pipelines={
         **DEPLOYMENT.pipelines,
-        "wordcount": replace(DEPLOYMENT.pipelines["wordcount"], read_buckets=("atlas/open/",)),
-        "neuros": replace(DEPLOYMENT.pipelines["sort"], definitions={"neuro": "dropbatch-test-neuros-neuro"}),
+        "wordcount": DEPLOYMENT.pipelines["wordcount"]._replace(read_buckets=("atlas/open/",)),
+        "neuros": DEPLOYMENT.pipelines["sort"]._replace(definitions={"neuro": "dropbatch-test-neuros-neuro"}),
     },
 )
 

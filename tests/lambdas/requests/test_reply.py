@@ -8,7 +8,7 @@ import pytest
 from lambdas.arrival.requests.faults import Fault
 from lambdas.arrival.requests.listing import Listing
 from lambdas.arrival.requests.reply import Replies
-from lambdas.common.messages import RequestStep
+from lambdas.common.own_messages import RequestStep
 from tests.lambdas.conftest import INPUT, OUTPUT
 from tests.lambdas.requests.conftest import Bench
 from tests.lambdas.simulated_aws import error

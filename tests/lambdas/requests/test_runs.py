@@ -3,11 +3,11 @@ from typing import Any
 
 import pytest
 
-from dropbatch.contract.jobs import Ending
+from dropbatch.contract.endings import Ending
 from dropbatch.contract.keys import started_key
 from dropbatch.contract.ledger import PAUSED, to_item
 from lambdas.arrival.requests import runs_desk
-from lambdas.common.messages import Held, held_body
+from lambdas.common.own_messages import Held, held_body
 from tests.lambdas.conftest import OUTPUT, dropped, run_events, sqs_record
 from tests.lambdas.requests.conftest import Bench
 from tests.lambdas.simulated_aws import error

@@ -1,5 +1,4 @@
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -321,8 +320,8 @@ def test_one_run_may_be_waited_for_and_its_event_names_the_request(bench: Bench)
 @pytest.mark.parametrize("name", ["a.dat", "folder/", "*.dat"])
 def test_a_bucket_that_may_not_be_listed_is_a_fault_and_any_other_error_comes_again(name: str) -> None:
     aws = SimulatedAws()
-    pipeline = replace(DEPLOYMENT.pipelines["wordcount"], read_buckets=("genomes",))
-    bench = Bench(aws, make_arrival(aws, replace(DEPLOYMENT, pipelines={"wordcount": pipeline})))
+    pipeline = DEPLOYMENT.pipelines["wordcount"]._replace(read_buckets=("genomes",))
+    bench = Bench(aws, make_arrival(aws, DEPLOYMENT._replace(pipelines={"wordcount": pipeline})))
     code = "ThrottlingException"
 
     def refuse(operation: str, call: Any) -> None:

@@ -1,7 +1,6 @@
 """From a dropped file to its result in a container of the real image, which the sandbox builds from the snapshot."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -21,12 +20,11 @@ def engine() -> engines.Engine:
 
 
 @pytest.fixture(scope="module")
-def contained(lab: Lab, engine: engines.Engine, wheels: Path) -> Iterator[Lab]:
+def contained(lab: Lab, engine: engines.Engine, wheels: dict[str, str]) -> Iterator[Lab]:
     """The lab, its sandbox started again with the container runner; images are built without any registry."""
     _, python = engine.base()
-    options = [f"--build-arg=BASE={python}"]
-    if engine.name == "podman":  # docker's builder knows no volumes, and finds the package index where there is docker
-        options += ["--build-arg=PIP_NO_INDEX=1", "--build-arg=PIP_FIND_LINKS=/wheels", f"--volume={wheels}:/wheels:ro"]
+    arguments = wheels | {"BASE": python}
+    options = ["--network=host", *(f"--build-arg={name}={value}" for name, value in arguments.items())]
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv(BUILD_OPTIONS, " ".join(options))
         lab.sandbox.down()

@@ -2,7 +2,10 @@
 
 import subprocess
 import sys
-from pathlib import Path
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -17,44 +20,44 @@ def engine() -> engines.Engine:
 
 
 @pytest.fixture(scope="session")
-def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What images install, fetched by the pip of this machine, whose settings know the way."""
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Build arguments by which pip finds what images install, fetched by this machine's, whose settings know the way.
+
+    From a server on loopback: builders differ in whether they know volumes, all of them know the host's network.
+    """
     folder = tmp_path_factory.mktemp("wheels")
     lists = [ROOT / "image/wordcount/requirements.txt", ROOT / "dropbatch/base/tools.txt"]
-    options = [f"--requirement={each}" for each in lists]
-    pip = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--no-deps",
-        "--only-binary=:all:",
-        "--dest",
-        str(folder),
-    ]
-    subprocess.run([*pip, *options], check=True, capture_output=True, timeout=300)
-    return folder
+    options = [*(f"--requirement={each}" for each in lists), "--no-deps", "--only-binary=:all:", f"--dest={folder}"]
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", *options]
+    subprocess.run(pip, check=True, capture_output=True, timeout=300)
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": f"http://127.0.0.1:{server.server_port}/"}
+        server.shutdown()
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Nothing."""
 
 
 @pytest.fixture(scope="session")
-def wordcount(engine: engines.Engine, wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+def wordcount(engine: engines.Engine, wheels: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> str:
     """The image of the example."""
     _, python = engine.base()
     context = tmp_path_factory.mktemp("wordcount")
     _lay_out(context_files(ROOT, ROOT / "image/wordcount"), context)
     tag = "localhost/dropbatch-test-wordcount"
-    engine.build(tag, context, context / "opt/pipeline/Dockerfile", {"BASE": python}, wheels)
+    engine.build(tag, context, context / "opt/pipeline/Dockerfile", wheels | {"BASE": python})
     return tag
 
 
 @pytest.fixture(scope="session")
-def around(engine: engines.Engine, wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+def around(engine: engines.Engine, wheels: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> str:
     """An image around one that has no Python."""
     bare, python = engine.base()
     context = tmp_path_factory.mktemp("around")
     _lay_out(context_files(ROOT, context / "no-folder", base=bare), context)
     tag = "localhost/dropbatch-test-around"
-    arguments = {"BASE": bare, "RUNTIME_BASE": python}
-    engine.build(tag, context, context / "opt/build/Dockerfile", arguments, wheels)
+    engine.build(tag, context, context / "opt/build/Dockerfile", wheels | {"BASE": bare, "RUNTIME_BASE": python})
     return tag

@@ -60,15 +60,15 @@ class Engine:
             raise AssertionError(f"{self.name} {' '.join(map(str, words))}\n{(done.stdout + done.stderr)[-3000:]}")
         return done
 
-    def build(self, tag: str, context: Path, dockerfile: Path, arguments: dict[str, str], wheels: Path) -> None:
-        """Build an image; its pip finds packages in a folder of wheels."""
-        special = ["--isolation=chroot", *self.limits, f"--volume={wheels}:/wheels:ro"]
-        given = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/wheels"} | arguments
-        if self.name == "docker":
-            shutil.copytree(wheels, context / "opt" / "wheels")
-            special, given["PIP_FIND_LINKS"] = [], "/tmp/opt/wheels"
-        options = [f"--build-arg={name}={value}" for name, value in given.items()]
-        self.call("build", "--tag", tag, "--file", dockerfile, *special, *options, context)
+    def build(self, tag: str, context: Path, dockerfile: Path, arguments: dict[str, str]) -> None:
+        """Build an image; arguments of the Dockerfile say where its pip finds packages."""
+        options = [f"--build-arg={name}={value}" for name, value in arguments.items()]
+        self.call("build", "--tag", tag, "--file", dockerfile, *self.building, *options, context)
+
+    @property
+    def building(self) -> Sequence[str]:
+        """Options of `build`."""
+        return ["--network=host", *(["--isolation=chroot", *self.limits] if self.name == "podman" else [])]
 
     @property
     def limits(self) -> Sequence[str]:
@@ -109,8 +109,7 @@ class Engine:
         (context / "Dockerfile").write_text(
             f"FROM {PYTHON}\nRUN apt-get purge -y -q 'python3*' && apt-get autoremove -y -q && ! command -v python3\n"
         )
-        special = ["--isolation=chroot", *self.limits] if self.name == "podman" else []
-        self.call("build", "--tag", BARE, *special, context)
+        self.build(BARE, context, context / "Dockerfile", {})
 
     def _pull(self) -> None:
         """The base that the example's Dockerfile pins, and a Debian of the same age."""

@@ -21,6 +21,7 @@ FULL_ID = re.compile(r"r-[0-9a-f]{20}")
 _PREFIX = re.compile(r"(?:r-)?([0-9a-f]{1,20})")
 _LIKE = 1000  # recent runs, among which one like a mistyped id is looked for
 _BATCH_GET = 100  # keys that one BatchGetItem takes
+_AT_ONCE = 8
 _FIRST_SECONDS, _LONGEST_SECONDS = 0.15, 2.0
 
 
@@ -111,35 +112,67 @@ def find(deployed: Deployed, group: str, text: str, *, days: int = 30) -> Run:
     """The run with this id, the only recent one whose id begins so, or the newest of a file with this name or key.
 
     Raises:
-        UsageFault: the text is neither a run id nor a file that was dropped, or several runs begin so.
-        NotFoundError: no run does.
+        UsageFault: the text looks like a run id and is none, or several runs begin so.
+        NotFoundError: no run does, and no such file was dropped.
     """
     match = _PREFIX.fullmatch(text)
-    if match is None:
-        of_file = [run for run in by_day(deployed, group, days=days) if run.input and text in _names(run)]
-        if of_file:
-            return max(of_file, key=lambda run: run.created_at)
+    if match is None and text.startswith("r-"):
         raise UsageFault(f"{text!r} is no run id: they look like r-1f0c22aa93, see `dropbatch status`")
-    prefix = f"r-{match[1]}"
-    if FULL_ID.fullmatch(prefix):
-        runs = list(get_many(deployed, group, [prefix]).values())
-    else:
-        runs = [run for run in by_day(deployed, group, days=days) if run.run_id.startswith(prefix)]
-    if not runs:
-        recent = newest(deployed, group, since=datetime.now(UTC) - timedelta(days=days), limit=_LIKE)
-        near = did_you_mean(prefix, {run.run_id[: len(prefix)] for run in recent})
-        raise NotFoundError(f"group {group} has no run {prefix} in the last {days} days: {near}see `dropbatch status`")
-    if len(runs) > 1:
-        listed = ", ".join(run.run_id for run in runs[:4])
+    found = _beginning(deployed, group, f"r-{match[1]}", days) if match else []
+    if len(found) > 1:
+        listed = ", ".join(run.run_id for run in found[:4])
         raise UsageFault(
-            f"{len(runs)} runs begin with {prefix}: {listed}{', …' if len(runs) > 4 else ''}: give more of it"
+            f"{len(found)} runs begin with r-{match[1] if match else ''}: {listed}{', …' if len(found) > 4 else ''}: "
+            "give more of it"
         )
-    return runs[0]
+    if found:
+        return found[0]
+    of_file = [] if text.startswith("r-") else _of_file(deployed, group, text, days)
+    if of_file:
+        return max(of_file, key=lambda run: run.created_at)
+    raise _nothing(deployed, group, text, is_id=match is not None, days=days)
 
 
-def _names(run: Run) -> tuple[str, str]:
-    """What people may call the run's input: its name in the pipeline's folder, or its whole key."""
-    return run.name, keys.split_uri(run.input)[1]
+def _beginning(deployed: Deployed, group: str, prefix: str, days: int) -> list[Run]:
+    if FULL_ID.fullmatch(prefix):
+        return list(get_many(deployed, group, [prefix]).values())
+    return _search(deployed, group, days, "begins_with(run_id, :text)", prefix)
+
+
+def _of_file(deployed: Deployed, group: str, text: str, days: int) -> list[Run]:
+    return [run for run in _search(deployed, group, days, "contains(#input, :text)", text) if text in _names(run)]
+
+
+def _search(deployed: Deployed, group: str, days: int, only: str, text: str) -> list[Run]:
+    """Recent runs that a condition about `:text` holds for; DynamoDB looks through them, all shards at once."""
+    deployed.dynamodb  # noqa: B018 – made here, not by several threads at once
+    names = {"#input": "input"} if "#input" in only else {}
+    since = datetime.now(UTC) - timedelta(days=days - 1)
+    places = [key for day in days_since(since) for key in ledger.day_keys(group, day)]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        parts = pool.map(
+            lambda key: list(_query(deployed, key, only=only, names=names, values={":text": text})), places
+        )
+        return list(itertools.chain.from_iterable(parts))
+
+
+def _nothing(deployed: Deployed, group: str, text: str, *, is_id: bool, days: int) -> NotFoundError:
+    """That there is no such run, with one that looks like it."""
+    recent = newest(deployed, group, since=datetime.now(UTC) - timedelta(days=days), limit=_LIKE)
+    if is_id:
+        prefix = f"r-{text.removeprefix('r-')}"
+        near = did_you_mean(prefix, {run.run_id[: len(prefix)] for run in recent})
+        return NotFoundError(f"group {group} has no run {prefix} in the last {days} days: {near}see `dropbatch status`")
+    near = did_you_mean(text, {name for run in recent if run.input for name in _names(run)})
+    return NotFoundError(
+        f"{text!r} is neither a file that group {group} dropped in the last {days} days nor the beginning of a run's "
+        f"id, such as r-1f0c: {near}see `dropbatch status`"
+    )
+
+
+def _names(run: Run) -> tuple[str, ...]:
+    """What people may call the run's input: its name in the pipeline's folder, its whole key, or its URI."""
+    return (run.name, keys.split_uri(run.input)[1], run.input) if run.input else ()
 
 
 def newest(deployed: Deployed, group: str, *, since: datetime, limit: int, pipeline: str | None = None) -> list[Run]:
@@ -181,24 +214,38 @@ def of_request(deployed: Deployed, group: str, key: str, *, since: datetime) -> 
     """Runs that the request with this key started since a moment."""
     for day in days_since(since):
         for shard in ledger.day_keys(group, day):
-            yield from _query(deployed, shard, since=ledger.timestamp(since), request=key)
+            yield from _query(
+                deployed,
+                shard,
+                since=ledger.timestamp(since),
+                only="#request = :request",
+                names={"#request": "request"},
+                values={":request": key},
+            )
 
 
 def _query(
-    deployed: Deployed, day: str, *, page: int | None = None, since: str = "", request: str = ""
+    deployed: Deployed,
+    day: str,
+    *,
+    page: int | None = None,
+    since: str = "",
+    only: str = "",
+    names: Mapping[str, str] | None = None,
+    values: Mapping[str, str] | None = None,
 ) -> Iterator[Run]:
-    """Runs of a day and shard, the last one first."""
-    values = {":day": day} | ({":since": since} if since else {}) | ({":request": request} if request else {})
-    only: Any = {"FilterExpression": "#request = :request"} if request else {}
+    """Runs of a day and shard, the last one first; `only` is a condition of DynamoDB with its names and values."""
+    asked = {":day": day, **({":since": since} if since else {}), **(values or {})}
+    condition: Any = {"FilterExpression": only} if only else {}
     for answer in deployed.dynamodb.get_paginator("query").paginate(
         TableName=deployed.description.ledger_table,
         IndexName=ledger.BY_DAY,
         KeyConditionExpression="#day = :day" + (" AND created_at >= :since" if since else ""),
-        ExpressionAttributeNames={"#day": "day"} | ({"#request": "request"} if request else {}),
-        ExpressionAttributeValues=ledger.to_item(values),
+        ExpressionAttributeNames={"#day": "day", **(names or {})},
+        ExpressionAttributeValues=ledger.to_item(asked),
         ScanIndexForward=False,
         PaginationConfig={"PageSize": page} if page else {},
-        **only,
+        **condition,
     ):
         yield from (read_item(ledger.from_item(item)) for item in answer["Items"])
 

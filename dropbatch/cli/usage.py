@@ -1,9 +1,11 @@
 """What runs used: by group, pipeline or day."""
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dropbatch.cli.deployed import Deployed
 from dropbatch.cli.runs import days_since
@@ -11,7 +13,14 @@ from dropbatch.contract import ledger
 from dropbatch.contract.runs import State
 from dropbatch.contract.usage import MonthUsage, Usage, month_usage
 
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
 __all__ = ["Line", "by_day", "months", "summed", "used"]
+
+
+_AT_ONCE = 8
+_PARTS = tuple(each.name for each in fields(MonthUsage))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,47 +71,49 @@ def summed(lines: Iterable[Line]) -> list[Line]:
 def by_day(deployed: Deployed, group: str, wanted: Sequence[str], *, pipeline: str | None = None) -> list[Line]:
     """Usage of a group's runs by the day on which each began to wait; each with all its attempts so far.
 
-    The ledger keeps sums by month only, so this reads every run of these months.
+    The ledger keeps sums by month only, so this reads every run of these months, several days at once.
     """
-    sums: dict[str, MonthUsage] = {}
-    for item in _ended(deployed, group, wanted):
-        if pipeline not in {None, item["pipeline"]}:
-            continue
-        day = item["created_at"][:10]
-        usage, attempts = MonthUsage.of(Usage.from_item(item)), item["attempt"]
-        # Of one attempt that nothing is known of, a run's sum is unknown.
-        usage = replace(
-            usage,
-            attempts=attempts,
-            unknown_time=usage.unknown_time * attempts,
-            unknown_cost=usage.unknown_cost * attempts,
-        )
-        sums[day] = _plus(sums.get(day, MonthUsage()), usage)
-    return [
-        Line(group=group, pipeline=pipeline or "", period=day, usage=usage)
-        for day, usage in sorted(sums.items(), reverse=True)
-    ]
-
-
-def _ended(deployed: Deployed, group: str, wanted: Sequence[str]) -> Iterator[Mapping[str, Any]]:
-    """Runs of these months that used something, as far as it is asked for here."""
     first = datetime.fromisoformat(f"{min(wanted)}-01").replace(tzinfo=UTC)
-    names = {"#day": "day", "#usage": "usage", "#state": "state"}
-    for day in days_since(first):
-        for key in ledger.day_keys(group, day):
-            pages = deployed.dynamodb.get_paginator("query").paginate(
-                TableName=deployed.description.ledger_table,
-                IndexName=ledger.BY_DAY,
-                KeyConditionExpression="#day = :day",
-                FilterExpression="attribute_exists(#usage) AND #state <> :refused",
-                ProjectionExpression="pipeline, created_at, attempt, #usage",
-                ExpressionAttributeNames=names,
-                ExpressionAttributeValues=ledger.to_item({":day": key, ":refused": State.REJECTED}),
-            )
-            for page in pages:
-                yield from map(ledger.from_item, page["Items"])
+    client = deployed.dynamodb  # made here, not by several threads at once
+    table = deployed.description.ledger_table
+
+    def of_day(day: str) -> MonthUsage:
+        runs = (run for key in ledger.day_keys(group, day) for run in _ended(client, table, key))
+        of_runs = (_of_run(run) for run in runs if pipeline in {None, run["pipeline"]})
+        return functools.reduce(_plus, of_runs, MonthUsage())
+
+    days = days_since(first)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        sums = zip(days, pool.map(of_day, days), strict=True)
+        found = [(day, usage) for day, usage in sums if usage != MonthUsage()]
+    return [Line(group=group, pipeline=pipeline or "", period=day, usage=usage) for day, usage in found]
+
+
+def _of_run(run: Mapping[str, Any]) -> MonthUsage:
+    attempts = run["attempt"]
+    usage = MonthUsage.of(Usage.from_item(run))
+    # Of one attempt that nothing is known of, a run's sum is unknown.
+    return replace(
+        usage,
+        attempts=attempts,
+        unknown_time=usage.unknown_time * attempts,
+        unknown_cost=usage.unknown_cost * attempts,
+    )
+
+
+def _ended(client: "DynamoDBClient", table: str, key: str) -> Iterator[Mapping[str, Any]]:
+    """Runs of a day and shard that used something, as far as it is asked for here."""
+    for page in client.get_paginator("query").paginate(
+        TableName=table,
+        IndexName=ledger.BY_DAY,
+        KeyConditionExpression="#day = :day",
+        FilterExpression="attribute_exists(#usage) AND #state <> :refused",
+        ProjectionExpression="pipeline, attempt, #usage",
+        ExpressionAttributeNames={"#day": "day", "#usage": "usage", "#state": "state"},
+        ExpressionAttributeValues=ledger.to_item({":day": key, ":refused": State.REJECTED}),
+    ):
+        yield from map(ledger.from_item, page["Items"])
 
 
 def _plus(one: MonthUsage, other: MonthUsage) -> MonthUsage:
-    mine, theirs = asdict(one), asdict(other)
-    return MonthUsage(**{each.name: mine[each.name] + theirs[each.name] for each in fields(MonthUsage)})
+    return MonthUsage(**{name: getattr(one, name) + getattr(other, name) for name in _PARTS})

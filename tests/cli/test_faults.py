@@ -13,7 +13,7 @@ from tests.cli.conftest import World, a_file
     [
         (["show", "r-ffff"], 3, "has no run r-ffff"),
         (["show", "r-" + "f" * 20], 3, "has no run"),
-        (["logs", "zebra"], 2, "is no run id"),
+        (["logs", "zebra"], 3, "neither a file that group lab dropped"),
         (["show", "r-"], 2, "is no run id"),
         (["--group", "nope", "status"], 2, "no group named nope: known are lab"),
         (["fetch", "never/dropped/this", "here"], 3, "has published anything"),

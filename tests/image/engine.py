@@ -18,7 +18,10 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["ROOT", "Engine", "MissingError", "find", "in_ci", "needed"]
+from tests import debian
+from tests.debian import in_ci
+
+__all__ = ["ROOT", "Engine", "MissingError", "find", "needed"]
 
 PACKAGES = ("podman", "runc", "debootstrap")
 SUITE = "bookworm"
@@ -32,11 +35,6 @@ _PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"  # administrators' programs, whe
 
 class MissingError(Exception):
     """There is no engine; the message says what to install."""
-
-
-def in_ci() -> bool:
-    """Whether this is continuous integration, where a missing engine is a failure."""
-    return os.environ.get("CI", "").lower() in {"1", "true"}
 
 
 @dataclass(frozen=True)
@@ -151,19 +149,13 @@ def find() -> Engine:
         return Engine("docker")
     with _one_at_a_time():
         missing = [name for name in PACKAGES if not _on_path(name)]
-        if missing and in_ci() and os.geteuid() == 0 and _on_path("apt-get"):
-            _install(missing)
+        if missing and os.geteuid() == 0 and debian.can_install():
+            debian.install(*missing)
         elif missing or os.geteuid():
             raise MissingError(
                 f"containers cannot be tested: start Docker, or be root and install {', '.join(missing or PACKAGES)}"
             )
     return Engine("podman")
-
-
-def _install(packages: Sequence[str]) -> None:
-    patient = "--option=DPkg::Lock::Timeout=300"
-    _quietly("apt-get", patient, "update", "-q")
-    _quietly("apt-get", patient, "install", "-y", "-q", "--no-install-recommends", *packages)
 
 
 def _quietly(*words: str | Path) -> None:

@@ -32,17 +32,18 @@ def command(context: Context, run: str, follow: bool, as_json: bool) -> None:
     """
     deployed, group = context.deployed, context.group
     found = runs.find(deployed, group, run)
-    if not found.state.final and follow:
-        _follow(deployed, group, found, as_json=as_json)
-        return
     if not found.state.final:
-        _print(LiveLog(deployed, found).lines(), found, as_json=as_json)
+        if follow:
+            _follow(deployed, group, found, as_json=as_json)
+        else:
+            _print(LiveLog(deployed, found).lines(), found, as_json=as_json)
         return
     log = results.read_log(deployed, found.output_prefix) if found.output_prefix else None
     if log is None:
         raise NotFoundError(f"{found.run_id} is {found.state} and left no log: {found.reason or 'no reason given'}")
     if as_json:
-        _print(log.decode("utf-8", "replace").splitlines(), found, as_json=True)
+        lines = log.decode("utf-8", "replace").splitlines()
+        _print_one_by_one(lines, found, as_json=True) if follow else _print(lines, found, as_json=True)
         return
     sys.stdout.buffer.write(log)
     sys.stdout.flush()
@@ -59,11 +60,15 @@ def _print(lines: list[str], run: runs.Run, *, as_json: bool) -> None:
         click.echo(f"{run.run_id} is {run.state}, its program has printed nothing yet", err=True)
 
 
+def _print_one_by_one(lines: list[str], run: runs.Run, *, as_json: bool) -> None:
+    for line in lines:
+        click.echo(json.dumps({"run_id": run.run_id, "line": line}, ensure_ascii=False) if as_json else line)
+
+
 def _follow(deployed: Deployed, group: str, run: runs.Run, *, as_json: bool) -> None:
     live = LiveLog(deployed, run)
     while True:
-        for line in live.lines():
-            click.echo(json.dumps({"run_id": run.run_id, "line": line}, ensure_ascii=False) if as_json else line)
+        _print_one_by_one(live.lines(), run, as_json=as_json)
         if run.state.final:
             click.echo(f"{run.run_id} {run.state}{': ' + run.reason if run.reason else ''}", err=True)
             return

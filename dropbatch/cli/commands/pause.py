@@ -27,7 +27,7 @@ def command(context: Context, *, reason: str, stop: bool, yes: bool, as_json: bo
     """
     environment = context.deployed.environment
     running = "end what runs, to start it anew later" if stop else "let what runs finish"
-    agreed(f"Pause {environment} for all groups: start nothing, {running}", yes=yes)
+    agreed(f"Pause {environment} for all groups: start nothing, {running}", yes=yes, dry_run=False)
     answer = functions.pull(context.deployed, "stop" if stop else "pause", reason=reason)
     rest = "what ran was stopped and starts anew" if stop else "what runs is finished"
     click.echo(f"{environment} is paused: {rest}; `dropbatch resume` lets it go on", err=True)

@@ -21,7 +21,7 @@ def command(context: Context, *, yes: bool, as_json: bool) -> None:
     For operators.
     """
     environment = context.deployed.environment
-    agreed(f"Let {environment} go on: all that waits starts, and costs money", yes=yes)
+    agreed(f"Let {environment} go on: all that waits starts, and costs money", yes=yes, dry_run=False)
     answer = functions.pull(context.deployed, "resume")
     click.echo(f"{environment} goes on; what waits starts within minutes", err=True)
     if as_json:

@@ -31,7 +31,11 @@ def command() -> None:
 _as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 
 
-@command.command("up", epilog="\b\nExamples:\n  dropbatch sandbox up\n  dropbatch sandbox up --runner container")
+@command.command(
+    "up",
+    short_help="start it, or find it running",
+    epilog="\b\nExamples:\n  dropbatch sandbox up\n  dropbatch sandbox up --runner container",
+)
 @click.option(
     "--runner",
     type=click.Choice(["process", "container", "stub"]),
@@ -45,14 +49,16 @@ def up(runner: str | None, as_json: bool) -> None:
     click.echo(json.dumps({"url": endpoint.url}) if as_json else endpoint.url)
 
 
-@command.command("down", epilog="\b\nExample:\n  dropbatch sandbox down")
+@command.command("down", short_help="stop it; what it holds is kept", epilog="\b\nExample:\n  dropbatch sandbox down")
 def down() -> None:
     """Stop the sandbox; what it holds is kept for the next start."""
     with talk() as voice:
         _sandbox().down(voice.now)
 
 
-@command.command("status", epilog="\b\nExample:\n  dropbatch sandbox status")
+@command.command(
+    "status", short_help="whether it runs, where, and what it holds", epilog="\b\nExample:\n  dropbatch sandbox status"
+)
 @_as_json
 def status(as_json: bool) -> None:
     """Say whether the sandbox runs, where, and what it holds. Exit code 5 when it does not run."""
@@ -77,7 +83,11 @@ def status(as_json: bool) -> None:
         click.echo(f"{'' if number else 'faults':<8}{_settings(each)}")
 
 
-@command.command("env", epilog='\b\nExample:\n  eval "$(dropbatch sandbox env)" && aws s3 ls')
+@command.command(
+    "env",
+    short_help="variables that lead other programs to it",
+    epilog='\b\nExample:\n  eval "$(dropbatch sandbox env)" && aws s3 ls',
+)
 @_as_json
 def env(as_json: bool) -> None:
     """Print the variables that make other programs talk to the sandbox, for `eval`.
@@ -98,6 +108,7 @@ def env(as_json: bool) -> None:
 
 @command.command(
     "exec",
+    short_help="run a command that talks to it",
     context_settings={"ignore_unknown_options": True},
     epilog="\b\nExample:\n  dropbatch sandbox exec -- aws batch describe-job-queues",
 )
@@ -114,7 +125,9 @@ def execute(arguments: tuple[str, ...]) -> None:
 
 
 @command.command(
-    "invoke", epilog="\b\nExample:\n  dropbatch sandbox invoke arrival --event tests/events/arrival-s3-put.json"
+    "invoke",
+    short_help="call one function with an event from a file",
+    epilog="\b\nExample:\n  dropbatch sandbox invoke arrival --event tests/events/arrival-s3-put.json",
 )
 @click.argument("function")
 @click.option("--event", "path", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True)
@@ -134,7 +147,9 @@ def invoke(function: str, path: Path) -> None:
 
 
 @command.command(
-    "fault", epilog="\b\nExample:\n  dropbatch sandbox fault no-capacity --queue spot\n  dropbatch sandbox fault clear"
+    "fault",
+    short_help="make something go wrong",
+    epilog="\b\nExample:\n  dropbatch sandbox fault no-capacity --queue spot\n  dropbatch sandbox fault clear",
 )
 @click.argument("kind", required=False)
 @click.option("--queue", help="Only in this job queue; the end of its name will do, such as `spot`.")
@@ -183,7 +198,11 @@ def fault(kind: str | None, as_json: bool, **settings: str | float | None) -> No
         click.echo("no fault is set", err=True)
 
 
-@command.command("clock", epilog="\b\nExample:\n  dropbatch sandbox clock 60   # a minute of Batch's time is a second")
+@command.command(
+    "clock",
+    short_help="let Batch's time run faster",
+    epilog="\b\nExample:\n  dropbatch sandbox clock 60   # a minute of Batch's time is a second",
+)
 @click.argument("speed", type=float, required=False)
 @_as_json
 def clock(speed: float | None, as_json: bool) -> None:
@@ -195,7 +214,9 @@ def clock(speed: float | None, as_json: bool) -> None:
     click.echo(_pace(answer["clock"]))
 
 
-@command.command("grants", epilog="\b\nExample:\n  make demo && dropbatch sandbox grants")
+@command.command(
+    "grants", short_help="rights that nobody has used", epilog="\b\nExample:\n  make demo && dropbatch sandbox grants"
+)
 @click.option("--role", "prefix", default="dropbatch-", show_default=True, help="Roles whose names begin so.")
 @click.option("--used", is_flag=True, help="What was used instead: role, action and resource.")
 @_as_json

@@ -24,7 +24,7 @@ _OUTPUTS = 20
 @click.option("--json", "as_json", is_flag=True, help="Everything, as one JSON object; so it is in a pipe anyway.")
 @click.pass_obj
 def command(context: Context, run: str, as_json: bool) -> None:
-    """Show what is known about RUN (an id, or its beginning), from the ledger and the run's record."""
+    """Show what is known about RUN (an id, its beginning, or a file's name), from the ledger and the run's record."""
     found = runs.find(context.deployed, context.group, run)
     record: dict[str, Any] | None = None
     if found.output_prefix:

@@ -1,0 +1,37 @@
+"""Debian packages that tests need, installed where continuous integration runs them, never on a person's machine."""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+__all__ = ["can_install", "in_ci", "install"]
+
+_SECONDS = 600
+
+
+def in_ci() -> bool:
+    """Whether this is continuous integration, where what a test needs and does not find is a failure."""
+    return os.environ.get("CI", "").lower() in {"1", "true"}
+
+
+def can_install() -> bool:
+    """Whether packages may be installed here, and can be."""
+    return in_ci() and shutil.which("apt-get") is not None and (os.geteuid() == 0 or shutil.which("sudo") is not None)
+
+
+def install(*packages: str) -> None:
+    """Install packages; tests in other processes that install too wait for each other."""
+    sudo = ["sudo", "--preserve-env=DEBIAN_FRONTEND"] if os.geteuid() else []
+    # Administrators' programs are found wherever the tests are started.
+    env = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"}
+    with Path(tempfile.gettempdir(), f"dropbatch-tests-apt-{os.geteuid()}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for words in (["update", "-q"], ["install", "-y", "-q", "--no-install-recommends", *packages]):
+            # What else installs packages on the machine, such as unattended upgrades, is waited for too.
+            command = [*sudo, "apt-get", "--option=DPkg::Lock::Timeout=300", *words]
+            done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=_SECONDS)
+            if done.returncode:
+                raise AssertionError(f"{' '.join(command)}\n{(done.stdout + done.stderr)[-3000:]}")

@@ -1,5 +1,6 @@
 """Following runs to their end, as people see it, and finding the runs that a request started."""
 
+import functools
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -7,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from dropbatch.cli import runs
 from dropbatch.cli.deployed import Deployed
 from dropbatch.cli.errors import RunFailedError
+from dropbatch.cli.patience import patiently
 from dropbatch.cli.requests import Sent
 from dropbatch.cli.text import Talk, counted, duration, printable
 from dropbatch.contract import keys
@@ -54,14 +56,16 @@ def watch(
         nonlocal warned
         voice.now(f"following {counted(len(names), 'run')}, Ctrl-C leaves them running")
         if sent is not None and seconds > 1:
-            refusal_of(deployed, group, sent)
+            patiently(functools.partial(refusal_of, deployed, group, sent), voice.now)
         if seconds > _QUIET_SECONDS and not warned:
             warned = True
             voice.say("nothing has moved for a minute: is the environment paused, or are all machines busy?")
 
     try:
-        return runs.follow(deployed, group, list(names), moved, waiting=waiting, attempts=attempts)
-    except KeyboardInterrupt:
+        return runs.follow(deployed, group, list(names), moved, waiting=waiting, away=voice.now, attempts=attempts)
+    except RunFailedError:
+        raise
+    except BaseException:  # interrupted, no answer for too long, credentials that have expired
         _left_alone(voice)
         raise
 
@@ -77,7 +81,9 @@ def judge(ended: Iterable[runs.Run]) -> None:
     if not bad:
         return
     first = bad[0]
-    how = f"{first.run_id} {first.state}: {first.reason or 'no reason given'}; see `dropbatch logs {first.run_id}`"
+    # What was refused never ran: its reason is all there is.
+    more = "" if first.state is State.REJECTED else f"; see `dropbatch logs {first.run_id}`"
+    how = f"{first.run_id} {first.state}: {first.reason or 'no reason given'}{more}"
     raise RunFailedError(
         how if len(ended) == 1 else f"{len(bad)} of {len(ended)} runs did not succeed, the first: {how}"
     )
@@ -135,18 +141,25 @@ def started_by(
     """
     since = datetime.now(UTC) - _SKEW
     pause = _FIRST_SECONDS
+
+    def look() -> dict[str, runs.Run]:
+        found = {run.run_id: run for run in runs.of_request(deployed, group, sent.key, since=since)}
+        if not found or any(run.state is State.REJECTED for run in found.values()):
+            # A refusal is kept like a run of the request, and is the only one there will ever be.
+            refusal_of(deployed, group, sent)
+        return found
+
     try:
         while True:
-            found = {run.run_id: run for run in runs.of_request(deployed, group, sent.key, since=since)}
-            if not found or any(run.state is State.REJECTED for run in found.values()):
-                # A refusal is kept like a run of the request, and is the only one there will ever be.
-                refusal_of(deployed, group, sent)
+            found = patiently(look, voice.now)
             if len(found) >= expected:
                 return found
             voice.now(f"{len(found)} of {counted(expected, 'run')} begun, Ctrl-C leaves them running")
             sleep(pause)
             pause = min(pause * 1.3, _LONGEST_SECONDS)
-    except KeyboardInterrupt:
+    except RunFailedError:
+        raise
+    except BaseException:
         _left_alone(voice)
         raise
 

@@ -1,5 +1,6 @@
 """Runs as the ledger knows them: one by id, recent ones, and following some to their end."""
 
+import functools
 import itertools
 import re
 import time
@@ -11,6 +12,7 @@ from typing import Any
 
 from dropbatch.cli.deployed import Deployed
 from dropbatch.cli.errors import NotFoundError, UsageFault
+from dropbatch.cli.patience import patiently
 from dropbatch.cli.text import did_you_mean
 from dropbatch.contract import keys, ledger
 from dropbatch.contract.runs import State
@@ -257,6 +259,7 @@ def follow(
     moved: Callable[[Run], None],
     *,
     waiting: Callable[[float], None] = lambda seconds: None,
+    away: Callable[[str], None] = lambda text: None,
     attempts: Mapping[str, int] | None = None,
 ) -> dict[str, Run]:
     """Watch runs until all are in a final state; `moved` is called with each run as it enters a new one.
@@ -267,6 +270,7 @@ def follow(
         run_ids: their ids; they need not be in the ledger yet.
         moved: told of every state that was seen. States that pass between two looks are not.
         waiting: told now and then for how many seconds nothing has moved.
+        away: told when nobody answers, which is borne for some minutes.
         attempts: by run, the attempt that is meant; earlier ones are passed over.
     """
     attempts = attempts or {}
@@ -275,7 +279,7 @@ def follow(
     pause, last = _FIRST_SECONDS, time.monotonic()
     while True:
         open_ids = [run_id for run_id in run_ids if run_id not in done]
-        for run in get_many(deployed, group, open_ids).values():
+        for run in patiently(functools.partial(get_many, deployed, group, open_ids), away).values():
             if run.attempt < attempts.get(run.run_id, 0):
                 continue
             if states.get(run.run_id) != run.state:

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
+import click
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -67,13 +69,19 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 class Talk(Protocol):
-    """Someone to tell how things go. ``say`` leaves a line, ``now`` replaces what is under way at the moment."""
+    """Someone to tell how things go. ``say`` leaves a line, ``now`` replaces what is under way at the moment.
+
+    Both go to stderr. ``data`` is what was asked for and goes to stdout, where a moving line must not be in its way.
+    """
 
     def say(self, text: str) -> None:
         """Leave a line."""
 
     def now(self, text: str) -> None:
         """Say what is under way."""
+
+    def data(self, text: str) -> None:
+        """Print a line of data."""
 
 
 class _Plain:
@@ -90,13 +98,23 @@ class _Plain:
             self._last = text
             self.say(f"  {text} …")
 
+    def data(self, text: str) -> None:
+        click.echo(text)
+
 
 class _Live:
     """For terminals: a line that moves."""
 
     def __init__(self, console: "Console") -> None:
+        from rich.live import Live  # noqa: PLC0415 – a tenth of a second that `--help` need not wait for
+        from rich.spinner import Spinner  # noqa: PLC0415
+
         self._console = console
-        self._status = console.status("")
+        self._spinner = Spinner("dots")
+        # stdout is not its to write to: it may be a file, or a pipe.
+        self._live = Live(
+            self._spinner, console=console, transient=True, redirect_stdout=False, refresh_per_second=12.5
+        )
 
     def say(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -104,11 +122,16 @@ class _Live:
     def now(self, text: str) -> None:
         from rich.text import Text  # noqa: PLC0415
 
-        self._status.update(Text(text))
-        self._status.start()
+        self._spinner.update(text=Text(text))
+        self._live.start()
+
+    def data(self, text: str) -> None:
+        if sys.stdout.isatty():
+            self.stop()
+        click.echo(text)
 
     def stop(self) -> None:
-        self._status.stop()
+        self._live.stop()
 
 
 @contextmanager

@@ -99,6 +99,7 @@ def test_a_run_that_does_not_succeed_is_exit_code_1(world: World, tmp_path: Path
 
     assert result.exit_code == 1
     assert f"{state}: the reason" in result.stderr
+    assert ("see `dropbatch logs" in result.stderr) is (state is not State.REJECTED)  # what never ran has none
 
 
 def test_interrupting_stops_following_not_the_run(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -1,5 +1,6 @@
 """What people get wrong, and what a command says then."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,24 @@ def test_an_ambiguous_run_id(world: World):
 
     assert result.exit_code == 2
     assert "4 runs begin with r-aaa" in result.stderr
+
+
+@pytest.mark.parametrize("text", ["abba", "s3://cli-input/lab/wordcount/abba", "lab/wordcount/abba"])
+def test_a_file_whose_name_could_be_an_id(world: World, text: str):
+    world.item(State.SUCCEEDED, name="abba", minutes_ago=9)
+    newest = world.item(State.SUCCEEDED, name="abba", minutes_ago=1)
+    world.item(State.SUCCEEDED, name="not-abba")
+
+    assert json.loads(world.call("show", text).stdout)["run"]["run_id"] == newest["run_id"]
+
+
+def test_a_mistyped_file(world: World):
+    world.item(State.SUCCEEDED, name="scans/notes.txt")
+
+    result = world.call("logs", "scans/nots.txt")
+
+    assert result.exit_code == 3
+    assert "did you mean scans/notes.txt? see `dropbatch status`" in result.stderr
 
 
 def test_an_environment_that_is_not_deployed(world: World):

@@ -73,7 +73,7 @@ def done(world: World) -> str:
     """A run that succeeded."""
     at = {"started_at": "2026-01-02T03:04:05.000Z", "stopped_at": "2026-01-02T03:04:06.000Z"}
     usage = {"vcpu_ms": 1000, "mib_ms": 512_000, "micro_usd": 5}
-    more = {"usage": usage, "pool": "spot", "tries": 1, "version_id": "v1", "parameters": {}}
+    more: dict[str, Any] = {"usage": usage, "pool": "spot", "tries": 1, "version_id": "v1", "parameters": {}}
     found: str = world.done({"counts.txt": b"2"}, **more, **at)["run_id"]
     return found
 

@@ -38,7 +38,7 @@ def test_submit_over_inputs_and_parameters(world: World):
     result = world.call("submit", "--inputs", "inputs/*.txt", "--param", "k=1,2,4", "--param", r"s=a\,b", "--yes")
 
     assert result.exit_code == 0, result.output
-    assert "start 6 runs of wordcount: 2 inputs × 3 of parameters" in result.stderr
+    assert "start 6 runs of wordcount: 2 inputs × 3 combinations of parameters" in result.stderr
     assert asked(world) == [
         (
             "submit",

@@ -1,11 +1,13 @@
 """`status`: what it lists, counts and estimates."""
 
 import json
+import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from dropbatch.contract import keys
+from dropbatch.contract import keys, ledger
 from dropbatch.contract.runs import State
 from tests.cli.conftest import INPUT, World, a_file
 
@@ -122,3 +124,10 @@ def test_a_hostile_name_does_not_steer_the_terminal(world: World):
 
     assert "\x1b" not in result.stdout
     assert len(result.stdout.splitlines()) == 2
+
+
+def test_a_run_under_way_shows_for_how_long(world: World):
+    began = ledger.timestamp(datetime.now(UTC) - timedelta(minutes=3))
+    world.item(State.RUNNING, started_at=began)
+
+    assert re.search(r"3 min 0\d s …$", world.call("status").stdout, re.MULTILINE)

@@ -3,7 +3,12 @@
 After a change that is meant: ``pytest tests/cli/test_terminal.py --snapshot-update``, then look at the difference.
 """
 
+import os
+import pty
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -84,3 +89,49 @@ def test_a_narrow_terminal_shows_the_run_and_its_state(lab: World, monkeypatch: 
 
     assert "r-aaaaaaaaaa" in text
     assert "SUCCEEDED" in text
+
+
+TALK = """
+from dropbatch.cli.text import talk
+with talk() as voice:
+    voice.now("uploading")
+    voice.data("s3://one")
+    voice.now("following")
+    voice.say("a line that stays")
+    voice.data("s3://two")
+"""
+
+
+def on_a_terminal(**more: int) -> str:
+    """What a terminal is sent by a program that talks."""
+    here, there = pty.openpty()
+    with subprocess.Popen([sys.executable, "-c", TALK], **{"stdout": there, "stderr": there, **more}):  # type: ignore[call-overload]
+        os.close(there)
+        told = b""
+        try:
+            while part := os.read(here, 4096):
+                told += part
+        except OSError:  # on Linux, the end of a terminal
+            pass
+    os.close(here)
+    return told.decode()
+
+
+def test_a_moving_line_is_out_of_the_way_of_data():
+    told = on_a_terminal()
+
+    for uri in ("s3://one", "s3://two"):
+        before, _, after = told.partition(uri)
+        assert re.search(r"\x1b\[2K(\x1b\[\?25h)?$", before), repr(before)  # the line was erased, the cursor is back
+        assert after.startswith("\r\n")
+    assert "uploading" in told
+    assert "a line that stays" in told
+
+
+def test_data_goes_to_its_file_while_a_line_moves(tmp_path: Path):
+    with (tmp_path / "uris.txt").open("wb") as file:
+        told = on_a_terminal(stdout=file.fileno())
+
+    assert (tmp_path / "uris.txt").read_text() == "s3://one\ns3://two\n"
+    assert "s3://" not in told
+    assert "following" in told

@@ -93,7 +93,7 @@ def command(
             target = directory / _below(each.drop) if directory is not None and len(dropped) > 1 else directory
             answer.update(_outcome(context, run, target, voice))
             for uri in [] if as_json else answer["outputs"]:
-                click.echo(uri)
+                voice.data(uri)
     if as_json:
         click.echo(json.dumps(answers, ensure_ascii=False, indent=2))
     following.judge(ended.values())
@@ -113,7 +113,7 @@ def _upload(deployed: Deployed, planned: Sequence[uploads.Drop], voice: Talk, *,
         for each in uploads.drop_all(deployed, planned, progress):
             dropped.append(each)
             if show:
-                click.echo(each.uri)
+                voice.data(each.uri)
     except BaseException:  # interrupted, cut off, a file that vanished: whatever it is
         voice.say(f"{len(dropped)} of {counted(len(planned), 'file')} are there; the same command goes on from here")
         raise

@@ -57,7 +57,7 @@ def command(context: Context, what: str, directory: Path, overwrite: bool, as_js
         for fetched in results.fetch(deployed, record, prefix, directory, overwrite=overwrite, received=progress.sent):
             found.append({"path": str(fetched.path), "size": fetched.size, "already_there": fetched.already_there})
             if not as_json:
-                click.echo(str(fetched.path))
+                voice.data(str(fetched.path))
             if fetched.already_there:
                 voice.say(f"{fetched.path} is there already, with the right checksum")
     if as_json:

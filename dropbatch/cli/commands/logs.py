@@ -1,5 +1,6 @@
 """``dropbatch logs``."""
 
+import functools
 import json
 import sys
 import time
@@ -12,10 +13,12 @@ from dropbatch.cli.context import Context
 from dropbatch.cli.deployed import Deployed
 from dropbatch.cli.errors import NotFoundError
 from dropbatch.cli.live_log import LiveLog
+from dropbatch.cli.patience import patiently
 
 __all__ = ["command"]
 
 _LOOK_SECONDS = 1.0
+_QUIET_LOOKS = 3
 
 
 @click.command("logs", epilog="\b\nExamples:\n  dropbatch logs r-1f0c\n  dropbatch logs r-1f0c -f")
@@ -67,11 +70,20 @@ def _print_one_by_one(lines: list[str], run: runs.Run, *, as_json: bool) -> None
 
 def _follow(deployed: Deployed, group: str, run: runs.Run, *, as_json: bool) -> None:
     live = LiveLog(deployed, run)
+    quiet = 0
     while True:
-        _print_one_by_one(live.lines(), run, as_json=as_json)
-        if run.state.final:
+        lines = patiently(live.lines, _away)
+        _print_one_by_one(lines, run, as_json=as_json)
+        # CloudWatch Logs has the last lines a moment after they were printed.
+        quiet = 0 if lines else quiet + 1
+        if run.state.final and quiet >= _QUIET_LOOKS:
             click.echo(f"{run.run_id} {run.state}{': ' + run.reason if run.reason else ''}", err=True)
             return
         time.sleep(_LOOK_SECONDS)
-        run = runs.find(deployed, group, run.run_id)
-        live.run = run
+        if not run.state.final:
+            run = patiently(functools.partial(runs.find, deployed, group, run.run_id), _away)
+            live.run = run
+
+
+def _away(text: str) -> None:
+    click.echo(text, err=True)

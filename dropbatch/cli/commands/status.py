@@ -13,6 +13,7 @@ from dropbatch.cli import runs
 from dropbatch.cli.completion import pipelines
 from dropbatch.cli.context import Context
 from dropbatch.cli.counting import Tally, tally
+from dropbatch.cli.patience import patiently
 from dropbatch.cli.screen import on_terminal, show
 from dropbatch.cli.text import age, duration, printable
 from dropbatch.cli.when import moment
@@ -96,10 +97,17 @@ def _watch(look: Callable[[], tuple[Tally, list[runs.Run]]], where: str, span: s
     console = Console()
     last = ""
     live = Live(console=console, auto_refresh=False) if console.is_terminal and not as_json else None
+
+    def away(text: str) -> None:
+        if live is not None:
+            live.update(Text(text), refresh=True)
+        else:
+            click.echo(text, err=True)
+
     with live or nullcontext():
         while True:
             begun = time.monotonic()
-            counted, listed = look()
+            counted, listed = patiently(look, away)
             summary = where + _summary(counted, span)
             if as_json:
                 click.echo(json.dumps(_body(counted, listed), ensure_ascii=False))
@@ -178,5 +186,8 @@ def _table(listed: Sequence[runs.Run], *, id_length: int | None = None, reasons:
 
 
 def _took(run: runs.Run) -> str:
+    if run.state is State.RUNNING and run.started_at:  # so far
+        passed = datetime.now(UTC) - datetime.fromisoformat(run.started_at)
+        return f"{duration(max(passed.total_seconds(), 0))} …"
     seconds = runs.took(run)
     return "" if seconds is None else duration(seconds)

@@ -96,7 +96,8 @@ def command(
     else:
         found, combinations = foresight.count_inputs(deployed, requests.inputs_of(body)), requests.grid(body)
         count = found * combinations
-        what = f"start {counted(count, 'run')} of {pipeline}: {counted(found, 'input')} × {combinations} of parameters"
+        grid = f" × {combinations} combinations of parameters" if combinations > 1 else ""
+        what = f"start {counted(count, 'run')} of {pipeline}: {counted(found, 'input')}{grid}"
     worst = foresight.worst(deployed, pipeline, count, body.get("overrides"))
     what += f"; {worst.words}"
     answer: dict[str, Any] = {

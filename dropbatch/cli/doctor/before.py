@@ -120,6 +120,8 @@ def _state(subject: Subject) -> Iterator[Finding]:
     settings = _settings(subject)
     if settings.state.backend != "s3":
         path = subject.project / f"terraform.{subject.environment}.tfstate"
+        if subject.sandbox and subject.sandbox_directory is not None:  # where `make demo` keeps it
+            path = subject.sandbox_directory / "terraform" / subject.environment / "terraform.tfstate"
         yield ok(f"in {path.name} on this machine" + ("" if path.exists() else "; nothing is deployed from here yet"))
         lock = path.with_name(f".{path.name}.lock.info")
         if lock.exists():

@@ -115,6 +115,17 @@ def test_a_pipeline_whose_folder_is_not_there(project: Path):
     assert (found.outcome, found.fix) == (Outcome.PROBLEM, "`dropbatch init --pipeline wordcount`")
 
 
+def test_the_state_of_a_sandbox_is_where_the_demo_keeps_it(project: Path, tmp_path: Path):
+    state = tmp_path / "terraform" / "dev" / "terraform.tfstate"
+    state.parent.mkdir(parents=True)
+    state.touch()
+    sandbox = {"sandbox": True, "sandbox_directory": tmp_path}
+
+    found = Stubs().look(CHECKS["state"], settings=settings(project), project=project, **sandbox)
+
+    assert [each.text for each in found] == ["in terraform.tfstate on this machine", "not locked"]
+
+
 @pytest.mark.parametrize(
     ("version", "outcome"), [("Terraform v1.11.4", Outcome.OK), ("Terraform v1.9.8", Outcome.PROBLEM)]
 )

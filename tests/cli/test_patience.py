@@ -1,0 +1,101 @@
+"""A network that is away for a while: borne by what follows runs, with a word about it."""
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from dropbatch.cli import runs
+from dropbatch.cli.deployed import Deployed
+from dropbatch.cli.environment import choose
+from dropbatch.cli.patience import patiently
+from dropbatch.contract.runs import State
+from tests.cli.conftest import World
+
+GONE = EndpointConnectionError(endpoint_url="http://dynamodb")
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses last no time, and count all the same."""
+    now = [100.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    monkeypatch.setattr("dropbatch.cli.patience.time.sleep", sleep)
+    monkeypatch.setattr("dropbatch.cli.patience.time.monotonic", lambda: now[0])
+
+
+def test_what_comes_back_is_waited_for():
+    answers = iter([GONE, GONE, "here"])
+    told: list[str] = []
+
+    def look() -> object:
+        each = next(answers)
+        if isinstance(each, Exception):
+            raise each
+        return each
+
+    assert patiently(look, told.append) == "here"
+    assert told == [
+        "no answer for 0.0 s, trying again: is there a network? Ctrl-C stops this",
+        "no answer for 3.0 s, trying again: is there a network? Ctrl-C stops this",
+    ]
+
+
+def test_not_for_ever():
+    told: list[str] = []
+
+    def look() -> None:
+        raise GONE
+
+    with pytest.raises(EndpointConnectionError):
+        patiently(look, told.append, seconds=60)
+
+    assert 19 <= len(told) <= 21
+
+
+@pytest.mark.parametrize("error", [ClientError({"Error": {"Code": "AccessDenied"}}, "Query"), KeyError("x")])
+def test_other_faults_are_not_borne(error: Exception):
+    def look() -> None:
+        raise error
+
+    with pytest.raises(type(error)):
+        patiently(look, pytest.fail)
+
+
+def test_a_watched_lab_is_watched_on(world: World, monkeypatch: pytest.MonkeyPatch):
+    world.item(State.RUNNING)
+    read, calls = runs.newest, []
+
+    def newest(*arguments: object, **more: object) -> list[runs.Run]:
+        calls.append(1)
+        if len(calls) == 2:
+            raise GONE
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return read(*arguments, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(runs, "newest", newest)
+
+    result = world.call("status", "--watch", "--json")
+
+    assert len(result.stdout.splitlines()) == 2
+    assert "no answer for 0.0 s, trying again" in result.stderr
+
+
+def test_runs_are_followed_on(world: World, monkeypatch: pytest.MonkeyPatch):
+    item = world.item(State.SUCCEEDED)
+    read, calls = runs.get_many, []
+
+    def get_many(*arguments: object) -> dict[str, runs.Run]:
+        calls.append(1)
+        if len(calls) < 3:
+            raise GONE
+        return read(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(runs, "get_many", get_many)
+    told: list[str] = []
+    ended = runs.follow(Deployed(choose("sandbox")), "lab", [item["run_id"]], lambda run: None, away=told.append)
+
+    assert ended[item["run_id"]].state is State.SUCCEEDED
+    assert len(told) == 2

@@ -22,6 +22,7 @@ from typing import Any
 from delivery.commit import commit_of
 from delivery.errors import DeliveryError
 from delivery.machines import take_away
+from delivery.rehearsal import OUTDIR
 from dropbatch import __version__
 
 __all__ = ["STEPS", "Acceptance", "Step", "main", "report"]
@@ -76,8 +77,8 @@ class Acceptance:
 
     def cdktf(self, command: str, stack: str) -> str:
         """``npx cdktf``; against the sandbox with what is different about it."""
-        options = ["--app", f"{sys.executable} -m delivery.rehearsal", "--skip-provider-lock"] if self.sandbox else []
-        return self.call("npx", "cdktf", command, stack, "--auto-approve", *options)
+        app = ("--app", f"{sys.executable} -m delivery.rehearsal", "--output", OUTDIR, "--skip-provider-lock")
+        return self.call("npx", "cdktf", command, stack, "--auto-approve", *(app if self.sandbox else ()))
 
     def drop(self, pipeline: str, *options: str) -> str:
         """Drop a new file; returns its run's id."""
@@ -121,7 +122,7 @@ def bootstrap(this: Acceptance) -> str:
 def deploy(this: Acceptance) -> str:
     """The environment is deployed, and deploying it again changes nothing."""
     this.cdktf("deploy", ENVIRONMENT)
-    terraform = ("terraform", f"-chdir=cdktf.out/stacks/{ENVIRONMENT}")
+    terraform = ("terraform", f"-chdir={OUTDIR if this.sandbox else 'cdktf.out'}/stacks/{ENVIRONMENT}")
     this.call(*terraform, "plan", "-input=false", "-no-color", "-lock=false", "-detailed-exitcode")
     return "applied; a second plan is empty"
 

@@ -1,7 +1,8 @@
-"""Stacks as for AWS, to be deployed to the sandbox by hand: ``--app`` of the ``cdktf`` command.
+"""What is deployed to the sandbox by hand: ``--app`` of the ``cdktf`` command.
 
-``dropbatch sandbox exec -- npx cdktf deploy dev --app 'python -m delivery.rehearsal' --skip-provider-lock`` rehearses a
-deploy, with the stack as it is: a file beside it tells Terraform what is different about the sandbox.
+``dropbatch sandbox exec -- npx cdktf deploy dev --app 'python -m delivery.rehearsal' --output cdktf.sandbox
+--skip-provider-lock`` rehearses a deploy, with the stack as it is: a file beside it tells Terraform what is different
+about the sandbox. State and settings of the sandbox stay away from those of a real deployment.
 """
 
 import json
@@ -13,36 +14,38 @@ from typing import Any
 
 import main as app
 
-__all__ = ["OVERRIDE", "main", "override", "override_all"]
+__all__ = ["OUTDIR", "OVERRIDE", "main", "override", "override_all"]
+
+OUTDIR = "cdktf.sandbox"
+"""Where rehearsals are synthesized to. It lies in the project's folder, as ``cdktf.out`` does."""
 
 OVERRIDE = "sandbox_override.tf.json"
 """Terraform merges files of this kind of name into the others: "Override Files" in its documentation."""
 
 
-def override(stack: Mapping[str, Any], endpoint: str) -> dict[str, Any]:
-    """What has to be said otherwise of a synthesized stack when AWS is at the URL `endpoint`."""
+def override(stack: Mapping[str, Any], name: str, env: Mapping[str, str]) -> dict[str, Any]:
+    """What has to be said otherwise of the synthesized stack `name` in the sandbox that `env` leads to."""
     different: dict[str, Any] = {"provider": {"aws": [{"s3_use_path_style": True, "allowed_account_ids": []}]}}
-    backend = stack["terraform"]["backend"].get("s3")
-    if backend is not None:
-        # An overriding backend block takes the place of the whole block.
-        different["terraform"] = {
-            "backend": {
-                "s3": {
-                    **backend,
-                    "endpoints": {"s3": endpoint},
-                    "use_path_style": True,
-                    "skip_credentials_validation": True,
-                    "skip_requesting_account_id": True,
-                }
-            }
+    ((kind, body),) = stack["terraform"]["backend"].items()
+    if kind == "s3":
+        body = {
+            **body,
+            "endpoints": {"s3": env["AWS_ENDPOINT_URL"]},
+            "use_path_style": True,
+            "skip_credentials_validation": True,
+            "skip_requesting_account_id": True,
         }
-    return different
+    else:
+        # Beside the sandbox, with which it comes and goes: not in the state of what was deployed to AWS from here.
+        body = {"path": str(Path(env["DROPBATCH_SANDBOX_DIR"]) / f"rehearsal.{name}.tfstate")}
+    # An overriding backend block takes the place of the whole block.
+    return {**different, "terraform": {"backend": {kind: body}}}
 
 
-def override_all(outdir: Path, endpoint: str) -> None:
+def override_all(outdir: Path, env: Mapping[str, str]) -> None:
     """Write the overrides beside every synthesized stack."""
     for path in outdir.glob("stacks/*/cdk.tf.json"):
-        different = override(json.loads(path.read_text(encoding="utf-8")), endpoint)
+        different = override(json.loads(path.read_text(encoding="utf-8")), path.parent.name, env)
         path.with_name(OVERRIDE).write_text(json.dumps(different, indent=1), encoding="utf-8")
 
 
@@ -51,9 +54,16 @@ def main(env: Mapping[str, str]) -> int:
     if not env.get("DROPBATCH_SANDBOX_DIR"):
         print("error: this is for the sandbox only: call it by `dropbatch sandbox exec -- …`", file=sys.stderr)
         return 2
+    outdir = Path(env.get("CDKTF_OUTDIR", "cdktf.out"))
+    if outdir.name != OUTDIR:
+        print(
+            f"error: in {outdir.name} a real deploy would find the settings of the sandbox: add `--output {OUTDIR}`",
+            file=sys.stderr,
+        )
+        return 2
     code = app.main()
     if code == 0:
-        override_all(Path(env.get("CDKTF_OUTDIR", "cdktf.out")), env["AWS_ENDPOINT_URL"])
+        override_all(outdir, env)
     return code
 
 

@@ -59,7 +59,7 @@ class Runner(Machine):
         self.said += done.stdout
         assert done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}"
         if command == "make synth":
-            override_all(self.root / "cdktf.out", self.environ["AWS_ENDPOINT_URL"])
+            override_all(self.root / "cdktf.out", self.environ)
         return dict(line.split("=", 1) for line in self._output.read_text().splitlines())
 
     def configure_aws_credentials(self, given: Mapping[str, str], subject: str) -> None:

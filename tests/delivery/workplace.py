@@ -17,7 +17,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from delivery.rehearsal import OVERRIDE, override
+from delivery.rehearsal import OUTDIR, OVERRIDE, override
 from dropbatch.sandbox import Sandbox
 from dropbatch.sandbox.clients import surroundings
 from dropbatch.sandbox.provider_mirror import Provider, cli_configuration, find
@@ -78,7 +78,7 @@ class Workplace:
         self.environ["NO_PROXY"] = self.environ["no_proxy"] = "127.0.0.1"
         if github:
             self.synthesize()
-            self.apply(self.root / "cdktf.out/stacks/bootstrap")
+            self.apply(self.root / OUTDIR / "stacks/bootstrap")
         else:
             s3 = self.client("s3")
             s3.create_bucket(Bucket=STATE_BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
@@ -93,7 +93,7 @@ class Workplace:
 
     @property
     def stack(self) -> Path:
-        return self.root / "cdktf.out" / "stacks" / "dev"
+        return self.root / OUTDIR / "stacks" / "dev"
 
     def unlocked(self) -> bool:
         """Whether nobody holds the lock of dev's state."""
@@ -139,10 +139,11 @@ class Workplace:
     def cdktf_command(self, command: str, *arguments: str) -> list[str]:
         """``npx cdktf deploy dev …``, with what is different about the sandbox."""
         approve = [] if command == "diff" else ["--auto-approve"]
-        return ["npx", "cdktf", command, "dev", *approve, "--skip-provider-lock", "--app", REHEARSAL, *arguments]
+        sandbox = ["--skip-provider-lock", "--app", REHEARSAL, "--output", OUTDIR]
+        return ["npx", "cdktf", command, "dev", *approve, *sandbox, *arguments]
 
     def synthesize(self) -> None:
-        self.module("delivery.rehearsal")
+        self.module("delivery.rehearsal", env={"CDKTF_OUTDIR": str(self.root / OUTDIR)})
 
     def apply(self, stack: Path) -> None:
         self.call("terraform", f"-chdir={stack}", "init", "-input=false", "-no-color")
@@ -171,7 +172,7 @@ class Workplace:
             path.write_bytes(package)
             each["source_code_hash"] = base64.b64encode(hashlib.sha256(package).digest()).decode()
         (self.stack / "cdk.tf.json").write_text(json.dumps(body))
-        (self.stack / OVERRIDE).write_text(json.dumps(override(body, self.environ["AWS_ENDPOINT_URL"])))
+        (self.stack / OVERRIDE).write_text(json.dumps(override(body, "dev", self.environ)))
         self.apply(self.stack)
 
 

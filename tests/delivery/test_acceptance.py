@@ -96,7 +96,7 @@ def test_two_at_once_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.e2e
 @pytest.mark.soak
 def test_all_steps_hold_in_the_sandbox(tmp_path: Path) -> None:
-    work = Workplace(tmp_path)
+    work = Workplace(tmp_path, github=True)
     try:
         said = work.module("delivery.acceptance", env={"GITHUB_SHA": "0" * 40})
     finally:

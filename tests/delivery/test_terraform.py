@@ -48,3 +48,18 @@ def test_whoever_ends_us_interrupts_terraform_once(project: Path, sent: signal.S
 def test_a_stack_that_was_not_synthesized_is_named(tmp_path: Path) -> None:
     with pytest.raises(DeliveryError, match=r"^cdktf.out/stacks/dev does not exist: run `make synth` first$"):
         Stack(tmp_path, "dev")
+
+
+def test_what_npm_puts_before_it_ends_in_good_order(tmp_path: Path) -> None:
+    """A terraform below cdktf lives on when its terminal goes, and is not found again by itself."""
+    first, second = tmp_path / "node_modules/.bin/terraform", tmp_path / "bin/terraform"
+    for path in (first, second):
+        path.parent.mkdir(parents=True)
+    first.symlink_to(ROOT / "delivery/orderly/terraform")
+    second.write_text('#!/bin/sh\nkill -HUP $$\necho "$@, $PATH"\n')
+    second.chmod(0o755)
+    environ = {"PATH": f"{first.parent}:{second.parent}:/usr/bin:/bin"}
+
+    done = subprocess.run(["terraform", "apply"], env=environ, capture_output=True, text=True, check=True)
+
+    assert done.stdout == f"apply, {second.parent}:/usr/bin:/bin\n"

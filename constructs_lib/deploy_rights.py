@@ -4,7 +4,7 @@ from constructs_lib.policy import Statement
 from constructs_lib.site import Site
 from dropbatch.contract.deployment import people_path
 
-__all__ = ["change", "look"]
+__all__ = ["change", "find", "look"]
 
 _LOOK = [
     "batch:Describe*",
@@ -91,11 +91,14 @@ _NETWORK_LATER = [
 ]
 
 
-def look(state: str, environment: str) -> list[Statement]:
-    """Read every setting there is and the state of an environment (``*``: of all), but no data."""
+def look() -> list[Statement]:
+    """Read how everything is set up, but nothing that is in it."""
+    return [Statement(sid="Look", actions=_LOOK, resources=["*"])]  # most have no resource level
+
+
+def find(state: str, environment: str) -> list[Statement]:
+    """Find what an environment (``*``: each) has, and read its state."""
     return [
-        # Most have no resource level; they tell how things are set up, not what is in them.
-        Statement(sid="Look", actions=_LOOK, resources=["*"]),
         Statement(
             sid="ReadParameters", actions=["ssm:GetParameter*"], resources=["arn:*:ssm:*:*:parameter/dropbatch/*"]
         ),

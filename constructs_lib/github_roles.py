@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cdktf_cdktf_provider_aws.iam_openid_connect_provider import IamOpenidConnectProvider
+from cdktf_cdktf_provider_aws.iam_policy import IamPolicy
+from cdktf_cdktf_provider_aws.iam_role_policy_attachment import IamRolePolicyAttachment
 from constructs import Construct
 
 from constructs_lib import deploy_rights
 from constructs_lib.boundary import Boundary, BoundaryProps
+from constructs_lib.policy import policy_json
 from constructs_lib.role import Role, RoleProps
 from constructs_lib.site import Site
 from constructs_lib.state_bucket import StateBucket
@@ -52,6 +55,14 @@ class GithubRoles(Construct):
             provider = IamOpenidConnectProvider(
                 self, "Provider", url=f"https://{_HOST}", client_id_list=[_AUDIENCE]
             ).arn
+        # A policy apart, since all that a role is granted by itself must fit 10,240 characters.
+        self._look = IamPolicy(
+            self,
+            "Look",
+            name="dropbatch-bootstrap-look",
+            description="How everything is set up, but nothing that is in it",
+            policy=policy_json(deploy_rights.look()),
+        )
         plan = self._role(
             "Plan",
             props,
@@ -60,7 +71,7 @@ class GithubRoles(Construct):
             description="Pull requests: look, change nothing",
             subjects=["pull_request", f"ref:refs/heads/{props.branch}"],
         )
-        plan.grant(*deploy_rights.look(props.state.arn, "*"))
+        plan.grant(*deploy_rights.find(props.state.arn, "*"))
         self.plan_arn = plan.arn
         self.deploy_arns: dict[str, str] = {}
         self.boundary_names: dict[str, str] = {}
@@ -78,7 +89,7 @@ class GithubRoles(Construct):
                 description=f"Deploys {environment}",
                 subjects=[f"environment:{environment}"],
             )
-            role.grant(*deploy_rights.look(props.state.arn, environment))
+            role.grant(*deploy_rights.find(props.state.arn, environment))
             role.grant(*deploy_rights.change(site, props.state.arn, environment, boundary.arn))
             self.deploy_arns[environment] = role.arn
             self.boundary_names[environment] = boundary.name
@@ -89,7 +100,7 @@ class GithubRoles(Construct):
         owner, repository = props.repository.split("/")
         # Since 15 July 2026 new and renamed repositories' tokens say the numbers too: both forms are taken.
         forms = (props.repository, f"{owner}@{props.owner_id}/{repository}@{props.repository_id}")
-        return Role(
+        role = Role(
             self,
             id_,
             RoleProps(
@@ -104,3 +115,5 @@ class GithubRoles(Construct):
                 },
             ),
         )
+        IamRolePolicyAttachment(self, f"{id_}-Look", role=role.name, policy_arn=self._look.arn)
+        return role

@@ -45,9 +45,18 @@ class Stack:
         return f"${{data.aws_caller_identity.{name}.account_id}}"
 
     def rights(self, role: str) -> list[dict[str, Any]]:
-        """Statements of the policy of the role with that name."""
+        """Statements of the policies of the role with that name."""
         address = self.address("aws_iam_role", name=role)
-        return statements(self.one("aws_iam_role_policy", role=f"${{{address}.id}}")["policy"])
+        found = statements(self.one("aws_iam_role_policy", role=f"${{{address}.id}}")["policy"])
+        attached = self.resources("aws_iam_role_policy_attachment", role=f"${{{address}.name}}")
+        for arn in (each["policy_arn"] for each in attached):
+            (policy,) = (
+                each
+                for id_, each in self.body["resource"]["aws_iam_policy"].items()
+                if arn == f"${{aws_iam_policy.{id_}.arn}}"
+            )
+            found += statements(policy["policy"])
+        return found
 
 
 def statements(policy: str) -> list[dict[str, Any]]:

@@ -211,3 +211,15 @@ def test_no_environment_may_have_a_name_of_the_stack(tmp_path: Path) -> None:
         file.write_text(GOOD.replace('"lab1"', f'"{name}"'), encoding="utf-8")
         with pytest.raises(SettingsError, match=f"names of the account's own stack, got '{name}': choose another name"):
             load(file)
+
+
+def test_rights_fit_the_roles_that_have_them(tmp_path: Path) -> None:
+    """AWS takes 10,240 characters of policies in a role, 6,144 of one that is attached: with the longest of names."""
+    long = synthesized(settings(tmp_path, FILE.replace('["dev", "prod"]', '["environment1"]')))
+
+    def size(text: str) -> int:
+        return len(re.sub(r"\$\{data[^}]*\}", "123456789012", re.sub(r"\$\{aws_s3_bucket[^}]*\}", 70 * "x", text)))
+
+    sizes = {each["role"]: size(each["policy"]) for each in long.resources("aws_iam_role_policy")}
+    assert max(sizes.values()) < 10_240, sizes
+    assert max(size(each["policy"]) for each in long.resources("aws_iam_policy")) < 6_144

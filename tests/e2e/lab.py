@@ -78,6 +78,7 @@ class Lab:
         return (
             there >= github.SUBJECTS.keys()
             and all(iam.list_role_policies(RoleName=each)["PolicyNames"] for each in github.SUBJECTS)
+            and all(iam.list_attached_role_policies(RoleName=each)["AttachedPolicies"] for each in github.SUBJECTS)
         ) or None
 
     def terraform(self, environment: str = "sandbox", role: str | None = None) -> Terraform:

@@ -2,8 +2,9 @@
 
 Both synthesize every environment into a folder of their own. Then a project with one large environment: ten pipelines,
 four pools and five groups. Exit code 1 when the lazy import or the large environment takes more than 3 s, or when lazy
-is not at least 3 times as fast. CPU time is told beside: Python and Node work by turns, so that on an idle machine it is
-what passes, more or less.
+is not at least 3 times as fast.
+
+CPU time is told beside: Python and Node work by turns, so that on an idle machine it is what passes, more or less.
 """
 
 import argparse

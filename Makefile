@@ -128,7 +128,7 @@ soak: $(CDKTF)  ## what takes too long for `make test`: more schedules, more fil
 	  tests/e2e/test_killed_functions.py
 	@$(RUN) -m pytest -m soak
 
-bench-scheduler:  ## the sandbox's scheduler on an array of 10,000: CPU, memory, every event once
+bench-scheduler:  ## an array of 10,000 on the sandbox's scheduler, and in a whole sandbox: CPU, memory, every event once
 	$(SETUP) test
 	@$(RUN) bench/scheduler.py
 

@@ -1,10 +1,11 @@
 """The demo's deployment: synthesize, and apply with Terraform only what is not applied already."""
 
+import contextlib
 import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ __all__ = ["deploy", "destroy", "digest", "synthesize"]
 
 ENVIRONMENT = "sandbox"
 _TAIL_LINES = 25
+_PATIENCE_SECONDS = 900.0
 
 
 def synthesize(root: Path, voice: Talk) -> Path:
@@ -58,43 +60,59 @@ def _applied(sandbox: "Sandbox") -> Path:
     return sandbox.layout.terraform / f"{ENVIRONMENT}.applied"
 
 
+@contextlib.contextmanager
+def _alone(sandbox: "Sandbox", voice: Talk) -> Iterator[None]:
+    """Two commands at once would write to the same folders: the second waits.
+
+    Raises:
+        CliError: for too long.
+    """
+    from dropbatch.sandbox.processes import exclusive  # noqa: PLC0415
+
+    told = "waiting: another command deploys to this sandbox, or destroys"
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(exclusive(sandbox.layout.deploying, lambda: voice.now(told), seconds=_PATIENCE_SECONDS))
+        except TimeoutError as error:
+            raise CliError(f"another command does not come to its end: {error}") from None
+        yield
+
+
 def deploy(root: Path, sandbox: "Sandbox", voice: Talk) -> bool:
     """Bring the sandbox to what the checkout says; returns whether anything had to be applied."""
     from dropbatch.sandbox.terraform import Terraform  # noqa: PLC0415
 
-    wanted = digest(synthesize(root, voice))
-    mark = _applied(sandbox)
-    if mark.is_file() and mark.read_text() == wanted:
-        voice.say("deployed already, nothing has changed")
-        return False
-    again = mark.exists()
-    mark.unlink(missing_ok=True)
-    voice.say(
-        "something has changed: applying it"
-        if again
-        else "deploying with Terraform; the first time takes a minute or two"
-    )
-    terraform = Terraform(root, ENVIRONMENT, _environ(sandbox))
-    voice.now("terraform init")
-    terraform.init()
-    terraform.apply(voice.now)
-    mark.parent.mkdir(parents=True, exist_ok=True)
-    mark.write_text(wanted)
-    return True
+    with _alone(sandbox, voice):
+        wanted = digest(synthesize(root, voice))
+        mark = _applied(sandbox)
+        if mark.is_file() and mark.read_text() == wanted:
+            voice.say("deployed already, nothing has changed")
+            return False
+        again = mark.exists()
+        mark.unlink(missing_ok=True)
+        voice.say(
+            "something has changed: applying it"
+            if again
+            else "deploying with Terraform; the first time takes a minute or two"
+        )
+        terraform = Terraform(root, ENVIRONMENT, sandbox.environ())
+        voice.now("terraform init")
+        terraform.init()
+        terraform.apply(voice.now)
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.write_text(wanted)
+        return True
 
 
 def destroy(root: Path, sandbox: "Sandbox", voice: Talk) -> None:
     """Destroy what Terraform made."""
     from dropbatch.sandbox.terraform import Terraform  # noqa: PLC0415
 
-    if not (root / "cdktf.out" / "stacks" / ENVIRONMENT).is_dir():
-        synthesize(root, voice)
-    _applied(sandbox).unlink(missing_ok=True)
-    terraform = Terraform(root, ENVIRONMENT, _environ(sandbox))
-    voice.now("terraform init")
-    terraform.init()
-    terraform.destroy(voice.now)
-
-
-def _environ(sandbox: "Sandbox") -> Mapping[str, str]:
-    return sandbox.environ()
+    with _alone(sandbox, voice):
+        if not (root / "cdktf.out" / "stacks" / ENVIRONMENT).is_dir():
+            synthesize(root, voice)
+        _applied(sandbox).unlink(missing_ok=True)
+        terraform = Terraform(root, ENVIRONMENT, sandbox.environ())
+        voice.now("terraform init")
+        terraform.init()
+        terraform.destroy(voice.now)

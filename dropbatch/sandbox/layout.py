@@ -19,6 +19,11 @@ class Layout:
         return self.directory / "lock"
 
     @property
+    def deploying(self) -> Path:
+        """Held while somebody deploys to it, or destroys what was deployed."""
+        return self.directory / "deploying"
+
+    @property
     def secret(self) -> Path:
         """The secret access key, readable by the owner only."""
         return self.directory / "secret_access_key"

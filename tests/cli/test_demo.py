@@ -1,5 +1,6 @@
 """The demo's parts that need no deployment; the whole of it is in tests/e2e."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from dropbatch.cli import demo, runs, stack, text
 from dropbatch.cli.commands import status
 from dropbatch.cli.errors import CliError, NotFoundError, UsageFault
 from dropbatch.sandbox import Sandbox
+from dropbatch.sandbox.processes import exclusive
 from tests.project import SHIPPED
+from tests.sandbox.batch_world import eventually
 
 
 class Voice:
@@ -70,6 +73,19 @@ def test_only_what_changed_is_applied(checkout: Path, applies: list[str]):
 
     assert done == [True, False, True]
     assert applies == ["apply", "apply"]
+
+
+def test_of_two_at_once_the_second_waits_and_finds_it_done(checkout: Path, applies: list[str]):
+    sandbox = Sandbox.at(checkout)
+    voice = Voice()
+
+    with ThreadPoolExecutor(2) as threads, exclusive(sandbox.layout.deploying):
+        done = [threads.submit(stack.deploy, checkout, sandbox, voice) for _ in range(2)]
+        eventually(lambda: [line.partition(":")[0] for line in voice.lines] == ["waiting"] * 2)
+        assert applies == []
+
+    assert sorted(each.result() for each in done) == [False, True]
+    assert applies == ["apply"]
 
 
 def test_after_a_failed_apply_nothing_counts_as_applied(checkout: Path, applies: list[str]):

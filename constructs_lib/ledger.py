@@ -66,13 +66,16 @@ class Ledger(Construct):
         role.grant(Statement(sid="QueryLedger", actions=["dynamodb:Query"], resources=[f"{self.arn}/index/*"]))
 
     def grant_reading_of(self, reader: Grantee, group: str) -> None:
-        """Let somebody read what there is of a group: its runs by id and by day, its usage, counts and limit."""
+        """Let somebody read what there is of a group: its runs by id and by day, its usage, counts and limit.
+
+        And whether, since when and why nothing starts.
+        """
         reader.grant(
             Statement(
                 sid="ReadLedger",
                 actions=["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"],
                 resources=[self.arn, f"{self.arn}/index/{ledger.BY_DAY}"],
-                conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{group}#*"]}},
+                conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{group}#*", ledger.PAUSED]}},
             )
         )
 

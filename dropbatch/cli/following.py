@@ -9,6 +9,7 @@ from dropbatch.cli import runs
 from dropbatch.cli.deployed import Deployed
 from dropbatch.cli.errors import RunFailedError
 from dropbatch.cli.patience import patiently
+from dropbatch.cli.pausing import pause_of
 from dropbatch.cli.requests import Sent
 from dropbatch.cli.text import Talk, counted, duration, printable
 from dropbatch.contract import keys
@@ -16,7 +17,7 @@ from dropbatch.contract.runs import State, request_id, run_id
 
 __all__ = ["judge", "name_of", "refusal_of", "rerun_ids", "started_by", "watch"]
 
-_QUIET_SECONDS = 60
+_STILL_SECONDS, _QUIET_SECONDS = 3, 60
 _FIRST_SECONDS, _LONGEST_SECONDS = 0.2, 2.0
 _SKEW = timedelta(minutes=2)
 """How far the clock of this machine may be ahead of the function's."""
@@ -45,7 +46,7 @@ def watch(
         RunFailedError: the request was refused.
     """
     begun = time.monotonic()
-    warned = False
+    looked = warned = False
 
     def moved(run: runs.Run) -> None:
         took = runs.took(run)
@@ -53,13 +54,19 @@ def watch(
         voice.say(f"{duration(time.monotonic() - begun):>8}  {run.state:<9}  {names[run.run_id]}  {run.run_id}{ran}")
 
     def waiting(seconds: float) -> None:
-        nonlocal warned
+        nonlocal looked, warned
         voice.now(f"following {counted(len(names), 'run')}, Ctrl-C leaves them running")
         if sent is not None and seconds > 1:
             patiently(functools.partial(refusal_of, deployed, group, sent), voice.now)
+        if seconds > _STILL_SECONDS and not looked:
+            looked = True
+            pause = patiently(functools.partial(pause_of, deployed), voice.now)
+            if pause is not None:
+                warned = True
+                voice.say(f"{deployed.environment} is {pause.words}")
         if seconds > _QUIET_SECONDS and not warned:
             warned = True
-            voice.say("nothing has moved for a minute: is the environment paused, or are all machines busy?")
+            voice.say("nothing has moved for a minute: machines are busy, or take their time to start")
 
     try:
         return runs.follow(deployed, group, list(names), moved, waiting=waiting, away=voice.now, attempts=attempts)

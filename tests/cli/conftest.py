@@ -94,6 +94,12 @@ class World:
         self.dynamodb.put_item(TableName=TABLE, Item=ledger.to_item(item))
         return item
 
+    def pause(self, *, by: str = "operator", reason: str = "by hand") -> None:
+        """Set the flag, as the spend guard does."""
+        since = ledger.timestamp(datetime.now(UTC) - timedelta(hours=2))
+        flag = {"id": ledger.PAUSED, "since": since, "by": by, "reason": reason, "stop": False}
+        self.dynamodb.put_item(TableName=TABLE, Item=ledger.to_item(flag))
+
     def publish(
         self, item: dict[str, Any], files: dict[str, bytes], *, log: bytes = b"", status: str = "SUCCEEDED"
     ) -> None:

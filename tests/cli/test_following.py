@@ -132,3 +132,23 @@ def test_missing_files_cannot_be_waited_for(world: World):
 
     assert result.exit_code == 2
     assert "dropbatch status --watch" in result.stderr
+
+
+def test_who_waits_in_a_pause_is_told_so(world: World, monkeypatch: pytest.MonkeyPatch):
+    item = world.item(State.FAILED, attempt=1)
+    world.pause(reason="prices")
+    monkeypatch.setattr(following, "_STILL_SECONDS", 0)
+    looks = []
+
+    def sleep(_: float) -> None:
+        looks.append(1)
+        if len(looks) == 3:
+            world.item(State.SUCCEEDED, identity=item["run_id"], attempt=2)
+
+    monkeypatch.setattr("dropbatch.cli.runs.time.sleep", sleep)
+
+    result = world.call("retry", item["run_id"], "--yes", "--wait")
+
+    assert result.exit_code == 0, result.output
+    told = [line for line in result.stderr.splitlines() if "sandbox is paused 2 h ago by operator: prices; " in line]
+    assert len(told) == 1

@@ -4,8 +4,11 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError
 
 from dropbatch.contract import keys, ledger
 from dropbatch.contract.runs import State
@@ -131,3 +134,38 @@ def test_a_run_under_way_shows_for_how_long(world: World):
     world.item(State.RUNNING, started_at=began)
 
     assert re.search(r"3 min 0\d s …$", world.call("status").stdout, re.MULTILINE)
+
+
+def test_a_pause_is_told_to_everybody_who_looks(world: World):
+    world.item(State.SUCCEEDED)
+    world.item(State.HELD)
+    world.pause(by="budget", reason="100 % of 50 USD\x1b[2J")
+
+    said = world.call("status").stderr
+    body = json.loads(world.call("status", "--json").stdout)
+
+    first, second = said.splitlines()
+    assert "1 HELD" in first
+    assert "if it goes on so" not in first  # it does not go on
+    assert second.startswith("paused 2 h ago by budget: 100 % of 50 USD\N{REPLACEMENT CHARACTER}[2J; nothing starts")
+    assert "`dropbatch resume`" in second
+    assert body["paused"].keys() == {"since", "by", "reason"}
+    assert body["estimated_end"] is None
+
+
+def test_who_may_not_look_for_a_pause_sees_the_rest(world: World, monkeypatch: pytest.MonkeyPatch):
+    world.item(State.HELD)
+    world.pause()
+    call = BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def denied(self: Any, operation_name: str, kwargs: dict[str, Any]) -> Any:
+        if operation_name == "GetItem":
+            raise ClientError({"Error": {"Code": "AccessDeniedException"}}, operation_name)
+        return call(self, operation_name, kwargs)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", denied)
+
+    result = world.call("status", "--json")
+
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["paused"] is None

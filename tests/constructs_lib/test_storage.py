@@ -210,6 +210,13 @@ class TestLedger:
         condition = statement(stack.rights("reader"), "SetFlags")["Condition"]
         assert condition == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["flag#*"]}}
 
+    def test_who_reads_a_group_sees_its_items_and_the_pause(self) -> None:
+        stack = synthesize(
+            lambda scope, site: Ledger(scope, "Ledger", LedgerProps(site=site)).grant_reading_of(role(scope), "lab")
+        )
+        condition = statement(stack.rights("reader"), "ReadLedger")["Condition"]
+        assert condition == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["lab#*", "flag#paused"]}}
+
 
 class TestRegistry:
     def test_tags_are_immutable_and_images_scanned(self) -> None:

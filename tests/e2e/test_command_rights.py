@@ -8,10 +8,12 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.client import BaseClient
 from botocore.config import Config
+from botocore.exceptions import EndpointConnectionError
 from click.testing import CliRunner, Result
 
-from dropbatch.cli.main import cli
+from dropbatch.cli.main import _COMMANDS, cli
 from tests.e2e.lab import Lab, until
 
 pytestmark = pytest.mark.e2e
@@ -20,6 +22,18 @@ ROOT = Path(__file__).parents[2]
 Dropbatch = Callable[..., Result]
 MEMBER, OPERATOR = "lab-person", "operator"
 """The first is who the lab's group trusts."""
+
+RESEARCHERS = {
+    *("drop", "submit", "rerun", "retry", "reproduce", "cancel"),
+    *("status", "show", "logs", "fetch", "tree", "export", "report", "cost"),
+}
+OPERATORS = {"pause", "resume", "invite", "doctor"}
+HERE = {"init", "completion", "sandbox", "demo", "demo-down"}
+"""Commands that need no rights: they write files, or talk to the sandbox of the checkout."""
+
+
+def test_it_is_said_of_every_command_whose_it_is():
+    assert set(_COMMANDS) == RESEARCHERS | OPERATORS | HERE
 
 
 def operators_policy() -> dict[str, Any]:
@@ -73,13 +87,12 @@ def as_(
     monkeypatch.chdir(tmp_path)
     for name, value in lab.environ.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
 
     def hands(who: str) -> Dropbatch:
-        for name, value in people[who].items():
-            monkeypatch.setenv(name, value)
-
         def call(*arguments: str, group: str = "lab") -> Result:
+            monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
+            for name, value in people[who].items():
+                monkeypatch.setenv(name, value)
             return CliRunner().invoke(cli, ["--group", group, *arguments], prog_name="dropbatch")
 
         return call
@@ -92,34 +105,95 @@ def good(result: Result) -> Result:
     return result
 
 
-def test_a_member_does_everything_a_researcher_does(lab: Lab, as_: Callable[[str], Dropbatch], tmp_path: Path) -> None:
-    call = as_(MEMBER)
+def test_a_member_does_everything_a_researcher_does(
+    lab: Lab, as_: Callable[[str], Dropbatch], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    called = {"cancel", "retry"}  # in the test below
+
+    def call(*arguments: str, interrupted: bool = False) -> Result:
+        called.add(arguments[0])
+        result = as_(MEMBER)(*arguments)
+        assert result.exit_code == (1 if interrupted else 0), result.output  # click's, which the program makes 130
+        return result
+
     file = tmp_path / "notes.txt"
     file.write_text("one two two\n")
 
-    dropped = good(call("drop", str(file), "--pipeline", "wordcount", "--fetch", "results", "--json"))
+    dropped = call("drop", str(file), "--pipeline", "wordcount", "--fetch", "results", "--json")
     (answer,) = json.loads(dropped.stdout)
     run = answer["run_id"]
     assert (tmp_path / "results" / "counts.txt").is_file()
+    assert json.loads(call("drop", str(file), "--pipeline", "wordcount", "--json").stdout)[0]["already_there"]
 
-    assert run in good(call("status")).stdout
-    assert json.loads(good(call("show", run[:12])).stdout)["record"]["run_id"] == run
-    good(call("logs", run))
-    good(call("fetch", run, "again"))
-    assert "notes.txt" in good(call("tree", "wordcount")).stdout
+    assert run in call("status").stdout
+    with monkeypatch.context() as once:
+        once.setattr("dropbatch.cli.commands.status.time.sleep", _interrupt)
+        assert "SUCCEEDED" in call("status", "--watch", interrupted=True).stdout
+    assert json.loads(call("show", run[:12]).stdout)["record"]["run_id"] == run
+    assert json.loads(call("show", "notes.txt").stdout)["run"]["run_id"] == run
+    call("logs", run)
+    call("fetch", run, "again")
+    call("fetch", "lab/wordcount/notes.txt", "and-again")
+    assert "notes.txt" in call("tree", "wordcount").stdout
     for by in ("pipeline", "group", "day"):
-        good(call("cost", "--by", by))
-    good(call("report", "r.html"))
+        call("cost", "--by", by)
+    call("report", "r.html")
     assert run in (tmp_path / "r.html").read_text("utf-8")
-    good(call("export", run, "--ro-crate", "crate"))
-    good(call("reproduce", run, "--dry-run"))
+    call("export", run, "--ro-crate", "crate")
+    made_again = json.loads(call("reproduce", run, "--yes", "--wait", "--json").stdout)
+    assert made_again["identical"]
 
-    again = json.loads(good(call("rerun", run, "--yes", "--wait", "--json")).stdout)["ended"]
+    again = json.loads(call("rerun", run, "--yes", "--wait", "--json").stdout)["ended"]
     assert [each["state"] for each in again] == ["SUCCEEDED"]
     asked = ("submit", "--pipeline", "wordcount", "--inputs", "wordcount/notes.txt", "--param", "k=1,2")
     # 2 runs × 2 tries × 10 minutes × 1 vCPU, from the parameter: job definitions are not theirs to see
-    assert "at worst 0.7 vCPU-hours" in good(call(*asked, "--dry-run")).stderr
-    assert len(json.loads(good(call(*asked, "--yes", "--wait", "--json")).stdout)["ended"]) == 2
+    assert "at worst 0.7 vCPU-hours" in call(*asked, "--dry-run").stderr
+    assert len(json.loads(call(*asked, "--yes", "--wait", "--json").stdout)["ended"]) == 2
+    call("submit", "--pipeline", "wordcount", "--missing", "--yes")
+    assert called == RESEARCHERS
+
+
+def _interrupt(_: float) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_member_listens_to_a_program_at_work(lab: Lab, as_: Callable[[str], Dropbatch], tmp_path: Path) -> None:
+    call = as_(MEMBER)
+    file = tmp_path / "listened.txt"
+    file.write_text("one\n")
+    (answer,) = json.loads(good(call("drop", str(file), "--pipeline", "slow", "--json")).stdout)
+    until(lambda: (lab.run(answer["run_id"]) or {}).get("log_stream"), "the program to begin")
+
+    heard = good(call("logs", answer["run_id"], "-f"))
+
+    assert f"dropbatch-run: run {answer['run_id']} attempt 1" in heard.stdout
+    assert f"{answer['run_id']} SUCCEEDED" in heard.stderr
+
+
+def test_a_member_goes_on_with_an_upload(
+    lab: Lab, as_: Callable[[str], Dropbatch], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    file = tmp_path / "large.bin"
+    file.write_bytes(bytes(9 * 2**20))
+    call = BaseClient._make_api_call  # type: ignore[attr-defined]
+    sent = []
+
+    def cut(self: Any, operation_name: str, kwargs: dict[str, Any]) -> Any:
+        if operation_name == "UploadPart":
+            sent.append(kwargs["PartNumber"])
+        if operation_name == "CompleteMultipartUpload":
+            raise EndpointConnectionError(endpoint_url="https://s3")
+        return call(self, operation_name, kwargs)
+
+    with monkeypatch.context() as away:
+        away.setattr(BaseClient, "_make_api_call", cut)
+        first = as_(MEMBER)("drop", str(file), "--pipeline", "quick")
+    second = good(as_(MEMBER)("drop", str(file), "--pipeline", "quick", "--wait"))
+
+    assert first.exit_code == 5, first.output
+    assert sorted(sent) == [1, 2]
+    assert "SUCCEEDED" in second.stderr
 
 
 def test_a_member_cancels_and_tries_again(lab: Lab, as_: Callable[[str], Dropbatch], tmp_path: Path) -> None:
@@ -147,9 +221,9 @@ def test_a_member_looks_at_what_may_be_looked_at(lab: Lab, as_: Callable[[str], 
     found = json.loads(as_(MEMBER)("doctor", "--json").stdout)
 
     outcomes = {each["check"]: each["outcome"] for each in found}
-    assert outcomes["credentials"] == outcomes["parameter"] == "ok"
-    assert outcomes["dead letters"] == outcomes["pause"] == outcomes["vCPU quotas"] == "unknown"
-    assert all("not allowed" in each["text"] for each in found if each["check"] in {"dead letters", "pause"})
+    assert outcomes["credentials"] == outcomes["parameter"] == outcomes["pause"] == "ok"
+    assert outcomes["dead letters"] == outcomes["vCPU quotas"] == "unknown"
+    assert all("not allowed" in each["text"] for each in found if each["check"] == "dead letters")
 
 
 @pytest.mark.parametrize(
@@ -182,10 +256,16 @@ def test_without_rights_a_line_says_so(lab: Lab, as_: Callable[[str], Dropbatch]
 
 
 def test_an_operator_with_the_documented_rights(lab: Lab, as_: Callable[[str], Dropbatch]) -> None:
-    call = as_(OPERATOR)
+    called = set()
+
+    def call(*arguments: str) -> Result:
+        called.add(arguments[0])
+        return as_(OPERATOR)(*arguments)
+
     good(call("pause", "--yes", "--reason", "a test"))
     try:
         paused = call("doctor", "--json")
+        seen = json.loads(good(as_(MEMBER)("status", "--json")).stdout)["paused"]
     finally:
         good(call("resume", "--yes"))
 
@@ -193,6 +273,39 @@ def test_an_operator_with_the_documented_rights(lab: Lab, as_: Callable[[str], D
 
     assert paused.exit_code == 1
     assert any("a test" in each["text"] for each in json.loads(paused.stdout) if each["outcome"] == "problem")
+    assert seen["reason"] == "a test"  # whoever waits is told why
     assert {each["outcome"] for each in well if each["check"] in {"pause", "dead letters", "mail", "images"}} == {"ok"}
     assert not [each for each in well if "not allowed" in each["text"]]
-    good(call("retry", "--dead-letters", "--dry-run"))
+    for more in ((), ("--replace",)):
+        assert json.loads(good(call("invite", "anna", "--json", *more)).stdout)["user"] == "dropbatch-sandbox-anna"
+    lab.client("iam").delete_access_key(UserName="dropbatch-sandbox-anna", AccessKeyId=_key_of(lab, "anna"))
+    assert called == OPERATORS
+
+
+def _key_of(lab: Lab, person: str) -> str:
+    (key,) = lab.client("iam").list_access_keys(UserName=f"dropbatch-sandbox-{person}")["AccessKeyMetadata"]
+    found: str = key["AccessKeyId"]
+    return found
+
+
+def test_an_operator_sends_dead_letters_back(lab: Lab, as_: Callable[[str], Dropbatch]) -> None:
+    sqs = lab.client("sqs")
+    dead = sqs.get_queue_url(QueueName="dropbatch-sandbox-arrivals-dead")["QueueUrl"]
+    sqs.purge_queue(QueueUrl=dead)
+    sqs.send_message(QueueUrl=lab.pointers["arrival_queue_url"], MessageBody="no letter")
+
+    def lying() -> bool | None:
+        found = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["ApproximateNumberOfMessages"])
+        return int(found["Attributes"]["ApproximateNumberOfMessages"]) > 0 or None
+
+    until(lying, "the letter to lie dead")
+    try:
+        seen = good(as_(OPERATOR)("retry", "--dead-letters", "--dry-run"))
+        assert "not JSON" in seen.stdout
+        assert "Would send 1 dead letter back" in seen.stderr
+        until(lying, "the letter to be seen again")
+        back = json.loads(good(as_(OPERATOR)("retry", "--dead-letters", "--yes", "--json")).stdout)
+        assert back["redriven"] == 1
+        until(lying, "what nobody mended to lie dead again")
+    finally:
+        sqs.purge_queue(QueueUrl=dead)

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NoReturn
 
@@ -14,6 +15,7 @@ from dropbatch.cli.completion import pipelines
 from dropbatch.cli.context import Context
 from dropbatch.cli.counting import Tally, tally
 from dropbatch.cli.patience import patiently
+from dropbatch.cli.pausing import Pause, pause_of
 from dropbatch.cli.screen import on_terminal, show
 from dropbatch.cli.text import age, duration, printable
 from dropbatch.cli.when import moment
@@ -37,6 +39,19 @@ _LOOK_SECONDS = 2.0
 
 _SHORT_ID = 12
 """Enough of a run id for a person; every command takes it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Seen:
+    """What one look saw."""
+
+    counted: Tally
+    listed: Sequence[runs.Run]
+    pause: Pause | None
+
+    def estimated_end(self, now: datetime) -> datetime | None:
+        """None as long as nothing starts."""
+        return None if self.pause else self.counted.estimated_end(now)
 
 
 @click.command(
@@ -71,24 +86,25 @@ def command(
     span = f"since {since}" if since else f"in the last {'day' if days == 1 else f'{days} days'}"
     where = f"{context.deployed.environment}/{context.group}"
 
-    def look() -> tuple[Tally, list[runs.Run]]:
+    def look() -> _Seen:
         listed = runs.newest(context.deployed, context.group, since=start, limit=limit, pipeline=pipeline)
-        return tally(context.deployed, context.group, since=start, pipeline=pipeline), listed
+        counted = tally(context.deployed, context.group, since=start, pipeline=pipeline)
+        return _Seen(counted=counted, listed=listed, pause=pause_of(context.deployed))
 
     if watch:
         _watch(look, f"{where}: ", span, as_json=as_json)
-    counted, listed = look()
+    seen = look()
     if as_json:
-        click.echo(json.dumps(_body(counted, listed), ensure_ascii=False, indent=2))
+        click.echo(json.dumps(_body(seen), ensure_ascii=False, indent=2))
         return
-    click.echo(f"{where}: {_summary(counted, span)}", err=True)
-    if not counted.total:
+    click.echo(f"{where}: {_summary(seen, span)}", err=True)
+    if not seen.counted.total:
         click.echo("drop a file with `dropbatch drop FILE --wait`", err=True)
-    if listed:
-        _print(listed)
+    if seen.listed:
+        _print(seen.listed)
 
 
-def _watch(look: Callable[[], tuple[Tally, list[runs.Run]]], where: str, span: str, *, as_json: bool) -> NoReturn:
+def _watch(look: Callable[[], _Seen], where: str, span: str, *, as_json: bool) -> NoReturn:
     """Look again and again, until Ctrl-C."""
     from rich.console import Console, Group  # noqa: PLC0415
     from rich.live import Live  # noqa: PLC0415
@@ -107,13 +123,13 @@ def _watch(look: Callable[[], tuple[Tally, list[runs.Run]]], where: str, span: s
     with live or nullcontext():
         while True:
             begun = time.monotonic()
-            counted, listed = patiently(look, away)
-            summary = where + _summary(counted, span)
+            seen = patiently(look, away)
+            summary = where + _summary(seen, span)
             if as_json:
-                click.echo(json.dumps(_body(counted, listed), ensure_ascii=False))
+                click.echo(json.dumps(_body(seen), ensure_ascii=False))
             elif live is not None:
                 room = max(console.height - 4, 1)
-                live.update(Group(Text(summary), _table(listed[:room], id_length=_SHORT_ID)), refresh=True)
+                live.update(Group(Text(summary), _table(seen.listed[:room], id_length=_SHORT_ID)), refresh=True)
             elif summary != last:
                 click.echo(summary)
                 last = summary
@@ -121,25 +137,27 @@ def _watch(look: Callable[[], tuple[Tally, list[runs.Run]]], where: str, span: s
             time.sleep(max(_LOOK_SECONDS, 4 * (time.monotonic() - begun)))
 
 
-def _summary(counted: Tally, span: str) -> str:
+def _summary(seen: _Seen, span: str) -> str:
+    counted = seen.counted
     states = ", ".join(f"{counted.counts[state]} {state}" for state in State if counted.counts.get(state))
     text = f"{counted.total} run{'' if counted.total == 1 else 's'} {span}{': ' + states if states else ''}"
     now = datetime.now(UTC)
-    end = counted.estimated_end(now)
+    end = seen.estimated_end(now)
     if end is not None:
         left = duration((end - now).total_seconds())
         text += f"; {counted.per_minute(now):.1f} end per minute, all in about {left} if it goes on so"
-    return text
+    return text + (f"\n{seen.pause.words}" if seen.pause else "")
 
 
-def _body(counted: Tally, listed: Sequence[runs.Run]) -> dict[str, object]:
+def _body(seen: _Seen) -> dict[str, object]:
     now = datetime.now(UTC)
-    end = counted.estimated_end(now)
+    end = seen.estimated_end(now)
     return {
-        "counts": {state: counted.counts.get(state, 0) for state in State},
-        "ended_per_minute": round(counted.per_minute(now), 3),
+        "counts": {state: seen.counted.counts.get(state, 0) for state in State},
+        "ended_per_minute": round(seen.counted.per_minute(now), 3),
         "estimated_end": ledger.timestamp(end) if end else None,
-        "runs": [_plain(run) for run in listed],
+        "paused": seen.pause.to_dict() if seen.pause else None,
+        "runs": [_plain(run) for run in seen.listed],
     }
 
 

@@ -1,0 +1,48 @@
+"""Whether an environment is paused, and why: what nobody who waits should have to guess."""
+
+from dataclasses import dataclass
+
+from dropbatch.cli.deployed import Deployed
+from dropbatch.cli.errors import AccessError, in_words
+from dropbatch.cli.text import age, printable
+from dropbatch.contract import ledger
+
+__all__ = ["Pause", "pause_of"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pause:
+    """What the flag says."""
+
+    since: str
+    """ISO-8601, in UTC."""
+    by: str
+    reason: str
+
+    @property
+    def words(self) -> str:
+        """``paused 3 h ago by budget: 100 % of …; what waits goes on when an operator resumes``."""
+        by = f" by {printable(self.by)}" if self.by else ""
+        return (
+            f"paused {age(self.since)}{by}: {printable(self.reason) or 'no reason given'}; "
+            "nothing starts, nothing is lost: operators let it go on with `dropbatch resume`"
+        )
+
+    def to_dict(self) -> dict[str, str]:
+        """Plain values, for programs."""
+        return {"since": self.since, "by": self.by, "reason": self.reason}
+
+
+def pause_of(deployed: Deployed) -> Pause | None:
+    """The pause that the environment is in; none either where one may not look, as groups of older deployments."""
+    key = ledger.to_item({"id": ledger.PAUSED})
+    try:
+        answer = deployed.dynamodb.get_item(TableName=deployed.description.ledger_table, Key=key)
+    except Exception as error:
+        if isinstance(in_words(error), AccessError):
+            return None
+        raise
+    if "Item" not in answer:
+        return None
+    flag = ledger.from_item(answer["Item"])
+    return Pause(since=flag.get("since", ""), by=flag.get("by", ""), reason=flag.get("reason", ""))

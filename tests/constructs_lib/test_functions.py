@@ -21,7 +21,7 @@ def actions(stack: Stack, function: str) -> set[str]:
 
 def test_rights_of_the_arrival_function(stack: Stack) -> None:
     assert actions(stack, "arrival") == {
-        *(f"dynamodb:{name}" for name in ("GetItem", "BatchGetItem", "PutItem", "UpdateItem")),
+        *(f"dynamodb:{name}" for name in ("BatchGetItem", "PutItem", "UpdateItem")),
         *(f"sqs:{name}" for name in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes", "SendMessage")),
         "sqs:ChangeMessageVisibility",
         *(f"batch:{name}" for name in ("SubmitJob", "TagResource", "DescribeJobDefinitions", "TerminateJob")),

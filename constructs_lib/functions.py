@@ -179,7 +179,8 @@ def _grant_requests(role: Role, props: FunctionsProps) -> None:
     buckets = [props.inputs.arn, *(f"arn:{partition}:s3:::{name}" for name in sorted(set(props.read_buckets)))]
     listing = ["s3:ListBucket", "s3:ListBucketVersions"]
     role.grant(Statement(sid="ListInputs", actions=listing, resources=buckets))
-    props.outputs.grant(role, "KeepPlansAndFences", ["PutObject"], _PLANS, _FENCES, _REQUESTS)
+    # And records of runs that were cancelled before they started.
+    props.outputs.grant(role, "KeepPlansAndFences", ["PutObject"], _PLANS, _FENCES, _REQUESTS, _RECORDS)
     props.outputs.grant(role, "ReadPlansFencesAndRecords", ["GetObject"], _PLANS, _FENCES, _MANIFESTS, _RECORDS)
     props.outputs.grant(role, "TakeRefusalsBack", ["GetObject", "DeleteObject"], _REJECTIONS)
     # Dead letters go back to the queue when what was wrong is mended.

@@ -5,17 +5,14 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from botocore.exceptions import ClientError
-
 from dropbatch.contract import keys
 from dropbatch.contract.manifest import ObjectSpec
 from dropbatch.contract.reproduction import NotReproducibleError, Pins, folder_of, pins_of
 from lambdas.arrival.surroundings import Surroundings
+from lambdas.common.objects import read_object
 
 __all__ = ["NotReproducibleError", "Originals", "output_beside"]
 
-# Where nobody may list, S3 says of what is not there that it is forbidden.
-_GONE = {"NoSuchKey", "404", "AccessDenied", "403"}
 _T = TypeVar("_T")
 
 
@@ -75,12 +72,11 @@ class Originals:
     def _of_record(self, prefix: str, run_id: str, read: Callable[[Mapping[str, Any]], _T]) -> _T:
         """What `read` makes of the record of a run."""
         key = keys.record_key(prefix)
+        text = read_object(self._s3, self._bucket, key)
+        if text is None:
+            raise NotReproducibleError(f"the record of {run_id} is gone: {keys.uri(self._bucket, key)}")
         try:
-            record = json.loads(self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read())
-        except ClientError as error:
-            if error.response.get("Error", {}).get("Code") not in _GONE:
-                raise
-            raise NotReproducibleError(f"the record of {run_id} is gone: {keys.uri(self._bucket, key)}") from error
+            record = json.loads(text)
         except ValueError as error:
             raise NotReproducibleError(f"the record of {run_id} is no JSON: {error}") from error
         try:

@@ -1,7 +1,7 @@
 """Telling the world: "Run State Change" events on the default event bus."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -12,7 +12,11 @@ from lambdas.common.batches import AnnounceError
 
 __all__ = ["Announcer"]
 
-_BATCH = 10  # entries that one PutEvents takes
+# What one PutEvents takes: so many entries, of 256 KB together with the fields around each detail.
+_BATCH = 10
+_BYTES = 250_000
+
+_Run = Mapping[str, Any]
 
 
 class Announcer:
@@ -24,7 +28,7 @@ class Announcer:
         self._table = table
         self._environment = environment
 
-    def tell(self, runs: Sequence[Mapping[str, Any]]) -> None:
+    def tell(self, runs: Sequence[_Run]) -> None:
         """Put one event per run, given as RUN items of plain values.
 
         Dying in between means telling again later: nobody is left untold, some may hear it twice.
@@ -32,28 +36,35 @@ class Announcer:
         Raises:
             AnnounceError: some entry was refused.
         """
-        for start in range(0, len(runs), _BATCH):
-            part = runs[start : start + _BATCH]
-            self._put(part)
-            for run in part:
+        for part in self._parts(runs):
+            self._put([detail for _, detail in part])
+            for run, _ in part:
                 if State(run["state"]).final:
                     self._settle(run)
 
-    def _put(self, runs: Sequence[Mapping[str, Any]]) -> None:
-        entries = [
-            {
-                "Source": SOURCE,
-                "DetailType": DETAIL_TYPE,
-                "Detail": json.dumps(run_state_change(self._environment, run), ensure_ascii=False),
-            }
-            for run in runs
-        ]
+    def _parts(self, runs: Sequence[_Run]) -> Iterator[list[tuple[_Run, str]]]:
+        """Runs, each with the event's detail, as many together as one call takes."""
+        part: list[tuple[_Run, str]] = []
+        size = 0
+        for run in runs:
+            detail = json.dumps(run_state_change(self._environment, run), ensure_ascii=False)
+            length = len(detail.encode())
+            if part and (len(part) == _BATCH or size + length > _BYTES):
+                yield part
+                part, size = [], 0
+            part.append((run, detail))
+            size += length
+        if part:
+            yield part
+
+    def _put(self, details: Sequence[str]) -> None:
+        entries = [{"Source": SOURCE, "DetailType": DETAIL_TYPE, "Detail": detail} for detail in details]
         answer = self._events.put_events(Entries=entries)
         if answer.get("FailedEntryCount"):
             reasons = sorted({entry["ErrorMessage"] for entry in answer["Entries"] if entry.get("ErrorMessage")})
             raise AnnounceError(f"{answer['FailedEntryCount']} events refused: {'; '.join(reasons)}")
 
-    def _settle(self, run: Mapping[str, Any]) -> None:
+    def _settle(self, run: _Run) -> None:
         moved_on = self._dynamodb.exceptions.ConditionalCheckFailedException
         with suppress(moved_on):  # to another attempt, which will be told of in its turn
             self._dynamodb.update_item(

@@ -2,7 +2,7 @@
 
 import itertools
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -18,11 +18,12 @@ class AnnounceError(RuntimeError):
     """EventBridge did not take some events."""
 
 
+_SHOWN = 3
 _EXPECTED = (ClientError, BotoCoreError, LookupError, AnnounceError)
 
 
 class Failures:
-    """Ids of the messages that shall come again."""
+    """Ids of what shall be tried again: of messages, which come again, or of what the next round of reconcile finds."""
 
     def __init__(self, is_late: Callable[[], bool] = lambda: False) -> None:
         """`is_late` says when the invocation is to begin nothing more."""
@@ -40,23 +41,28 @@ class Failures:
         return True
 
     @contextmanager
-    def collect(self, *message_ids: str) -> Iterator[None]:
-        """Errors inside mark these messages as failed and go no further: the others are still worth doing.
+    def collect(self, *ids: str) -> Iterator[None]:
+        """Errors inside mark these as failed and go no further: the others are still worth doing.
 
         So do faults of ours: what no repetition mends ends among the dead letters, and alone.
         """
         try:
             yield
         except _EXPECTED as error:
-            log.warning("%d messages will be tried again: %s", len(message_ids), error)
-            self.ids.update(message_ids)
+            log.warning("to be tried again, %s: %s", _named(ids), error)
+            self.ids.update(ids)
         except Exception:
-            log.exception("%d messages will be tried again", len(message_ids))
-            self.ids.update(message_ids)
+            log.exception("to be tried again, %s", _named(ids))
+            self.ids.update(ids)
 
     def response(self) -> dict[str, list[dict[str, str]]]:
         """What Lambda's SQS event source expects of a function that reports partial failures."""
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in sorted(self.ids)]}
+
+
+def _named(ids: Sequence[str]) -> str:
+    more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
+    return f"{', '.join(ids[:_SHOWN])}{more}"
 
 
 def chunks(items: Iterable[_T], size: int) -> Iterator[list[_T]]:

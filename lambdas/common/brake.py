@@ -61,9 +61,11 @@ class Brake:
         except self._dynamodb.exceptions.ConditionalCheckFailedException:
             log.info("paused already")
             is_new = False
-        self.hold()
-        if stop:
-            self.stop()
+        try:
+            self.hold()
+        finally:  # what could not be switched is no reason to let the rest run
+            if stop:
+                self.stop()
         log.warning("paused: %s", reason)
         return is_new
 
@@ -111,7 +113,7 @@ class Brake:
     def _switch(self, state: str) -> int:
         queues = self._batch.describe_job_queues(jobQueues=list(self._queues))["jobQueues"]
         names = sorted({place["computeEnvironment"] for queue in queues for place in queue["computeEnvironmentOrder"]})
-        environments = self._batch.describe_compute_environments(computeEnvironments=names)["computeEnvironments"]
+        environments = self._environments(names) if names else []  # none would mean all of the account
         faults = []
         count = 0
         # Machines first: a queue that still takes jobs costs nothing.
@@ -126,6 +128,11 @@ class Brake:
         if faults:
             raise BrakeError(f"not all pools are {state.lower()}: {'; '.join(faults)}: try again in a minute")
         return count
+
+    def _environments(self, names: Sequence[str]) -> list[_Resource]:
+        found = self._batch.describe_compute_environments(computeEnvironments=names)
+        environments: list[_Resource] = found["computeEnvironments"]
+        return environments
 
     def _try(self, call: Any, **arguments: str) -> list[str]:
         """Switch one thing, so that a thing that is just being changed does not keep the others from being switched."""

@@ -1,7 +1,6 @@
 """The ledger and the control objects as the run events function reads them."""
 
 import heapq
-import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
@@ -11,6 +10,7 @@ from dropbatch.contract import keys, ledger
 from dropbatch.contract.manifest import Manifest, RunSpec
 from dropbatch.contract.runs import order
 from lambdas.common.items import read_items
+from lambdas.common.records import parse_record
 from lambdas.run_events.changes import JobChange
 
 __all__ = ["Book"]
@@ -164,15 +164,12 @@ class Book:
 
     def record(self, run: RunSpec) -> dict[str, Any] | None:
         """The run record, of whatever attempt, or None."""
-        text = self._read(keys.record_key(run.output))
-        found: dict[str, Any] | None = json.loads(text) if text is not None else None
-        return found
+        return parse_record(self._read(keys.record_key(run.output)))
 
-    def write_record(self, run: RunSpec, record: Mapping[str, Any]) -> None:
+    def write_record(self, run: RunSpec, record: bytes) -> None:
         """Write the record of a run whose container could not."""
-        body = json.dumps(record, ensure_ascii=False, indent=1).encode()
         key = keys.record_key(run.output)
-        self._s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/json")
+        self._s3.put_object(Bucket=self._bucket, Key=key, Body=record, ContentType="application/json")
 
     def log_tail(self, run: RunSpec) -> list[str]:
         """The last lines of a run's log."""

@@ -13,6 +13,7 @@ from typing import Any
 from dropbatch.contract import keys, ledger
 from dropbatch.contract.deployment import Deployment
 from dropbatch.contract.runs import State
+from lambdas.common.batches import Failures
 from lambdas.common.letter import Letter
 from lambdas.common.windows import open_windows, window_name
 from lambdas.run_events.letters import about_limit, about_many, about_one
@@ -61,25 +62,21 @@ class Mails:
                 self._send(about_one(run, region=self._deployment.region, bucket=self._bucket), run["group"])
                 self._update(window["id"], "SET mailed = :run", {":run": run["run_id"]})
 
-    def send_due(self, *, at: datetime) -> int:
-        """Send the mails of windows that are over and all of whose runs ended; returns how many were sent."""
-        count = 0
+    def send_due(self, *, at: datetime, failures: Failures) -> None:
+        """Send the mails of windows that are over and all of whose runs ended."""
         for window in list(self._due(ledger.timestamp(at))):
-            if window.get("kind") == "limit":
-                self._send(about_limit(window), window["group"])
-                count += 1
-                self._sent(window)
-                continue
+            with failures.collect(window["id"]):
+                self._tell_of(window)
+
+    def _tell_of(self, window: _Item) -> None:
+        if window.get("kind") == "limit":
+            self._send(about_limit(window), window["group"])
+        else:
             runs = [run for run in self._runs(window) if run["run_id"] != window.get("mailed")]
             if not all(State(run["state"]).final for run in runs):
-                continue
+                return
             if runs:
                 self._send(self._about(window, runs), window["group"])
-                count += 1
-            self._sent(window)
-        return count
-
-    def _sent(self, window: _Item) -> None:
         self._update(window["id"], "REMOVE unfinished SET sent_at = :now", {":now": ledger.timestamp(self._clock())})
 
     def _due(self, now: str) -> Iterator[dict[str, Any]]:

@@ -19,7 +19,7 @@ from lambdas.run_events.mails import Mails
 from lambdas.run_events.repairs import Repairs
 from lambdas.run_events.report import report
 
-__all__ = ["SLICE", "Reconcile"]
+__all__ = ["SLICE", "Reconcile", "UnrepairedError"]
 
 log = logging.getLogger("dropbatch")
 
@@ -27,6 +27,10 @@ _Item = Mapping[str, Any]
 
 SLICE = 10_000
 """Runs in memory at a time, some 40 MB; an array job has no more."""
+
+
+class UnrepairedError(RuntimeError):
+    """Some runs could not be seen to. The function fails, so that operators hear of it; the next round tries again."""
 
 
 class Reconcile:
@@ -51,7 +55,11 @@ class Reconcile:
         self._slice_size = slice_size
 
     def run(self, *, at: datetime, is_late: Callable[[], bool] = lambda: False) -> dict[str, int]:
-        """Look at unfinished runs that nothing touched for a lease's time; returns repairs by kind."""
+        """Look at unfinished runs that nothing touched for a lease's time; returns repairs by kind.
+
+        Raises:
+            UnrepairedError: at the end, everything else being done.
+        """
         repairs = self._repairs(at, is_late)
         paused = self._keep_pause(at, repairs.counts)
         before = ledger.timestamp(at - self._deployment.lease)
@@ -69,9 +77,11 @@ class Reconcile:
             log.warning("reconcile: no time for runs untouched since %s: the next round goes on there", left)
         if left != begun:
             self._book.set_bookmark(left)
-        self._mails.send_due(at=at)
+        self._mails.send_due(at=at, failures=repairs.failures)
         done = {kind: count for kind, count in repairs.counts.items() if count}
         report(self._deployment.environment, done, at=at)
+        if failed := sorted(repairs.failures.ids):
+            raise UnrepairedError(f"{len(failed)} could not be seen to, such as {failed[0]}: the log says why")
         return done
 
     def _keep_pause(self, at: datetime, repairs: Counter[str]) -> bool:

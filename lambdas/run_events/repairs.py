@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from dropbatch.contract import ledger
 from dropbatch.contract.deployment import Deployment
 from dropbatch.contract.runs import State
-from lambdas.common.batches import chunks
+from lambdas.common.batches import Failures, chunks
 from lambdas.common.own_messages import Held, Resubmit
 from lambdas.run_events.book import Book
 from lambdas.run_events.changes import change_of
@@ -26,12 +26,14 @@ _Item = Mapping[str, Any]
 _T = TypeVar("_T")
 
 _DESCRIBE = 100  # ids that one DescribeJobs takes
+_LOST = Outcome()
 
 
 class Repairs:
     """Repairs runs of one deployment in one round.
 
-    `counts` says what was done, by kind; `cut_short` whether some of the runs had to be left for want of time.
+    `counts` says what was done, by kind; `cut_short` whether some of the runs had to be left for want of time, and
+    `failures` which could not be seen to: no fault with one keeps the others from being repaired.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Repairs:
         self._deployment = deployment
         self._is_late = is_late
         self.counts: Counter[str] = Counter()
+        self.failures = Failures()
         self.cut_short = False
 
     def see_to(self, items: Iterable[_Item], *, paused: bool) -> None:
@@ -67,11 +70,13 @@ class Repairs:
             else:
                 behind[item["job_name"]].append(item)
         for part in self._parts(untold):
-            self._follow_up([self._flow.left_over(item, item["attempt"]) for item in part])
-            self.counts["final states told of"] += len(part)
+            with self.failures.collect(*(item["id"] for item in part)):
+                self._follow_up([self._flow.left_over(item, item["attempt"]) for item in part])
+                self.counts["final states told of"] += len(part)
         never_asked: list[_Item] = []
         for jobs in self._parts(behind.items()):
-            never_asked += self._see_to_jobs(jobs, paused=paused)
+            with self.failures.collect(*(job_name for job_name, _ in jobs)):
+                never_asked += self._see_to_jobs(jobs, paused=paused)
         if not paused:
             self._ask(never_asked)
 
@@ -81,17 +86,18 @@ class Repairs:
         unprepared: list[_Item] = []
         submitted: list[tuple[_Item, list[_Item]]] = []
         for job_name, items in jobs:
-            job = self._book.job(job_name)
-            known = {(run.run_id, run.attempt) for run in self._book.runs_of(job)} if job else set()
-            # A run that its job does not know (the answer to its claim was lost, say) waits for nobody.
-            mine = [item for item in items if (item["run_id"], item["attempt"]) in known]
-            (orphans if job else unprepared).extend(
-                item for item in items if (item["run_id"], item["attempt"]) not in known
-            )
-            if job and job["state"] == "SUBMITTED":
-                submitted += [(job, mine)] if mine else []
-            elif job and job["lease_until"] < ledger.timestamp(self._at):
-                self.counts[self._settle(job_name, job)] += 1
+            with self.failures.collect(job_name):
+                job = self._book.job(job_name)
+                known = {(run.run_id, run.attempt) for run in self._book.runs_of(job)} if job else set()
+                # A run that its job does not know (the answer to its claim was lost, say) waits for nobody.
+                mine = [item for item in items if (item["run_id"], item["attempt"]) in known]
+                (orphans if job else unprepared).extend(
+                    item for item in items if (item["run_id"], item["attempt"]) not in known
+                )
+                if job and job["state"] == "SUBMITTED":
+                    submitted += [(job, mine)] if mine else []
+                elif job and job["lease_until"] < ledger.timestamp(self._at):
+                    self.counts[self._settle(job_name, job)] += 1
         lost = self._describe(submitted)
         if not paused:
             self._ask_again(orphans, lost)
@@ -102,10 +108,11 @@ class Repairs:
 
     def _settle(self, job_name: str, job: _Item) -> str:
         """Find out whether a prepared job was submitted; ask for it when it was not."""
-        answer = self._batch.list_jobs(jobQueue=job["queue"], filters=[{"name": "JOB_NAME", "values": [job_name]}])
-        found = answer["jobSummaryList"]
+        named = {"jobQueue": job["queue"], "filters": [{"name": "JOB_NAME", "values": [job_name]}]}
+        pages = self._batch.get_paginator("list_jobs").paginate(**named)  # of which the first may well be empty
+        found = next((job["jobId"] for page in pages for job in page["jobSummaryList"]), None)
         if found:
-            self._book.submitted(job_name, found[0]["jobId"])
+            self._book.submitted(job_name, found)
             return "submissions found in Batch"
         self._door.ask_again(Resubmit(job_name=job_name, lease_until=job["lease_until"]))
         return "jobs asked for again"
@@ -127,25 +134,31 @@ class Repairs:
             answers = said | self._jobs([job_id for job_id, _ in part if job_id not in said])
             outcomes: list[Outcome | None] = []
             for job_id, item in self._in_time(part):
-                change = change_of(answers[job_id]) if job_id in answers else None
-                if change is None and item["updated_at"] > self._remembered:
-                    log.warning("Batch does not know job %s of run %s yet", job_id, item["id"])
-                elif change is None:
-                    owner = self._owner(item)
-                    if owner in (None, job_id):
-                        outcomes.append(self._flow.forgotten(item, job_id, started=owner is not None))
+                with self.failures.collect(item["id"]):
+                    outcome = self._catch_up(item, job_id, answers.get(job_id))
+                    if outcome is _LOST:
+                        lost.append(item)
                     else:
-                        lost.append(item)
-                elif change.superseded:
-                    lost.append(item)
-                else:
-                    outcome = self._flow.apply(change)
-                    outcomes.append(outcome)
-                    # Submitted twice under one name, the fence with the one that the ledger does not know.
-                    if outcome is None and change.state.final and self._owner(item) not in (None, job_id):
-                        lost.append(item)
-            self.counts["states read from Batch"] += self._follow_up(outcomes)
+                        outcomes.append(outcome)
+            with self.failures.collect(*(item["id"] for _, item in part)):
+                self.counts["states read from Batch"] += self._follow_up(outcomes)
         return lost
+
+    def _catch_up(self, item: _Item, job_id: str, said: _Item | None) -> Outcome | None:
+        """Apply what Batch says of a run's job; `_LOST` when another job has the run's fence."""
+        change = change_of(said) if said is not None else None
+        if change is None and item["updated_at"] > self._remembered:
+            log.warning("Batch does not know job %s of run %s yet", job_id, item["id"])
+            return None
+        if change is None:
+            owner = self._owner(item)
+            return self._flow.forgotten(item, job_id, started=owner is not None) if owner in (None, job_id) else _LOST
+        if change.superseded:
+            return _LOST
+        outcome = self._flow.apply(change)
+        # Submitted twice under one name, the fence with the one that the ledger does not know.
+        elsewhere = outcome is None and change.state.final and self._owner(item) not in (None, job_id)
+        return _LOST if elsewhere else outcome
 
     def _ask(self, items: Sequence[_Item]) -> None:
         """Ask for jobs for runs that never had one: arrived during a pause, or to begin anew.
@@ -163,15 +176,17 @@ class Repairs:
             waiting: list[Held] = []
             outcomes: list[Outcome | None] = []
             for item in self._in_time(part):
-                owner = owners[item["id"]]
-                change = change_of(said[owner]) if owner in said else None
-                if owner is None:
-                    waiting.append(_held(item))
-                elif change is not None:
-                    outcomes.append(self._flow.apply(change))
-                elif item["updated_at"] < self._remembered:
-                    outcomes.append(self._flow.forgotten(item, owner, started=True))
-            self.counts["states read from Batch"] += self._follow_up(outcomes)
+                with self.failures.collect(item["id"]):
+                    owner = owners[item["id"]]
+                    change = change_of(said[owner]) if owner in said else None
+                    if owner is None:
+                        waiting.append(_held(item))
+                    elif change is not None:
+                        outcomes.append(self._flow.apply(change))
+                    elif item["updated_at"] < self._remembered:
+                        outcomes.append(self._flow.forgotten(item, owner, started=True))
+            with self.failures.collect(*owners):
+                self.counts["states read from Batch"] += self._follow_up(outcomes)
             self._door.ask(waiting)
             self.counts["held runs asked for again"] += len(waiting)
 

@@ -223,10 +223,14 @@ class Batch(_Service):
         self._ids = itertools.count(1)
 
     def get_paginator(self, operation: str) -> Any:
-        pages = {"describe_job_definitions": self._definitions, "list_jobs": self._jobs_in_state}
+        pages = {"describe_job_definitions": self._definitions, "list_jobs": self._listed}
         return SimpleNamespace(paginate=pages[operation])
 
-    def _jobs_in_state(self, **call: Any) -> Iterator[dict[str, Any]]:
+    def _listed(self, **call: Any) -> Iterator[dict[str, Any]]:
+        if "filters" in call:
+            yield {"jobSummaryList": [], "nextToken": "any"}  # as Batch may answer, though there is something
+            yield self.list_jobs(**call)
+            return
         self._called("ListJobs", call)
         within = ("jobQueue", call["jobQueue"]) if "jobQueue" in call else ("arrayJobId", call["arrayJobId"])
         found = [job for job in self.jobs.values() if job.get(within[0]) == within[1]]

@@ -45,6 +45,17 @@ def test_a_pool_that_is_just_being_changed_does_not_keep_the_others_running(aws:
     assert set(aws.batch.environments.values()) == {"DISABLED"}
 
 
+def test_without_queues_nobody_elses_environments_are_switched(aws: SimulatedAws) -> None:
+    asked: list[Any] = []
+    aws.tap = lambda operation, call: asked.append(call) if operation == "DescribeComputeEnvironments" else None
+    guard = Brake(dynamodb=aws.dynamodb, batch=aws.batch, table="ledger", queues=[])
+
+    guard.pause("test", by="budget")
+
+    # AWS answers a question about no environments with all of the account.
+    assert not asked
+
+
 def test_a_resume_that_fails_leaves_the_deployment_paused(aws: SimulatedAws) -> None:
     brake(aws).pause("test", by="operator")
 
@@ -72,9 +83,16 @@ def test_stop_ends_what_has_a_machine_and_leaves_what_waits(aws: SimulatedAws) -
         )
     }
     ended: list[Mapping[str, Any]] = []
-    aws.tap = lambda operation, call: ended.append(call) if operation == "TerminateJob" else None
 
-    brake(aws).pause("test", by="budget", stop=True)
+    def tap(operation: str, call: Mapping[str, Any]) -> None:
+        if operation == "TerminateJob":
+            ended.append(call)
+        if operation == "UpdateComputeEnvironment":  # it is just being changed
+            raise error("ClientException", operation)
+
+    aws.tap = tap
+    with pytest.raises(BrakeError):
+        brake(aws).pause("test", by="budget", stop=True)
 
     assert sorted(call["jobId"] for call in ended) == ["array:0", "running", "starting"]
     assert {call["reason"] for call in ended} == {Ending.STOPPED}

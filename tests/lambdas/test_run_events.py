@@ -6,8 +6,9 @@ import pytest
 
 from dropbatch.contract.ledger import PAUSED, to_item
 from lambdas.arrival.flow import ArrivalFlow
+from lambdas.common.announce import Announcer
 from lambdas.run_events.flow import RunEventsFlow
-from lambdas.run_events.reconcile import Reconcile
+from lambdas.run_events.reconcile import Reconcile, UnrepairedError
 from tests.lambdas.conftest import OUTPUT, dropped, run_events, sqs_record
 from tests.lambdas.simulated_aws import SimulatedAws, error
 
@@ -263,6 +264,68 @@ def test_reconcile_tells_of_final_states_that_nobody_heard_of(
     assert reconcile.run(at=LATER) == {}
 
     assert told(aws) == ["REJECTED"]
+
+
+def test_what_reconcile_cannot_see_to_keeps_nothing_else_waiting(
+    aws: SimulatedAws, arrival: ArrivalFlow, reconcile: Reconcile
+) -> None:
+    for name in "abc":
+        arrival.process([dropped(f"lab/wordcount/{name}")])
+    for job in aws.batch.jobs.values():
+        job["status"] = "SUCCEEDED"
+    runs = {run["input"][-1]: run["id"] for run in aws.dynamodb.runs()}
+    first, *_ = (key for key in aws.s3.objects if "/manifests/" in key[1])
+    del aws.s3.objects[first]
+
+    def refuse(operation: str, call: Any) -> None:
+        if operation == "UpdateItem" and call["Key"]["id"]["S"] == runs["b"]:
+            raise error("ValidationException", operation)
+
+    aws.tap = refuse
+    with pytest.raises(UnrepairedError, match="could not be seen to, such as"):
+        reconcile.run(at=LATER)
+
+    states = {name: aws.dynamodb.plain(run)["state"] for name, run in runs.items()}
+    assert states == {"a": "HELD", "b": "SUCCEEDED", "c": "SUCCEEDED"}
+    assert told(aws) == ["SUCCEEDED", "SUCCEEDED"]
+
+    aws.tap = lambda operation, call: None
+    with pytest.raises(UnrepairedError, match=r"^1 could not be seen to, such as wordcount-lab-"):
+        reconcile.run(at=LATER)
+
+
+@pytest.mark.parametrize("rubbish", [b"", b"{", b"[]", b'{"attempt": "1"}', b"\xff"])
+def test_a_record_that_is_none_is_no_record(
+    aws: SimulatedAws, arrival: ArrivalFlow, flow: RunEventsFlow, rubbish: bytes
+) -> None:
+    arrival.process([dropped("lab/wordcount/a")])
+    (run,) = aws.dynamodb.runs()
+    key = OUTPUT, f"{run['output_prefix']}_run.json"
+    aws.s3.objects[key] = rubbish
+
+    assert not flow.process([event(the_job(aws), "FAILED", statusReason="Task failed to start")]).ids
+
+    assert aws.dynamodb.plain(run["id"])["state"] == "FAILED"
+    assert json.loads(aws.s3.objects[key])["reason"] == "Task failed to start"
+
+
+def test_long_logs_are_told_of_in_as_many_calls_as_it_takes(aws: SimulatedAws) -> None:
+    lines = ["\N{GOTHIC LETTER AHSA}" * 400] * 20
+    runs = [
+        {"id": f"lab#{number}", "run_id": str(number), "state": "FAILED", "order": 19, "log_tail": lines}
+        for number in range(25)
+    ]
+    sizes: list[int] = []
+
+    def tap(operation: str, call: Any) -> None:
+        if operation == "PutEvents":
+            sizes.append(sum(len(entry["Detail"].encode()) for entry in call["Entries"]))
+
+    aws.tap = tap
+    Announcer(events=aws.events, dynamodb=aws.dynamodb, table="ledger", environment="test").tell(runs)
+
+    assert [json.loads(entry["Detail"])["run_id"] for entry in aws.events.entries] == [run["run_id"] for run in runs]
+    assert max(sizes) < 256 * 1024 < sum(sizes)
 
 
 def test_reconcile_leaves_the_young_and_the_paused_alone(

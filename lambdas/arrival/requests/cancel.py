@@ -1,9 +1,9 @@
 """Cancelling runs.
 
 Whether a run that has not started will, nobody can know: its job may be on the way. So cancelling takes the run's
-fence: who creates that first decides. If it was free, no job will ever start the run, and the run is CANCELLED at once;
-a job that waits in Batch is ended too, only to spare the queue. If a job holds it, that job is ended, and its event
-tells the rest.
+fence: who creates that first decides. If it was free, no job will ever start the run, and the run is CANCELLED at once,
+with a record that says so; a job that waits in Batch is ended too, only to spare the queue. If a job holds it, that job
+is ended, and its event tells the rest.
 """
 
 import logging
@@ -20,12 +20,16 @@ from lambdas.arrival.surroundings import Surroundings
 from lambdas.common.announce import Announcer
 from lambdas.common.items import read_items
 from lambdas.common.limits import release, write_settling
+from lambdas.common.objects import read_object
+from lambdas.common.records import parse_record, record_of
+from lambdas.common.specs import spec_of
 
 __all__ = ["Canceller"]
 
 log = logging.getLogger("dropbatch")
 
 _MINE = "cancelled:"
+_REASON = "cancelled on request before it started"
 _CONFLICTS = {"PreconditionFailed", "412", "ConditionalRequestConflict"}
 _UNWRITTEN = {"NoSuchKey", "AccessDenied"}  # the second where, as here, the bucket may not be listed
 _ROUNDS = 5
@@ -127,10 +131,13 @@ class Canceller:
     def _end(self, item: _Item) -> _Item:
         """Bring the attempt to its end; returns the run as it is now, which may be at another attempt."""
         now = ledger.timestamp(self._around.clock())
+        # First the record: once the ledger has the end, a further attempt may write its own.
+        self._write_record(item, now)
         fields: dict[str, Any] = {
             "state": State.CANCELLED,
             "order": order(item["attempt"], State.CANCELLED),
-            "reason": "cancelled on request before it started",
+            "reason": _REASON,
+            "not_started": list(self._around.deployment.descendants(item["pipeline"])),
             "updated_at": now,
             "stopped_at": now,
         }
@@ -153,6 +160,14 @@ class Canceller:
         if _untold(ended):
             self._announcer.tell([ended])
         return ended
+
+    def _write_record(self, item: _Item, now: str) -> None:
+        """Leave a record of an attempt that no job will begin, unless there is one of it or of a later one."""
+        s3, bucket, key = self._around.s3, self._around.bucket, keys.record_key(item["output_prefix"])
+        there = parse_record(read_object(s3, bucket, key))
+        if there is None or there["attempt"] < item["attempt"]:
+            record = record_of(spec_of(item), item, status=State.CANCELLED, reason=_REASON, stopped_at=now)
+            s3.put_object(Bucket=bucket, Key=key, Body=record, ContentType="application/json")
 
     def _terminate(self, job_id: str) -> None:
         """End a job or a child of an array; one that is over already stays as it is."""

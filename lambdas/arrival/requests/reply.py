@@ -4,19 +4,16 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from dropbatch.contract import keys
 from lambdas.arrival.requests.faults import MAX_FAULTS, Fault, FaultsError
 from lambdas.arrival.requests.inputs import Named
 from lambdas.arrival.requests.listing import Listing
+from lambdas.common.objects import read_object
 from lambdas.common.own_messages import RequestStep
 
 __all__ = ["Replies"]
 
 _VERSION = 1
-# Where nobody may list, S3 says of what is not there that it is forbidden.
-_GONE = {"NoSuchKey", "404", "AccessDenied", "403"}
 
 
 class Replies:
@@ -45,13 +42,8 @@ class Replies:
     def take_back(self, step: RequestStep) -> None:
         """Remove the refusal of an earlier version of a request that is in order now."""
         key = keys.rejection_key(step.key)
-        try:
-            refused = json.loads(self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read())
-        except ClientError as error:
-            if error.response.get("Error", {}).get("Code") not in _GONE:
-                raise
-            return
-        if refused["version_id"] != step.version_id and self._is_newest(step):
+        text = read_object(self._s3, self._bucket, key)
+        if text and json.loads(text)["version_id"] != step.version_id and self._is_newest(step):
             self._s3.delete_object(Bucket=self._bucket, Key=key)
 
     def _is_newest(self, step: RequestStep) -> bool:

@@ -9,9 +9,11 @@ from contextlib import contextmanager, redirect_stdout
 from datetime import timedelta
 from typing import Any
 
+from dropbatch.contract.keys import record_key
 from dropbatch.contract.ledger import from_item
+from dropbatch.contract.runs import State
 from dropbatch.contract.usage import month_usage
-from tests.lambdas.conftest import DEPLOYMENT
+from tests.lambdas.conftest import DEPLOYMENT, OUTPUT
 from tests.lambdas.crash.world import RUN_NEEDS, SAFEGUARDS, World
 
 ROUNDS = 20
@@ -97,6 +99,7 @@ def _judge(world: World, rounds: int) -> list[str]:
     if not attempts - unused <= counted <= attempts:
         faults.append(f"usage of {counted} attempts counted, there were {attempts}, {unused} perhaps never started")
     faults += _limit_faults(world, runs)
+    faults += [f"no record: {run}" for run in runs if run["state"] == State.CANCELLED and not _has_record(world, run)]
     if rounds == ROUNDS:
         faults.append("reconcile did not converge")
     told = {(said["run_id"], said["state"]) for entry in world.aws.events.entries for said in [_said(entry)]}
@@ -108,6 +111,12 @@ def _judge(world: World, rounds: int) -> list[str]:
     if needless and not world.excuses:
         faults.append(f"{needless} needless jobs")
     return faults
+
+
+def _has_record(world: World, run: Mapping[str, Any]) -> bool:
+    """Whether a function wrote the record of a run's last attempt: no container of these schedules does."""
+    body = world.aws.s3.objects.get((OUTPUT, record_key(run["output_prefix"])), b"{}")
+    return bool(json.loads(body).get("attempt") == run["attempt"])
 
 
 def _limit_faults(world: World, runs: Sequence[Mapping[str, Any]]) -> list[str]:

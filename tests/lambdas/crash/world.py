@@ -27,7 +27,7 @@ from lambdas.arrival.surroundings import Surroundings
 from lambdas.run_events.flow import RunEventsFlow
 from lambdas.run_events.parts import Clients as RunEventsClients
 from lambdas.run_events.parts import put_together
-from lambdas.run_events.reconcile import Reconcile
+from lambdas.run_events.reconcile import Reconcile, UnrepairedError
 from tests.lambdas.conftest import DEPLOYMENT, OUTPUT, definitions
 from tests.lambdas.crash.people import People
 from tests.lambdas.simulated_aws import Batch, DynamoDB, SimulatedAws, error
@@ -315,7 +315,7 @@ class World:
         def body() -> None:
             try:
                 work(invocation)
-            except (KilledError, ClientError, BotoCoreError):
+            except (KilledError, ClientError, BotoCoreError, UnrepairedError):
                 pass  # gone, or ended with an error: either way Lambda hears of no success
             finally:
                 self.invocations.remove(invocation)

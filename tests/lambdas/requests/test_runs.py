@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from dropbatch.contract.endings import Ending
-from dropbatch.contract.keys import started_key
+from dropbatch.contract.keys import record_key, started_key
 from dropbatch.contract.ledger import PAUSED, to_item
 from lambdas.arrival.requests import runs_desk
 from lambdas.common.own_messages import Held, held_body
@@ -142,6 +142,8 @@ def test_a_run_that_has_not_started_is_cancelled_by_its_fence(bench: Bench) -> N
     assert (run["state"], run["reason"]) == ("CANCELLED", "cancelled on request before it started")
     assert "unfinished" not in run
     assert bench.aws.s3.objects[OUTPUT, started_key("lab", "wordcount", one, 1)].startswith(b"cancelled:")
+    record = json.loads(bench.aws.s3.objects[OUTPUT, record_key(run["output_prefix"])])
+    assert (record["status"], record["attempt"], record["reason"]) == ("CANCELLED", 1, run["reason"])
     (job,) = bench.aws.batch.jobs.values()
     index = [spec["run_id"] for spec in manifest(bench, job)].index(one)
     assert terminated == [{"jobId": f"{job['jobId']}:{index}", "reason": Ending.CANCELLED}]
@@ -167,6 +169,20 @@ def test_a_run_held_by_a_pause_is_cancelled_and_never_asked_for_again(bench: Ben
 
     assert bench.run(one)["state"] == "CANCELLED"
     assert not bench.aws.batch.jobs
+
+
+@pytest.mark.parametrize(("attempt", "stays"), [(0, False), (1, True), (2, True)])
+def test_the_record_of_a_cancelled_run_replaces_none_of_its_own_or_a_later_attempt(
+    bench: Bench, attempt: int, stays: bool
+) -> None:
+    (one,) = drop(bench, "a")
+    key = OUTPUT, record_key(bench.run(one)["output_prefix"])
+    before = json.dumps({"attempt": attempt, "status": "FAILED"}).encode()
+    bench.aws.s3.objects[key] = before
+
+    bench.ask({"runs": [one]}, CANCEL)
+
+    assert (bench.aws.s3.objects[key] == before) == stays
 
 
 def test_a_run_that_has_started_is_ended_and_its_event_tells_the_rest(bench: Bench) -> None:

@@ -304,6 +304,8 @@ class Sandbox:
                 progress(f"the server did not end within {_SAVE_SECONDS:.0f} s and was killed")
             kill_group(pid)
             wait_until(lambda: not alive(pid, mark), 5)
+            if self.layout.unsaved.exists():
+                progress(f"its state could not be saved (the reason is in {self.layout.log}): the next start is empty")
         self._end_groups()
         self.layout.discard_running()
 

@@ -72,14 +72,17 @@ class Groups:
 
 
 class _SaveErrors(logging.Handler):
-    """Counts errors of MiniStack's persistence, which only logs them."""
+    """Counts what MiniStack could not save, which it only logs: states of services, and objects of S3."""
 
     def __init__(self) -> None:
-        super().__init__(logging.ERROR)
+        super().__init__(logging.WARNING)
         self.count = 0
+        for name in ("persistence", "s3"):
+            logging.getLogger(name).addHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.count += 1
+        if record.levelno >= logging.ERROR or record.getMessage().startswith("Failed to persist"):
+            self.count += 1
 
 
 def main() -> None:
@@ -88,7 +91,6 @@ def main() -> None:
     region, port = os.environ["MINISTACK_REGION"], int(os.environ["GATEWAY_PORT"])
     app = emulator.module("app")
     save_errors = _SaveErrors()
-    logging.getLogger("persistence").addHandler(save_errors)
     groups = Groups(layout.groups)
     vending = Vending(f"http://127.0.0.1:{port}")
     batch = _install_batch(app, layout, region, _runner(layout, region, port, groups, vending))

@@ -2,6 +2,7 @@ import contextlib
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -63,6 +64,26 @@ def test_given_a_state_when_downed_and_upped_then_it_is_still_there(own: Sandbox
     assert [each["Name"] for each in aws("s3").list_buckets()["Buckets"]] == ["kept"]
     assert aws("batch").describe_jobs(jobs=[job])["jobs"][0]["status"] == "SUCCEEDED"
     assert url == own.status().url
+
+
+def test_given_an_object_that_could_not_be_written_when_downed_then_the_loss_is_told_and_the_next_start_is_empty(
+    own: Sandbox,
+) -> None:
+    own.up()
+    s3 = client_of(own)("s3")
+    s3.create_bucket(Bucket="full", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    shutil.rmtree(own.layout.objects)
+    own.layout.objects.touch()  # as a full disk would, it takes no file
+    s3.put_object(Bucket="full", Key="k", Body=b"x")
+
+    said: list[str] = []
+    own.down(said.append)
+    own.layout.objects.unlink()
+    own.up(said.append)
+
+    assert [line for line in said if "could not be saved" in line and "server.log" in line], said
+    assert any("did not end cleanly" in line for line in said), said
+    assert client_of(own)("s3").list_buckets()["Buckets"] == []
 
 
 @on_linux

@@ -89,18 +89,19 @@ def build_assets(root: Path, settings: Settings, folder: Path) -> Assets:
         raise AssetError(faults)
     own = folder / settings.name
     own.mkdir()
+    deployment = settings.deployment().to_json()
     return Assets(
-        packages={function: build_package(root, function, settings, own) for function in FUNCTIONS}, images=named
+        packages={function: build_package(root, function, deployment, own) for function in FUNCTIONS}, images=named
     )
 
 
-def build_package(root: Path, function: str, settings: Settings, folder: Path) -> Package:
-    """Zip a function: its code, what functions share, the contract, and the deployment's description.
+def build_package(root: Path, function: str, deployment: str, folder: Path) -> Package:
+    """Zip a function: its code, what functions share, the contract, and the text of the deployment's description.
 
     The same sources give the same bytes on every machine, whatever their times and modes; and since the members are
     stored, not deflated, whatever the machine's zlib.
     """
-    members = {FILE_NAME: settings.deployment().to_json().encode()}
+    members = {FILE_NAME: deployment.encode()}
     sources = [root / "lambdas/__init__.py", root / "dropbatch/__init__.py"]
     for package in ("lambdas/common", f"lambdas/{function}", "dropbatch/contract"):
         sources += _python_files(root / package)

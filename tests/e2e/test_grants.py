@@ -112,12 +112,6 @@ def test_a_program_that_may_write_no_more_leaves_no_part_of_what_it_had_begun(la
     assert parts() is None
 
 
-# What policies grant to our own code and the recorder cannot see, with the place where it is shown.
-NOT_SEEN: dict[tuple[str, str], str] = {
-    ("run-events.function", "s3:ListBucket"): "makes S3 say of a record that it is missing, not forbidden",
-}
-
-
 def right(role: str, action: str) -> tuple[str, str]:
     """An action and who may do it: a function, or the program of any pipeline for any group."""
     name = role.removeprefix("dropbatch-sandbox-")
@@ -138,4 +132,4 @@ def test_every_right_of_our_own_code_was_used_by_the_suite(lab: Lab, whole_suite
     }
 
     assert {role for role, _ in granted} == {"job", "arrival.function", "run-events.function", "spend-guard.function"}
-    assert granted - used == NOT_SEEN.keys()
+    assert granted - used == set()

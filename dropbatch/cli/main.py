@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import signal
 import sys
 from typing import Any, NoReturn
 
@@ -111,6 +112,7 @@ def cli(ctx: click.Context, environment: str | None, group_name: str | None) -> 
 
 def main() -> NoReturn:
     """Console script."""
+    _end_in_good_order()
     try:
         cli.main(prog_name="dropbatch", standalone_mode=False)
     except click.ClickException as error:
@@ -124,3 +126,10 @@ def main() -> NoReturn:
         # `dropbatch status | head`: nobody listens any more; Python would complain once more when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(0)
+
+
+def _end_in_good_order() -> None:
+    """A closed terminal and `kill` are Ctrl-C to us: Terraform saves its state, and nothing runs on without us."""
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_DFL:  # with `nohup` it is not
+            signal.signal(number, signal.default_int_handler)

@@ -1,8 +1,9 @@
 """A page walked as its reader would: every shell block in order, in one shell, and what the page says it prints."""
 
 import re
+import shlex
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 
 from tests.docs.pages import Fence, Page
@@ -11,13 +12,21 @@ _MARK = "@@ block "
 _SECONDS = 600.0
 
 
-def walk(page: Page, directory: Path, environ: Mapping[str, str]) -> None:
-    """Run the page's ``sh`` blocks; a ``text`` block after one is what it must print (… stands for anything)."""
-    blocks = _blocks(page)
+def walk(page: Page, directory: Path, environ: Mapping[str, str], *, there: Container[str] = ("",)) -> None:
+    """Run the page's ``sh`` blocks; a ``text`` block after one is what it must print (… stands for anything).
+
+    Args:
+        page: a tutorial.
+        directory: where its reader is, and must be at its end, since the next page goes on from there.
+        environ: environment variables of the reader's shell.
+        there: what blocks may need.
+    """
+    blocks = [(fence, printed) for fence, printed in _blocks(page) if fence.needs in there]
     script = "".join(f"printf '\\n{_MARK}{number}\\n'\n{fence.text}\n" for number, (fence, _) in enumerate(blocks))
+    script += f'[ "$PWD" = {shlex.quote(str(directory.resolve()))} ] || {{ echo "the page ends in $PWD"; exit 1; }}\n'
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
-        cwd=directory,
+        cwd=directory.resolve(),
         env=dict(environ),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -38,10 +47,10 @@ def walk(page: Page, directory: Path, environ: Mapping[str, str]) -> None:
 
 
 def _blocks(page: Page) -> list[tuple[Fence, Fence | None]]:
-    """Shell blocks that can run here, each with the block of output that follows it before the next."""
+    """Shell blocks, each with the block of output that follows it before the next."""
     found: list[tuple[Fence, Fence | None]] = []
     for fence in page.fences:
-        if fence.language == "sh" and not fence.needs:
+        if fence.language == "sh":
             found.append((fence, None))
         elif fence.language == "text" and found and found[-1][1] is None:
             found[-1] = (found[-1][0], fence)

@@ -10,7 +10,7 @@ __all__ = ["page", "walk"]
 
 _HEAD = """# The `dropbatch` command
 
-Made from the command's own help by `make reference`. Data goes to standard output, talk to standard error.
+Made from the command's own help by `make reference`. Data goes to standard output, everything else to standard error.
 """
 _COLUMNS = 100
 

@@ -1,6 +1,7 @@
 """The tutorials, from their first line to their last, one after the other in one checkout as a newcomer would."""
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +10,13 @@ import pytest
 
 from dropbatch import preflight
 from dropbatch.sandbox import Sandbox
+from dropbatch.sandbox.engine import BUILD_OPTIONS
 from tests.docs.pages import ROOT, Page
 from tests.docs.session import walk
+from tests.image import engine as engines
+from tests.image.conftest import wheels
+
+__all__ = ["wheels"]
 from tests.project import copy_project
 
 pytestmark = pytest.mark.e2e
@@ -37,6 +43,27 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.mark.parametrize("path", _TUTORIALS, ids=lambda path: path.stem)
 def test_the_tutorial_holds(path: Path, checkout: Path) -> None:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DROPBATCH_"))}
+    walk(Page(path), checkout, _environ(checkout))
 
-    walk(Page(path), checkout, {**kept, "PYTHONPATH": str(checkout)})
+
+@pytest.mark.soak
+def test_what_needs_containers_holds(checkout: Path, tmp_path: Path, wheels: Path) -> None:
+    """The page about images with its containers; bases are images of the tests', so that no registry is needed."""
+    engine = engines.needed()
+    bare, python = engine.base()
+    page = tmp_path / "page.md"
+    text = (ROOT / "docs" / "tutorials" / "03-my-own-image.md").read_text(encoding="utf-8")
+    page.write_text(text.partition("## With a GPU")[0].replace("docker.io/library/busybox:1.37", bare), "utf-8")
+    options = [f"--build-arg=RUNTIME_BASE={python}"]
+    if engine.name == "podman":
+        options += ["--build-arg=PIP_NO_INDEX=1", "--build-arg=PIP_FIND_LINKS=/wheels", f"--volume={wheels}:/wheels:ro"]
+    dockerfile = checkout / "image" / "wordcount" / "Dockerfile"
+    pinned = dockerfile.read_text(encoding="utf-8")
+    dockerfile.write_text(re.sub(r"(?m)^ARG BASE=.*$", f"ARG BASE={python}", pinned), encoding="utf-8")
+
+    walk(Page(page), checkout, _environ(checkout) | {BUILD_OPTIONS: " ".join(options)}, there=("", "needs-docker"))
+
+
+def _environ(checkout: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DROPBATCH_"))}
+    return {**kept, "PYTHONPATH": str(checkout)}

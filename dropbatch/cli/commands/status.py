@@ -14,6 +14,7 @@ from dropbatch.cli import runs
 from dropbatch.cli.completion import pipelines
 from dropbatch.cli.context import Context
 from dropbatch.cli.counting import Tally, tally
+from dropbatch.cli.following import name_of
 from dropbatch.cli.patience import patiently
 from dropbatch.cli.pausing import Pause, pause_of
 from dropbatch.cli.screen import on_terminal, show
@@ -195,7 +196,7 @@ def _table(listed: Sequence[runs.Run], *, id_length: int | None = None, reasons:
             run.run_id[:id_length],
             Text(run.state, style=_COLOURS.get(run.state, "")),
             run.pipeline,
-            Text(printable(run.name), no_wrap=True, overflow="ellipsis"),
+            Text(name_of(run), no_wrap=True, overflow="ellipsis"),
             age(run.created_at),
             _took(run),
             *([Text(printable(run.reason))] if reasons else []),

@@ -14,7 +14,7 @@ from tests.docs.pages import ROOT, Page, pages
 _OF_ALL_AWS = {"--query", "--output", "--region", "--profile", "--endpoint-url", "--no-cli-pager"}
 _S3 = {"cp": {"--recursive"}, "ls": {"--recursive"}, "sync": {"--delete"}, "rm": {"--recursive"}}
 _CDKTF = {
-    "deploy": {"--var", "--var-file", "--app", "--skip-provider-lock", "--auto-approve"},
+    "deploy": {"--var", "--var-file", "--app", "--output", "--skip-provider-lock", "--auto-approve"},
     "diff": {"--var", "--var-file"},
     "destroy": {"--auto-approve"},
     "synth": {"--hcl"},

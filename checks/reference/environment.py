@@ -8,8 +8,8 @@ __all__ = ["page"]
 _HEAD = """# The environment file
 
 Made from the settings model by `make reference`. One TOML file per environment in `environments/`, named like the
-environment. `make synth` lists all mistakes at once, each with file, key, rule, value and fix. For completion and checks
-while you type, begin the file with this line, which editors with a TOML language server understand:
+environment. `make synth` lists all mistakes at once, each with file, key, rule, value and fix. For completion and
+checks while you type, begin the file with this line, which editors with a TOML language server understand:
 
 ```toml
 #:schema ../docs/reference/environment.schema.json

@@ -115,6 +115,7 @@ class World:
         # The model calls it required, yet AWS leaves it out of jobs that have not started, as its own examples show.
         faults = [each for each in faults if not re.fullmatch(r'Missing .* in jobs\[\d+\]: "startedAt"', each)]
         assert not faults, faults
+        assert not (odd := _odd_values(shape, answer)), odd
         self.answers.append((operation, headers))
         return dict(answer)
 
@@ -189,6 +190,23 @@ class World:
         """The states a job went through, by its events."""
         changes = [detail for kind, detail in list(self.events) if kind == "Batch Job State Change"]
         return [detail["status"] for detail in changes if detail["jobId"] == job_id]
+
+
+def _odd_values(shape: Any, value: Any, path: str = "") -> list[str]:
+    """Values that the model's enumerations do not have; botocore's validator does not look at them.
+
+    AWS itself gives the actions of retry rules back in lower case, which is not in its model.
+    """
+    if shape.type_name == "structure":
+        found = [_odd_values(shape.members[key], each, f"{path}.{key}") for key, each in value.items()]
+    elif shape.type_name == "list":
+        found = [_odd_values(shape.member, each, f"{path}[]") for each in value]
+    elif shape.type_name == "map":
+        found = [_odd_values(shape.value, each, f"{path}[{key}]") for key, each in value.items()]
+    else:
+        known = getattr(shape, "enum", None)
+        return [f"{path}: {value!r}"] if known and value not in known and shape.name != "RetryAction" else []
+    return [each for some in found for each in some]
 
 
 def eventually(

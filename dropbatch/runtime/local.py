@@ -1,6 +1,7 @@
 """The run's data on a laptop: files and directories, no cloud."""
 
 import json
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,9 +27,9 @@ class LocalStore:
                 raise UsageError(f"{option} {path} does not exist")
         if target.exists() and not target.is_dir():
             raise UsageError(f"--output {target} is a file: name a directory")
-        self._source = source.resolve()
+        self._source = Path(os.path.abspath(source))  # links stay: programs choose a reader by the name they are given
         self._target = target.resolve()
-        self._config = config.resolve() if config else None
+        self._config = Path(os.path.abspath(config)) if config else None
         self.has_config = config is not None
         self.input_uri = self._source.as_uri()
         self.output_uri = self._target.as_uri()

@@ -47,6 +47,17 @@ def test_a_directory_as_input(tmp_path: Path):
     assert len(record["inputs"]) == 2
 
 
+def test_a_link_keeps_its_name(tmp_path: Path):
+    (tmp_path / "blob-17").write_text("content")
+    (tmp_path / "reads.fastq").symlink_to("blob-17")
+
+    code, record = run(tmp_path, "sh", "-c", "cat {input} > {output}/r", input=str(tmp_path / "reads.fastq"))
+
+    assert code == 0
+    assert record["input"] == (tmp_path / "reads.fastq").as_uri()
+    assert (tmp_path / "out" / "r").read_text() == "content"
+
+
 def test_parameters(tmp_path: Path):
     code, record = run(tmp_path, "sh", "-c", "echo {param.k} > {output}/k", param="k=a=b")
 

@@ -9,7 +9,8 @@ from click.testing import CliRunner
 
 from dropbatch.cli.main import cli
 from dropbatch.contract import keys
-from tests.e2e.lab import Lab
+from tests.e2e.lab import Lab, until
+from tests.e2e.test_requests import asked_for, put
 
 pytestmark = pytest.mark.e2e
 
@@ -23,16 +24,24 @@ def _in_the_checkout(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def made(lab: Lab) -> dict[str, dict[str, Any]]:
-    """A result of each program; then program, command and image are changed, deployed and used."""
-    runs = {name: lab.drop(f"lab/{name}/before.txt", TEXT) for name in ("recount", "clocked")}
-    before = {name: lab.ended(run) for name, run in runs.items()}
+    """A result of each program; then program, command, image and parameters are changed, deployed and used."""
+    clocked = lab.drop("lab/clocked/before.txt", TEXT)
+    before = {"recount": counted(lab, "before"), "clocked": lab.ended(clocked)}
     edit(lab.root / "image/recount/wordcount", "TOP = 20", "TOP = 1")
     edit(lab.root / "image/recount/Dockerfile", "WORKDIR /tmp", "WORKDIR /")
-    recount = '[pipeline.recount]\nimage = "image/recount"\ncommand = ["wordcount", "{input}", "{output}/'
-    edit(lab.root / "environments/sandbox.toml", f"{recount}counts.txt", f"{recount}words.txt")
+    edit(lab.root / "environments/sandbox.toml", "{output}/{param.name}.txt", "{output}/words-{param.name}.txt")
     lab.synthesize()
     lab.terraform().apply()
-    return before | {"after": lab.ended(lab.drop("lab/recount/after.txt", TEXT))}
+    return before | {"after": counted(lab, "after")}
+
+
+def counted(lab: Lab, name: str) -> dict[str, Any]:
+    """The run that a request for a parameter starts, at its end."""
+    put(lab, "lab/inputs/reproduce.txt", TEXT)
+    key = f"lab/submissions/reproduce-{name}/submit.json"
+    put(lab, key, {"pipeline": "recount", "inputs": "lab/inputs/reproduce.txt", "parameters": {"name": name}})
+    (run,) = until(lambda: asked_for(lab, key) or None, "the run of the request")
+    return lab.ended(run["run_id"])
 
 
 def edit(path: Path, old: str, new: str) -> None:
@@ -50,8 +59,8 @@ def test_an_edited_program_is_deployed_and_used(lab: Lab, made: dict[str, dict[s
     before, after = (lab.record(made[name]) for name in ("recount", "after"))
 
     assert [each["status"] for each in (before, after)] == ["SUCCEEDED", "SUCCEEDED"]
-    assert b"two" in lab.result(made["recount"], "counts.txt")
-    assert b"two" not in lab.result(made["after"], "words.txt")
+    assert b"two" in lab.result(made["recount"], "before.txt")
+    assert b"two" not in lab.result(made["after"], "words-after.txt")
     assert before["image"] != after["image"]
     assert before["job_definition"] != after["job_definition"]
 
@@ -61,11 +70,12 @@ def test_what_the_earlier_program_counted_is_counted_again_the_same(lab: Lab, ma
 
     assert code == 0, said
     assert answer["identical"]
-    assert answer["files"] == [{"name": "counts.txt", "verdict": "identical"}]
+    assert answer["files"] == [{"name": "before.txt", "verdict": "identical"}]
     again = lab.record(lab.run(answer["reproduction"]) or {})
     original = lab.record(made["recount"])
     for name in ("image", "job_definition", "inputs", "parameters"):
         assert again[name] == original[name], name
+    assert original["parameters"] == {"name": "before"}
 
 
 def test_a_program_that_writes_the_time_is_told_by_that_file(made: dict[str, dict[str, Any]]) -> None:

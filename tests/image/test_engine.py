@@ -1,5 +1,6 @@
-"""Where containers cannot be tested: a word for a person, a failure in continuous integration."""
+"""Where containers can be tested, and with which bases; where not, it is a failure in continuous integration."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -24,3 +25,23 @@ def test_a_skip_in_continuous_integration_is_a_failure(monkeypatch: pytest.Monke
 
     with pytest.raises(engine.MissingError, match="start Docker"):
         engine.needed()
+
+
+def test_beside_a_docker_without_debootstrap_bases_are_those_of_the_registry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    program, log = tmp_path / "docker", tmp_path / "log"
+    program.write_text(f'#!/bin/sh\n[ "$1" = image ] && exit 1\necho "$@" >> {log}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    bare, python = engine.find().base()
+
+    (pinned,) = re.findall(r"^ARG BASE=(\S+)$", engine.DOCKERFILE.read_text("utf-8"), re.MULTILINE)
+    assert log.read_text().splitlines() == [
+        "info",
+        f"pull {pinned}",
+        f"tag {pinned} {python}",
+        "pull docker.io/library/debian:bookworm-slim",
+        f"tag docker.io/library/debian:bookworm-slim {bare}",
+    ]

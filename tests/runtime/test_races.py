@@ -115,7 +115,7 @@ def die(job: Job, scratch: Path, phase: str, count: int) -> bool:
         start_new_session=True,
     )
     while not (is_there := progress(job, scratch, phase) >= count) and process.poll() is None:
-        time.sleep(0.002)
+        time.sleep(0.01)
     while pids := session(process.pid):
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):

@@ -1,16 +1,16 @@
 """The words of the mails that tell people of their runs. Pure."""
 
 import unicodedata
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
 from dropbatch.contract.keys import SUBMISSIONS, rejection_key, split_uri, uri
 from dropbatch.contract.runs import State
-from dropbatch.contract.usage import UNKNOWN, Usage
+from dropbatch.contract.usage import UNKNOWN
 from lambdas.common.letter import Letter
+from lambdas.run_events.tally import Tally
 
 __all__ = ["about_limit", "about_many", "about_one"]
 
@@ -40,12 +40,13 @@ def about_one(run: _Run, *, region: str, bucket: str) -> Letter:
     # What only its group's limit kept from running can be tried again as it is.
     if state is State.REJECTED and "over_limit" not in run:
         return _about_refusal(run, region=region, bucket=bucket)
+    alone = Tally.of([run])
     lines = [f"{_name(run)} {_WORDS[state]} (pipeline {run['pipeline']}, group {run['group']}).", ""]
     if run.get("output"):
         lines += ["Result:", *_where(run["output"], region), ""]
     else:
         lines += _failure(run)
-    lines += [f"Input:    {run['input']}", f"Time:     {_duration([run])}", f"Cost:     {_cost([run])}"]
+    lines += [f"Input:    {run['input']}", f"Time:     {_duration(alone)}", f"Cost:     {_cost(alone)}"]
     if run["attempt"] > 1:
         before = "; ".join(f"{each['cause']} on {each['pool']}" for each in run.get("earlier", ()))
         lines += [f"Attempts: {run['attempt']} (before: {before})"]
@@ -73,27 +74,26 @@ def _about_refusal(run: _Run, *, region: str, bucket: str) -> Letter:
     return Letter(subject=_subject(f"{'request ' if request else ''}refused: {name}"), body="\n".join(lines))
 
 
-def about_many(runs: Sequence[_Run], *, region: str, failures: str | None) -> Letter:
+def about_many(runs: Tally, *, region: str, failures: str | None) -> Letter:
     """The mail about the runs of a request or a drop window. `failures` is the URI of the list of those that failed."""
-    good = [run for run in runs if run["state"] == State.SUCCEEDED]
-    bad = [run for run in runs if run["state"] != State.SUCCEEDED]
-    pipelines = ", ".join(sorted({run["pipeline"] for run in runs if run["pipeline"]}))
-    head = f"{len(good):,} of {len(runs):,} succeeded"
+    pipelines = ", ".join(sorted(runs.pipelines))
+    head = f"{runs.succeeded:,} of {runs.total:,} succeeded"
     word = "pipelines" if ", " in pipelines else "pipeline"
-    lines = [f"{head} ({word} {pipelines}, group {runs[0]['group']}).", ""]
-    if runs[0].get("request"):
-        lines += [f"Request: {runs[0]['request']}"]
+    lines = [f"{head} ({word} {pipelines}, group {runs.first['group']}).", ""]
+    if runs.first.get("request"):
+        lines += [f"Request: {runs.first['request']}"]
     lines += [f"Time:    {_duration(runs)}", f"Cost:    {_cost(runs)}"]
-    if good:
+    if runs.outputs:
         lines += ["", "Results:"]
-        for pipeline in dict.fromkeys(run["pipeline"] for run in good):
-            folder = _common_folder([run["output"] for run in good if run["pipeline"] == pipeline])
-            lines += _where(folder, region)
-    if bad:
-        counts = Counter(run["state"] for run in bad)
+        for least, greatest in runs.outputs.values():
+            lines += _where(_common_folder(least, greatest), region)
+    if runs.failures:
+        counts = runs.states
         states = ", ".join(f"{counts[state]:,} {_COUNTED[state]}" for state in _COUNTED if counts[state])
-        lines += ["", f"{len(bad):,} did not succeed ({states}):", *_reasons(bad)]
-        lines += ["", "All of them:", *_where(failures or "", region)]
+        count = runs.total - runs.succeeded
+        lines += ["", f"{count:,} did not succeed ({states}):", *_reasons(runs)]
+        listed = "All of them" if count == len(runs.failures) else f"The first {len(runs.failures):,} of them"
+        lines += ["", f"{listed}:", *_where(failures or "", region)]
         if counts[State.FAILED] or counts[State.CANCELLED]:
             lines += ["", "To try them again:  dropbatch retry --all --dry-run"]
     return Letter(subject=_subject(f"{pipelines}: {head}"), body="\n".join(lines))
@@ -139,14 +139,14 @@ def _failure(run: _Run) -> list[str]:
     return [*lines, ""]
 
 
-def _reasons(bad: Sequence[_Run]) -> list[str]:
+def _reasons(runs: Tally) -> list[str]:
     """The most frequent reasons, each with its number and an example."""
-    by_reason: dict[str, list[_Run]] = {}
-    for run in bad:
-        by_reason.setdefault(str(run.get("reason") or _WORDS[State(run["state"])]), []).append(run)
-    found = sorted(by_reason.items(), key=lambda each: -len(each[1]))
-    lines = [f"  {len(runs):,} x {reason} (such as {_name(runs[0])})" for reason, runs in found[:_SHOWN]]
-    return [*lines, f"  and {len(found) - _SHOWN:,} other reasons"] if len(found) > _SHOWN else lines
+    lines = [
+        f"  {count:,} x {reason} (such as {_name(runs.examples[reason])})"
+        for reason, count in runs.reasons.most_common(_SHOWN)
+    ]
+    more = len(runs.reasons) - _SHOWN
+    return [*lines, f"  and {more:,} other reasons"] if more > 0 else lines
 
 
 def _request_name(key: str) -> str:
@@ -158,12 +158,10 @@ def _name(run: _Run) -> str:
     return str(run["input"]).rstrip("/").rpartition("/")[2] or str(run["input"])
 
 
-def _duration(runs: Sequence[_Run]) -> str:
-    starts = [run["started_at"] for run in runs if run.get("started_at")]
-    ends = [run["stopped_at"] for run in runs if run.get("stopped_at")]
-    if not starts or not ends:
+def _duration(runs: Tally) -> str:
+    if not runs.began or not runs.ended:
         return UNKNOWN
-    seconds = (datetime.fromisoformat(max(ends)) - datetime.fromisoformat(min(starts))).total_seconds()
+    seconds = (datetime.fromisoformat(runs.ended) - datetime.fromisoformat(runs.began)).total_seconds()
     hours, rest = divmod(max(0, round(seconds)), 3600)
     minutes, seconds = divmod(rest, 60)
     return " ".join(
@@ -171,24 +169,22 @@ def _duration(runs: Sequence[_Run]) -> str:
     )
 
 
-def _cost(runs: Sequence[_Run]) -> str:
-    used = [Usage.from_item(run) for run in runs]
-    if not any(usage.vcpu_ms or usage.vcpu_ms is None for usage in used):
+def _cost(runs: Tally) -> str:
+    if not runs.ran:
         return "none: nothing ran"
-    known = [usage.micro_usd for usage in used if usage.micro_usd is not None]
-    if len(known) == len(used):
-        return _usd(sum(known))
-    if not sum(known):
+    if not runs.unknown_cost:
+        return _usd(runs.micro_usd)
+    if not runs.micro_usd:
         return UNKNOWN
-    return f"{_usd(sum(known))}, and that of {len(used) - len(known):,} runs, which is unknown"
+    return f"{_usd(runs.micro_usd)}, and that of {runs.unknown_cost:,} runs, which is unknown"
 
 
 def _usd(micro_usd: int) -> str:
     return f"about {micro_usd / 1_000_000:,.2f} USD" if micro_usd >= _CENT else "less than 0.01 USD"
 
 
-def _common_folder(uris: Sequence[str]) -> str:
-    first, last = min(uris), max(uris)
+def _common_folder(first: str, last: str) -> str:
+    """The folder that holds two URIs and all between them."""
     same = next((i for i, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), len(first))
     return first[: first.rfind("/", 0, same) + 1] if first != last else first
 

@@ -4,6 +4,7 @@ A window is opened by the first of its runs that ends. A run that is alone in it
 together, when the last has ended.
 """
 
+import itertools
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,13 +18,13 @@ from lambdas.common.batches import Failures
 from lambdas.common.letter import Letter
 from lambdas.common.windows import open_windows, window_name
 from lambdas.run_events.letters import about_limit, about_many, about_one
+from lambdas.run_events.tally import Tally
 
 __all__ = ["Mails"]
 
 log = logging.getLogger("dropbatch")
 
 _Item = Mapping[str, Any]
-_FIELDS = ("run_id", "state", "pipeline", "input", "phase", "reason", "exit_code", "attempt")
 
 
 class Mails:
@@ -57,7 +58,7 @@ class Mails:
         """Note that runs (RUN items) ended; a run that is alone in its window is told of right away."""
         minutes = self._deployment.mail_window_minutes
         for window, run in open_windows(self._dynamodb, self._table, ended, minutes):
-            runs = list(self._runs(window))
+            runs = list(itertools.islice(self._runs(window), 2))  # of perhaps a great many
             if len(runs) == 1 and runs[0]["run_id"] == run["run_id"] and not window["request"]:
                 self._send(about_one(run, region=self._deployment.region, bucket=self._bucket), run["group"])
                 self._update(window["id"], "SET mailed = :run", {":run": run["run_id"]})
@@ -72,10 +73,13 @@ class Mails:
         if window.get("kind") == "limit":
             self._send(about_limit(window), window["group"])
         else:
-            runs = [run for run in self._runs(window) if run["run_id"] != window.get("mailed")]
-            if not all(State(run["state"]).final for run in runs):
-                return
-            if runs:
+            runs = Tally()
+            for run in self._runs(window):
+                if not State(run["state"]).final:
+                    return
+                if run["run_id"] != window.get("mailed"):
+                    runs.add(run)
+            if runs.total:
                 self._send(self._about(window, runs), window["group"])
         self._update(window["id"], "REMOVE unfinished SET sent_at = :now", {":now": ledger.timestamp(self._clock())})
 
@@ -87,7 +91,7 @@ class Mails:
         )
 
     def _runs(self, window: _Item) -> Iterator[dict[str, Any]]:
-        """The runs of a window; those of a request may have come over days."""
+        """The runs of a window, one page in memory at a time; those of a request may have come over days."""
         request, minutes = window["request"], self._deployment.mail_window_minutes
         start = datetime.fromisoformat(window["from"])
         end = max(self._clock(), start) if request else datetime.fromisoformat(window["until"])
@@ -96,24 +100,27 @@ class Mails:
             for shard in ledger.day_keys(window["group"], day.isoformat()):
                 for run in self._query(
                     IndexName=ledger.BY_DAY,
-                    KeyConditionExpression="#day = :day AND created_at >= :start",
+                    KeyConditionExpression="#day = :day AND created_at BETWEEN :start AND :end",
                     ExpressionAttributeNames={"#day": "day"},
-                    ExpressionAttributeValues=ledger.to_item({":day": shard, ":start": window["from"]}),
+                    ExpressionAttributeValues=ledger.to_item(
+                        {":day": shard, ":start": window["from"], ":end": ledger.timestamp(end)}
+                    ),
                 ):
                     if window_name(run, minutes) == window["window"]:
                         yield run
             day += timedelta(days=1)
 
-    def _about(self, window: _Item, runs: Sequence[_Item]) -> Letter:
+    def _about(self, window: _Item, runs: Tally) -> Letter:
         region = self._deployment.region
-        if len(runs) == 1:
-            return about_one(runs[0], region=region, bucket=self._bucket)
-        failed = [{name: run.get(name) for name in _FIELDS} for run in runs if run["state"] != State.SUCCEEDED]
+        if runs.total == 1:
+            return about_one(runs.first, region=region, bucket=self._bucket)
         failures = None
-        if failed:
+        if runs.failures:
             name = window["window"].replace("/", "_").replace(":", "")
             key = keys.report_key(window["group"], name)
-            body = json.dumps({"version": 1, "failures": failed}, ensure_ascii=False, indent=1).encode()
+            complete = len(runs.failures) == runs.total - runs.succeeded
+            found = {"version": 1, "failures": runs.failures, "complete": complete}
+            body = json.dumps(found, ensure_ascii=False, indent=1).encode()
             self._s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/json")
             failures = keys.uri(self._bucket, key)
         return about_many(runs, region=region, failures=failures)

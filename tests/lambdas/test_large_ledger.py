@@ -1,4 +1,5 @@
-"""Reconcile over a large ledger: a slice in memory at a time, as far as time allows, and on from there."""
+"""A large ledger: reconcile has a slice in memory at a time, goes as far as time allows, and on from there; mails read
+no more of a window than they need."""
 
 import json
 from collections import Counter
@@ -9,6 +10,8 @@ from typing import Any
 import pytest
 
 from dropbatch.contract import ledger
+from lambdas.common.batches import Failures
+from lambdas.run_events.flow import Outcome
 from lambdas.run_events.reconcile import Reconcile
 from tests.lambdas.conftest import run_events
 from tests.lambdas.simulated_aws import PAGE, SimulatedAws
@@ -32,6 +35,7 @@ def put(aws: SimulatedAws, number: int, touched: datetime) -> None:
         "job_name": f"job-{number // PER_JOB}",
         "pool": "spot",
         "created_at": ledger.timestamp(touched),
+        "day": ledger.day_key("lab", ledger.timestamp(touched)[:10], run_id),
         "updated_at": ledger.timestamp(touched),
         "unfinished": ledger.unfinished_key(run_id),
     }
@@ -57,28 +61,35 @@ def late_after(checks: int) -> Callable[[], bool]:
     return lambda: next(looks, None) is None
 
 
-def test_only_a_slice_is_in_memory(aws: SimulatedAws, reconcile: Reconcile, monkeypatch: pytest.MonkeyPatch) -> None:
-    read = written = ahead = 0
+def reading(aws: SimulatedAws, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Sizes of the pages that queries give from now on."""
+    read: list[int] = []
     original = aws.dynamodb._query
 
     def query(**call: Any) -> Iterator[dict[str, Any]]:
-        nonlocal read
         for page in original(**call):
-            read += len(page["Items"])
+            read.append(len(page["Items"]))
             yield page
+
+    monkeypatch.setattr(aws.dynamodb, "_query", query)
+    return read
+
+
+def test_only_a_slice_is_in_memory(aws: SimulatedAws, reconcile: Reconcile, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = reading(aws, monkeypatch)
+    written = ahead = 0
 
     def tap(operation: str, call: Mapping[str, Any]) -> None:
         nonlocal written, ahead
         if operation == "SendMessage":
-            ahead = max(ahead, read - written)
+            ahead = max(ahead, sum(read) - written)
             written += len(json.loads(call["MessageBody"])["runs"])
 
-    monkeypatch.setattr(aws.dynamodb, "_query", query)
     aws.tap = tap
 
     assert reconcile.run(at=LATER) == {"held runs asked for again": RUNS}
 
-    assert read == RUNS
+    assert sum(read) == RUNS
     assert ahead <= SLICE + PER_JOB + PAGE * ledger.SHARDS
 
 
@@ -118,3 +129,29 @@ def test_after_the_last_runs_the_first_are_looked_at_again(aws: SimulatedAws, re
     before = sum(asked(aws).values())
     reconcile.run(at=LATER)
     assert sum(asked(aws).values()) == before + RUNS
+
+
+def test_of_a_large_window_no_more_is_read_than_it_takes(aws: SimulatedAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(RUNS):
+        put(aws, number, BEGAN + timedelta(milliseconds=number))
+    parts = run_events(aws, clock=lambda: LATER)
+    ended = aws.dynamodb.runs()[0] | {"state": "SUCCEEDED", "order": 19, "output": "s3://out/lab/wordcount/a/"}
+    aws.dynamodb.items[ended["id"]] = ledger.to_item(ended)
+    read = reading(aws, monkeypatch)
+
+    parts.flow.follow_up([Outcome(tell=ended)])
+    assert sum(read) <= PAGE  # enough to see that it is not alone
+
+    for item in aws.dynamodb.runs():
+        aws.dynamodb.items[item["id"]] = ledger.to_item(item | {"state": "SUCCEEDED", "output": ended["output"]})
+    (window,) = [key for key in aws.dynamodb.items if "#mail#" in key]
+    last = f"r-{RUNS - 1:020x}"
+    late = aws.dynamodb.items[ledger.run_key("lab", last)]
+    late["state"] = {"S": "RUNNING"}
+    parts.reconcile._mails.send_due(at=LATER, failures=Failures())
+    assert not aws.sns.mails
+
+    late["state"] = {"S": "SUCCEEDED"}
+    parts.reconcile._mails.send_due(at=LATER, failures=Failures())
+    assert [mail["Subject"] for mail in aws.sns.mails] == [f"wordcount: {RUNS:,} of {RUNS:,} succeeded"]
+    assert "unfinished" not in aws.dynamodb.items[window]

@@ -11,7 +11,9 @@ import pytest
 
 from dropbatch.contract.events import run_state_change
 from dropbatch.contract.runs import State
+from lambdas.run_events import tally
 from lambdas.run_events.letters import about_many, about_one
+from lambdas.run_events.tally import Tally
 from tests.lambdas.conftest import DEPLOYMENT, INPUT, OUTPUT, dropped, make_arrival, run_events, s3_record, sqs_record
 from tests.lambdas.simulated_aws import SimulatedAws, error
 from tests.lambdas.test_rescue import CONTAINER, failed, tries
@@ -115,7 +117,7 @@ def test_a_mail_about_many_gives_numbers_and_the_list() -> None:
     bad = {**RUN, "state": "FAILED", "reason": "program: exit code 3", "output": ""}
     good = [{**RUN, "output": f"s3://out/lab/wordcount/x/{number}/"} for number in range(982)]
 
-    letter = about_many([*good, *[bad] * 18], region="eu-central-1", failures="s3://out/lab/_reports/x.json")
+    letter = about_many(Tally.of([*good, *[bad] * 18]), region="eu-central-1", failures="s3://out/lab/_reports/x.json")
 
     assert letter.subject == "wordcount: 982 of 1,000 succeeded"
     assert "Results:\n  s3://out/lab/wordcount/x/\n" in letter.body
@@ -123,12 +125,25 @@ def test_a_mail_about_many_gives_numbers_and_the_list() -> None:
     assert "18 did not succeed (18 failed):\n  18 x program: exit code 3 (such as ä.txt)" in letter.body
 
 
+def test_of_very_many_failures_the_first_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tally, "LISTED", 3)
+    monkeypatch.setattr(tally, "_REASONS", 2)
+    bad = [{**RUN, "state": "FAILED", "reason": f"reason {number}", "output": ""} for number in range(6)]
+
+    runs = Tally.of([*bad, bad[0]])
+    body = about_many(runs, region="eu-central-1", failures="s3://out/lab/_reports/x.json").body
+
+    assert len(runs.failures) == 3
+    assert "The first 3 of them:\n  s3://out/lab/_reports/x.json" in body
+    assert "7 did not succeed (7 failed):\n  4 x for some other reason (such as ä.txt)\n  2 x reason 0 " in body
+
+
 def test_a_mail_about_many_tells_the_most_frequent_reasons_first() -> None:
     states = ["FAILED"] * 6 + ["CANCELLED"] * 3 + ["REJECTED"]
     reasons = ["a", "b", "c", "d", "e", "e", "cancelled on request", "cancelled on request", "f", "g"]
     bad = [{**RUN, "state": state, "reason": reason} for state, reason in zip(states, reasons, strict=True)]
 
-    body = about_many(bad, region="eu-central-1", failures="s3://out/lab/_reports/x.json").body
+    body = about_many(Tally.of(bad), region="eu-central-1", failures="s3://out/lab/_reports/x.json").body
 
     assert "10 did not succeed (6 failed, 1 refused, 3 cancelled):\n  2 x e " in body
     assert "  and 3 other reasons" in body
@@ -149,7 +164,7 @@ def test_a_cost_is_never_said_to_be_zero(usage: dict[str, Any], said: str) -> No
     run = {**RUN, "usage": usage}
 
     assert f"Cost:     {said}\n" in about_one(run, region="eu-central-1", bucket="out").body
-    assert f"Cost:    {said}\n" in about_many([run], region="eu-central-1", failures=None).body
+    assert f"Cost:    {said}\n" in about_many(Tally.of([run]), region="eu-central-1", failures=None).body
 
 
 def test_a_refused_request_is_told_of_with_what_is_wrong_and_where_that_is_written() -> None:
@@ -196,7 +211,7 @@ def test_a_mail_about_several_pipelines_names_the_folder_of_each() -> None:
         for number in range(2)
     ]
 
-    body = about_many(runs, region="eu-central-1", failures=None).body
+    body = about_many(Tally.of(runs), region="eu-central-1", failures=None).body
 
     assert body.startswith("4 of 4 succeeded (pipelines first, second, group lab).")
     assert "\n  s3://out/lab/first/\n" in body

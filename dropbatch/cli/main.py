@@ -1,5 +1,6 @@
 """``dropbatch``: the command group. Commands are imported when they are called, so that help is instant."""
 
+import contextlib
 import importlib
 import os
 import signal
@@ -121,7 +122,10 @@ def main() -> NoReturn:
     except click.exceptions.Exit as leave:
         sys.exit(leave.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        sys.exit(_INTERRUPTED)
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+        # At once: Python would wait for threads in the middle of a transfer, which may hang.
+        os._exit(_INTERRUPTED)
     except BrokenPipeError:
         # `dropbatch status | head`: nobody listens any more; Python would complain once more when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

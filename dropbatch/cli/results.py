@@ -5,13 +5,13 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from dropbatch.cli.deployed import Deployed
 from dropbatch.cli.errors import CliError, NotFoundError, UsageFault
+from dropbatch.cli.hands import hands
 from dropbatch.cli.runs import FULL_ID
 from dropbatch.contract import keys
 
@@ -158,13 +158,12 @@ def fetch(
             _download(s3, output, path, received, stopped)
         return Fetched(path=path, size=output["size"], already_there=there)
 
-    pool = ThreadPoolExecutor(_FILES_AT_ONCE)
-    try:
-        for each in [pool.submit(bring, output, path) for output, path in planned]:
-            yield each.result()
-    finally:
-        stopped.set()
-        pool.shutdown(wait=True, cancel_futures=True)
+    with hands(_FILES_AT_ONCE) as pool:
+        try:
+            for each in [pool.submit(bring, output, path) for output, path in planned]:
+                yield each.result()
+        finally:
+            stopped.set()
 
 
 def _download(

@@ -17,7 +17,19 @@ from dropbatch.cli.text import did_you_mean
 from dropbatch.contract import keys, ledger
 from dropbatch.contract.runs import State
 
-__all__ = ["Run", "by_day", "days_since", "find", "follow", "get_many", "newest", "of_request", "read_item", "took"]
+__all__ = [
+    "Run",
+    "by_day",
+    "days_since",
+    "find",
+    "follow",
+    "get_many",
+    "newest",
+    "newest_of_file",
+    "of_request",
+    "read_item",
+    "took",
+]
 
 FULL_ID = re.compile(r"r-[0-9a-f]{20}")
 _PREFIX = re.compile(r"(?:r-)?([0-9a-f]{1,20})")
@@ -129,9 +141,9 @@ def find(deployed: Deployed, group: str, text: str, *, days: int = 30) -> Run:
         )
     if found:
         return found[0]
-    of_file = [] if text.startswith("r-") else _of_file(deployed, group, text, days)
-    if of_file:
-        return max(of_file, key=lambda run: run.created_at)
+    of_file = None if text.startswith("r-") else newest_of_file(deployed, group, text, days=days)
+    if of_file is not None:
+        return of_file
     raise _nothing(deployed, group, text, is_id=match is not None, days=days)
 
 
@@ -141,8 +153,10 @@ def _beginning(deployed: Deployed, group: str, prefix: str, days: int) -> list[R
     return _search(deployed, group, days, "begins_with(run_id, :text)", prefix)
 
 
-def _of_file(deployed: Deployed, group: str, text: str, days: int) -> list[Run]:
-    return [run for run in _search(deployed, group, days, "contains(#input, :text)", text) if text in _names(run)]
+def newest_of_file(deployed: Deployed, group: str, text: str, *, days: int = 30) -> Run | None:
+    """The newest run of the file with this name, key or URI that was begun in the last days."""
+    found = [run for run in _search(deployed, group, days, "contains(#input, :text)", text) if text in _names(run)]
+    return max(found, key=lambda run: run.created_at, default=None)
 
 
 def _search(deployed: Deployed, group: str, days: int, only: str, text: str) -> list[Run]:

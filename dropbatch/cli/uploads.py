@@ -1,14 +1,14 @@
 """Dropping files: their keys, what is there already, and the upload that tells which version it made."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from dropbatch.cli.deployed import Deployed
 from dropbatch.cli.errors import CliError, NotFoundError, UsageFault
+from dropbatch.cli.hands import hands
 from dropbatch.cli.parts import Uploader, digests
 from dropbatch.contract import keys, runs
 
@@ -45,11 +45,17 @@ class Dropped:
 class Listener(Protocol):
     """Told of what goes on, from several threads."""
 
+    def read(self, count: int) -> None:
+        """So many bytes were read, to know whether they are there already."""
+
     def sent(self, count: int) -> None:
         """So many bytes have arrived, or were found there."""
 
 
 class _Nobody:
+    def read(self, count: int) -> None:
+        pass
+
     def sent(self, count: int) -> None:
         pass
 
@@ -116,15 +122,14 @@ def drop_all(
         return
     there = {} if again else _sizes(deployed, planned)
     uploader = Uploader(deployed.s3, deployed.description.input_bucket, listener.sent)
-    pool = ThreadPoolExecutor(_FILES_AT_ONCE)
-    try:
-        waiting = [pool.submit(_drop, deployed, uploader, each, there.get(each.key)) for each in planned]
-        for each in waiting:
-            yield each.result()
-    finally:
-        # Also when the caller is interrupted: what was not begun is not begun any more.
-        uploader.stop()
-        pool.shutdown(wait=True, cancel_futures=True)
+    with hands(_FILES_AT_ONCE) as pool:
+        try:
+            for each in [
+                pool.submit(_drop, deployed, uploader, each, there.get(each.key), listener.read) for each in planned
+            ]:
+                yield each.result()
+        finally:
+            uploader.stop()
 
 
 def drop(deployed: Deployed, planned: Drop) -> Dropped:
@@ -149,9 +154,11 @@ def _prefixes(wanted: set[str]) -> set[str]:
     return {"/".join(key.split("/")[:3]) + ("/" if key.count("/") > 2 else "") for key in wanted}
 
 
-def _drop(deployed: Deployed, uploader: Uploader, planned: Drop, size_there: int | None) -> Dropped:
+def _drop(
+    deployed: Deployed, uploader: Uploader, planned: Drop, size_there: int | None, read: Callable[[int], None]
+) -> Dropped:
     size = planned.path.stat().st_size
-    sha256, md5 = digests(planned.path)
+    sha256, md5 = digests(planned.path, read)
     if size_there == size:
         head = deployed.s3.head_object(Bucket=deployed.description.input_bucket, Key=planned.key)
         if _is_same(head, sha256, md5):

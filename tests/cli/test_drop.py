@@ -249,8 +249,8 @@ def test_a_file_that_changes_under_the_upload_is_not_dropped(
     path = file(tmp_path, "big.dat", bytes(6 * 2**20))
     digests = parts.digests
 
-    def slow(path: Path) -> tuple[str, str]:
-        found = digests(path)
+    def slow(path: Path, *more: Any) -> tuple[str, str]:
+        found = digests(path, *more)
         path.write_bytes(b"other")
         return found
 

@@ -1,5 +1,11 @@
-"""Failures that a person can cause or meet, for real where that is possible: a line or two, the fix, an exit code."""
+"""Failures that a person can cause or meet, for real where that is possible: a line or two, the fix, an exit code.
 
+A full disk under a download is in test_fetch.py; a port that is taken, which the sandbox makes way for, in
+tests/sandbox/test_lifecycle.py.
+"""
+
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -119,9 +125,13 @@ def test_a_mistyped_command(world: World):
 
 
 @contextmanager
-def cut_after(port: int, count: int) -> Iterator[int]:
-    """A port that leads to another one until so many bytes went through; from then on every connection is cut."""
+def cut_after(port: int, count: int, *, hangs: threading.Event | None = None) -> Iterator[int]:
+    """A port that leads to another one until so many bytes went through; from then on every connection is cut.
+
+    With `hangs` they hang instead, and it is set.
+    """
     left = [count]
+    over = threading.Event()
     server = socket.create_server(("127.0.0.1", 0))
 
     def pump(source: socket.socket, target: socket.socket) -> None:
@@ -129,6 +139,9 @@ def cut_after(port: int, count: int) -> Iterator[int]:
             while (data := source.recv(65536)) and left[0] > 0:
                 left[0] -= len(data)
                 target.sendall(data)
+        if hangs is not None and left[0] <= 0:
+            hangs.set()
+            over.wait()
         for end in (source, target):
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
@@ -145,6 +158,7 @@ def cut_after(port: int, count: int) -> Iterator[int]:
     try:
         yield server.getsockname()[1]
     finally:
+        over.set()
         server.close()
 
 
@@ -161,6 +175,30 @@ def test_a_network_that_is_cut_during_an_upload(away: World, monkeypatch: pytest
     assert_told(result, 5, "the same command goes on from here", "check the network", lines=3)
     assert again.exit_code == 0, again.output
     assert away.s3.head_object(Bucket=INPUT, Key="lab/wordcount/large.bin")["ContentLength"] == 20_000_000
+
+
+@pytest.mark.parametrize("command", ["drop", "fetch"])
+def test_an_interruption_waits_for_nothing_that_hangs(away: World, tmp_path: Path, command: str):
+    size = 20_000_000
+    file = a_file(tmp_path, "large.bin", b"x" * size)
+    away.done({"large.bin": b"x" * size}, identity=RUN)
+    arguments = {"drop": ["drop", str(file)], "fetch": ["fetch", RUN, str(tmp_path / "here")]}[command]
+    url = away.sandbox.environ()["AWS_ENDPOINT_URL"]
+    environ = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    hangs = threading.Event()
+    with cut_after(int(url.rpartition(":")[2]), 9_000_000, hangs=hangs) as port:
+        environ |= {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
+        with subprocess.Popen(
+            [sys.executable, "-m", "dropbatch.cli", "--env", "sandbox", *arguments],
+            cwd=tmp_path, env=environ | {"DROPBATCH_SANDBOX_DIR": str(tmp_path)}, stderr=subprocess.PIPE, text=True,
+        ) as process:  # fmt: skip
+            assert hangs.wait(120)
+            process.send_signal(signal.SIGINT)
+            _, told = process.communicate(timeout=50)  # a connection may hang for minutes
+
+    assert process.returncode == 130
+    assert "Traceback" not in told
+    assert away.call("--env", "sandbox", *arguments).exit_code == 0
 
 
 def test_a_reader_that_goes_away(world: World):

@@ -35,6 +35,16 @@ def test_fetch_by_any_name(world: World, tmp_path: Path, form: str):
     assert (tmp_path / "here" / "sub" / "more.txt").read_bytes() == b"3"
 
 
+@pytest.mark.parametrize("form", ["lab/inputs/1.txt", "s3://cli-input/lab/inputs/1.txt"])
+def test_fetch_of_an_input_that_lies_elsewhere(world: World, tmp_path: Path, form: str):
+    world.done({"counts.txt": b"2"}, name="1.txt", input=f"s3://{INPUT}/lab/inputs/1.txt")
+
+    result = world.call("fetch", form, str(tmp_path))
+
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "counts.txt").read_bytes() == b"2"
+
+
 def test_fetch_of_a_key_takes_its_newest_run(world: World, tmp_path: Path):
     world.done({"counts.txt": b"old"})
     time.sleep(1.1)  # S3 tells times in seconds

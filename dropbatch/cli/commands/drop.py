@@ -107,7 +107,7 @@ def _below(drop: uploads.Drop) -> str:
 def _upload(deployed: Deployed, planned: Sequence[uploads.Drop], voice: Talk, *, show: bool) -> list[uploads.Dropped]:
     what = printable(planned[0].path.name) if len(planned) == 1 else f"{len(planned)} files"
     total = sum(each.path.stat().st_size for each in planned)
-    progress = Progress(voice, f"uploading {what}", total, live=sys.stderr.isatty())
+    progress = Progress(voice, f"uploading {what}", total, live=sys.stderr.isatty(), before=f"reading {what}")
     dropped: list[uploads.Dropped] = []
     try:
         for each in uploads.drop_all(deployed, planned, progress):

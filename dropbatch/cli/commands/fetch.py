@@ -19,6 +19,18 @@ __all__ = ["command"]
 _RUN = re.compile(r"r-[0-9a-f]{1,20}")
 
 
+def _newest_of(context: Context, what: str) -> str:
+    """Output prefix of an input's newest run: where its results lie below its own key, else as the ledger says."""
+    try:
+        return results.newest_run(context.deployed, context.group, what)
+    except NotFoundError:
+        # Inputs from elsewhere, such as those of `submit` below inputs/, have their results in the pipeline's folder.
+        found = runs.newest_of_file(context.deployed, context.group, what)
+        if found is None or not found.output_prefix:
+            raise
+        return found.output_prefix
+
+
 @click.command(
     "fetch", epilog="\b\nExamples:\n  dropbatch fetch lab/wordcount/notes.txt results\n  dropbatch fetch r-1f0c results"
 )
@@ -40,7 +52,7 @@ def command(context: Context, what: str, directory: Path, overwrite: bool, as_js
         if not prefix:
             raise NotFoundError(f"{run.run_id} was {run.state} and has no results: {run.reason}")
     else:
-        prefix = results.newest_run(deployed, context.group, what)
+        prefix = _newest_of(context, what)
     record = results.read_record(deployed, prefix)
     if record["status"] != "SUCCEEDED":
         raise NotFoundError(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from checks.reference import commands, environment, errors
+from checks.reference import commands, environment, errors, schemas
 from dropbatch.settings.schema import json_schema
 
 __all__ = ["ROOT", "pages"]
@@ -23,4 +23,5 @@ def pages() -> Mapping[Path, str]:
         folder / "environment.md": environment.page(schema),
         folder / "commands.md": commands.page(),
         folder / "errors.md": errors.page(ROOT),
+        folder / "records.md": schemas.page(ROOT / "docs"),
     }

@@ -90,8 +90,9 @@ def test_the_picture_is_that_of_its_source() -> None:
     assert "prefers-color-scheme" in drawn, "the picture must be readable on dark pages"
 
 
-def test_every_key_of_an_environment_file_is_explained() -> None:
-    text = next(text for path, text in generated().items() if path.name == "environment.md")
+@pytest.mark.parametrize("name", ["environment.md", "records.md"])
+def test_every_key_is_explained(name: str) -> None:
+    text = next(text for path, text in generated().items() if path.name == name)
 
     unexplained = [line.split("`")[1] for line in text.splitlines() if line.startswith("| `") and line.endswith("|  |")]
 

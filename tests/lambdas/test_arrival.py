@@ -50,6 +50,19 @@ def test_many_files_of_one_kind_become_one_array_job(aws: SimulatedAws, arrival:
     assert sorted(spec.key for spec in manifest_of(aws, job).runs) == sorted(keys)
 
 
+@pytest.mark.parametrize(("files", "sizes"), [(1, [None]), (2, [2]), (10_000, [10_000]), (10_001, [10_000, None])])
+def test_an_array_has_from_two_to_ten_thousand_children(
+    aws: SimulatedAws, arrival: ArrivalFlow, files: int, sizes: list[int | None]
+) -> None:
+    keys = [f"lab/wordcount/{number}.txt" for number in range(files)]
+
+    assert not arrival.process([dropped(*keys)]).ids
+
+    jobs = list(aws.batch.jobs.values())
+    assert [job.get("arrayProperties", {}).get("size") for job in jobs] == sizes
+    assert sorted(spec.key for job in jobs for spec in manifest_of(aws, job).runs) == sorted(keys)
+
+
 def test_groups_and_pipelines_do_not_share_a_job(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
     arrival.process([dropped("lab/wordcount/a", "neuro/wordcount/a", "lab/sort/a.dat")])
 
@@ -155,6 +168,24 @@ def test_held_runs_asked_for_again_get_a_job(aws: SimulatedAws, arrival: Arrival
     (job,) = aws.batch.jobs.values()
     assert {spec.run_id for spec in manifest_of(aws, job).runs} == {run["run_id"] for run in runs}
     assert {run["job_name"] for run in aws.dynamodb.runs()} == {job["jobName"]}
+
+
+def test_held_runs_that_there_is_no_time_for_come_again_and_the_others_have_their_job(
+    aws: SimulatedAws, arrival: ArrivalFlow
+) -> None:
+    aws.dynamodb.items[PAUSED] = to_item({"id": PAUSED, "since": "2026", "reason": "budget"})
+    arrival.process([dropped(*(f"lab/wordcount/{number}" for number in range(250)))])
+    del aws.dynamodb.items[PAUSED]
+    held = [waiting(run) for run in aws.dynamodb.runs()]
+    messages = [sqs_record(held_body(held[start : start + 50]), f"m{start}") for start in range(0, 250, 50)]
+    looks = iter([False, False])
+
+    failures = arrival.process(messages, is_late=lambda: next(looks, True))
+
+    assert failures.ids == {"m200"}
+    assert [job["arrayProperties"]["size"] for job in aws.batch.jobs.values()] == [200]
+    assert not arrival.process(messages[4:]).ids
+    assert [job["arrayProperties"]["size"] for job in aws.batch.jobs.values()] == [200, 50]
 
 
 def test_asking_for_a_run_that_is_unknown_or_moved_on_does_nothing(aws: SimulatedAws, arrival: ArrivalFlow) -> None:

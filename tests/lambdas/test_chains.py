@@ -9,7 +9,7 @@ import pytest
 from dropbatch.contract import ledger
 from dropbatch.contract.deployment import Pipeline
 from dropbatch.contract.runs import State
-from tests.lambdas.conftest import DEPLOYMENT, OUTPUT, definitions
+from tests.lambdas.conftest import DEPLOYMENT, OUTPUT, definitions, sqs_record
 from tests.lambdas.simulated_aws import SimulatedAws, error
 from tests.lambdas.test_rescue import RECLAIMED, Life, failed
 from tests.lambdas.test_run_events import event
@@ -62,6 +62,26 @@ def test_a_chain_of_three_steps_with_a_branch_runs_every_step_once_per_file(life
     assert sorted(job["jobDefinition"] for job in life.aws.batch.jobs.values()) == sorted(
         f"dropbatch-test-{name}-lab:1" for name in ("wordcount", "sort2", "report", "plot")
     )
+
+
+def test_next_steps_that_there_is_no_time_for_come_again(life: Life) -> None:
+    life.drop(*(f"lab/wordcount/{number}.txt" for number in range(150)))
+    (job,) = life.aws.batch.jobs.values()
+    ends = [
+        event({**job, "jobId": f"{job['jobId']}:{index}"}, "SUCCEEDED", f"e{index}", arrayProperties={"index": index})
+        for index in range(150)
+    ]
+    assert not life.flow.process(ends).ids
+    messages = [sqs_record(sent["MessageBody"], f"m{number}") for number, sent in enumerate(life.aws.sqs.sent)]
+    looks = iter([False, True, False, False])
+
+    again = life.arrival.process(messages, is_late=lambda: next(looks)).ids
+
+    children = [run for run in life.aws.dynamodb.runs() if "parent" in run]
+    assert Counter(run["pipeline"] for run in children) == {"sort2": 100, "report": 100}
+    assert not life.arrival.process([each for each in messages if each["messageId"] in again]).ids
+    children = [run for run in life.aws.dynamodb.runs() if "parent" in run]
+    assert Counter(run["pipeline"] for run in children) == {"sort2": 150, "report": 150}
 
 
 def test_a_next_step_reads_what_its_parent_left(life: Life) -> None:

@@ -3,7 +3,9 @@
 And that nothing of them is left in the system's temporary directory.
 """
 
+import atexit
 import os
+import shutil
 import tempfile
 from collections.abc import Generator
 from pathlib import PurePosixPath
@@ -16,12 +18,11 @@ _OWN_ROOM = ("tests/lambdas/crash", "tests/docs/test_tutorials.py")
 """Long enough to be shared out apart from the folder they are in."""
 
 
-@pytest.hookimpl(trylast=True)  # when pytest's own directory is known
-def pytest_configure(config: pytest.Config) -> None:
-    """Temporary files of everything that tests start (cdktf, jsii, Terraform's plugins) go where pytest clears up."""
-    directory = config._tmp_path_factory.getbasetemp() / "tmp"  # type: ignore[attr-defined]
-    directory.mkdir(exist_ok=True)
-    os.environ["TMPDIR"] = tempfile.tempdir = str(directory)
+# Temporary files of everything that tests start (cdktf, jsii, Terraform's plugins) go into a folder that goes at the
+# end. It is made now: a room's own conftest.py may start Node before pytest is configured.
+os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
+os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix="dropbatch-tests-")
+atexit.register(shutil.rmtree, tempfile.tempdir, ignore_errors=True)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -48,7 +48,8 @@ class RunRecord:
     phase: str | None = None
     """Where a failed run failed: ``refused``, ``stage-in``, ``program``, ``stage-out``, or ``lost``.
 
-    The last is written by the run events function, when the container did not live to say.
+    The last is written by the run events function, when the container did not live to say. None if it did not fail, or
+    was cancelled before it started.
     """
     reason: str | None = None
     exit_code: int | None = None

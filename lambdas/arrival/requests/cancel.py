@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from dropbatch.contract import keys, ledger
 from dropbatch.contract.endings import Ending
-from dropbatch.contract.manifest import Manifest
+from dropbatch.contract.manifest import Manifest, ManifestError
 from dropbatch.contract.runs import State, order
 from lambdas.arrival.surroundings import Surroundings
 from lambdas.common.announce import Announcer
@@ -66,7 +66,7 @@ class Canceller:
             if owner.startswith(_MINE):
                 item = self._end(item)
                 if State(item["state"]).final:
-                    self._spare_queue(jobs.of(item))
+                    self._spare_queue(item, jobs)
                     return
             else:
                 self._terminate(owner)
@@ -178,13 +178,14 @@ class Canceller:
                 raise
             log.info("job %s cannot be ended: %s", job_id, error)  # Batch has forgotten it
 
-    def _spare_queue(self, job_id: str | None) -> None:
+    def _spare_queue(self, item: _Item, jobs: "_Jobs") -> None:
         """End a job that would find the fence taken. Not needed, so no error counts."""
-        if job_id is not None:
-            try:
+        try:
+            job_id = jobs.of(item)
+            if job_id is not None:
                 self._terminate(job_id)
-            except (ClientError, BotoCoreError) as error:
-                log.warning("job %s is left to end by itself: %s", job_id, error)
+        except (ClientError, BotoCoreError, ManifestError) as error:
+            log.warning("the job of %s is left to end by itself: %s", item["id"], error)
 
 
 class _Jobs:

@@ -248,6 +248,16 @@ def test_a_second_cancel_that_looked_before_the_retry_does_not_mean_the_next_att
     assert "cancel" not in bench.run(one)
 
 
+def test_a_run_whose_manifest_is_gone_is_cancelled_all_the_same(bench: Bench) -> None:
+    one, _ = drop(bench, "a", "b")
+    for place in [place for place in bench.aws.s3.objects if "/manifests/" in place[1]]:
+        del bench.aws.s3.objects[place]
+
+    bench.ask({"runs": [one]}, CANCEL)
+
+    assert bench.run(one)["state"] == "CANCELLED"
+
+
 @pytest.mark.parametrize("operation", ["BatchGetItem", "PutObject", "UpdateItem", "TerminateJob", "PutEvents"])
 def test_a_cancel_cut_short_is_finished_when_it_comes_again(bench: Bench, operation: str) -> None:
     (one,) = drop(bench, "a")

@@ -82,8 +82,9 @@ class RunSpec(NamedTuple):
         said = {name: value for name, value in self._asdict().items() if value != self._field_defaults.get(name)}
         if self.config is not None:
             said["config"] = self.config._asdict()
-        if self.objects:
-            said["objects"] = [each._asdict() for each in self.objects]
+        for name in ("objects", "named_inputs"):
+            if name in said:
+                said[name] = [each._asdict() for each in said[name]]
         return said
 
     @classmethod

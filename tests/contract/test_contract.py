@@ -133,6 +133,24 @@ def test_a_manifest_holds_folders_and_configs() -> None:
     assert not spec().is_folder
 
 
+def test_a_manifest_holds_every_field_of_a_run() -> None:
+    thing = ObjectSpec(bucket="b", key="k", version_id="v", size=1)
+    full = spec(
+        parameters={"k": "1"},
+        config=thing,
+        marker="lab/p/_DONE",
+        objects=(thing,),
+        named_inputs=(thing, thing),
+        named_outputs=("s3://b/out",),
+        pool="spot",
+        earlier=({"attempt": 1, "pool": "spot", "cause": "reclaimed", "reason": "Host EC2"},),
+    )
+    manifest = Manifest(job_name="j", runs=(full,))
+
+    assert not [name for name, value in full._asdict().items() if value == full._field_defaults.get(name)]
+    assert Manifest.from_json(manifest.to_json()) == manifest
+
+
 def test_a_manifest_says_nothing_about_what_is_not_used() -> None:
     (run,) = json.loads(Manifest(job_name="j", runs=(spec(),)).to_json())["runs"]
 

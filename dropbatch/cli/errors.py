@@ -78,6 +78,11 @@ class DifferentError(CliError):
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
 _UNKNOWN_KEY = {"InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
+_CLOCK = ("RequestTimeTooSkewed", "Signature expired", "Signature not yet current")
+_BUSY = {
+    *("SlowDown", "Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded"),
+    *("ProvisionedThroughputExceededException", "ServiceUnavailable", "InternalError", "InternalServerError", "503"),
+}
 _DENIED = {"AccessDenied", "AccessDeniedException", "403", "UnauthorizedOperation", "Forbidden"}
 _NO_CREDENTIALS = {
     "NoCredentialsError",
@@ -95,6 +100,7 @@ _NO_ANSWER = {
     "ConnectionClosedError",
     "ConnectionError",
     "HTTPClientError",
+    "IncompleteReadError",
     "ProxyConnectionError",
     "ResponseStreamingError",
     "SSLError",
@@ -111,8 +117,12 @@ def in_words(error: Exception) -> CliError | None:
         return CliError(f"{error.filename or 'the disk'}: {error.strerror}: make room, or write elsewhere")
     if isinstance(error, OSError) and error.filename is not None:
         return CliError(f"{error.filename}: {error.strerror}")
-    if type(error).__module__.partition(".")[0] not in {"botocore", "boto3", "s3transfer"}:
-        return None
+    if type(error).__module__.partition(".")[0] in {"botocore", "boto3", "s3transfer"}:
+        return _of_aws(error)
+    return None
+
+
+def _of_aws(error: Exception) -> CliError:
     name = type(error).__name__
     # A request that had no answer has a response all the same: None.
     details = (getattr(error, "response", None) or {}).get("Error", {})
@@ -127,10 +137,14 @@ def in_words(error: Exception) -> CliError | None:
         return AccessError("no AWS region is set: set AWS_REGION, or `region` in the profile")
     if code in _EXPIRED:
         return CredentialsError("the AWS credentials have expired: sign in again, for instance with `aws sso login`")
+    if any(each in f"{code}: {details.get('Message', '')}" for each in _CLOCK):
+        return CredentialsError("the clock of this machine is wrong: set it (WSL 2 after a sleep: `sudo hwclock -s`)")
     if code in _UNKNOWN_KEY:
         return CredentialsError(f"AWS does not know these credentials ({code}): sign in again, or set AWS_PROFILE")
     if code in _DENIED:
         return AccessError(f"not allowed: {details.get('Message', error)}: ask whoever runs this environment")
     if name in _NO_ANSWER:
         return ReachError(f"no answer: {error}: check the network, or `dropbatch sandbox status`")
+    if code in _BUSY:
+        return ReachError(f"AWS is too busy to answer ({code}): try again in a minute")
     return CliError(str(error))

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from dropbatch.cli.deployed import Deployed
-from dropbatch.cli.errors import CliError, NotFoundError, UsageFault
+from dropbatch.cli.errors import CliError, NotFoundError, ReachError, UsageFault, in_words
 from dropbatch.cli.hands import hands
 from dropbatch.cli.runs import FULL_ID
 from dropbatch.contract import keys
@@ -174,32 +174,51 @@ def _download(
     stopped: threading.Event,
 ) -> None:
     """Bring one file, on from what an earlier call left of the same content."""
-    bucket, key = keys.split_uri(output["uri"])
+    key = keys.split_uri(output["uri"])[1]
     # The checksum in its name: what is left of another result is never gone on with.
     partial = path.with_name(f".{path.name[:160]}.{output['sha256'][:16]}.partial")
-    begun = partial.stat().st_size if partial.is_file() else 0
-    if begun > output["size"]:
-        begun = 0
+    if partial.is_file() and partial.stat().st_size > output["size"]:
+        partial.unlink()
+    partial.touch()
+    begun = partial.stat().st_size
     received(begun)
-    with partial.open("r+b" if begun else "wb") as file:
-        file.seek(begun)
-        if begun < output["size"] or not begun:
-            span = {"Range": f"bytes={begun}-"} if begun else {}
-            body = s3.get_object(Bucket=bucket, Key=key, **span)["Body"]  # type: ignore[arg-type]
-            while block := body.read(_BLOCK):
-                if stopped.is_set():
-                    return
-                try:
-                    file.write(block)
-                except OSError as error:
-                    raise CliError(
-                        f"{path}: {error.strerror}: make room or give another directory; the same command goes on"
-                    ) from error
-                received(len(block))
+    while begun < output["size"]:
+        try:
+            _receive(s3, output["uri"], partial, path, received=received, stopped=stopped)
+        except Exception as error:
+            # Where something came, it was the connection that was cut: another one may bring the rest.
+            if partial.stat().st_size == begun or not isinstance(in_words(error), ReachError):
+                raise
+        if stopped.is_set():
+            return
+        if partial.stat().st_size == begun:
+            break  # S3 has less than was published
+        begun = partial.stat().st_size
     if _sha256(partial) != output["sha256"]:
         partial.unlink()
         raise CliError(f"{key} is not what the run published (SHA-256 differs): fetch it again, or run it again")
     partial.replace(path)
+
+
+def _receive(
+    s3: "S3Client", uri: str, partial: Path, path: Path, *, received: Callable[[int], None], stopped: threading.Event
+) -> None:
+    """Append to a file what it lacks of an object; `path` is what it will be called."""
+    bucket, key = keys.split_uri(uri)
+    begun = partial.stat().st_size
+    span = {"Range": f"bytes={begun}-"} if begun else {}
+    body = s3.get_object(Bucket=bucket, Key=key, **span)["Body"]  # type: ignore[arg-type]
+    with partial.open("ab") as file:
+        while block := body.read(_BLOCK):
+            if stopped.is_set():
+                return
+            try:
+                file.write(block)
+            except OSError as error:
+                raise CliError(
+                    f"{path}: {error.strerror}: make room or give another directory; the same command goes on"
+                ) from error
+            received(len(block))
 
 
 def _inside(name: str) -> PurePosixPath:

@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import IncompleteReadError
+from botocore.response import StreamingBody
 
 from dropbatch.contract.runs import State
 from tests.cli.conftest import INPUT, World, a_file, without_aws
@@ -175,6 +177,47 @@ def test_a_network_that_is_cut_during_an_upload(away: World, monkeypatch: pytest
     assert_told(result, 5, "the same command goes on from here", "check the network", lines=3)
     assert again.exit_code == 0, again.output
     assert away.s3.head_object(Bucket=INPUT, Key="lab/wordcount/large.bin")["ContentLength"] == 20_000_000
+
+
+def test_a_network_that_is_cut_during_a_download(away: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    away.done({"large.bin": b"x" * 20_000_000}, identity=RUN)
+    url = away.sandbox.environ()["AWS_ENDPOINT_URL"]
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    with cut_after(int(url.rpartition(":")[2]), 9_000_000) as port:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+        result = away.call("--env", "sandbox", "fetch", RUN, str(tmp_path / "here"))
+    (left,) = (tmp_path / "here").iterdir()
+    size_left = left.stat().st_size
+    monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+    again = away.call("--env", "sandbox", "fetch", RUN, str(tmp_path / "here"))
+
+    assert_told(result, 5, "0 of 1 file are there; the same command goes on from here", "check the network", lines=3)
+    assert 4_000_000 < size_left < 12_000_000
+    assert again.exit_code == 0, again.output
+    assert (tmp_path / "here" / "large.bin").read_bytes() == b"x" * 20_000_000
+
+
+def test_a_connection_that_is_cut_is_made_anew(away: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    body = bytes(range(256)) * 20_000
+    away.done({"large.bin": body}, identity=RUN)
+    read = StreamingBody.read
+    cuts: list[bytes] = []
+
+    def cut(self: StreamingBody, amt: int | None = None) -> bytes:
+        if amt is not None and len(cuts) < 3:
+            cuts.append(read(self, 1_000_000))
+            if len(cuts) % 2 == 0:
+                raise IncompleteReadError(actual_bytes=1, expected_bytes=2)
+            return cuts[-1]
+        return read(self, amt)
+
+    monkeypatch.setattr(StreamingBody, "read", cut)
+
+    result = away.call("--env", "sandbox", "fetch", RUN, str(tmp_path / "here"))
+
+    assert result.exit_code == 0, result.output
+    assert len(cuts) == 3
+    assert (tmp_path / "here" / "large.bin").read_bytes() == body
 
 
 @pytest.mark.parametrize("command", ["drop", "fetch"])

@@ -190,10 +190,3 @@ def test_every_exit_code_is_documented():
         classes += each.__subclasses__()
 
     assert told == {0, _INTERRUPTED} | {each.exit_code for each in classes}
-
-
-def test_every_command_has_a_runnable_example():
-    for name, command in COMMANDS.items():
-        example = (command.epilog or "").partition("Example")[2]
-        lines = [line.strip() for line in example.splitlines() if "dropbatch" in line]
-        assert any(f"dropbatch {name}" in line for line in lines), f"{name} has no example of itself"

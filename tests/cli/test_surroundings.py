@@ -15,8 +15,8 @@ from tests.cli.conftest import World, without_aws
 ROOT = Path(__file__).parents[2]
 
 
-def client_error(code: str) -> exceptions.ClientError:
-    return exceptions.ClientError({"Error": {"Code": code, "Message": "the message"}}, "Operation")
+def client_error(code: str, message: str = "the message") -> exceptions.ClientError:
+    return exceptions.ClientError({"Error": {"Code": code, "Message": message}}, "Operation")
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,11 @@ def client_error(code: str) -> exceptions.ClientError:
         (exceptions.EndpointConnectionError(endpoint_url="http://x"), 5, "sandbox status"),
         (exceptions.ConnectTimeoutError(endpoint_url="http://x"), 5, "check the network"),
         (exceptions.HTTPClientError(error=OSError("reset")), 5, "check the network"),
-        (client_error("SlowDown"), 1, "the message"),
+        (client_error("SlowDown"), 5, "try again in a minute"),
+        (client_error("InternalServerError"), 5, "try again in a minute"),
+        (client_error("RequestTimeTooSkewed"), 4, "the clock of this machine is wrong"),
+        (client_error("SignatureDoesNotMatch", "Signature expired: 20260101T000000Z is now earlier"), 4, "the clock"),
+        (client_error("NoSuchBucket"), 1, "the message"),
         (OSError(28, "No space left on device", "/big"), 1, "/big: No space left on device"),
         (PermissionError(13, "Permission denied", "/secret"), 1, "/secret: Permission denied"),
     ],

@@ -10,7 +10,7 @@ import click
 from dropbatch.cli import results, runs
 from dropbatch.cli.completion import run_ids
 from dropbatch.cli.context import Context
-from dropbatch.cli.errors import NotFoundError
+from dropbatch.cli.errors import NotFoundError, ReachError, in_words
 from dropbatch.cli.progress import Progress
 from dropbatch.cli.text import counted, talk
 
@@ -66,11 +66,21 @@ def command(context: Context, what: str, directory: Path, overwrite: bool, as_js
         progress = Progress(
             voice, f"fetching {counted(len(record['outputs']), 'file')}", total, live=sys.stderr.isatty()
         )
-        for fetched in results.fetch(deployed, record, prefix, directory, overwrite=overwrite, received=progress.sent):
-            found.append({"path": str(fetched.path), "size": fetched.size, "already_there": fetched.already_there})
-            if not as_json:
-                voice.data(str(fetched.path))
-            if fetched.already_there:
-                voice.say(f"{fetched.path} is there already, with the right checksum")
+        try:
+            for fetched in results.fetch(
+                deployed, record, prefix, directory, overwrite=overwrite, received=progress.sent
+            ):
+                found.append({"path": str(fetched.path), "size": fetched.size, "already_there": fetched.already_there})
+                if not as_json:
+                    voice.data(str(fetched.path))
+                if fetched.already_there:
+                    voice.say(f"{fetched.path} is there already, with the right checksum")
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) or (
+                isinstance(error, Exception) and isinstance(in_words(error), ReachError)
+            ):
+                files = counted(len(record["outputs"]), "file")
+                voice.say(f"{len(found)} of {files} are there; the same command goes on from here")
+            raise
     if as_json:
         click.echo(json.dumps({"run_id": record["run_id"], "files": found}, ensure_ascii=False, indent=2))

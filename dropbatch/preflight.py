@@ -88,9 +88,7 @@ def _install(requirements):
                 return 0
     count = sum(1 for line in open(path) if line.strip())
     print("setting up .venv: %d packages (about a minute the first time)" % count, flush=True)
-    python = os.path.join(VENV, "bin", "python")
-    if not os.path.exists(python):
-        subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
+    python = make_venv(VENV)
     code = _pip(python, ["-r", path])
     if code == 0:
         # The commands `dropbatch` and `dropbatch-run`, running from this checkout.
@@ -99,6 +97,21 @@ def _install(requirements):
         with open(stamp, "w") as file:
             file.write(wanted)
     return code
+
+
+def make_venv(directory):
+    """Its Python; an environment whose making was interrupted has no pip yet, and is made again."""
+    python, pip = (os.path.join(directory, "bin", name) for name in ("python", "pip"))
+    if not (os.path.exists(python) and os.path.exists(pip)):
+        command = [sys.executable, "-m", "venv", "--clear", directory]
+        made = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, check=False
+        )
+        if made.returncode != 0:
+            sys.stderr.write(made.stdout)
+            sys.stderr.write("error: the virtual environment could not be made: see above\n")
+            sys.exit(1)
+    return python
 
 
 def _pip(python, what):
@@ -123,4 +136,8 @@ def digest(path, root=ROOT):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted: the same command goes on from here\n")
+        sys.exit(130)

@@ -126,7 +126,8 @@ def test_a_manifest_survives_writing() -> None:
 def test_a_manifest_holds_folders_and_configs() -> None:
     piece = ObjectSpec(bucket="b", key="g/inputs/day/a", version_id="v", size=1)
     folder = spec(key="g/inputs/day/", config=piece, marker="g/inputs/day/_DONE", objects=(piece,))
-    manifest = Manifest(job_name="j", runs=(folder, spec()))
+    named = spec(named_inputs=(piece,), named_outputs=("s3://b/out",), earlier=({"attempt": 1},))
+    manifest = Manifest(job_name="j", runs=(folder, named, spec()))
 
     assert Manifest.from_json(manifest.to_json()) == manifest
     assert folder.is_folder
@@ -154,7 +155,7 @@ def test_a_manifest_holds_every_field_of_a_run() -> None:
 def test_a_manifest_says_nothing_about_what_is_not_used() -> None:
     (run,) = json.loads(Manifest(job_name="j", runs=(spec(),)).to_json())["runs"]
 
-    assert not {"config", "marker", "objects"} & set(run)
+    assert not {"config", "marker", "objects", "named_inputs", "named_outputs"} & set(run)
 
 
 def test_overrides_are_what_batch_wants() -> None:

@@ -96,7 +96,7 @@ def test_a_folder_again_has_what_it_had(cloud: Cloud):
 
 def test_what_a_command_names_by_itself_is_read_and_written_as_it_was(cloud: Cloud):
     target = f"s3://{OUTPUT}/lab/wordcount/outer/"
-    for name in ("refs/1", "refs/2"):
+    for name in ("named/1", "named/2"):
         cloud.s3.put_object(Bucket=SHARED, Key=name, Body=b"old")
     job = cloud.job(b"x")
     words = (
@@ -104,13 +104,13 @@ def test_what_a_command_names_by_itself_is_read_and_written_as_it_was(cloud: Clo
         "-c",
         'cat "$1"/* "$2" {input} > "$3"/all',
         "sh",
-        f"s3://{SHARED}/refs",
-        f"s3://{SHARED}/refs/1",
+        f"s3://{SHARED}/named",
+        f"s3://{SHARED}/named/1",
         target,
     )
     assert job.run(*words, **DEFINITION).code == 0
-    cloud.s3.put_object(Bucket=SHARED, Key="refs/1", Body=b"new")
-    cloud.s3.put_object(Bucket=SHARED, Key="refs/3", Body=b"more")
+    cloud.s3.put_object(Bucket=SHARED, Key="named/1", Body=b"new")
+    cloud.s3.put_object(Bucket=SHARED, Key="named/3", Body=b"more")
 
     second = again(cloud, job)
     ended = second.run(*words, **DEFINITION)

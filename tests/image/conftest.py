@@ -1,5 +1,6 @@
 """Images built and run for real, without any registry."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -42,22 +43,26 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="session")
-def wordcount(engine: engines.Engine, wheels: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> str:
+def wordcount(
+    engine: engines.Engine, wheels: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
     """The image of the example."""
     _, python = engine.base()
     context = tmp_path_factory.mktemp("wordcount")
     _lay_out(context_files(ROOT, ROOT / "image/wordcount"), context)
-    tag = "localhost/dropbatch-test-wordcount"
+    tag = f"localhost/dropbatch-test-wordcount:{os.getpid()}"
     engine.build(tag, context, context / "opt/pipeline/Dockerfile", wheels | {"BASE": python})
-    return tag
+    yield tag
+    engine.call("rmi", tag)
 
 
 @pytest.fixture(scope="session")
-def around(engine: engines.Engine, wheels: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> str:
+def around(engine: engines.Engine, wheels: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An image around one that has no Python."""
     bare, python = engine.base()
     context = tmp_path_factory.mktemp("around")
     _lay_out(context_files(ROOT, context / "no-folder", base=bare), context)
-    tag = "localhost/dropbatch-test-around"
+    tag = f"localhost/dropbatch-test-around:{os.getpid()}"
     engine.build(tag, context, context / "opt/build/Dockerfile", wheels | {"BASE": bare, "RUNTIME_BASE": python})
-    return tag
+    yield tag
+    engine.call("rmi", tag)

@@ -66,7 +66,8 @@ class Engine:
     @property
     def building(self) -> Sequence[str]:
         """Options of `build`."""
-        return ["--network=host", *(["--isolation=chroot", *self.limits] if self.name == "podman" else [])]
+        podman = ["--isolation=chroot", "--layers=false", *self.limits]  # layers would remain when the image is gone
+        return ["--network=host", *(podman if self.name == "podman" else [])]
 
     @property
     def limits(self) -> Sequence[str]:

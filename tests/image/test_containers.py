@@ -1,5 +1,7 @@
 """The example's image, and one around an image without Python, as containers against the sandbox's S3."""
 
+import os
+
 import pytest
 
 from tests.image.engine import Engine
@@ -88,7 +90,7 @@ def test_a_failing_program_in_a_container_keeps_its_exit_code(engine: Engine, ar
 def test_sigterm_reaches_the_program_in_a_container(engine: Engine, around: str, cloud: Cloud):
     job = cloud.job()
     script = "trap 'echo tidying; exit 7' TERM; echo ready; sleep 60 & wait"
-    name = "dropbatch-test-stopped"
+    name = f"dropbatch-test-stopped-{os.getpid()}"
     words = [
         "run",
         "--detach",

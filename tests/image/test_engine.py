@@ -11,6 +11,7 @@ from tests.image import engine
 @pytest.fixture(autouse=True)
 def _nothing_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "_PATH", str(tmp_path))
+    monkeypatch.setattr(engine.debian, "can_install", lambda: False)
 
 
 def test_a_person_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch):

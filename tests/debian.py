@@ -4,12 +4,13 @@ import fcntl
 import os
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 
 __all__ = ["can_install", "in_ci", "install"]
 
 _SECONDS = 600
+# Each of the processes of `make test` has a temporary directory of its own.
+_LOCK = Path(__file__).parents[1] / ".dropbatch" / "cache" / "apt.lock"
 
 
 def in_ci() -> bool:
@@ -27,7 +28,8 @@ def install(*packages: str) -> None:
     sudo = ["sudo", "--preserve-env=DEBIAN_FRONTEND"] if os.geteuid() else []
     # Administrators' programs are found wherever the tests are started.
     env = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"}
-    with Path(tempfile.gettempdir(), f"dropbatch-tests-apt-{os.geteuid()}.lock").open("w") as lock:
+    _LOCK.parent.mkdir(parents=True, exist_ok=True)
+    with _LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for words in (["update", "-q"], ["install", "-y", "-q", "--no-install-recommends", *packages]):
             # What else installs packages on the machine, such as unattended upgrades, is waited for too.

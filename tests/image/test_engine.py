@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from tests import debian
 from tests.image import engine
 
 
 @pytest.fixture(autouse=True)
 def _nothing_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "_PATH", str(tmp_path))
-    monkeypatch.setattr(engine.debian, "can_install", lambda: False)
+    monkeypatch.setattr(debian, "can_install", lambda: False)
 
 
 def test_a_person_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch):

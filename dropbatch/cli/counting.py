@@ -5,6 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,6 +18,7 @@ from dropbatch.contract.runs import FINAL_STATES, State
 __all__ = ["Tally", "tally"]
 
 _AT_ONCE = 8
+_EVENT = "before-parse.dynamodb.Query"
 _WINDOW = timedelta(minutes=10)
 """Throughput is that of the last minutes: what ran before, with other machines, tells little."""
 
@@ -72,32 +74,36 @@ def tally(deployed: Deployed, group: str, *, since: datetime, pipeline: str | No
     total = Tally()
     lock = threading.Lock()
     lately = ledger.timestamp(datetime.now(UTC) - _WINDOW)
-    reader = _Reader(deployed, with_pipeline=pipeline is not None)
-
-    def count(day: str) -> None:
-        for items in reader.pages(day, ledger.timestamp(since)):
-            with lock:
-                total.add(items, pipeline, lately)
-
     days = [key for day in days_since(since) for key in ledger.day_keys(group, day)]
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for done in [pool.submit(count, day) for day in days]:
-            done.result()
+    with _Reader(deployed, with_pipeline=pipeline is not None) as reader:
+
+        def count(day: str) -> None:
+            for items in reader.pages(day, ledger.timestamp(since)):
+                with lock:
+                    total.add(items, pipeline, lately)
+
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            for done in [pool.submit(count, day) for day in days]:
+                done.result()
     return total
 
 
-class _Reader:
+class _Reader(AbstractContextManager["_Reader"]):
     """Reads pages of the index by day without botocore's parser, which takes longer over an item than all the rest."""
 
     def __init__(self, deployed: Deployed, *, with_pipeline: bool) -> None:
         self._fields = "#state, updated_at" + (", pipeline" if with_pipeline else "")
         self._table = deployed.description.ledger_table
-        self._client = deployed.new_client("dynamodb", connections=_AT_ONCE)
+        self._client = deployed.dynamodb
         self._here = threading.local()
-        self._client.meta.events.register("before-parse.dynamodb.Query", self._take)
+        self._client.meta.events.register(_EVENT, self._take)
+
+    def __exit__(self, *_: object) -> None:
+        self._client.meta.events.unregister(_EVENT, self._take)
 
     def _take(self, response_dict: dict[str, Any], **_: Any) -> None:
-        if response_dict["status_code"] != 200:
+        # The client is not this one's alone.
+        if not getattr(self._here, "reads", False) or response_dict["status_code"] != 200:
             return
         # Called in the thread that asked: what it keeps cannot be another's.
         body = json.loads(response_dict["body"])
@@ -107,6 +113,7 @@ class _Reader:
     def pages(self, day: str, since: str) -> Iterable[list[Mapping[str, Any]]]:
         """Items of a day and shard, as far as they are counted."""
         names = {"#state": "state", "#day": "day"}
+        self._here.reads = True  # in the thread that looks through the pages, until it has
         for _ in self._client.get_paginator("query").paginate(
             TableName=self._table,
             IndexName=ledger.BY_DAY,
@@ -116,3 +123,4 @@ class _Reader:
             ExpressionAttributeValues=ledger.to_item({":day": day, ":since": since}),
         ):
             yield self._here.items
+        self._here.reads = False

@@ -21,6 +21,15 @@ class Worst:
     gib_hours: float | None = None
     usd: float | None = None
 
+    def __add__(self, other: "Worst") -> "Worst":
+        """Both together: not known where one is not."""
+        return Worst(
+            runs=self.runs + other.runs,
+            vcpu_hours=_plus(self.vcpu_hours, other.vcpu_hours),
+            gib_hours=_plus(self.gib_hours, other.gib_hours),
+            usd=_plus(self.usd, other.usd),
+        )
+
     @property
     def words(self) -> str:
         """``at worst 150.0 vCPU-hours, 75.0 GiB-hours, cost unknown``."""
@@ -28,6 +37,10 @@ class Worst:
             return "at worst: not known"
         cost = "cost unknown: not all pools have prices" if self.usd is None else f"{self.usd:.2f} USD"
         return f"at worst {self.vcpu_hours:.1f} vCPU-hours, {self.gib_hours:.1f} GiB-hours, {cost}"
+
+
+def _plus(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one + other
 
 
 def count_inputs(deployed: Deployed, named: Sequence[str]) -> int:

@@ -65,6 +65,17 @@ def test_a_dry_run_says_would_and_puts_nothing(world: World):
     assert asked(world) == []
 
 
+def test_the_worst_case_of_runs_of_several_pipelines_is_one_sum(world: World):
+    world.describe(pipelines=["align", "wordcount"], needs={"align": [4, 2048, 60, 1], "wordcount": [1, 1024, 60, 2]})
+    for pipeline, overrides in (("align", {}), ("wordcount", {}), ("wordcount", {"vcpus": 2, "timeout_minutes": 30})):
+        world.item(State.FAILED, pipeline=pipeline, overrides=overrides)
+
+    result = world.call("retry", "--all", "--dry-run")
+
+    assert result.stderr.count("at worst") == 1
+    assert "at worst 8.0 vCPU-hours, 5.0 GiB-hours, cost unknown" in result.stderr  # 4 + 2 + 2; 2 + 2 + 1
+
+
 def test_the_worst_case_follows_from_needs_and_prices(world: World):
     put(world, "lab/inputs/1.txt", "lab/inputs/2.txt")
     prices = {"spot": [0.01, 0.001], "ondemand": [0.04, 0.004]}

@@ -1,7 +1,8 @@
 """What `retry`, `rerun` and `cancel` have in common: choose runs, say what will be done, ask, put the request."""
 
+import functools
 import json
-from collections import Counter
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -76,11 +77,8 @@ def ask_and_put(context: Context, kind: str, chosen: Chosen) -> None:
     body: dict[str, Any] = {"runs": [run.run_id for run in found]}
     answer: dict[str, Any] = {"request": None, "kind": kind, **body}
     if kind != "cancel":
-        bounds = [
-            foresight.worst(deployed, pipeline, count)
-            for pipeline, count in Counter(run.pipeline for run in found).items()
-        ]
-        what += "; " + "; ".join(bound.words for bound in bounds)
+        bounds = (foresight.worst(deployed, run.pipeline, 1, run.item.get("overrides")) for run in found)
+        what += f"; {functools.reduce(operator.add, bounds).words}"
     sent = None
     if chosen.dry_run:
         click.echo(f"Would {what}", err=True)

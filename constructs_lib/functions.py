@@ -26,6 +26,7 @@ _REQUESTS = f"*/{keys.SUBMISSIONS}/"
 _REJECTIONS = keys.rejection_key(f"{_REQUESTS}*")
 _RECORDS = f"*/{keys.RECORD_NAME}"
 _LOGS = f"*/{keys.LOG_NAME}"
+_TALLIES = f"{keys.CONTROL_PREFIX}tallies/"
 _REPORTS = keys.report_key("*", "*")
 
 
@@ -126,9 +127,9 @@ class Functions(Construct):
         # It deletes flags: of a pause that ends with its month, of where its next reconcile goes on.
         props.ledger.grant(role, "GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem", "Query")
         props.ledger.grant_query(role)
-        props.outputs.grant(role, "ReadControlObjects", ["GetObject"], _MANIFESTS, _FENCES, _RECORDS, _LOGS)
+        props.outputs.grant(role, "ReadControlObjects", ["GetObject"], _MANIFESTS, _FENCES, _TALLIES, _RECORDS, _LOGS)
         # In place of a container that did not live to do it.
-        props.outputs.grant(role, "EndRuns", ["PutObject"], _FENCES, _RECORDS, _REPORTS)
+        props.outputs.grant(role, "EndRuns", ["PutObject"], _FENCES, _TALLIES, _RECORDS, _REPORTS)
         props.people.grant_publish(role, "TellPeople")
         if props.contacts:
             props.contacts.grant_publish(role)

@@ -25,6 +25,7 @@ __all__ = [
     "request_part_key",
     "split_uri",
     "started_key",
+    "tally_key",
     "uri",
 ]
 
@@ -108,6 +109,11 @@ def named_outputs_key(group: str, pipeline: str, run_id: str) -> str:
 def request_part_key(group: str, request: str, part: int) -> str:
     """Key of a piece of what a request was found to mean; `request` is the digest of its identity."""
     return f"{CONTROL_PREFIX}requests/{group}/{request}/{part}.json"
+
+
+def tally_key(window: str) -> str:
+    """Key of what has been counted of a mail's runs; `window` is the digest of its identity."""
+    return f"{CONTROL_PREFIX}tallies/{window}.json"
 
 
 def rejection_key(request_key: str) -> str:

@@ -39,13 +39,13 @@ def deployment() -> Deployment:
     return Deployment.from_json((root / FILE_NAME).read_bytes())
 
 
-def lateness(context: Any) -> Callable[[], bool]:
-    """Says whether half of the time that an invocation had at this moment is over; `context` is Lambda's.
+def lateness(context: Any, *, share: float = 0.5) -> Callable[[], bool]:
+    """Says whether a share of the time that an invocation had at this moment is over; `context` is Lambda's.
 
-    From then on nothing more is to be begun: the other half is for what is in hand.
+    From then on nothing more is to be begun: the rest is for what is in hand.
     """
     time_left = context.get_remaining_time_in_millis
-    enough = time_left() / 2
+    enough = time_left() * (1 - share)
     return lambda: bool(time_left() < enough)
 
 

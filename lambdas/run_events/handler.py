@@ -36,4 +36,4 @@ def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
     is_late = wiring.lateness(context)
     if "Records" in event:
         return _parts().flow.process(event["Records"], is_late=is_late).response()
-    return _parts().reconcile.run(at=datetime.now(UTC), is_late=is_late)
+    return _parts().reconcile.run(at=datetime.now(UTC), is_late=is_late, is_over=wiring.lateness(context, share=0.8))

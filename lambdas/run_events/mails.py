@@ -7,16 +7,16 @@ together, when the last has ended.
 import itertools
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from dropbatch.contract import keys, ledger
 from dropbatch.contract.deployment import Deployment
-from dropbatch.contract.runs import State
 from lambdas.common.batches import Failures
 from lambdas.common.letter import Letter
-from lambdas.common.windows import open_windows, window_name
+from lambdas.common.windows import open_windows
+from lambdas.run_events.counting import Counting
 from lambdas.run_events.letters import about_limit, about_many, about_one
 from lambdas.run_events.tally import Tally
 
@@ -53,32 +53,41 @@ class Mails:
         self._contacts_arn = contacts_arn
         self._deployment = deployment
         self._clock = clock
+        self._counting = Counting(
+            dynamodb=dynamodb,
+            s3=s3,
+            table=table,
+            bucket=bucket,
+            minutes=deployment.mail_window_minutes,
+            clock=clock,
+        )
 
     def heard(self, ended: Sequence[_Item]) -> None:
         """Note that runs (RUN items) ended; a run that is alone in its window is told of right away."""
         minutes = self._deployment.mail_window_minutes
         for window, run in open_windows(self._dynamodb, self._table, ended, minutes):
-            runs = list(itertools.islice(self._runs(window), 2))  # of perhaps a great many
-            if len(runs) == 1 and runs[0]["run_id"] == run["run_id"] and not window["request"]:
+            if window["request"]:
+                continue
+            runs = list(itertools.islice(self._counting.runs(window), 2))  # of perhaps a great many
+            if len(runs) == 1 and runs[0]["run_id"] == run["run_id"]:
                 self._send(about_one(run, region=self._deployment.region, bucket=self._bucket), run["group"])
                 self._update(window["id"], "SET mailed = :run", {":run": run["run_id"]})
 
-    def send_due(self, *, at: datetime, failures: Failures) -> None:
-        """Send the mails of windows that are over and all of whose runs ended."""
+    def send_due(self, *, at: datetime, failures: Failures, is_over: Callable[[], bool] = lambda: False) -> None:
+        """Send the mails of windows that are over and all of whose runs ended, until the time `is_over`."""
         for window in list(self._due(ledger.timestamp(at))):
+            if is_over():
+                break
             with failures.collect(window["id"]):
-                self._tell_of(window)
+                self._tell_of(window, is_over)
 
-    def _tell_of(self, window: _Item) -> None:
+    def _tell_of(self, window: _Item, is_over: Callable[[], bool]) -> None:
         if window.get("kind") == "limit":
             self._send(about_limit(window), window["group"])
         else:
-            runs = Tally()
-            for run in self._runs(window):
-                if not State(run["state"]).final:
-                    return
-                if run["run_id"] != window.get("mailed"):
-                    runs.add(run)
+            runs = self._counting.count(window, is_over=is_over)
+            if runs is None:
+                return
             if runs.total:
                 self._send(self._about(window, runs), window["group"])
         self._update(window["id"], "REMOVE unfinished SET sent_at = :now", {":now": ledger.timestamp(self._clock())})
@@ -89,26 +98,6 @@ class Mails:
             KeyConditionExpression="unfinished = :mails AND updated_at < :now",
             ExpressionAttributeValues=ledger.to_item({":mails": ledger.MAILS, ":now": now}),
         )
-
-    def _runs(self, window: _Item) -> Iterator[dict[str, Any]]:
-        """The runs of a window, one page in memory at a time; those of a request may have come over days."""
-        request, minutes = window["request"], self._deployment.mail_window_minutes
-        start = datetime.fromisoformat(window["from"])
-        end = max(self._clock(), start) if request else datetime.fromisoformat(window["until"])
-        day = start.date()
-        while day <= end.date():
-            for shard in ledger.day_keys(window["group"], day.isoformat()):
-                for run in self._query(
-                    IndexName=ledger.BY_DAY,
-                    KeyConditionExpression="#day = :day AND created_at BETWEEN :start AND :end",
-                    ExpressionAttributeNames={"#day": "day"},
-                    ExpressionAttributeValues=ledger.to_item(
-                        {":day": shard, ":start": window["from"], ":end": ledger.timestamp(end)}
-                    ),
-                ):
-                    if window_name(run, minutes) == window["window"]:
-                        yield run
-            day += timedelta(days=1)
 
     def _about(self, window: _Item, runs: Tally) -> Letter:
         region = self._deployment.region

@@ -54,8 +54,12 @@ class Reconcile:
         self._repairs = repairs
         self._slice_size = slice_size
 
-    def run(self, *, at: datetime, is_late: Callable[[], bool] = lambda: False) -> dict[str, int]:
+    def run(
+        self, *, at: datetime, is_late: Callable[[], bool] = lambda: False, is_over: Callable[[], bool] = lambda: False
+    ) -> dict[str, int]:
         """Look at unfinished runs that nothing touched for a lease's time; returns repairs by kind.
+
+        Once it `is_late` no more is repaired, so that there is time for mails, until it `is_over`.
 
         Raises:
             UnrepairedError: at the end, everything else being done.
@@ -77,7 +81,7 @@ class Reconcile:
             log.warning("reconcile: no time for runs untouched since %s: the next round goes on there", left)
         if left != begun:
             self._book.set_bookmark(left)
-        self._mails.send_due(at=at, failures=repairs.failures)
+        self._mails.send_due(at=at, failures=repairs.failures, is_over=is_over)
         done = {kind: count for kind, count in repairs.counts.items() if count}
         report(self._deployment.environment, done, at=at)
         if failed := sorted(repairs.failures.ids):

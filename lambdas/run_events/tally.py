@@ -39,7 +39,7 @@ class Tally:
         """The least and the greatest URI of results, by pipeline."""
         self.reasons: Counter[str] = Counter()
         self.examples: dict[str, _Run] = {}
-        """For each reason a run that did not succeed."""
+        """For each reason the input of a run that did not succeed."""
         self.failures: list[dict[str, Any]] = []
         """What a list tells of those that did not succeed, of the first `LISTED`."""
 
@@ -49,6 +49,21 @@ class Tally:
         tally = cls()
         for run in runs:
             tally.add(run)
+        return tally
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {**vars(self), "pipelines": sorted(self.pipelines)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Tally":
+        """Read what `to_dict` gave."""
+        tally = cls()
+        vars(tally).update(values)
+        tally.states = Counter({State(name): count for name, count in values["states"].items()})
+        tally.pipelines = set(values["pipelines"])
+        tally.outputs = {name: (least, greatest) for name, (least, greatest) in values["outputs"].items()}
+        tally.reasons = Counter(values["reasons"])
         return tally
 
     @property
@@ -86,6 +101,6 @@ class Tally:
         if len(self.reasons) >= _REASONS and reason not in self.reasons:
             reason = _OTHER
         self.reasons[reason] += 1
-        self.examples.setdefault(reason, run)
+        self.examples.setdefault(reason, {"input": run["input"]})
         if len(self.failures) < LISTED:
             self.failures.append({name: run.get(name) for name in _FIELDS})

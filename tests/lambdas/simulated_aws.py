@@ -144,7 +144,14 @@ class DynamoDB(_Service):
                 call["ExpressionAttributeValues"],
             )
         ]
-        found.sort(key=lambda item: str(item[RANGE_KEYS[call["IndexName"]]]["S"]))
+        range_key = RANGE_KEYS[call["IndexName"]]
+
+        def place(item: Mapping[str, Any]) -> tuple[str, str]:
+            return item[range_key]["S"], item["id"]["S"]
+
+        found.sort(key=place)
+        if "ExclusiveStartKey" in call:
+            found = [item for item in found if place(item) > place(call["ExclusiveStartKey"])]
         for start in range(0, max(1, len(found)), PAGE):
             yield {"Items": found[start : start + PAGE]}
 

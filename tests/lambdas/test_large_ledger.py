@@ -13,7 +13,7 @@ from dropbatch.contract import ledger
 from lambdas.common.batches import Failures
 from lambdas.run_events.flow import Outcome
 from lambdas.run_events.reconcile import Reconcile
-from tests.lambdas.conftest import run_events
+from tests.lambdas.conftest import OUTPUT, run_events
 from tests.lambdas.simulated_aws import PAGE, SimulatedAws
 
 RUNS = 3000
@@ -155,3 +155,41 @@ def test_of_a_large_window_no_more_is_read_than_it_takes(aws: SimulatedAws, monk
     parts.reconcile._mails.send_due(at=LATER, failures=Failures())
     assert [mail["Subject"] for mail in aws.sns.mails] == [f"wordcount: {RUNS:,} of {RUNS:,} succeeded"]
     assert "unfinished" not in aws.dynamodb.items[window]
+
+
+def test_a_window_too_large_for_one_round_is_counted_over_several(aws: SimulatedAws) -> None:
+    for number in range(RUNS):
+        put(aws, number, BEGAN + timedelta(milliseconds=number // 3))  # some of one moment
+    for number, item in enumerate(aws.dynamodb.runs()):
+        end = {"state": "SUCCEEDED", "output": f"s3://out/lab/wordcount/{number}/"}
+        if number % 100 == 0:
+            end = {"state": "FAILED", "reason": f"reason {number % 7}"}
+        aws.dynamodb.items[item["id"]] = ledger.to_item(item | end | {"input": "s3://in/lab/wordcount/a", "order": 19})
+    ended = aws.dynamodb.runs()[1]
+    parts = run_events(aws, clock=lambda: LATER)
+    parts.flow.follow_up([Outcome(tell=ended)])
+    (window,) = (key for key in aws.dynamodb.items if "#mail#" in key)
+    small = aws.dynamodb.plain(window) | {"id": f"{window}-limit", "kind": "limit", "month": "2026-01", "reason": "r"}
+    aws.dynamodb.items[small["id"]] = ledger.to_item(
+        small | {"limit": "1", "remaining": "0", "updated_at": ledger.timestamp(LATER - timedelta(seconds=1))}
+    )
+
+    rounds = 0
+    while len(aws.sns.mails) < 2:
+        rounds += 1
+        failures = Failures()
+        # Time for the first page of a round, and for the look at the next.
+        parts.reconcile._mails.send_due(
+            at=LATER + timedelta(seconds=rounds), failures=failures, is_over=late_after(2 if rounds > 1 else 3)
+        )
+        assert not failures.ids
+        assert rounds < 30
+
+    other, mail = (each["Subject"] for each in aws.sns.mails)
+    assert other == "group lab: over the limit of 2026-01"  # which is not kept waiting
+    assert mail == f"wordcount: {RUNS - RUNS // 100:,} of {RUNS:,} succeeded"
+    assert rounds > 5
+    (key,) = (key for _, key in aws.s3.objects if "/_reports/" in key)
+    report = json.loads(aws.s3.objects[OUTPUT, key])
+    assert (len({each["run_id"] for each in report["failures"]}), report["complete"]) == (RUNS // 100, True)
+    assert "\n  5 x reason " in aws.sns.mails[1]["Message"]

@@ -69,7 +69,7 @@ class Submitter:
         ledger has the runs, and reconcile will find them HELD.
         """
         group, pipeline = runs[0].group, runs[0].pipeline
-        with Failures().collect():
+        with Failures().collect(job_name):
             job = Job(
                 name=job_name,
                 definition=self._revision(definition),

@@ -97,8 +97,8 @@ def _pipeline(root: Path, name: str, *, as_json: bool) -> None:
     written = drafts.write_all(root / "image" / name, drafts.pipeline_files(name), executable=name)
     _tell(written, table, as_json=as_json)
     click.echo(
-        f"put the table above into environments/*.toml; try the program: dropbatch-run --input FILE --output DIR -- "
-        f"{written[0].parent / name} {{input}} {{output}}/result.txt",
+        "the table that was printed belongs in environments/*.toml; try the program: dropbatch-run --input FILE "
+        f"--output DIR -- {written[0].parent / name} {{input}} {{output}}/result.txt",
         err=True,
     )
 

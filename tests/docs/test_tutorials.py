@@ -47,16 +47,15 @@ def test_the_tutorial_holds(path: Path, checkout: Path) -> None:
 
 
 @pytest.mark.soak
-def test_what_needs_containers_holds(checkout: Path, tmp_path: Path, wheels: Path) -> None:
+def test_what_needs_containers_holds(checkout: Path, tmp_path: Path, wheels: dict[str, str]) -> None:
     """The page about images with its containers; bases are images of the tests', so that no registry is needed."""
     engine = engines.needed()
     bare, python = engine.base()
     page = tmp_path / "page.md"
     text = (ROOT / "docs" / "tutorials" / "03-my-own-image.md").read_text(encoding="utf-8")
     page.write_text(text.partition("## With a GPU")[0].replace("docker.io/library/busybox:1.37", bare), "utf-8")
-    options = [f"--build-arg=RUNTIME_BASE={python}"]
-    if engine.name == "podman":
-        options += ["--build-arg=PIP_NO_INDEX=1", "--build-arg=PIP_FIND_LINKS=/wheels", f"--volume={wheels}:/wheels:ro"]
+    arguments = {"RUNTIME_BASE": python} | wheels
+    options = ["--network=host", *(f"--build-arg={name}={value}" for name, value in arguments.items())]
     dockerfile = checkout / "image" / "wordcount" / "Dockerfile"
     pinned = dockerfile.read_text(encoding="utf-8")
     dockerfile.write_text(re.sub(r"(?m)^ARG BASE=.*$", f"ARG BASE={python}", pinned), encoding="utf-8")

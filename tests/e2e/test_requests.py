@@ -105,9 +105,11 @@ def test_a_run_that_waits_is_cancelled_and_tried_again(lab: Lab) -> None:
         until(lambda: lab.run(run), "the run to be held")
         put(lab, "lab/submissions/cancel.json", {"runs": [run]})
         cancelled = lab.ended(run)
+        record = lab.record(cancelled)
     finally:
         guard("resume")
     assert (cancelled["state"], cancelled["attempt"]) == ("CANCELLED", 1)
+    assert record["status"] == "CANCELLED"
 
     put(lab, "lab/submissions/retry.json", {"runs": [run]})
 

@@ -9,7 +9,7 @@ import pytest
 from dropbatch.contract import ledger
 from dropbatch.contract.deployment import Pipeline
 from dropbatch.contract.runs import State
-from tests.lambdas.conftest import DEPLOYMENT, OUTPUT, definitions, sqs_record
+from tests.lambdas.conftest import DEPLOYMENT, INPUT, OUTPUT, definitions, sqs_record
 from tests.lambdas.simulated_aws import SimulatedAws, error
 from tests.lambdas.test_rescue import RECLAIMED, Life, failed
 from tests.lambdas.test_run_events import event
@@ -107,6 +107,16 @@ def test_a_failed_parent_leaves_its_children_unstarted_and_says_so(life: Life) -
     (detail,) = [json.loads(entry["Detail"]) for entry in life.aws.events.entries]
     assert detail["not_started"] == ["report", "sort2", "plot"]
     assert "not started: report, sort2, plot" in detail["summary"]
+
+
+def test_so_does_a_parent_that_was_cancelled_before_it_started(life: Life) -> None:
+    life.drop("lab/wordcount/a")
+    key = "lab/submissions/cancel.json"
+    life.aws.s3.objects[INPUT, key] = json.dumps({"runs": [life.run["run_id"]]}).encode()
+
+    life.drop_quietly(key)
+
+    assert (life.run["state"], life.run["not_started"]) == ("CANCELLED", ["report", "sort2", "plot"])
 
 
 def test_a_rescued_parent_has_its_children_once(life: Life) -> None:

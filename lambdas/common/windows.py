@@ -9,6 +9,9 @@ from dropbatch.contract.runs import State, request_id
 
 __all__ = ["open_windows", "window_name"]
 
+_EARLIER = timedelta(hours=1)
+"""A request's runs are claimed piece by piece, and those that end first need not be those that were claimed first."""
+
 
 def window_name(run: Mapping[str, Any], minutes: int) -> str:
     """Name of the window that a run (RUN item) belongs to."""
@@ -36,7 +39,7 @@ def _open(dynamodb: Any, table: str, run: Mapping[str, Any], minutes: int) -> di
         "group": run["group"],
         "window": name,
         "request": run.get("request", ""),
-        "from": ledger.timestamp(start),
+        "from": ledger.timestamp(start - _EARLIER if run.get("request") else start),
         "until": until,
         "unfinished": ledger.MAILS,
         "updated_at": run["created_at"] if is_over else until,

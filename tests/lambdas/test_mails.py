@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from dropbatch.contract import ledger
 from dropbatch.contract.events import run_state_change
 from dropbatch.contract.runs import State
 from lambdas.run_events import tally
@@ -302,6 +303,28 @@ def test_refused_files_are_mailed_with_what_was_dropped_beside_them(aws: Simulat
 
     (mail,) = aws.sns.mails
     assert mail["Subject"] == "wordcont: 0 of 2 succeeded"
+
+
+def test_a_requests_mail_tells_of_runs_that_were_claimed_before_the_first_that_ended(aws: SimulatedAws) -> None:
+    clock = Clock()
+    parts = run_events(aws, clock=clock)
+    aws.s3.objects |= {(INPUT, "lab/inputs/a"): b"data", (INPUT, "lab/inputs/b"): b"data"}
+    body = json.dumps({"pipeline": "wordcount", "inputs": "lab/inputs/*"}).encode()
+    aws.s3.objects[INPUT, "lab/submissions/submit.json"] = body
+    record = s3_record("lab/submissions/submit.json", size=len(body))
+    assert not make_arrival(aws).process([sqs_record({"Records": [record]})]).ids
+    (job,) = aws.batch.jobs.values()
+    first, _ = aws.dynamodb.run_items()
+    earlier = ledger.timestamp(clock.now - timedelta(minutes=15))
+    first |= {"created_at": {"S": earlier}, "day": {"S": ledger.day_key("lab", earlier[:10], first["run_id"]["S"])}}
+
+    for index in (1, 0):
+        child = {**job, "jobId": f"{job['jobId']}:{index}"}
+        assert not parts.flow.process([event(child, "SUCCEEDED", arrayProperties={"index": index})]).ids
+    clock.now += timedelta(hours=1)
+    parts.reconcile.run(at=clock.now)
+
+    assert [mail["Subject"] for mail in aws.sns.mails] == ["wordcount: 2 of 2 succeeded"]
 
 
 def test_the_same_request_put_again_is_mailed_again(aws: SimulatedAws, clock: Clock) -> None:

@@ -91,10 +91,16 @@ NEARLY = st.fixed_dictionaries(
 
 @contextmanager
 def traces() -> Iterator[list[str]]:
-    """What the function says in its log."""
+    """What the function says in its log, in which there may be no fault of its own."""
     said: list[str] = []
+    faults: list[object] = []
+
+    def emit(record: logging.LogRecord) -> None:
+        said.append(record.getMessage())
+        faults.extend([record.exc_info] if record.exc_info else [])
+
     handler = logging.Handler()
-    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    handler.emit = emit  # type: ignore[method-assign]
     log = logging.getLogger("dropbatch")
     level = log.level
     log.addHandler(handler)
@@ -104,6 +110,7 @@ def traces() -> Iterator[list[str]]:
     finally:
         log.removeHandler(handler)
         log.setLevel(level)
+    assert not faults
 
 
 def world() -> SimulatedAws:

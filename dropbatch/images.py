@@ -30,7 +30,7 @@ PACKAGE_FOLDER = "opt/dropbatch/dropbatch"
 BUILD_FOLDER = "opt/build"
 
 _PACKAGE_PARTS = ("__init__.py", "contract", "runtime")
-_BASE_PARTS = ("Dockerfile", "bundle.py", "requirements.txt", "tools.txt")
+_BASE_PARTS = ("Dockerfile", "bundle.py", "requirements.txt", "checksums.txt", "tools.txt")
 _DIGITS = 24
 _INFO_SECONDS = 30.0
 

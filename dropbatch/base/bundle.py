@@ -63,7 +63,7 @@ def bundle(package: Path, site: Path, target: Path) -> None:
     _copy(site, target / "site")
     _trim(target / "site" / "botocore" / "data")
     loader = _loader(python)
-    for library in {loader, *_needed(_binaries(home / "lib", target / "site", python))}:
+    for library in {loader, *_needed(_binaries(home / "lib", target / "site", target / "app", python))}:
         shutil.copy(library, libraries / library.name)
     _patch(python, libraries / loader.name, libraries)
     run = target / "dropbatch-run"

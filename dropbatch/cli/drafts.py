@@ -84,6 +84,7 @@ def pipeline_files(name: str) -> dict[str, str]:
     return {
         "Dockerfile": _filled("Dockerfile", {}),
         "requirements.txt": _filled("requirements.txt", {}),
+        "checksums.txt": _filled("checksums.txt", {}),
         name: _filled("program", {"NAME": name}),
         f"test_{name.replace('-', '_')}.py": _filled("test_program", {"NAME": name}),
     }

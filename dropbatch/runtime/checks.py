@@ -7,9 +7,12 @@ does not check: those are asked for the checksum of the whole.
 import hashlib
 import importlib
 import re
+import sys
 import zlib
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dropbatch.contract import keys
@@ -45,24 +48,33 @@ def announced(client: "S3Client", source: ObjectSpec) -> Check | None:
     if source.size < ONE_PIECE_BYTES:
         return None
     version = {"VersionId": source.version_id} if source.version_id else {}
-    head = client.head_object(Bucket=source.bucket, Key=source.key, ChecksumMode="ENABLED", **version)  # type: ignore[arg-type]
-    names = ("ChecksumSHA256", "ChecksumCRC64NVME", "ChecksumCRC32")
-    # Checksums of checksums of parts end in the number of parts. MiniStack calls even those of a version FULL_OBJECT.
-    kept: Mapping[str, Any] = {**head}
-    whole = {name: str(kept[name]) for name in names if name in kept and "-" not in str(kept[name])}
-    if head.get("ChecksumType") != "COMPOSITE":
-        if value := whole.get("ChecksumSHA256"):
-            return _Sha256(b64decode(value).hex())
-        if (value := whole.get("ChecksumCRC64NVME")) and (crc64 := _crc64nvme()):
-            return _Crc("CRC64NVME", crc64, 8, value)
-        if value := whole.get("ChecksumCRC32"):
-            return _Crc("CRC32", zlib.crc32, 4, value)
-    return _of_the_uploader(kept) or _md5(kept)
+    return _of_the_whole(
+        client.head_object(Bucket=source.bucket, Key=source.key, ChecksumMode="ENABLED", **version)  # type: ignore[arg-type]
+    )
 
 
 def left_to_us(answer: Mapping[str, Any]) -> Check | None:
     """The check of an object that comes in one piece, where boto3 makes none."""
-    return None if any(name in answer for name in _BY_BOTO3) else _of_the_uploader(answer) or _md5(answer)
+    return None if _whole(answer, _BY_BOTO3) else _of_the_whole(answer)
+
+
+def _of_the_whole(answer: Mapping[str, Any]) -> Check | None:
+    whole = _whole(answer, ("ChecksumSHA256", "ChecksumCRC64NVME", "ChecksumCRC32"))
+    if value := whole.get("ChecksumSHA256"):
+        return _Sha256(b64decode(value).hex())
+    if (value := whole.get("ChecksumCRC64NVME")) and (crc64 := _crc64nvme()):
+        return _Crc("CRC64NVME", crc64, 8, value)
+    if value := whole.get("ChecksumCRC32"):
+        return _Crc("CRC32", zlib.crc32, 4, value)
+    return _of_the_uploader(answer) or _md5(answer)
+
+
+def _whole(answer: Mapping[str, Any], names: Sequence[str]) -> dict[str, str]:
+    """Checksums that are of an object, not of the checksums of its parts."""
+    if answer.get("ChecksumType") == "COMPOSITE":
+        return {}
+    # Those of parts end in their number. MiniStack calls even those of a version FULL_OBJECT.
+    return {name: answer[name] for name in names if name in answer and "-" not in answer[name]}
 
 
 def _of_the_uploader(answer: Mapping[str, Any]) -> Check | None:
@@ -121,8 +133,12 @@ class _Crc:
         return b64encode(self._value.to_bytes(self._width, "big")).decode() == self._wanted
 
 
+@cache
 def _crc64nvme() -> Callable[[bytes, int], int] | None:
-    """AWS's own implementation, where it is installed (``boto3[crt]``)."""
+    """AWS's own implementation. Images hold it where boto3 does not look, which would import it at every start."""
+    beside = Path(__file__).parents[2] / "checksums"
+    if beside.is_dir():
+        sys.path.append(str(beside))
     try:
         checksums = importlib.import_module("awscrt.checksums")
     except ImportError:

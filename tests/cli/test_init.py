@@ -89,7 +89,7 @@ def test_a_pipelines_folder_works_as_it_is(tmp_path: Path):
     body = json.loads(result.stdout)
     folder = tmp_path / "image" / "align-reads"
     assert {Path(each).name for each in body["files"]} == {
-        *("Dockerfile", "requirements.txt", "align-reads", "test_align_reads.py")
+        *("Dockerfile", "requirements.txt", "checksums.txt", "align-reads", "test_align_reads.py")
     }
     assert (folder / "align-reads").stat().st_mode & 0o111
     tested = subprocess.run(
@@ -108,4 +108,5 @@ def test_a_new_pipelines_image_is_made_like_the_example():
     written = drafts.pipeline_files("x1")
 
     assert written["Dockerfile"].splitlines()[1:] == (example / "Dockerfile").read_text().splitlines()[1:]
-    assert written["requirements.txt"] == (example / "requirements.txt").read_text()
+    for name in ("requirements.txt", "checksums.txt"):
+        assert written[name] == (example / name).read_text()

@@ -27,7 +27,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
     From a server on loopback: builders differ in whether they know volumes, all of them know the host's network.
     """
     folder = tmp_path_factory.mktemp("wheels")
-    lists = [ROOT / "image/wordcount/requirements.txt", ROOT / "dropbatch/base/tools.txt"]
+    lists = [ROOT / "dropbatch/base" / f"{name}.txt" for name in ("requirements", "checksums", "tools")]
     options = [*(f"--requirement={each}" for each in lists), "--no-deps", "--only-binary=:all:", f"--dest={folder}"]
     pip = [sys.executable, "-m", "pip", "download", "--quiet", *options]
     subprocess.run(pip, check=True, capture_output=True, timeout=300)

@@ -78,6 +78,33 @@ def test_the_runtime_is_small(engine: Engine, around: str):
     assert mib <= MOST_MIB
 
 
+CRC = """
+import sys
+sys.path[:0] = sys.argv[1:]
+import boto3
+assert "awscrt" not in sys.modules, "boto3 would import it at every start"
+from dropbatch.runtime.checks import _crc64nvme
+print(hex(_crc64nvme()(b"123456789", 0)))
+"""
+
+
+@pytest.mark.parametrize(
+    ("image", "python", "package"),
+    [
+        ("wordcount", "python3", "/opt/dropbatch"),
+        ("around", "/opt/dropbatch/python/bin/python3", "/opt/dropbatch/app"),
+    ],
+)
+def test_checksums_that_s3_computes_by_itself_can_be_checked(
+    request: pytest.FixtureRequest, engine: Engine, image: str, python: str, package: str
+):
+    tag = request.getfixturevalue(image)
+
+    ended = engine.run(tag, python, "-IS", "-c", CRC, package, "/opt/dropbatch/site", environ={})
+
+    assert ended.out == "0xae8b14860a799888\n", ended.err
+
+
 def test_a_failing_program_in_a_container_keeps_its_exit_code(engine: Engine, around: str, cloud: Cloud):
     job = cloud.job()
 

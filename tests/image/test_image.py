@@ -2,6 +2,7 @@
 
 import os
 import re
+from importlib.metadata import requires
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -42,6 +43,13 @@ def test_the_image_has_the_versions_the_project_is_tested_with():
 
 def test_the_runtime_in_other_images_has_the_same_versions():
     assert pins(ROOT / "dropbatch/base/requirements.txt") == pins(FOLDER / "requirements.txt")
+
+
+def test_checksums_are_of_the_version_that_boto3_would_take():
+    wanted = next(each for each in requires("botocore") or () if each.startswith("awscrt"))
+
+    assert pins(ROOT / "dropbatch/base/checksums.txt") == pins(FOLDER / "checksums.txt")
+    assert re.findall(r"==([\d.]+)", wanted) == [pins(FOLDER / "checksums.txt")["awscrt"]]
 
 
 def test_the_program_is_executable():

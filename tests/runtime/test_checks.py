@@ -1,8 +1,10 @@
 """Checksums of large objects."""
 
 import hashlib
+import sys
 import zlib
 from base64 import b64encode
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -72,3 +74,37 @@ def test_small_objects_are_not_asked_for():
     assert client.asked == []
     checks.announced(client, LARGE)  # type: ignore[arg-type]
     assert client.asked == [{"Bucket": "b", "Key": "k", "VersionId": "v", "ChecksumMode": "ENABLED"}]
+
+
+AWSCRT = """
+def crc64nvme(data, value=0):
+    value ^= 2**64 - 1
+    for byte in data:
+        value ^= byte
+        for _ in range(8):
+            value = value >> 1 ^ (0x9A6C9329AC4BC9B5 if value & 1 else 0)
+    return value ^ 2**64 - 1
+"""
+
+
+def test_what_s3_computes_by_itself_is_computed_by_a_library_beside_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folder = tmp_path / "checksums" / "awscrt"
+    folder.mkdir(parents=True)
+    (folder / "checksums.py").write_text(AWSCRT)
+    monkeypatch.setattr(checks, "__file__", str(tmp_path / "dropbatch" / "runtime" / "checks.py"))
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    checks._crc64nvme.cache_clear()
+    before = set(sys.modules)
+    kept = {"ChecksumCRC64NVME": code(0xAE8B14860A799888.to_bytes(8, "big")), "ServerSideEncryption": "aws:kms"}
+
+    for body, holds in ((b"123456789", True), (b"123456780", False)):
+        check = checks.left_to_us(kept)
+        assert check is not None
+        check.update(body[:4])
+        check.update(body[4:])
+        assert (check.name, check.holds("")) == ("CRC64NVME", holds)
+    checks._crc64nvme.cache_clear()
+    for name in set(sys.modules) - before:
+        del sys.modules[name]

@@ -35,7 +35,7 @@ def faults_of(seed: int, safeguards: frozenset[str] = SAFEGUARDS) -> list[str]:
 
 @contextmanager
 def _quiet() -> Iterator[list[str]]:
-    """What the functions log would take a tenth of the time; gives what they stumbled over, which is a fault of theirs."""
+    """What functions log would take a tenth of the time; gives what they stumbled over, which is a fault of theirs."""
     stumbles: list[str] = []
     handler = logging.Handler()
     handler.emit = lambda record: stumbles.extend([handler.format(record)] if record.exc_info else [])  # type: ignore[method-assign]

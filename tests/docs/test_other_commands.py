@@ -21,7 +21,7 @@ _CDKTF = {
 }
 """As ``npx cdktf --help`` lists them, those that the pages use."""
 _TERRAFORM = {"init", "plan", "apply", "destroy", "output", "force-unlock", "import", "state"}
-_STACKS = {path.stem for path in (ROOT / "environments").glob("*.toml")} | {"bootstrap", "trial"}
+_STACKS = {path.stem for path in (ROOT / "tests" / "shipped" / "environments").glob("*.toml")} | {"bootstrap", "trial"}
 
 
 def _shown(page: Page) -> str:

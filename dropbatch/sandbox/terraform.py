@@ -279,7 +279,10 @@ class Terraform:
                 narrator.take(line)
             code = process.wait()
         except BaseException:
-            _end(process)
+            try:
+                narrator.wind_up()
+            finally:  # even if nobody can be told any more
+                _end(process)
             raise
         if code not in (accept or {0}):
             errors = narrator.errors or ["it gave no reason"]

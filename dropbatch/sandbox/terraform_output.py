@@ -58,6 +58,13 @@ class Narrator:
         elif kind == "change_summary":
             self.summary = message["changes"]
 
+    def wind_up(self) -> None:
+        """From now on it is Terraform's end that is waited for: say so."""
+        with self._lock:
+            self._under_way.clear()
+            self._doing, self._begun = "interrupted, Terraform saves its state", time.monotonic()
+        self._say(self._doing)
+
     def _follow(self, kind: str, hook: dict[str, Any]) -> None:
         address, action = _ID_SUFFIX.sub("", hook["resource"]["addr"]), hook["action"]
         with self._lock:

@@ -57,3 +57,15 @@ def test_given_a_diagnostic_when_made_readable_then_what_where_and_why() -> None
     text = readable({"summary": "Invalid value", "address": "aws_x.a", "detail": "must be\none of"})
 
     assert text == "Invalid value\n  at aws_x.a\n  must be\n  one of"
+
+
+def test_given_an_interrupt_when_winding_up_then_the_end_is_what_is_waited_for() -> None:
+    said: list[str] = []
+    narrator = Narrator(said.append, "comparing")
+    narrator.take(message("apply_start"))
+
+    narrator.wind_up()
+
+    assert said == ["interrupted, Terraform saves its state"]
+    assert not narrator._under_way
+    assert narrator._waiting([], narrator._begun + 3) == "interrupted, Terraform saves its state: 3 s"

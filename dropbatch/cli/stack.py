@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from dropbatch import preflight
 from dropbatch.cli.errors import CliError
 from dropbatch.cli.text import Talk
+from dropbatch.sandbox.errors import TerraformError
 
 if TYPE_CHECKING:
     from dropbatch.sandbox import Sandbox
@@ -21,6 +22,7 @@ __all__ = ["deploy", "destroy", "digest", "synthesize"]
 ENVIRONMENT = "sandbox"
 _TAIL_LINES = 25
 _PATIENCE_SECONDS = 900.0
+_IN_THE_WAY = "the deploy before was interrupted, and left what Terraform does not know of"
 
 
 def synthesize(root: Path, voice: Talk) -> Path:
@@ -56,8 +58,13 @@ def digest(directory: Path) -> str:
 
 
 def _applied(sandbox: "Sandbox") -> Path:
-    """Digest of the stack as it was last applied; beside Terraform's state, so that they are discarded together."""
+    """Digest of the stack as it was last applied, empty while it is changed; lost together with Terraform's state."""
     return sandbox.layout.terraform / f"{ENVIRONMENT}.applied"
+
+
+def _applying(sandbox: "Sandbox") -> Path:
+    """There while Terraform applies, and after an end in the middle of it."""
+    return sandbox.layout.terraform / f"{ENVIRONMENT}.applying"
 
 
 @contextlib.contextmanager
@@ -79,29 +86,52 @@ def _alone(sandbox: "Sandbox", voice: Talk) -> Iterator[None]:
 
 
 def deploy(root: Path, sandbox: "Sandbox", voice: Talk) -> bool:
-    """Bring the sandbox to what the checkout says; returns whether anything had to be applied."""
-    from dropbatch.sandbox.terraform import Terraform  # noqa: PLC0415
+    """Bring the sandbox to what the checkout says; returns whether anything had to be applied.
 
+    What was under way when a deploy was interrupted may be there without Terraform's knowing. If that was the first
+    one, and is in the way of this one, the sandbox is emptied: it holds nothing yet that somebody would miss.
+    """
     with _alone(sandbox, voice):
         wanted = digest(synthesize(root, voice))
-        mark = _applied(sandbox)
-        if mark.is_file() and mark.read_text() == wanted:
+        applied = _applied(sandbox)
+        if applied.is_file() and applied.read_text() == wanted:
             voice.say("deployed already, nothing has changed")
             return False
-        again = mark.exists()
-        mark.unlink(missing_ok=True)
-        voice.say(
-            "something has changed: applying it"
-            if again
-            else "deploying with Terraform; the first time takes a minute or two"
-        )
-        terraform = Terraform(root, ENVIRONMENT, sandbox.environ())
-        voice.now("terraform init")
-        terraform.init()
-        terraform.apply(voice.now)
-        mark.parent.mkdir(parents=True, exist_ok=True)
-        mark.write_text(wanted)
+        again, interrupted = applied.exists(), _applying(sandbox).exists()
+        if again:
+            applied.write_text("")
+            voice.say("something has changed: applying it")
+        else:
+            voice.say("deploying with Terraform; the first time takes a minute or two")
+        try:
+            _apply(root, sandbox, voice)
+        except TerraformError as error:
+            if not interrupted:
+                raise
+            if again:
+                raise CliError(f"{error}\n{_IN_THE_WAY}: `make demo-down` and `make demo` begin afresh") from error
+            voice.say(f"{_IN_THE_WAY}: beginning afresh")
+            sandbox.empty(voice.now)
+            _apply(root, sandbox, voice)
+        applied.write_text(wanted)
         return True
+
+
+def _apply(root: Path, sandbox: "Sandbox", voice: Talk) -> None:
+    from dropbatch.sandbox.terraform import Terraform  # noqa: PLC0415
+
+    applying = _applying(sandbox)
+    terraform = Terraform(root, ENVIRONMENT, sandbox.environ())
+    voice.now("terraform init")
+    terraform.init()
+    applying.parent.mkdir(parents=True, exist_ok=True)
+    applying.touch()
+    try:
+        terraform.apply(voice.now)
+    except TerraformError:
+        applying.unlink()  # an end in good order: its state is whole
+        raise
+    applying.unlink()
 
 
 def destroy(root: Path, sandbox: "Sandbox", voice: Talk) -> None:

@@ -161,6 +161,15 @@ class Sandbox:
             raise SandboxError(json.load(error)["message"]) from None
         return answer
 
+    def empty(self, progress: Progress = _quiet) -> None:
+        """Start it again, with nothing in it; jobs run as before."""
+        runner = self.status().runner
+        with self._locked(progress):
+            self._stop(progress)
+            self.layout.discard_state()
+            self.layout.unsaved.unlink(missing_ok=True)
+        self.up(progress, runner=runner)
+
     def destroy_state(self, progress: Progress = _quiet) -> None:
         """Stop the sandbox and remove its directory with all it holds."""
         if not self.layout.directory.exists():

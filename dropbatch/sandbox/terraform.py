@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ _OLDEST = (1, 11)
 _STACK = "cdk.tf.json"
 _LOCK = ".terraform.lock.hcl"
 _CHANGES_FOUND = 2
+_SAVE_SECONDS = 15.0
 _CONFIGURATION_VARIABLE = "TF_CLI_CONFIG_FILE"
 
 
@@ -294,15 +296,22 @@ def _end(process: subprocess.Popen[str]) -> None:
     """Interrupt Terraform, which then saves its state; kill it and its providers when it takes too long."""
     with contextlib.suppress(ProcessLookupError):
         process.send_signal(signal.SIGINT)
-        try:
-            process.communicate(timeout=10)
-        except (subprocess.TimeoutExpired, KeyboardInterrupt):
-            process.send_signal(signal.SIGINT)
-            with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
-                process.communicate(timeout=5)
+        if not _ended_within(process, _SAVE_SECONDS):
+            process.send_signal(signal.SIGINT)  # it saves what it has got, and leaves
+            _ended_within(process, 5)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def _ended_within(process: subprocess.Popen[str], seconds: float) -> bool:
+    """Whether it ended in this time. Who presses Ctrl-C once more has to wait all the same: the state would be lost."""
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
+            process.communicate(timeout=left)
+            return True
+    return False
 
 
 def _change(resource: dict[str, Any]) -> Change:

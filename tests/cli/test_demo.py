@@ -12,6 +12,7 @@ from dropbatch.cli import demo, runs, stack, text
 from dropbatch.cli.commands import status
 from dropbatch.cli.errors import CliError, NotFoundError, UsageFault
 from dropbatch.sandbox import Sandbox
+from dropbatch.sandbox.errors import TerraformError
 from dropbatch.sandbox.processes import exclusive
 from tests.project import SHIPPED
 from tests.sandbox.batch_world import eventually
@@ -56,12 +57,29 @@ def applies(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         def apply(self, *_: Any) -> None:
             if "fail" in asked:
-                raise CliError("terraform apply failed")
+                raise TerraformError("terraform apply failed")
+            if "interrupt" in asked:
+                raise KeyboardInterrupt
             asked.append("apply")
 
     monkeypatch.setattr("dropbatch.sandbox.terraform.Terraform", Terraform)
+
+    def empty(self: Sandbox, *_: Any) -> None:
+        asked[:] = ["empty"]
+        self.layout.discard_state()
+
     monkeypatch.setattr(Sandbox, "environ", lambda self: {})
+    monkeypatch.setattr(Sandbox, "empty", empty)
     return asked
+
+
+def interrupted(checkout: Path, sandbox: Sandbox, applies: list[str]) -> None:
+    """A deploy that a person has ended; the next will find something in the way."""
+    applies.append("interrupt")
+    with pytest.raises(KeyboardInterrupt):
+        stack.deploy(checkout, sandbox, Voice())
+    applies.remove("interrupt")
+    applies.append("fail")
 
 
 def test_only_what_changed_is_applied(checkout: Path, applies: list[str]):
@@ -93,12 +111,39 @@ def test_after_a_failed_apply_nothing_counts_as_applied(checkout: Path, applies:
     stack.deploy(checkout, sandbox, Voice())
     (checkout / "program").write_text("two")
     applies.append("fail")
-    with pytest.raises(CliError):
-        stack.deploy(checkout, sandbox, Voice())
+    for _ in range(2):
+        with pytest.raises(TerraformError, match=r"^terraform apply failed$"):
+            stack.deploy(checkout, sandbox, Voice())
     applies.remove("fail")
     (checkout / "program").write_text("one")
 
     assert stack.deploy(checkout, sandbox, Voice()) is True
+    assert applies == ["apply", "apply"]
+
+
+def test_after_an_interrupted_first_deploy_the_sandbox_is_emptied_if_something_is_in_the_way(
+    checkout: Path, applies: list[str]
+):
+    sandbox, voice = Sandbox.at(checkout), Voice()
+    interrupted(checkout, sandbox, applies)
+
+    assert stack.deploy(checkout, sandbox, voice) is True
+
+    assert applies == ["empty", "apply"]
+    assert voice.lines[-2].endswith("beginning afresh")
+    assert stack.deploy(checkout, sandbox, Voice()) is False
+
+
+def test_after_an_interrupted_change_the_way_out_is_named_and_nothing_is_lost(checkout: Path, applies: list[str]):
+    sandbox = Sandbox.at(checkout)
+    stack.deploy(checkout, sandbox, Voice())
+    (checkout / "program").write_text("two")
+    interrupted(checkout, sandbox, applies)
+
+    with pytest.raises(CliError, match=r"terraform apply failed\n.* `make demo-down` and `make demo` begin afresh"):
+        stack.deploy(checkout, sandbox, Voice())
+
+    assert "empty" not in applies
 
 
 def test_a_lost_sandbox_is_deployed_again(checkout: Path, applies: list[str]):

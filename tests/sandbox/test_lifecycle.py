@@ -66,6 +66,18 @@ def test_given_a_state_when_downed_and_upped_then_it_is_still_there(own: Sandbox
     assert url == own.status().url
 
 
+def test_given_a_state_when_emptied_then_it_runs_with_nothing_in_it(own: Sandbox) -> None:
+    own.up(runner="stub")
+    client_of(own)("sqs").create_queue(QueueName="q")
+
+    said: list[str] = []
+    own.empty(said.append)
+
+    assert not client_of(own)("sqs").list_queues().get("QueueUrls")
+    assert own.status().runner == "stub"
+    assert not any("did not end cleanly" in line for line in said)
+
+
 def test_given_an_object_that_could_not_be_written_when_downed_then_the_loss_is_told_and_the_next_start_is_empty(
     own: Sandbox,
 ) -> None:

@@ -114,6 +114,16 @@ class Book:
             ExpressionAttributeValues=ledger.to_item({":submitted": "SUBMITTED", ":id": job_id}),
         )
 
+    def set_moved(self, job_name: str) -> None:
+        """Note that a job is cancelled so that its runs go to another pool."""
+        self._dynamodb.update_item(
+            TableName=self._table,
+            Key=ledger.to_item({"id": ledger.job_key(job_name)}),
+            UpdateExpression="SET moved = :yes",
+            ConditionExpression="attribute_exists(id)",
+            ExpressionAttributeValues=ledger.to_item({":yes": True}),
+        )
+
     def unfinished(self, *, after: str | None, before: str) -> Iterator[dict[str, Any]]:
         """RUN items that are unfinished, or final but not told of, by the moment when they were last touched.
 

@@ -33,6 +33,8 @@ def move_off_dry_pools(book: Book, batch: Any, deployment: Deployment, unfinishe
     for job_name, items in stuck.items():
         job = book.job(job_name)
         if job and job["state"] == "SUBMITTED" and job["queue"] == deployment.pools[items[0]["pool"]].queue:
+            # Whether Batch gives an array's children the reason that their parent was cancelled for, it does not say.
+            book.set_moved(job_name)
             batch.cancel_job(jobId=job["job_id"], reason=Ending.MOVED)
             moved += len(items)
             log.warning("job %s: %d runs are moved off pool %s", job["job_id"], len(items), items[0]["pool"])

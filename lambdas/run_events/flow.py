@@ -142,7 +142,7 @@ class RunEventsFlow:
         if change.state is State.SUCCEEDED:
             ended = self._endings.end(item, run, change, {})
             return self._ended(ended) if ended else None
-        rescue = self._rescue(item, change) if change.state is State.FAILED else None
+        rescue = self._rescue(item, change, job) if change.state is State.FAILED else None
         if rescue is not None and "cancel" in item:
             # It would have been tried again, had nobody asked for it to be cancelled: so that is what ended it.
             said = change.status_reason or change.reason
@@ -169,8 +169,8 @@ class RunEventsFlow:
             log.info("%s/%s %s is %s: %s", run.group, run.pipeline, run.run_id, change.state, reason)
         return self._ended(ended) if ended else None
 
-    def _rescue(self, item: Mapping[str, Any], change: JobChange) -> Rescue | None:
-        cause = cause_of(change, paused=self._book.paused() is not None)
+    def _rescue(self, item: Mapping[str, Any], change: JobChange, job: Mapping[str, Any]) -> Rescue | None:
+        cause = cause_of(change, paused=self._book.paused() is not None, moved=job.get("moved", False))
         rescue = rescue_of(item, change, cause, self._deployment)
         if cause is Cause.NO_CAPACITY:
             self._book.mark_dry(item["pool"], change.status_reason)

@@ -58,10 +58,14 @@ class Rescue:
     """Memory of the new attempt, where it is not that of the last."""
 
 
-def cause_of(change: JobChange, *, paused: bool = False) -> Cause:
-    """What a failed job died of. `paused`: whether the deployment is, so that nothing could be placed."""
+def cause_of(change: JobChange, *, paused: bool = False, moved: bool = False) -> Cause:
+    """What a failed job died of.
+
+    `paused`: whether the deployment is, so that nothing could be placed; `moved`: whether we cancelled the job, or the
+    array that it belongs to, so that its runs go elsewhere.
+    """
     said = change.status_reason
-    if said == Ending.MOVED:
+    if said == Ending.MOVED or (moved and not change.placed):
         return Cause.MOVED
     if said == Ending.STOPPED or (paused and not change.placed and any(mark in said for mark in _STUCK)):
         return Cause.STOPPED

@@ -262,7 +262,8 @@ def test_a_twin_of_a_job_that_never_started_finds_the_fence_taken(life: Life) ->
     assert life.aws.s3.objects[OUTPUT, fence].decode() == first["jobId"]
 
 
-def test_a_thousand_runs_on_a_dry_pool_move_as_array_jobs(life: Life) -> None:
+@pytest.mark.parametrize("children_say", [Ending.MOVED, "the array was cancelled, in words of Batch's own"])
+def test_a_thousand_runs_on_a_dry_pool_move_as_array_jobs(life: Life, children_say: str) -> None:
     job = life.drop(*(f"lab/wordcount/{number}" for number in range(1000)))
     head = failed({**job, "jobId": f"{job['jobId']}:0"}, NO_CAPACITY, arrayProperties={"index": 0})
     life.happens(head)
@@ -275,7 +276,7 @@ def test_a_thousand_runs_on_a_dry_pool_move_as_array_jobs(life: Life) -> None:
     assert cancelled == [{"jobId": job["jobId"], "reason": Ending.MOVED}]
     life.happens(
         *(
-            failed({**job, "jobId": f"{job['jobId']}:{n}"}, Ending.MOVED, f"e{n}", arrayProperties={"index": n})
+            failed({**job, "jobId": f"{job['jobId']}:{n}"}, children_say, f"e{n}", arrayProperties={"index": n})
             for n in range(1, 1000)
         )
     )

@@ -190,16 +190,37 @@ def _identity(deployed: Deployed, planned: Drop, key: str, version_id: str) -> s
     return runs.run_id(group=planned.group, pipeline=planned.pipeline, bucket=bucket, key=key, version_id=version_id)
 
 
-def close_folder(deployed: Deployed, directory: Path, *, group: str, pipeline: str, marker: str) -> Dropped:
-    """Put the object that says a dropped directory is complete; it starts one run with the whole folder."""
+def close_folder(
+    deployed: Deployed, directory: Path, files: Sequence[Dropped], *, group: str, pipeline: str, marker: str
+) -> Dropped:
+    """Put the object that says a dropped directory is complete; it starts one run with the whole folder.
+
+    Unless the folder was complete before, and all of its `files` were there already.
+    """
     folder = f"{group}/{pipeline}/{Path(os.path.abspath(directory)).name}/"
     planned = Drop(path=directory, group=group, pipeline=pipeline, key=folder)
     bucket = deployed.description.input_bucket
-    answer = deployed.s3.put_object(Bucket=bucket, Key=folder + marker, Body=b"")
-    version_id = answer.get("VersionId", "")
+    unchanged = all(each.already_there for each in files if each.drop.key.startswith(folder))
+    version_id = _version_of(deployed, folder + marker) if unchanged else ""
+    already_there = bool(version_id)
+    if not already_there:
+        version_id = deployed.s3.put_object(Bucket=bucket, Key=folder + marker, Body=b"").get("VersionId", "")
     return Dropped(
         drop=planned,
         uri=keys.uri(bucket, folder),
         version_id=version_id,
         run_id=_identity(deployed, planned, folder, version_id),
+        already_there=already_there,
     )
+
+
+def _version_of(deployed: Deployed, key: str) -> str:
+    """Version of the object with this key; empty when there is none."""
+    from botocore.exceptions import ClientError  # noqa: PLC0415 – slow
+
+    try:
+        return deployed.s3.head_object(Bucket=deployed.description.input_bucket, Key=key).get("VersionId", "")
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "404":
+            return ""
+        raise

@@ -205,6 +205,23 @@ def test_a_folder_is_closed_after_its_files(world: World, tmp_path: Path, option
     assert answer["run_id"] == run_id(group="lab", pipeline=options[1], bucket=INPUT, key=folder, version_id=version_id)
 
 
+def test_a_folder_that_is_there_whole_is_not_closed_again(world: World, tmp_path: Path):
+    world.describe(folders={"wordcount": "_DONE"})
+    scan = tmp_path / "scan"
+    scan.mkdir()
+    file(scan, "1.txt")
+    (first,) = json.loads(world.call("drop", str(scan), "--json").stdout)
+
+    again = world.call("drop", str(scan), "--json")
+    file(scan, "2.txt")
+    (third,) = json.loads(world.call("drop", str(scan), "--json").stdout)
+
+    assert json.loads(again.stdout) == [first | {"already_there": True}]
+    assert "scan is there already with the same content, nothing starts; to process again" in again.stderr
+    assert not third["already_there"]
+    assert third["run_id"] != first["run_id"]
+
+
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(parts, "PART_BYTES", 5 * 2**20)

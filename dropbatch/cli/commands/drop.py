@@ -71,8 +71,10 @@ def command(
         dropped = _upload(deployed, planned, voice, show=not as_json)
         if marker:
             dropped = [
-                uploads.close_folder(deployed, path, group=group, pipeline=pipeline, marker=marker) for path in files
+                uploads.close_folder(deployed, path, dropped, group=group, pipeline=pipeline, marker=marker)
+                for path in files
             ]
+        _tell_what_is_there(dropped, voice)
         answers: list[dict[str, Any]] = [
             {
                 "input": each.uri,
@@ -117,14 +119,18 @@ def _upload(deployed: Deployed, planned: Sequence[uploads.Drop], voice: Talk, *,
     except BaseException:  # interrupted, cut off, a file that vanished: whatever it is
         voice.say(f"{len(dropped)} of {counted(len(planned), 'file')} are there; the same command goes on from here")
         raise
+    return dropped
+
+
+def _tell_what_is_there(dropped: Sequence[uploads.Dropped], voice: Talk) -> None:
     same = [each for each in dropped if each.already_there]
     if same:
-        which = f"{_below(same[0].drop)} is" if len(same) == 1 else f"{len(same)} of {len(dropped)} files are"
+        what = "folders" if same[0].drop.key.endswith("/") else "files"
+        which = f"{_below(same[0].drop)} is" if len(same) == 1 else f"{len(same)} of {len(dropped)} {what} are"
         voice.say(
             f"{printable(which)} there already with the same content, nothing starts; "
             f"to process again: `dropbatch rerun {same[0].run_id[:12]}`"
         )
-    return dropped
 
 
 def _outcome(context: Context, run: runs.Run, directory: Path | None, voice: Talk) -> dict[str, Any]:

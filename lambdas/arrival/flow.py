@@ -41,13 +41,13 @@ class ArrivalFlow:
         self._deployment = around.deployment
         self._submitter = Submitter(around)
 
-    def process(self, records: Sequence[Mapping[str, Any]], *, is_late: Callable[[], bool] = lambda: False) -> Failures:
+    def process(self, records: Sequence[Mapping[str, Any]], *, spent: Callable[[], float] = lambda: 0) -> Failures:
         """Handle messages of the queue; returns those that shall come again.
 
-        Some messages stand for hundreds of runs. Once it `is_late`, no more are taken in hand, and those that were are
-        submitted.
+        Some messages stand for hundreds of runs. Once half of the invocation's time is `spent`, no more are taken in
+        hand, and those that were are submitted.
         """
-        failures = Failures(is_late)
+        failures = Failures(spent)
         messages: dict[str, Message] = {}
         for record in records:
             with failures.collect(record["messageId"]):

@@ -42,7 +42,7 @@ def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
         ValueError: a direct call with an unknown action.
     """
     if "Records" in event:
-        return _flow().process(event["Records"], is_late=wiring.lateness(context)).response()
+        return _flow().process(event["Records"], spent=wiring.time_spent(context)).response()
     from lambdas.arrival.redrive import DeadLetters  # noqa: PLC0415 - operators are seldom: no part of every cold start
 
     arrivals, dead_letters = wiring.variables("ARRIVAL_QUEUE_URL", "ARRIVAL_DEAD_LETTER_URL")

@@ -8,7 +8,10 @@ from typing import TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-__all__ = ["AnnounceError", "Failures", "chunks"]
+__all__ = ["ENOUGH", "AnnounceError", "Failures", "chunks"]
+
+ENOUGH = 0.5
+"""Share of an invocation's time after which nothing more is begun: the rest is for what is in hand."""
 
 _T = TypeVar("_T")
 log = logging.getLogger("dropbatch")
@@ -25,17 +28,17 @@ _EXPECTED = (ClientError, BotoCoreError, LookupError, AnnounceError)
 class Failures:
     """Ids of what shall be tried again: of messages, which come again, or of what the next round of reconcile finds."""
 
-    def __init__(self, is_late: Callable[[], bool] = lambda: False) -> None:
-        """`is_late` says when the invocation is to begin nothing more."""
+    def __init__(self, spent: Callable[[], float] = lambda: 0) -> None:
+        """`spent` tells which share of the invocation's time is over."""
         self.ids: set[str] = set()
-        self._is_late = is_late
+        self.spent = spent
 
     def put_off(self, message_ids: Iterable[str]) -> bool:
-        """Whether there is no time to begin with these messages any more; if so, they shall come again.
+        """Whether there is no time to begin with these any more; if so, they shall come again.
 
         A function that is ended in the middle would get all of them again, and again not come to the end.
         """
-        if not self._is_late():
+        if self.spent() < ENOUGH:
             return False
         self.ids.update(message_ids)
         return True

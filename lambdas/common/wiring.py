@@ -11,7 +11,7 @@ from botocore.config import Config
 
 from dropbatch.contract.deployment import FILE_NAME, Deployment
 
-__all__ = ["client", "deployment", "lateness", "logger", "variables"]
+__all__ = ["client", "deployment", "logger", "time_spent", "variables"]
 
 
 def logger() -> logging.Logger:
@@ -39,14 +39,11 @@ def deployment() -> Deployment:
     return Deployment.from_json((root / FILE_NAME).read_bytes())
 
 
-def lateness(context: Any, *, share: float = 0.5) -> Callable[[], bool]:
-    """Says whether a share of the time that an invocation had at this moment is over; `context` is Lambda's.
-
-    From then on nothing more is to be begun: the rest is for what is in hand.
-    """
+def time_spent(context: Any) -> Callable[[], float]:
+    """Tells which share of the time that an invocation had at this moment is over; `context` is Lambda's."""
     time_left = context.get_remaining_time_in_millis
-    enough = time_left() * (1 - share)
-    return lambda: bool(time_left() < enough)
+    whole = time_left()
+    return lambda: float(1 - time_left() / whole)
 
 
 def client(service: str, *, retry: bool = True) -> Any:

@@ -62,12 +62,12 @@ class RunEventsFlow:
         self._mails = mails
         self._deployment = deployment
 
-    def process(self, records: Sequence[Mapping[str, Any]], *, is_late: Callable[[], bool] = lambda: False) -> Failures:
+    def process(self, records: Sequence[Mapping[str, Any]], *, spent: Callable[[], float] = lambda: 0) -> Failures:
         """Handle messages of the job event queue; returns those that shall come again.
 
-        What has been begun is finished, a slice at a time, and nothing more is begun once it `is_late`.
+        What has been begun is finished, a slice at a time, and nothing more is begun once half of its time is `spent`.
         """
-        failures = Failures(is_late)
+        failures = Failures(spent)
         for part in chunks(_furthest(records).values(), _AT_ONCE):
             if failures.put_off(message_id for message_id, _ in part):
                 continue

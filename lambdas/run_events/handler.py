@@ -33,7 +33,7 @@ def _parts() -> Parts:
 
 def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Apply a batch of job events; or, when the schedule calls, reconcile and answer with what was repaired."""
-    is_late = wiring.lateness(context)
+    spent = wiring.time_spent(context)
     if "Records" in event:
-        return _parts().flow.process(event["Records"], is_late=is_late).response()
-    return _parts().reconcile.run(at=datetime.now(UTC), is_late=is_late, is_over=wiring.lateness(context, share=0.8))
+        return _parts().flow.process(event["Records"], spent=spent).response()
+    return _parts().reconcile.run(at=datetime.now(UTC), spent=spent)

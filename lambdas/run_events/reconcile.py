@@ -13,6 +13,7 @@ from typing import Any
 
 from dropbatch.contract import ledger
 from dropbatch.contract.deployment import Deployment
+from lambdas.common.batches import ENOUGH
 from lambdas.common.brake import Brake, BrakeError
 from lambdas.run_events.book import Book
 from lambdas.run_events.mails import Mails
@@ -27,6 +28,9 @@ _Item = Mapping[str, Any]
 
 SLICE = 10_000
 """Runs in memory at a time, some 40 MB; an array job has no more."""
+
+
+_OVER = 0.8  # of the time: then no more of a mail's runs are counted
 
 
 class UnrepairedError(RuntimeError):
@@ -54,16 +58,18 @@ class Reconcile:
         self._repairs = repairs
         self._slice_size = slice_size
 
-    def run(
-        self, *, at: datetime, is_late: Callable[[], bool] = lambda: False, is_over: Callable[[], bool] = lambda: False
-    ) -> dict[str, int]:
+    def run(self, *, at: datetime, spent: Callable[[], float] = lambda: 0) -> dict[str, int]:
         """Look at unfinished runs that nothing touched for a lease's time; returns repairs by kind.
 
-        Once it `is_late` no more is repaired, so that there is time for mails, until it `is_over`.
+        Once half of the function's time is `spent` no more is repaired, so that there is some for mails.
 
         Raises:
             UnrepairedError: at the end, everything else being done.
         """
+
+        def is_late() -> bool:
+            return spent() >= ENOUGH
+
         repairs = self._repairs(at, is_late)
         paused = self._keep_pause(at, repairs.counts)
         before = ledger.timestamp(at - self._deployment.lease)
@@ -81,7 +87,7 @@ class Reconcile:
             log.warning("reconcile: no time for runs untouched since %s: the next round goes on there", left)
         if left != begun:
             self._book.set_bookmark(left)
-        self._mails.send_due(at=at, failures=repairs.failures, is_over=is_over)
+        self._mails.send_due(at=at, failures=repairs.failures, is_over=lambda: spent() >= _OVER)
         done = {kind: count for kind, count in repairs.counts.items() if count}
         report(self._deployment.environment, done, at=at)
         if failed := sorted(repairs.failures.ids):

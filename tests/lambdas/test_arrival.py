@@ -180,7 +180,7 @@ def test_held_runs_that_there_is_no_time_for_come_again_and_the_others_have_thei
     messages = [sqs_record(held_body(held[start : start + 50]), f"m{start}") for start in range(0, 250, 50)]
     looks = iter([False, False])
 
-    failures = arrival.process(messages, is_late=lambda: next(looks, True))
+    failures = arrival.process(messages, spent=lambda: next(looks, True))
 
     assert failures.ids == {"m200"}
     assert [job["arrayProperties"]["size"] for job in aws.batch.jobs.values()] == [200]

@@ -75,7 +75,7 @@ def test_next_steps_that_there_is_no_time_for_come_again(life: Life) -> None:
     messages = [sqs_record(sent["MessageBody"], f"m{number}") for number, sent in enumerate(life.aws.sqs.sent)]
     looks = iter([False, True, False, False])
 
-    again = life.arrival.process(messages, is_late=lambda: next(looks)).ids
+    again = life.arrival.process(messages, spent=lambda: next(looks)).ids
 
     children = [run for run in life.aws.dynamodb.runs() if "parent" in run]
     assert Counter(run["pipeline"] for run in children) == {"sort2": 100, "report": 100}

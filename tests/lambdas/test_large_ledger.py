@@ -97,7 +97,7 @@ def test_what_there_is_no_time_for_is_left_to_the_next_rounds(aws: SimulatedAws,
     everybody = {run["run_id"] for run in aws.dynamodb.runs()}
     rounds = 0
     while set(asked(aws)) != everybody:
-        reconcile.run(at=LATER, is_late=late_after(6))
+        reconcile.run(at=LATER, spent=late_after(6))
         rounds += 1
         assert rounds < 20
 
@@ -113,13 +113,13 @@ def test_a_slice_that_never_fits_does_not_keep_the_others_waiting(aws: Simulated
     reconcile = run_events(aws, slice_size=SLICE).reconcile
 
     for _ in range(3):
-        reconcile.run(at=LATER, is_late=late_after(2))
+        reconcile.run(at=LATER, spent=late_after(2))
 
     assert f"r-{1500:020x}" in asked(aws)
 
 
 def test_after_the_last_runs_the_first_are_looked_at_again(aws: SimulatedAws, reconcile: Reconcile) -> None:
-    reconcile.run(at=LATER, is_late=late_after(3))
+    reconcile.run(at=LATER, spent=late_after(3))
     assert ledger.RECONCILED in aws.dynamodb.items
 
     reconcile.run(at=LATER)

@@ -102,7 +102,7 @@ def test_when_the_time_is_nearly_over_the_rest_of_a_batch_comes_again(
         for number in range(30)
     ]
 
-    again = flow.process(events, is_late=lambda: len(told(aws)) > 0).ids
+    again = flow.process(events, spent=lambda: len(told(aws)) > 0).ids
 
     assert again == {f"e{number}" for number in range(20, 30)}
     assert told(aws) == ["SUCCEEDED"] * 20

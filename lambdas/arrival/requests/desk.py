@@ -5,9 +5,8 @@ makes the same runs twice, which is once.
 """
 
 import logging
-import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -36,7 +35,7 @@ RUNS_AT_ONCE = 2000
 """Runs that one step starts."""
 
 _MOST_RUNS = 2 * RUNS_AT_ONCE  # of one invocation
-_SECONDS = 8.0  # after which an invocation begins no further step
+_SHARE = 0.1  # of an invocation's time, after which it begins no further step: its runs are still to be claimed
 _STEPS_PER_MESSAGE = 50  # with keys of the longest kind in their longest spelling, still what SQS takes
 _GONE = {"NoSuchKey", "NoSuchVersion", "404"}
 
@@ -48,14 +47,13 @@ Outcome = Admitted | Rejected
 class RequestDesk:
     """Takes on the requests of one deployment, over one invocation."""
 
-    def __init__(self, around: Surroundings, runs: RunsDesk, *, ticks: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, around: Surroundings, runs: RunsDesk) -> None:
         self._around = around
         self._deployment = around.deployment
         self._runs = runs
         self._plans = Plans(s3=around.s3, bucket=around.bucket)
         self._listing = Listing(around.s3)
         self._replies = Replies(s3=around.s3, bucket=around.bucket, listing=self._listing)
-        self._ticks = ticks
         self._later: list[tuple[str, RequestStep]] = []
 
     def first_step(self, requested: Requested) -> RequestStep:
@@ -72,14 +70,14 @@ class RequestDesk:
 
     def work(self, steps: Iterable[tuple[str, RequestStep]], failures: Failures) -> Iterator[tuple[str, Outcome]]:
         """Take steps, each with the id of its message; gives the runs to be started and the requests refused."""
-        started = self._ticks()
-        runs = 0
+        runs = taken = 0
         waiting = deque(dict.fromkeys(steps))
         while waiting:
             message_id, step = waiting.popleft()
-            if runs >= _MOST_RUNS or self._ticks() - started > _SECONDS:
+            if runs >= _MOST_RUNS or (taken and failures.spent() > _SHARE):
                 self._later.append((message_id, step))
                 continue
+            taken += 1
             with failures.collect(message_id):
                 outcomes, following = self._take(step)
                 runs += len(outcomes)

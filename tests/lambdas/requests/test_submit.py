@@ -5,7 +5,7 @@ import pytest
 
 from dropbatch.contract.manifest import Manifest
 from lambdas.arrival.requests import desk, expansion
-from tests.lambdas.conftest import DEPLOYMENT, INPUT, OUTPUT, dropped, make_arrival
+from tests.lambdas.conftest import DEPLOYMENT, INPUT, OUTPUT, dropped, make_arrival, sqs_record
 from tests.lambdas.requests.conftest import Bench
 from tests.lambdas.simulated_aws import SimulatedAws, error
 
@@ -145,6 +145,24 @@ def test_a_large_request_is_worked_on_in_pieces(bench: Bench, monkeypatch: pytes
 
     assert inputs(bench) == sorted(names * 2)
     assert bench.delivered > 5
+
+
+def test_an_invocation_takes_one_step_whatever_the_time_and_leaves_some_for_claims(bench: Bench) -> None:
+    bench.upload("lab/inputs/a.dat", "lab/inputs/b.dat")
+    keys = ["lab/submissions/1/submit.json", "lab/submissions/2/submit.json"]
+    for key, name in zip(keys, "ab", strict=True):
+        body = json.dumps({"pipeline": "wordcount", "inputs": f"lab/inputs/{name}.dat"}).encode()
+        bench.aws.s3.objects[INPUT, key] = body
+    waiting = [dropped(*keys)]
+    passes = 0
+    while waiting:  # one step finds the run, another starts it: of each request
+        assert not bench.arrival.process(waiting, spent=lambda: 0.3).ids
+        passes += 1
+        waiting = [sqs_record(sent["MessageBody"], str(place)) for place, sent in enumerate(bench.aws.sqs.sent)]
+        bench.aws.sqs.sent.clear()
+
+    assert inputs(bench) == ["lab/inputs/a.dat", "lab/inputs/b.dat"]
+    assert passes == 4
 
 
 def test_listing_goes_on_where_it_ended(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ class PoolSettings(Table):
     max_vcpus: Annotated[int, Field(ge=1, le=100_000)]
     """The most vCPUs that run at once."""
     min_vcpus: Annotated[int, Field(ge=0, le=100_000)] = 0
-    """vCPUs kept running when nothing is to do; above 0 they cost money day and night."""
+    """vCPUs kept running when there is nothing to do; above 0 they cost money day and night."""
     architecture: Architecture = "amd64"
     """What its images must be made for."""
     instance_types: tuple[InstanceType, ...] | None = Field(default=None, min_length=1, strict=False)
@@ -33,7 +33,7 @@ class PoolSettings(Table):
     ami: Annotated[str, StringConstraints(pattern=r"^ami-[0-9a-f]{8,17}$")] | None = None
     """A machine image of yours, made from the ECS-optimized Amazon Linux 2023. Default: that one, the newest."""
     priority: Annotated[int, Field(ge=0, le=1000)] = 1
-    """Of two pools that want the same machines the higher goes first."""
+    """Of two pools that want the same machines, the one with the higher number goes first."""
     usd_per_vcpu_hour: Annotated[float, Field(gt=0, le=1000)] | None = None
     """Price for estimates of what a run cost; without both prices the cost is unknown."""
     usd_per_gib_hour: Annotated[float, Field(ge=0, le=1000)] | None = None

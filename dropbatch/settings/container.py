@@ -69,8 +69,8 @@ class Container(Table):
     output_flags: tuple[Flag, ...] = Field(default=(), strict=False)
     """Options of the program whose ``s3://`` values are outputs, whether or not something is there already."""
     requires_config: str = ""
-    """What people are told who start a run without a config. Default: runs may have none."""
+    """What people are told when they start a run without a config. Default: runs may have none."""
     requires_output: bool = False
     """Whether a run that succeeds without a result has failed. Default: it gets a warning."""
     retry: tuple[RetryRule, ...] = Field(default=(), max_length=2, strict=False)
-    """Rules of yours, before those about machines and images. AWS takes five in all."""
+    """Your own rules, which come before those about machines and images. AWS takes five in all."""

@@ -59,7 +59,7 @@ class EnvironmentSettings(Table):
     disposable: bool = False
     """Whether `destroy` may delete data: buckets with objects in them, the ledger, images."""
     reconcile_minutes: Annotated[int, Field(ge=1, le=60)] = 5
-    """How often runs that fell behind are looked for."""
+    """Minutes between two searches for runs that fell behind."""
     lease_seconds: Annotated[int, Field(ge=15, le=900)] = 180
     """Seconds without a sign of life after which a run counts as fallen behind; functions end in two thirds of it."""
     visibility_seconds: Annotated[int, Field(ge=10, le=43_200)] | None = None
@@ -90,7 +90,7 @@ class NotifySettings(Table):
     """Mails about runs that go there too: all, those of groups without contacts, or none. Alarms, warnings and pauses
     always do."""
     window_minutes: Annotated[int, Field(ge=1, le=1440)] = 10
-    """Minutes of drops that one mail tells of; a request has a mail of its own."""
+    """Drops of so many minutes share one mail; a request has a mail of its own."""
 
 
 class BudgetSettings(Table):
@@ -101,7 +101,7 @@ class BudgetSettings(Table):
     warn_at_percent: tuple[Annotated[int, Field(ge=1, le=500)], ...] = Field(default=(50, 80), strict=False)
     """Shares of the limit at which a warning goes out."""
     warn_forecast_percent: tuple[Annotated[int, Field(ge=1, le=500)], ...] = Field(default=(100,), strict=False)
-    """Shares of the limit at which a warning goes out when AWS expects the month to end there."""
+    """Shares of the limit: a warning goes out when AWS expects the month to end there."""
     action: Literal["pause", "stop", "none"] = "pause"
     """What happens at 100 %: nothing new starts; running jobs are ended too, to start anew later; or nothing."""
     auto_resume: bool = False
@@ -154,7 +154,7 @@ class ObservabilitySettings(Table):
     log_retention_days: RetentionDays = 90
     """How long logs are kept."""
     oldest_message_minutes: Annotated[int, Field(ge=1, le=1440)] = 30
-    """How long a message may wait in a queue before people are told."""
+    """How long a message may wait in a queue before an alarm sends a mail."""
 
 
 class ArrivalSettings(Table):
@@ -193,9 +193,9 @@ class PipelineSettings(Container):
     after: PipelineName | None = None
     """Pipeline whose finished runs start this one; the input is what they left in their output directory."""
     memory_steps: tuple[Annotated[int, Field(ge=64, le=1_500_000)], ...] = Field(default=(), max_length=5, strict=False)
-    """MiB of further attempts, each larger than the one before, for runs that memory did not suffice."""
+    """MiB for further attempts of runs that ran out of memory, each larger than the one before."""
     retry_failures: Annotated[int, Field(ge=0, le=5)] = 0
-    """How often a run is tried again whose program failed by itself."""
+    """How often a run whose program failed by itself is tried again."""
     trigger: Literal["file", "folder", "submit"] = "file"
     """What starts a run: every file; a folder, once its marker is put into it; or requests only."""
     suffixes: tuple[Annotated[str, StringConstraints(min_length=1)], ...] = Field(default=(), strict=False)

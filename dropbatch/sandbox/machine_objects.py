@@ -5,6 +5,7 @@ text, and what is given as a body that is no text is written as JSON.
 """
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -25,9 +26,10 @@ def call(action: str, arguments: Mapping[str, Any], region: str) -> dict[str, An
         MiniStack's error of an execution, named like the SDK's: ``S3.NoSuchKeyException``.
     """
     states, app = emulator.service("stepfunctions"), emulator.module("app")
+    account = os.environ["AWS_ACCESS_KEY_ID"]
     headers = {
         "host": f"s3.{region}.amazonaws.com",
-        "authorization": f"AWS4-HMAC-SHA256 Credential=test/20260101/{region}/s3/aws4_request",
+        "authorization": f"AWS4-HMAC-SHA256 Credential={account}/20260101/{region}/s3/aws4_request",
     }
     body = b""
     if action == "putObject":

@@ -32,7 +32,10 @@ def test_options_answer_all_questions(tmp_path: Path):
     assert result.exit_code == 0, result.output
     assert result.stdout == "environments/lab1.toml\n"
     assert "npx cdktf deploy lab1" in result.stderr
-    settings = load(tmp_path / "environments" / "lab1.toml")
+    file = tmp_path / "environments" / "lab1.toml"
+    named = file.read_text("utf-8").splitlines()[0].removeprefix("#:schema ")
+    assert (ROOT / "environments" / named).is_file(), "editors look there for what keys mean"
+    settings = load(file)
     assert (settings.environment.region, settings.notify.email) == ("eu-west-1", "me@x.org")
     assert (settings.budget.monthly_usd, settings.compute["spot"].max_vcpus) == (20, 32)
 

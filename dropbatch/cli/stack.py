@@ -22,6 +22,7 @@ __all__ = ["deploy", "destroy", "digest", "synthesize"]
 ENVIRONMENT = "sandbox"
 _TAIL_LINES = 25
 _PATIENCE_SECONDS = 900.0
+_IN_GOOD_ORDER = "interrupted"
 _IN_THE_WAY = "the deploy before was interrupted, and left what Terraform does not know of"
 
 
@@ -88,8 +89,9 @@ def _alone(sandbox: "Sandbox", voice: Talk) -> Iterator[None]:
 def deploy(root: Path, sandbox: "Sandbox", voice: Talk) -> bool:
     """Bring the sandbox to what the checkout says; returns whether anything had to be applied.
 
-    What was under way when a deploy was interrupted may be there without Terraform's knowing. If that was the first
-    one, and is in the way of this one, the sandbox is emptied: it holds nothing yet that somebody would miss.
+    What was under way when a deploy was interrupted may be there without Terraform's knowing, and of one that was
+    killed it may know nothing. If that was the first deploy, and is in the way of this one, the sandbox is emptied:
+    it holds nothing yet that somebody would miss.
     """
     with _alone(sandbox, voice):
         wanted = digest(synthesize(root, voice))
@@ -98,6 +100,9 @@ def deploy(root: Path, sandbox: "Sandbox", voice: Talk) -> bool:
             voice.say("deployed already, nothing has changed")
             return False
         again, interrupted = applied.exists(), _applying(sandbox).exists()
+        if interrupted and not again and _applying(sandbox).read_text() != _IN_GOOD_ORDER:
+            voice.say("the deploy before was killed in the middle of it: beginning afresh")
+            sandbox.empty(voice.now)
         if again:
             applied.write_text("")
             voice.say("something has changed: applying it")
@@ -129,7 +134,10 @@ def _apply(root: Path, sandbox: "Sandbox", voice: Talk) -> None:
     try:
         terraform.apply(voice.now)
     except TerraformError:
-        applying.unlink()  # an end in good order: its state is whole
+        applying.unlink()  # its state is whole
+        raise
+    except BaseException:
+        applying.write_text(_IN_GOOD_ORDER)
         raise
     applying.unlink()
 

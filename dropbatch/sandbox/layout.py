@@ -50,7 +50,7 @@ class Layout:
 
     @property
     def groups(self) -> Path:
-        """One file per process group of a running job, named by its number."""
+        """One file per process group of a running job, or of Terraform, named by its number."""
         return self.directory / "groups"
 
     @property

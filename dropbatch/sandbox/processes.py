@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-__all__ = ["alive", "exclusive", "kill_group", "port_is_free", "start_mark", "wait_until"]
+__all__ = ["alive", "exclusive", "kill_group", "noted", "port_is_free", "start_mark", "wait_until"]
 
 
 def start_mark(pid: int) -> str | None:
@@ -41,6 +41,18 @@ def kill_group(group: int) -> None:
     # macOS says "not permitted" of a group whose members have all ended.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def noted(directory: Path, group: int) -> Iterator[None]:
+    """Keep a process group on file while it runs, so that whoever comes after a sudden end of ours can end it."""
+    path = directory / str(group)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(start_mark(group) or "")
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, pause: float = 0.02) -> bool:

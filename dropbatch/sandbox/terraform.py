@@ -17,6 +17,7 @@ from typing import Any
 
 from dropbatch.sandbox.errors import TerraformError
 from dropbatch.sandbox.layout import Layout
+from dropbatch.sandbox.processes import noted
 from dropbatch.sandbox.provider_mirror import Provider, cli_configuration, find
 from dropbatch.sandbox.terraform_output import Narrator, readable
 
@@ -77,6 +78,7 @@ class Terraform:
         # As deep below the project root as the original, so that relative paths in the stack stay true.
         self._stack = layout.directory / f"stack-{environment}"
         self._kept = layout.terraform / environment
+        self._groups = layout.groups
         self._environment = environment
         self._environ = dict(environ)
         self._program: str | None = None
@@ -276,16 +278,17 @@ class Terraform:
             process_group=0,
         )
         assert process.stdout is not None  # noqa: S101
-        try:
-            for line in process.stdout:
-                narrator.take(line)
-            code = process.wait()
-        except BaseException:
+        with noted(self._groups, process.pid):
             try:
-                narrator.wind_up()
-            finally:  # even if nobody can be told any more
-                _end(process)
-            raise
+                for line in process.stdout:
+                    narrator.take(line)
+                code = process.wait()
+            except BaseException:
+                try:
+                    narrator.wind_up()
+                finally:  # even if nobody can be told any more
+                    _end(process)
+                raise
         if code not in (accept or {0}):
             errors = narrator.errors or ["it gave no reason"]
             raise TerraformError(f"terraform {command[1]} failed\n" + "\n".join(errors))

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 
 from dropbatch.sandbox import Sandbox, SandboxError
 from dropbatch.sandbox.errors import StartError
+from dropbatch.sandbox.processes import noted
 from tests.sandbox.batch_stack import BatchStack
 from tests.sandbox.batch_world import eventually
 from tests.sandbox.conftest import client_of, sandbox_in
@@ -156,6 +158,14 @@ def test_given_server_and_reaper_were_killed_when_upped_then_the_orphans_are_kil
     own.up()
 
     assert not any("sleep" in each for each in processes_of(own).values())
+
+
+def test_given_a_terraform_that_nobody_waits_for_when_downed_then_it_is_gone(own: Sandbox) -> None:
+    own.up()
+    with subprocess.Popen(["sleep", "600"], process_group=0) as orphan, noted(own.layout.groups, orphan.pid):
+        own.down()
+
+        assert orphan.wait(timeout=10) == -signal.SIGKILL
 
 
 def test_given_two_ups_at_once_when_both_return_then_there_is_one_server(own: Sandbox) -> None:

@@ -187,7 +187,9 @@ def beyond_a_groups_items(table: str, mine: str) -> dict[str, Call]:
             ExpressionAttributeValues={":shard": {"S": "u#0"}},
         ),
         "scan": lambda person: person("dynamodb").scan(TableName=table),
-        "flag": lambda person: person("dynamodb").get_item(TableName=table, Key={"id": {"S": ledger.PAUSED}}),
+        "flag": lambda person: person("dynamodb").get_item(TableName=table, Key={"id": {"S": ledger.dry_key("spot")}}),
+        "pause": lambda person: person("dynamodb").put_item(TableName=table, Item={"id": {"S": ledger.PAUSED}}),
+        "resume": lambda person: person("dynamodb").delete_item(TableName=table, Key={"id": {"S": ledger.PAUSED}}),
         "job": lambda person: person("dynamodb").get_item(TableName=table, Key={"id": {"S": "job#x"}}),
         "put": lambda person: person("dynamodb").put_item(
             TableName=table,
@@ -218,6 +220,10 @@ def test_the_ledger(lab: Lab, people: dict[str, Any]) -> None:
             assert found == wanted, f"{group} on items of {owner}"
         nobodys = beyond_a_groups_items(table, f"{group}#r-x")
         assert not {name for name, call in nobodys.items() if allowed(call, people[group])}
+        # Whether nothing starts, and why, is for everybody to see.
+        assert allowed(
+            lambda person: person("dynamodb").get_item(TableName=table, Key={"id": {"S": ledger.PAUSED}}), people[group]
+        )
 
 
 def test_logs(lab: Lab, people: dict[str, Any]) -> None:

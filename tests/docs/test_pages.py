@@ -99,6 +99,15 @@ def test_every_key_is_explained(name: str) -> None:
     assert unexplained == []
 
 
+def test_decisions_are_listed_with_their_titles() -> None:
+    folder = ROOT / "docs" / "adr"
+    titles = {path.name: path.read_text("utf-8").splitlines()[0].removeprefix("# ") for path in folder.glob("0*.md")}
+
+    listed = re.findall(r"^- \[(.+)\]\((.+)\)$", (folder / "README.md").read_text("utf-8"), re.MULTILINE)
+
+    assert {name: title for title, name in listed} == titles
+
+
 def test_pages_are_reachable_from_the_readme() -> None:
     seen: set[Path] = set()
     todo = [ROOT / "README.md"]

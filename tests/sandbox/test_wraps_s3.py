@@ -92,7 +92,7 @@ class TestVersionRanges:
         assert "f.read()" in inspect.getsource(emulator.service("s3")._read_body)
 
 
-LISTING = {
+LISTING: dict[str, tuple[tuple[dict[str, Any], ...], str, str]] = {
     "nothing of listing": ((), "AccessDenied", "403"),
     "listing below a prefix": (
         ({"Action": "s3:ListBucket", "Resource": "*", "Condition": {"StringLike": {"s3:prefix": ["mine/*"]}}},),

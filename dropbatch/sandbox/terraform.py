@@ -30,6 +30,7 @@ _STACK = "cdk.tf.json"
 _LOCK = ".terraform.lock.hcl"
 _CHANGES_FOUND = 2
 _SAVE_SECONDS = 15.0
+_NOTHING_DONE_SECONDS = 1.5  # while its providers start, it hears no signal
 _CONFIGURATION_VARIABLE = "TF_CLI_CONFIG_FILE"
 
 
@@ -287,7 +288,7 @@ class Terraform:
                 try:
                     narrator.wind_up()
                 finally:  # even if nobody can be told any more
-                    _end(process)
+                    _end(process, _SAVE_SECONDS if narrator.changing else _NOTHING_DONE_SECONDS)
                 raise
         if code not in (accept or {0}):
             errors = narrator.errors or ["it gave no reason"]
@@ -295,13 +296,13 @@ class Terraform:
         return code
 
 
-def _end(process: subprocess.Popen[str]) -> None:
+def _end(process: subprocess.Popen[str], seconds: float) -> None:
     """Interrupt Terraform, which then saves its state; kill it and its providers when it takes too long."""
     with contextlib.suppress(ProcessLookupError):
         process.send_signal(signal.SIGINT)
-        if not _ended_within(process, _SAVE_SECONDS):
+        if not _ended_within(process, seconds):
             process.send_signal(signal.SIGINT)  # it saves what it has got, and leaves
-            _ended_within(process, 5)
+            _ended_within(process, seconds / 3)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

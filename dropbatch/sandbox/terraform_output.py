@@ -30,6 +30,8 @@ class Narrator:
         self._ticker = threading.Thread(target=self._tick, name="terraform-progress", daemon=True)
         self.errors: list[str] = []
         self.summary: dict[str, Any] = {}
+        self.changing = False
+        """Whether Terraform has begun to change anything."""
         self._warned: set[str] = set()
 
     def __enter__(self) -> "Narrator":
@@ -62,13 +64,14 @@ class Narrator:
         """From now on it is Terraform's end that is waited for: say so."""
         with self._lock:
             self._under_way.clear()
-            self._doing, self._begun = "interrupted, Terraform saves its state", time.monotonic()
+            self._doing, self._begun = "interrupted, ending Terraform in good order", time.monotonic()
         self._say(self._doing)
 
     def _follow(self, kind: str, hook: dict[str, Any]) -> None:
         address, action = _ID_SUFFIX.sub("", hook["resource"]["addr"]), hook["action"]
         with self._lock:
             if kind == "apply_start":
+                self.changing = True
                 self._under_way[address] = (_DOING.get(action, action), time.monotonic())
                 return
             self._under_way.pop(address, None)

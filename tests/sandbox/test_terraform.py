@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import Any
 import pytest
 
 from dropbatch.sandbox import Sandbox
+from dropbatch.sandbox import terraform as driver
 from dropbatch.sandbox.errors import TerraformError
 from dropbatch.sandbox.terraform import Terraform
+from dropbatch.sandbox.terraform_output import Narrator
 from tests.sandbox.conftest import Client
 
 Write = Callable[..., Terraform]
@@ -137,6 +140,35 @@ def test_given_an_interrupt_when_applying_then_terraform_and_its_providers_are_g
             if process.name != str(os.getpid()) and mark in _environ(process)
         ]
         assert not [each for each in commands if b"terraform" in each]
+
+
+@pytest.mark.parametrize(
+    ("begun", "seconds"), [(False, driver._NOTHING_DONE_SECONDS), (True, driver._SAVE_SECONDS)], ids=["not", "begun"]
+)
+def test_given_an_interrupt_when_it_has_or_has_not_begun_then_it_gets_time_to_save_or_little(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun: bool, seconds: float
+) -> None:
+    given: list[float] = []
+
+    def end(process: subprocess.Popen[str], seconds: float) -> None:
+        given.append(seconds)
+        process.kill()
+
+    monkeypatch.setattr(driver, "_end", end)
+    terraform = Terraform(tmp_path, "s", {"DROPBATCH_SANDBOX_DIR": str(tmp_path / "sandbox")})
+    terraform._stack.mkdir(parents=True)
+    start = {"type": "apply_start", "hook": {"resource": {"addr": "a.b"}, "action": "create"}}
+    said = f"{json.dumps(start)}\nhello" if begun else "hello"
+
+    def interrupt(_: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        terraform._run(
+            ["sh", "-c", f"echo '{said}'; exec sleep 600"], dict(os.environ), Narrator(interrupt, "comparing")
+        )
+
+    assert given == [seconds]
 
 
 def _environ(process: Path) -> bytes:

@@ -62,10 +62,12 @@ def test_given_a_diagnostic_when_made_readable_then_what_where_and_why() -> None
 def test_given_an_interrupt_when_winding_up_then_the_end_is_what_is_waited_for() -> None:
     said: list[str] = []
     narrator = Narrator(said.append, "comparing")
+    assert not narrator.changing
     narrator.take(message("apply_start"))
+    assert narrator.changing
 
     narrator.wind_up()
 
-    assert said == ["interrupted, Terraform saves its state"]
+    assert said == ["interrupted, ending Terraform in good order"]
     assert not narrator._under_way
-    assert narrator._waiting([], narrator._begun + 3) == "interrupted, Terraform saves its state: 3 s"
+    assert narrator._waiting([], narrator._begun + 3) == "interrupted, ending Terraform in good order: 3 s"

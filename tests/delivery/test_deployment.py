@@ -95,20 +95,28 @@ def test_cdktf_deploys_under_a_lock_with_the_variables_that_it_is_given(upgraded
     work = upgraded.work
     assert upgraded.locked
     assert work.unlocked()
-    (budget,) = work.client("budgets").describe_budgets(AccountId="000000000000")["Budgets"]
-    assert float(budget["BudgetLimit"]["Amount"]) == 77
-    state = json.loads(work.client("s3").get_object(Bucket=STATE_BUCKET, Key="dropbatch/dev.tfstate")["Body"].read())
+    assert work.budget() == 77
+    state = json.loads(work.state())
     assert set(state["outputs"]) >= {"input_bucket", "ledger_table", "dashboard"}
     assert not (work.root / "terraform.dev.tfstate").exists()
 
 
 def test_the_role_that_plans_cannot_apply(upgraded: Upgraded) -> None:
     """What else it cannot do: `tests/e2e/test_bootstrap.py`."""
+    # Given a change to be made, the budget that was deployed with --var, and credentials of the role
     work = upgraded.work
     command = ["terraform", f"-chdir={work.stack}", "apply", "-auto-approve", "-input=false", "-no-color"]
-    said = work.call(*command, code=1, env=github.credentials(work.environ, "plan"))
+    looking = github.credentials(work.environ, "plan")
+    before = work.state()
+
+    # When it applies, under the lock or without, then nothing changes, the state neither
+    said = work.call(*command, code=1, env=looking)
     assert "Error acquiring the state lock" in said
     assert "AccessDenied" in said
+    said = work.call(*command, "-lock=false", code=1, env=looking)
+    assert "AccessDenied" in said
+    assert work.budget() == 77
+    assert work.state() == before
 
 
 class Repository:

@@ -100,6 +100,16 @@ class Workplace:
         listed = self.client("s3").list_objects_v2(Bucket=STATE_BUCKET).get("Contents", [])
         return all(each["Key"] != "dropbatch/dev.tfstate.tflock" for each in listed)
 
+    def state(self) -> bytes:
+        """The state of dev."""
+        found: bytes = self.client("s3").get_object(Bucket=STATE_BUCKET, Key="dropbatch/dev.tfstate")["Body"].read()
+        return found
+
+    def budget(self) -> float:
+        """The limit of the deployment's budget."""
+        (found,) = self.client("budgets").describe_budgets(AccountId="000000000000")["Budgets"]
+        return float(found["BudgetLimit"]["Amount"])
+
     def client(self, service: str, **credentials: str) -> Any:
         environ = self.environ
         keys: dict[str, Any] = {

@@ -104,7 +104,7 @@ class TestPool:
 
     @pytest.mark.parametrize(
         ("spot", "kind", "allocation"),
-        [(True, "SPOT", "SPOT_PRICE_CAPACITY_OPTIMIZED"), (False, "EC2", "BEST_FIT_PROGRESSIVE")],
+        [(True, "SPOT", "SPOT_CAPACITY_OPTIMIZED"), (False, "EC2", "BEST_FIT_PROGRESSIVE")],
     )
     def test_buys_machines_by_kind(self, spot: bool, kind: str, allocation: str) -> None:
         stack = synthesize(lambda scope, site: pool(scope, site, spot=spot))

@@ -1,5 +1,6 @@
 """A pool whose compute environment has to be replaced, below the queue that uses it: applied, not only planned."""
 
+import base64
 import copy
 import json
 import re
@@ -61,6 +62,14 @@ def replaced(pool: Json, prefix: str, **lifecycle: bool) -> Json:
     return changed
 
 
+def set_up_otherwise(pool: Json) -> Json:
+    """The pool with machines that do something else when they start."""
+    changed = copy.deepcopy(pool)
+    (template,) = changed["resource"]["aws_launch_template"].values()
+    template["user_data"] = base64.b64encode(b"#!/bin/sh\n").decode()
+    return changed
+
+
 @pytest.mark.e2e
 def test_a_compute_environment_is_replaced_below_its_queue_and_jobs_run_on_the_new_one(
     pool: Json, applied: Applied, sandbox: Sandbox, aws: Client
@@ -74,6 +83,12 @@ def test_a_compute_environment_is_replaced_below_its_queue_and_jobs_run_on_the_n
     # Given a pool
     applied(pool)
     (before,) = environments()
+
+    # When its machines are set up otherwise, then it stays, and takes the new version of their template
+    applied(set_up_otherwise(pool))
+    assert environments() == [before]
+    (found,) = batch.describe_compute_environments(computeEnvironments=[before])["computeEnvironments"]
+    assert found["computeResources"]["launchTemplate"]["version"] == "2"
 
     # When its compute environment is replaced
     applied(replaced(pool, "dropbatch-lab1-other-"))

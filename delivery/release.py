@@ -168,7 +168,8 @@ def _keep(stack: Stack, version: str) -> None:
     body, path = fixture(stack.body), FIXTURES / f"{version}.json"
     path.write_text(json.dumps(body, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     print(f"{path}: {sum(map(len, body['resource'].values()))} resources. Look at `git diff`, run the tests, and then:")
-    print(f"  git commit -am 'Release {version}' && git tag -a v{version} -m 'dropbatch {version}'")
+    print(f"  git add {_CHANGELOG} {_NUMBER} {path} && git commit -m 'Release {version}'")
+    print(f"  git tag -a v{version} -m 'dropbatch {version}'")
     print(f"  git push --follow-tags; the next change begins with the next number and .dev0 in {_NUMBER}")
 
 

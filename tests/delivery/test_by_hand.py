@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -43,18 +44,21 @@ def terraform_in(folder: Path) -> int | None:
     return None
 
 
-@pytest.mark.e2e
-@pytest.mark.soak
-class TestByHand:
-    """In order: each goes on where the one before ended."""
+@dataclass
+class Deployed:
+    work: Workplace
+    interrupted: str
+    """What the first deploy printed, which somebody interrupted."""
+    unlocked: bool
+    """Whether the state was free when Terraform had ended."""
+    again: str
+    """What the second printed."""
 
-    @pytest.fixture(scope="class")
-    def work(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
-        made = Workplace(tmp_path_factory.mktemp("by-hand"))
-        yield made
-        made.sandbox.destroy_state()
 
-    def test_a_deploy_that_was_interrupted_goes_on_when_it_is_called_again(self, work: Workplace) -> None:
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    work = Workplace(tmp_path_factory.mktemp("by-hand"))
+    try:
         # Given a deploy in the middle of its work
         deploy = work.start(*work.cdktf_command("deploy"))
         # No earlier: Terraform cancels calls on their way, and what such a call still made is unknown to its state.
@@ -65,14 +69,28 @@ class TestByHand:
         os.killpg(deploy.pid, signal.SIGINT)
         said, _ = deploy.communicate(timeout=240)
         until(lambda: True if terraform_in(work.stack) is None else None, "Terraform to end", 240)
-        assert "Apply complete!" not in said
-        assert work.unlocked()
+        yield Deployed(work, said, work.unlocked(), work.cdktf("deploy"))
+    finally:
+        work.sandbox.destroy_state()
 
-        # Then the next deploy finishes it, and there is nothing left to do
-        assert "Apply complete!" in work.cdktf("deploy")
-        plan = work.call("terraform", f"-chdir={work.stack}", "plan", "-input=false", "-no-color", "-detailed-exitcode")
-        assert "No changes" in plan
 
+@pytest.fixture
+def work(deployed: Deployed) -> Workplace:
+    return deployed.work
+
+
+@pytest.mark.e2e
+class TestByHand:
+    """In order: each goes on where the one before ended."""
+
+    def test_a_deploy_that_was_interrupted_goes_on_when_it_is_called_again(self, deployed: Deployed) -> None:
+        assert "Apply complete!" not in deployed.interrupted
+        assert deployed.unlocked
+        assert "Apply complete!" in deployed.again
+        plan = ["terraform", f"-chdir={deployed.work.stack}", "plan", "-input=false", "-no-color", "-detailed-exitcode"]
+        assert "No changes" in deployed.work.call(*plan)
+
+    @pytest.mark.soak
     def test_variables_are_taken_by_all_commands(self, work: Workplace) -> None:
         (work.root / "mine.tfvars").write_text("budget_limit = 99\n")
         file = str(work.root / "mine.tfvars")
@@ -83,6 +101,7 @@ class TestByHand:
         applied = ["terraform", f"-chdir={work.stack}", "apply", "-input=false", "-no-color", "-auto-approve"]
         assert "0 added, 1 changed, 0 destroyed" in work.call(*applied, "-var", "budget_limit=88")
 
+    @pytest.mark.soak
     def test_the_way_out_plans_what_cdktf_deployed(self, work: Workplace) -> None:
         """The same stack as HCL sees no difference, but that of the variable."""
         override = (work.stack / "sandbox_override.tf.json").read_text()
@@ -93,6 +112,7 @@ class TestByHand:
         command = ["terraform", f"-chdir={folder}", "plan", "-input=false", "-no-color", "-var", "budget_limit=88"]
         assert "No changes" in work.call(*command)
 
+    @pytest.mark.soak
     def test_destroy_leaves_nothing(self, work: Workplace) -> None:
         work.cdktf("destroy")
         assert work.client("dynamodb").list_tables()["TableNames"] == []

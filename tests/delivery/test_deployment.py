@@ -162,13 +162,14 @@ class Repository:
         return str(found["body"])
 
 
+@pytest.fixture(scope="module")
+def repository(upgraded: Upgraded, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]:
+    with serving() as api:
+        yield Repository(upgraded.work, tmp_path_factory.mktemp("github"), api)
+
+
 class TestWorkflows:
     """From a pull request to a deployment that somebody changed by hand, and that is put right. In this order."""
-
-    @pytest.fixture(scope="class")
-    def repository(self, upgraded: Upgraded, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]:
-        with serving() as api:
-            yield Repository(upgraded.work, tmp_path_factory.mktemp("github"), api)
 
     def test_a_pull_request_shows_what_a_merge_would_do(self, repository: Repository) -> None:
         request = {"github": {"event_name": "pull_request"}}

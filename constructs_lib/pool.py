@@ -28,8 +28,8 @@ from constructs_lib.site import Site
 __all__ = ["Pool", "PoolProps"]
 
 _ALLOCATION = {"SPOT": "SPOT_CAPACITY_OPTIMIZED", "EC2": "BEST_FIT_PROGRESSIVE"}
-"""Those with which provider 5.100 changes an environment in place, and jobs on it may end. With others, a new version of
-the machines' template is planned as a change and found to be a replacement when it is applied, which then fails."""
+"""Those with which provider 5.100 changes an environment in place, and jobs on it may end. With others, a new version
+of the machines' template is planned as a change, found to be a replacement when it is applied, and fails then."""
 _HEAD_OF_QUEUE_SECONDS = 600  # the least AWS takes
 _STUCK = (
     "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY",

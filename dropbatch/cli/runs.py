@@ -122,8 +122,12 @@ def get_many(deployed: Deployed, group: str, run_ids: Sequence[str]) -> dict[str
     return found
 
 
-def find(deployed: Deployed, group: str, text: str, *, days: int = 30) -> Run:
+def find(
+    deployed: Deployed, group: str, text: str, *, days: int = 30, fits: Callable[[Run], bool] = lambda run: True
+) -> Run:
     """The run with this id, the only recent one whose id begins so, or the newest of a file with this name or key.
+
+    Of a file's runs one that `fits`, if there is one.
 
     Raises:
         UsageFault: the text looks like a run id and is none, or several runs begin so.
@@ -141,7 +145,7 @@ def find(deployed: Deployed, group: str, text: str, *, days: int = 30) -> Run:
         )
     if found:
         return found[0]
-    of_file = None if text.startswith("r-") else newest_of_file(deployed, group, text, days=days)
+    of_file = None if text.startswith("r-") else newest_of_file(deployed, group, text, days=days, fits=fits)
     if of_file is not None:
         return of_file
     raise _nothing(deployed, group, text, is_id=match is not None, days=days)
@@ -153,10 +157,12 @@ def _beginning(deployed: Deployed, group: str, prefix: str, days: int) -> list[R
     return _search(deployed, group, days, "begins_with(run_id, :text)", prefix)
 
 
-def newest_of_file(deployed: Deployed, group: str, text: str, *, days: int = 30) -> Run | None:
-    """The newest run of the file with this name, key or URI that was begun in the last days."""
+def newest_of_file(
+    deployed: Deployed, group: str, text: str, *, days: int = 30, fits: Callable[[Run], bool] = lambda run: True
+) -> Run | None:
+    """The newest run of the file with this name, key or URI that was begun in the last days; rather one that `fits`."""
     found = [run for run in _search(deployed, group, days, "contains(#input, :text)", text) if text in _names(run)]
-    return max(found, key=lambda run: run.created_at, default=None)
+    return max(found, key=lambda run: (fits(run), run.created_at), default=None)
 
 
 def _search(deployed: Deployed, group: str, days: int, only: str, text: str) -> list[Run]:

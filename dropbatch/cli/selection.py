@@ -45,7 +45,11 @@ def select(
             states = ", ".join(state for state in State if state in applies)
             raise NotFoundError(f"no run of the last {days} days is {states}: see `dropbatch status`, or --days")
         return found
-    chosen = {run.run_id: run for run in (runs.find(deployed, group, text) for text in named)}
+
+    def fits(run: runs.Run) -> bool:
+        return _applies(run, kind)
+
+    chosen = {run.run_id: run for run in (runs.find(deployed, group, text, fits=fits) for text in named)}
     for run in chosen.values():
         if not _applies(run, kind):
             raise UsageFault(f"{run.run_id} is {run.state}, `{kind}` does not apply: {_FIX[kind]}")

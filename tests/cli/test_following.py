@@ -119,7 +119,7 @@ def test_ctrl_c_leaves_the_runs_alone(world: World, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(runs, "get_many" if command == "rerun" else "of_request", interrupted)
     if command == "rerun":
-        monkeypatch.setattr("dropbatch.cli.selection.runs.find", lambda *_: runs.read_item(item))
+        monkeypatch.setattr("dropbatch.cli.selection.runs.find", lambda *_, **__: runs.read_item(item))
 
     result = world.call(command, *named, "--yes", "--wait")
 

@@ -227,3 +227,13 @@ def test_a_person_is_asked(world: World, monkeypatch: pytest.MonkeyPatch, answer
 
 def test_files_of_requests_are_named_so_that_they_are_understood():
     assert requests.grid({"parameters": {"a": [1, 1, 2], "b": "x"}}) == 2
+
+
+def test_of_a_files_runs_one_is_meant_that_can_be(world: World):
+    failed = world.item(State.FAILED, minutes_ago=9)
+    good = world.item(State.SUCCEEDED, minutes_ago=5)
+    world.item(State.REJECTED, minutes_ago=1, pipeline="other")
+
+    for command, run in (("rerun", good), ("retry", failed)):
+        assert world.call(command, "notes.txt", "--dry-run").stdout == f"{run['run_id']}\n"
+    assert "is REJECTED, `cancel` does not apply" in world.call("cancel", "notes.txt", "--dry-run").stderr

@@ -13,6 +13,7 @@ from dropbatch.cli.context import Context
 from dropbatch.cli.errors import NotFoundError, ReachError, in_words
 from dropbatch.cli.progress import Progress
 from dropbatch.cli.text import counted, talk
+from dropbatch.contract.runs import State
 
 __all__ = ["command"]
 
@@ -25,7 +26,9 @@ def _newest_of(context: Context, what: str) -> str:
         return results.newest_run(context.deployed, context.group, what)
     except NotFoundError:
         # Inputs from elsewhere, such as those of `submit` below inputs/, have their results in the pipeline's folder.
-        found = runs.newest_of_file(context.deployed, context.group, what)
+        found = runs.newest_of_file(
+            context.deployed, context.group, what, fits=lambda run: run.state is State.SUCCEEDED
+        )
         if found is None or not found.output_prefix:
             raise
         return found.output_prefix

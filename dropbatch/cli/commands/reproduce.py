@@ -40,7 +40,7 @@ def command(
     if other is not None and (wait or dry_run):
         raise UsageFault("--with compares runs that have ended: leave out --wait and --dry-run")
     deployed, group = context.deployed, context.group
-    original = runs.find(deployed, group, run)
+    original = runs.find(deployed, group, run, fits=lambda each: each.state is State.SUCCEEDED)
     record = _record(context, original)
     pins = _pins(record)
     answer: dict[str, Any] = {"run": original.run_id, "job_definition": pins.definition, "request": None}

@@ -6,6 +6,7 @@ import re
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from email.message import Message
 from pathlib import Path
 from typing import Any
@@ -140,7 +141,8 @@ def test_what_a_lost_try_had_published_is_gone_when_the_next_begins(faults: Lab)
 
 def test_a_reconcile_that_was_cut_short_goes_on_and_the_one_after_begins_anew(lab: Lab) -> None:
     table, key = lab.pointers["ledger_table"], ledger.to_item({"id": ledger.RECONCILED})
-    lab.dynamodb.put_item(TableName=table, Item=key | ledger.to_item({"until": ledger.timestamp(ledger.utc_now())}))
+    begun = ledger.timestamp(ledger.utc_now() - timedelta(hours=1))
+    lab.dynamodb.put_item(TableName=table, Item=key | ledger.to_item({"until": begun}))
 
     lab.reconcile()
 

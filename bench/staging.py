@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,11 +54,15 @@ class Bench:
     server_cpu: Callable[[], float]
     rounds: int
 
-    def best(self, way: str, direction: str, source: Path, name: str) -> Cost:
-        """The fastest of some transfers; what comes in is what dropbatch put out before."""
+    def best(self, ways: Sequence[str], direction: str, source: Path, name: str) -> dict[str, Cost]:
+        """The fastest of some transfers of each way, which take turns; in comes what dropbatch put out before."""
         mine = name.replace(" ", "").replace(",", "")
-        prefix = f"{mine}/dropbatch/" if direction == "in" else f"{mine}/{way.replace(' ', '-').replace(',', '')}/"
-        return min(self._once(way, direction, source, prefix) for _ in range(self.rounds))
+        found: dict[str, list[Cost]] = {way: [] for way in ways}
+        for _ in range(self.rounds):
+            for way in ways:
+                from_ = "dropbatch" if direction == "in" else way.replace(" ", "-").replace(",", "")
+                found[way].append(self._once(way, direction, source, f"{mine}/{from_}/"))
+        return {way: min(costs) for way, costs in found.items()}
 
     def _once(self, way: str, direction: str, source: Path, prefix: str) -> Cost:
         target = self.folder / "target"
@@ -124,24 +128,26 @@ def main() -> int:
             sandbox.down()
 
 
-def compare(bench: Bench, ways: tuple[str, ...]) -> int:
+def compare(bench: Bench, ways: Sequence[str]) -> int:
     """Print the table; how many promises are broken."""
     broken = 0
     for name, (count, size) in {MANY: (2000, 256 * 1024), LARGE: (1, 1024 * MIB)}.items():
         source = files(bench.folder / "source", count, size)
         for direction in ("out", "in"):
             print(f"{name} {direction}:")
-            found: dict[str, Cost] = {}
-            for way in ways:
-                found[way] = bench.best(way, direction, source, name)
-                print(f"  {way:<18} {found[way]}", flush=True)
+            found = bench.best(ways, direction, source, name)
+            for way, cost in found.items():
+                print(f"  {way:<18} {cost}")
             own = found["dropbatch"]
             over_aws, over_s5 = found["aws s3 cp"].wall / own.wall, found["s5cmd"].wall / own.wall
             held = over_aws > 1 and over_s5 >= 0.8
             broken += not held
             print(f"  {over_aws:.2f} x aws s3 cp, {over_s5:.2f} x s5cmd: {'held' if held else 'NOT HELD'}", flush=True)
             if not held:
-                print(f"  the sandbox alone was busy for {own.server / own.wall:.0%} of the time")
+                print(
+                    f"  the sandbox alone was busy for {own.server / own.wall:.0%} of the time; CPU of the program: "
+                    f"{own.client / found['s5cmd'].client:.1f} x s5cmd's"
+                )
         shutil.rmtree(source)
     return broken
 

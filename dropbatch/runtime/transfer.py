@@ -1,4 +1,4 @@
-"""Moves objects: large ones by the transfer manager that boto3 itself uses, small ones in by one plain request each.
+"""Moves objects: large ones by the transfer manager that boto3 itself uses, small ones by one plain request each.
 
 Why these: docs/adr/0032-small-objects-by-plain-requests.md. Names and sizes are known before anything moves, so nothing
 is asked twice.
@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeVar
 
 from dropbatch.contract import keys
 from dropbatch.contract.manifest import ObjectSpec
@@ -33,6 +33,10 @@ _PIECE_BYTES = 1024 * 1024
 _PART_IN_BYTES = 8 * 1024 * 1024  # of large objects; these wait in memory for their turn
 _PART_OUT_BYTES = 16 * 1024 * 1024  # and these are read from the file as they go
 _FREE_MARGIN_BYTES = 64 * 1024 * 1024
+
+_Thing = TypeVar("_Thing")
+_Done = TypeVar("_Done")
+_Pair: TypeAlias = "tuple[Download, _Sink]"
 
 
 @dataclass(frozen=True)
@@ -87,33 +91,42 @@ def download(client: "S3Client", wanted: Sequence[Download], who: str) -> list[F
     return [_received(item.source, sink) for item, sink in pairs]
 
 
-def _announce(client: "S3Client", pairs: Sequence[tuple[Download, "_Sink"]], who: str) -> None:
+def _announce(client: "S3Client", pairs: "Sequence[_Pair]", who: str) -> None:
     """Ask for the checksums of large objects."""
 
-    def ask(item: Download, sink: _Sink) -> None:
-        sink.check = checks.announced(client, item.source)
+    def ask(pair: _Pair) -> None:
+        pair[1].check = checks.announced(client, pair[0].source)
 
-    _several(ask, pairs, who)
+    _several(ask, pairs, lambda pair, error: _unread(pair[0], who, error))
 
 
-def _several(act: Callable[[Download, "_Sink"], None], pairs: Sequence[tuple[Download, "_Sink"]], who: str) -> None:
+def _unread(item: Download, who: str, error: Exception) -> StageInError:
+    return StageInError(explain(who, "read", _uri(item.source), error))
+
+
+def _several(
+    act: Callable[[_Thing], _Done], things: Sequence[_Thing], fault: Callable[[_Thing, Exception], Exception]
+) -> list[_Done]:
     """Do something with each, several at once. After the first failure no more begin."""
     pool = ThreadPoolExecutor(CONCURRENCY)
+    done = []
     try:
-        for item, future in [(item, pool.submit(act, item, sink)) for item, sink in pairs]:
+        for thing, future in [(thing, pool.submit(act, thing)) for thing in things]:
             try:
-                future.result()
+                done.append(future.result())
             except failures() as error:
-                raise StageInError(explain(who, "read", _uri(item.source), error)) from error
+                raise fault(thing, error) from error
     finally:
         pool.shutdown(cancel_futures=True)
+    return done
 
 
-def _bring_small(client: "S3Client", pairs: Sequence[tuple[Download, "_Sink"]], who: str) -> None:
+def _bring_small(client: "S3Client", pairs: "Sequence[_Pair]", who: str) -> None:
     """One request for each object, whose checksum boto3 checks: half the manager's work."""
     from s3transfer.utils import S3_RETRYABLE_DOWNLOAD_ERRORS
 
-    def bring(item: Download, sink: _Sink) -> None:
+    def bring(pair: _Pair) -> None:
+        item, sink = pair
         for left in reversed(range(_TRIES)):
             try:
                 answer = client.get_object(**_request(item))  # type: ignore[arg-type]
@@ -128,10 +141,10 @@ def _bring_small(client: "S3Client", pairs: Sequence[tuple[Download, "_Sink"]], 
                 break
         sink.close()
 
-    _several(bring, pairs, who)
+    _several(bring, pairs, lambda pair, error: _unread(pair[0], who, error))
 
 
-def _bring_large(client: "S3Client", pairs: Sequence[tuple[Download, "_Sink"]], who: str) -> None:
+def _bring_large(client: "S3Client", pairs: "Sequence[_Pair]", who: str) -> None:
     if not pairs:
         return
     with _manager(client, _PART_IN_BYTES) as manager:
@@ -153,7 +166,7 @@ def _bring_large(client: "S3Client", pairs: Sequence[tuple[Download, "_Sink"]], 
                 # Leaving the context waits for the rest; what fails because of this is not worth a word.
                 for other in futures:
                     other.cancel()
-                raise StageInError(explain(who, "read", _uri(item.source), error)) from error
+                raise _unread(item, who, error) from error
 
 
 def _request(item: Download) -> dict[str, str]:
@@ -175,21 +188,38 @@ def _received(source: ObjectSpec, sink: "_Sink") -> FileRecord:
 
 
 def upload(client: "S3Client", wanted: Sequence[Upload], who: str) -> list[FileRecord]:
-    """Publish files, all at once.
+    """Publish files, several at once.
 
     Raises:
         StageOutError: one of them could not be written; others may have been.
     """
+    sizes = {item: _size(item) for item in wanted}
+    small = [item for item in wanted if sizes[item] < checks.ONE_PIECE_BYTES]
+    large = [item for item in wanted if sizes[item] >= checks.ONE_PIECE_BYTES]
+    records = dict(zip(small, _send_small(client, small, who), strict=True))
+    records |= dict(zip(large, _send_large(client, large, who), strict=True))
+    return [records[item] for item in wanted]
+
+
+def _send_small(client: "S3Client", wanted: Sequence[Upload], who: str) -> list[FileRecord]:
+    """One request for each file, from memory: it is read once, and its checksum is of what was sent."""
+
+    def send(item: Upload) -> FileRecord:
+        try:
+            body = item.path.read_bytes()
+        except OSError as error:
+            raise _unreadable(item, error) from error
+        client.put_object(Bucket=item.bucket, Key=item.key, Body=body, **_extra(item))  # type: ignore[arg-type]
+        return FileRecord(uri=keys.uri(item.bucket, item.key), size=len(body), sha256=hashlib.sha256(body).hexdigest())
+
+    return _several(send, wanted, lambda item, error: _unwritten(item, who, error))
+
+
+def _send_large(client: "S3Client", wanted: Sequence[Upload], who: str) -> list[FileRecord]:
+    if not wanted:
+        return []
     with _manager(client, _PART_OUT_BYTES) as manager:
-        futures = [
-            manager.upload(
-                str(item.path),
-                item.bucket,
-                item.key,
-                extra_args={"ContentType": item.content_type} if item.content_type else {},
-            )
-            for item in wanted
-        ]
+        futures = [manager.upload(str(item.path), item.bucket, item.key, extra_args=_extra(item)) for item in wanted]
         # Read once more while the first are on their way: checksums are of the file, not of what a library made of it.
         records = [_announced(item) for item in wanted]
         for item, future in zip(wanted, futures, strict=True):
@@ -198,15 +228,34 @@ def upload(client: "S3Client", wanted: Sequence[Upload], who: str) -> list[FileR
             except failures() as error:
                 for other in futures:
                     other.cancel()
-                raise StageOutError(explain(who, "write", keys.uri(item.bucket, item.key), error)) from error
+                raise _unwritten(item, who, error) from error
     return records
+
+
+def _extra(item: Upload) -> dict[str, str]:
+    return {"ContentType": item.content_type} if item.content_type else {}
+
+
+def _size(item: Upload) -> int:
+    try:
+        return item.path.stat().st_size
+    except OSError as error:
+        raise _unreadable(item, error) from error
 
 
 def _announced(item: Upload) -> FileRecord:
     try:
-        return FileRecord(uri=keys.uri(item.bucket, item.key), size=item.path.stat().st_size, sha256=sha256(item.path))
+        return FileRecord(uri=keys.uri(item.bucket, item.key), size=_size(item), sha256=sha256(item.path))
     except OSError as error:
-        raise StageOutError(f"the result {item.path.name} cannot be read: {error.strerror}") from error
+        raise _unreadable(item, error) from error
+
+
+def _unreadable(item: Upload, error: OSError) -> StageOutError:
+    return StageOutError(f"the result {item.path.name} cannot be read: {error.strerror}")
+
+
+def _unwritten(item: Upload, who: str, error: Exception) -> StageOutError:
+    return StageOutError(explain(who, "write", keys.uri(item.bucket, item.key), error))
 
 
 def _uri(source: ObjectSpec) -> str:

@@ -56,11 +56,13 @@ def remains(lab: Lab, environment: str) -> list[str]:
         for each in _names(getattr(lab.client(service), call)(**arguments), member, key)
         if name in each or f"/dropbatch/{environment}" in each
     }
-    ours = [{"Name": "tag:research-stack-id", "Values": [name]}]
+    # Looked at here, since MiniStack does not filter everything by tags.
+    ours = {"Key": "research-stack-id", "Value": name}
     found |= {
-        f"ec2 {each}"
+        f"ec2 {each[key]}"
         for call, member, key in _NETWORK
-        for each in _names(getattr(lab.client("ec2"), call)(Filters=ours), member, key)
+        for each in getattr(lab.client("ec2"), call)()[member]
+        if ours in each.get("Tags", [])
     }
     return sorted(found)
 

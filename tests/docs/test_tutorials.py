@@ -16,8 +16,9 @@ from tests.docs.session import walk
 from tests.image import engine as engines
 from tests.image.conftest import wheels
 
-__all__ = ["wheels"]
 from tests.project import copy_project
+
+__all__ = ["wheels"]
 
 pytestmark = pytest.mark.e2e
 

@@ -15,7 +15,6 @@ from tests.docs.pages import ROOT, Page
 from tests.docs.session import walk
 from tests.image import engine as engines
 from tests.image.conftest import wheels
-
 from tests.project import copy_project
 
 __all__ = ["wheels"]

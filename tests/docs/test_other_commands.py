@@ -20,7 +20,7 @@ _CDKTF = {
     "synth": {"--hcl"},
 }
 """As ``npx cdktf --help`` lists them, those that the pages use."""
-_TERRAFORM = {"init", "plan", "apply", "destroy", "output", "force-unlock", "import", "state"}
+_TERRAFORM = {"version", "init", "plan", "apply", "destroy", "output", "force-unlock", "import", "state"}
 _STACKS = {path.stem for path in (ROOT / "tests" / "shipped" / "environments").glob("*.toml")} | {"bootstrap", "trial"}
 
 

@@ -59,7 +59,6 @@ class DeadLetters:
                 MaxNumberOfMessages=min(left, _BATCH),
                 MessageAttributeNames=["reason"],
                 VisibilityTimeout=_HIDDEN_SECONDS,
-                WaitTimeSeconds=1,  # an answer without waiting comes of some of the queue's servers, and may be empty
             )
             letters = [letter for letter in answer.get("Messages", []) if letter["MessageId"] not in seen]
             if not letters:

@@ -25,7 +25,7 @@ demo-down:  ## destroy what the demo deployed, stop the sandbox, leave nothing
 
 test: $(CDKTF)  ## all tests, those against the sandbox with the real Terraform too
 	$(SETUP) test
-	@$(RUN) -m pytest -n 3 --dist loadscope --no-loadscope-reorder
+	@$(RUN) -m pytest -n 5 --dist loadscope --no-loadscope-reorder
 
 rehearse: $(CDKTF)  ## deploys by hand, interrupted too; acceptance; the move to CDK Terrain: against the sandbox, in minutes
 	$(SETUP) test

@@ -6,10 +6,12 @@ from tests.lambdas.crash.schedule import faults_of
 from tests.lambdas.crash.world import SAFEGUARDS
 
 SCHEDULES = int(os.environ.get("DROPBATCH_CRASH_SCHEDULES", "10000"))
+_PARTS = 20
 
 
-def test_whatever_dies_wherever_every_file_is_processed_exactly_once() -> None:
-    for seed in range(SCHEDULES):
+@pytest.mark.parametrize("part", range(_PARTS))
+def test_whatever_dies_wherever_every_file_is_processed_exactly_once(part: int) -> None:
+    for seed in range(part, SCHEDULES, _PARTS):
         assert faults_of(seed) == [], f"seed {seed}"
 
 

@@ -168,6 +168,7 @@ def repository(upgraded: Upgraded, tmp_path_factory: pytest.TempPathFactory) -> 
         yield Repository(upgraded.work, tmp_path_factory.mktemp("github"), api)
 
 
+@pytest.mark.soak  # minutes: `make rehearse` and the job of that name run it
 class TestWorkflows:
     """From a pull request to a deployment that somebody changed by hand, and that is put right. In this order."""
 

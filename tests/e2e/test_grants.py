@@ -103,7 +103,7 @@ def test_a_program_that_may_write_no_more_leaves_no_part_of_what_it_had_begun(la
         uploads: list[Any] = lab.s3.list_multipart_uploads(Bucket=bucket).get("Uploads", [])
         return [each for each in uploads if each["Key"].endswith("/large")] or None
 
-    run = lab.drop("lab/script/large.sh", b"head -c 200000000 /dev/zero > $1/large\n")
+    run = lab.drop("lab/script/large.sh", b"truncate -s 600M $1/large\n")
     until(parts, "the upload to begin", every=0.01)
     with without(lab, "dropbatch-sandbox-script-lab", "s3:PutObject"):
         ended = lab.ended(run)

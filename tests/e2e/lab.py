@@ -58,6 +58,18 @@ class Lab:
         self.sandbox = Sandbox.at(self.root)
         self.sandbox.up(runner=runner)
         self.environ = self.sandbox.environ()
+        self._used_before: list[tuple[str, str]] = []
+
+    def restart(self, runner: str) -> None:
+        """Another runner for the jobs. The sandbox forgets which rights were used, so they are noted before."""
+        self._used_before = self.used_rights()
+        self.sandbox.down()
+        self.sandbox.up(runner=runner)
+
+    def used_rights(self) -> list[tuple[str, str]]:
+        """Role and action of everything that was allowed so far."""
+        uses = self.sandbox.control({"grants": True})["uses"]
+        return [*self._used_before, *((role, action) for role, action, _ in uses)]
 
     def synthesize(self) -> None:
         environ = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DROPBATCH_"))}

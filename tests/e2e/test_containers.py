@@ -27,11 +27,9 @@ def contained(lab: Lab, engine: engines.Engine, wheels: dict[str, str]) -> Itera
     options = ["--network=host", *(f"--build-arg={name}={value}" for name, value in arguments.items())]
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv(BUILD_OPTIONS, " ".join(options))
-        lab.sandbox.down()
-        lab.sandbox.up(runner="container")
+        lab.restart("container")
     yield lab
-    lab.sandbox.down()
-    lab.sandbox.up(runner="process")
+    lab.restart("process")
 
 
 def test_a_dropped_file_is_counted_in_a_container(contained: Lab, engine: engines.Engine) -> None:

@@ -123,8 +123,7 @@ def test_every_right_of_our_own_code_was_used_by_the_suite(lab: Lab, whole_suite
     """The last test before the stack is destroyed: what no test needed, nobody needs."""
     if not whole_suite:
         pytest.skip("not all end-to-end tests ran and passed: what they used says nothing about what is needed")
-    uses = [(role, action, arn) for role, action, arn in lab.sandbox.control({"grants": True})["uses"]]
-    used = {right(role, action) for role, action, _ in uses}
+    used = {right(role, action) for role, action in lab.used_rights()}
     granted = {
         right(grant.role, grant.action)
         for grant in unused(policies_of(lab.client("iam"), "dropbatch-sandbox"), [])

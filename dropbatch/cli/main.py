@@ -1,7 +1,6 @@
 """``dropbatch``: the command group. Commands are imported when they are called, so that help is instant."""
 
 import contextlib
-import gc
 import importlib
 import os
 import signal
@@ -114,9 +113,6 @@ def cli(ctx: click.Context, environment: str | None, group_name: str | None) -> 
 
 def main() -> NoReturn:
     """Console script."""
-    # Garbage is looked for in 50 times as much: what boto3's imports leave stays, and to go through it again and again
-    # took a sixth of a short command's time.
-    gc.set_threshold(35_000)
     _end_in_good_order()
     try:
         cli.main(prog_name="dropbatch", standalone_mode=False)

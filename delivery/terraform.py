@@ -79,11 +79,22 @@ class Stack:
 
         Terraform has a process group of its own, so that a Ctrl-C reaches it once, through us.
         """
-        process = subprocess.Popen(
-            ["terraform", *arguments], cwd=self.folder, env=_environ(), stdin=subprocess.DEVNULL, process_group=0
-        )
-        before = {each: signal.signal(each, lambda *_: _interrupt(process)) for each in _ENDING}
+        process: subprocess.Popen[bytes] | None = None
+        too_early: list[int] = []  # signals that came while Terraform was being started
+
+        def interrupt(number: int, _: object) -> None:
+            if process is None:
+                too_early.append(number)
+            else:
+                _interrupt(process)
+
+        before = {each: signal.signal(each, interrupt) for each in _ENDING}
         try:
+            process = subprocess.Popen(
+                ["terraform", *arguments], cwd=self.folder, env=_environ(), stdin=subprocess.DEVNULL, process_group=0
+            )
+            if too_early:
+                _interrupt(process)
             code = process.wait()
         finally:
             for number, handler in before.items():

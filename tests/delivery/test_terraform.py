@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,6 +44,27 @@ def test_whoever_ends_us_interrupts_terraform_once(project: Path, sent: signal.S
     assert process.returncode == 1
     assert said == "error: terraform plan of dev ended with exit code 1: see its output above\n"
     assert log.read_text().split() == ["init", "plan", "interrupted"]
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_who_interrupts_while_terraform_is_started_interrupts_it(
+    project: Path, sent: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = subprocess.Popen
+
+    def start_and_be_interrupted(*args: Any, **kwargs: Any) -> subprocess.Popen[bytes]:
+        process = start(*args, **kwargs)
+        until(lambda: True if (project / "log").exists() else None, "the plan")
+        os.kill(os.getpid(), sent)
+        return process
+
+    monkeypatch.setenv("PATH", f"{project}/bin:{os.environ['PATH']}")
+    monkeypatch.setattr(subprocess, "Popen", start_and_be_interrupted)
+
+    with pytest.raises(DeliveryError, match=r"^terraform plan of dev ended with exit code 1: see its output above$"):
+        Stack(project, "dev").plan()
+
+    assert (project / "log").read_text().split() == ["plan", "interrupted"]
 
 
 def test_a_stack_that_was_not_synthesized_is_named(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ Those at the top are the lab's to edit, and its images its own; whatever it make
 import shutil
 from pathlib import Path
 
-__all__ = ["ROOT", "SHIPPED", "copy_project"]
+__all__ = ["ROOT", "SHIPPED", "bootstrap_toml", "copy_project"]
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = Path(__file__).with_name("shipped")
@@ -25,3 +25,18 @@ def copy_project(root: Path, *more: str) -> Path:
         else:
             shutil.copy(source, target)
     return root
+
+
+def bootstrap_toml(*environments: str) -> str:
+    """A `bootstrap.toml` for a repository that deploys these environments."""
+    listed = ", ".join(f'"{name}"' for name in environments)
+    return f"""
+[account]
+region = "eu-central-1"
+
+[github]
+repository = "lab/dropbatch"
+owner_id = "12"
+repository_id = "345"
+environments = [{listed}]
+"""

@@ -2,15 +2,16 @@
 
 import json
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dropbatch.cli.deployed import Deployed
+from dropbatch.cli.hands import hands
 from dropbatch.cli.runs import days_since
 from dropbatch.contract import ledger
 from dropbatch.contract.runs import FINAL_STATES, State
@@ -18,6 +19,8 @@ from dropbatch.contract.runs import FINAL_STATES, State
 __all__ = ["Tally", "tally"]
 
 _AT_ONCE = 8
+_PARTS = 4
+_NAMES = {"#day": "day"}
 _EVENT = "before-parse.dynamodb.Query"
 _WINDOW = timedelta(minutes=10)
 """Throughput is that of the last minutes: what ran before, with other machines, tells little."""
@@ -74,18 +77,50 @@ def tally(deployed: Deployed, group: str, *, since: datetime, pipeline: str | No
     total = Tally()
     lock = threading.Lock()
     lately = ledger.timestamp(datetime.now(UTC) - _WINDOW)
-    days = [key for day in days_since(since) for key in ledger.day_keys(group, day)]
-    with _Reader(deployed, with_pipeline=pipeline is not None) as reader:
+    first = ledger.timestamp(since)
+    with _Reader(deployed, with_pipeline=pipeline is not None) as reader, hands(_AT_ONCE) as pool:
 
-        def count(day: str) -> None:
-            for items in reader.pages(day, ledger.timestamp(since)):
+        def count(span: _Span, *, whole: bool) -> None:
+            following = None
+            while True:
+                items, following = reader.page(span, following)
                 with lock:
                     total.add(items, pipeline, lately)
+                if following is None:
+                    return
+                if whole:  # and long: a page after the other, each with the wait for an answer, would take too long
+                    span, *others = span.split(following["created_at"]["S"], reader.newest(span))
+                    todo.extend(pool.submit(count, other, whole=False) for other in others)
+                    whole = False
 
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            for done in [pool.submit(count, day) for day in days]:
-                done.result()
+        days = [_Span(key, first) for day in days_since(since) for key in ledger.day_keys(group, day)]
+        todo: deque[Future[None]] = deque()
+        todo.extend(pool.submit(count, day, whole=True) for day in days)
+        while todo:
+            todo.popleft().result()  # whatever it added to the queue is there before it ends
     return total
+
+
+_Item = Mapping[str, Any]
+"""In DynamoDB's own form."""
+
+
+@dataclass(frozen=True)
+class _Span:
+    """Runs of a day and shard that were created from one moment to another, both included."""
+
+    day: str
+    first: str
+    last: str = "9"  # after every moment: what is created while one counts, is counted
+
+    def split(self, start: str, newest: str) -> list["_Span"]:
+        """Some of about the same length, of which the first holds the start, and the last begins before the newest."""
+        begun = datetime.fromisoformat(start)
+        length = max(datetime.fromisoformat(newest or start) - begun, timedelta(0))
+        cuts = sorted({ledger.timestamp(begun + length * part / _PARTS) for part in range(1, _PARTS)} - {start})
+        # A moment without its "Z" comes before it, and after the one a millisecond earlier.
+        ends = [*(cut.removesuffix("Z") for cut in cuts), self.last]
+        return [replace(self, first=first, last=last) for first, last in zip([self.first, *cuts], ends, strict=True)]
 
 
 class _Reader(AbstractContextManager["_Reader"]):
@@ -110,17 +145,27 @@ class _Reader(AbstractContextManager["_Reader"]):
         self._here.items = body.pop("Items")
         response_dict["body"] = json.dumps({"Items": [], **body}).encode()
 
-    def pages(self, day: str, since: str) -> Iterable[list[Mapping[str, Any]]]:
-        """Items of a day and shard, as far as they are counted."""
-        names = {"#state": "state", "#day": "day"}
-        self._here.reads = True  # in the thread that looks through the pages, until it has
-        for _ in self._client.get_paginator("query").paginate(
+    def page(self, span: _Span, following: _Item | None) -> tuple[list[_Item], _Item | None]:
+        """Items of a page with what is counted of them, and where the next one begins."""
+        start: Any = {} if following is None else {"ExclusiveStartKey": following}
+        self._here.reads = True
+        try:
+            answer = self._query(span, self._fields, ExpressionAttributeNames={**_NAMES, "#state": "state"}, **start)
+        finally:
+            self._here.reads = False
+        return self._here.items, answer.get("LastEvaluatedKey")
+
+    def newest(self, span: _Span) -> str:
+        """When the newest run was created; empty if there is none."""
+        answer = self._query(span, "created_at", ExpressionAttributeNames=_NAMES, ScanIndexForward=False, Limit=1)
+        return next((item["created_at"]["S"] for item in answer["Items"]), "")
+
+    def _query(self, span: _Span, fields: str, **more: Any) -> Any:
+        return self._client.query(
             TableName=self._table,
             IndexName=ledger.BY_DAY,
-            KeyConditionExpression="#day = :day AND created_at >= :since",
-            ProjectionExpression=self._fields,
-            ExpressionAttributeNames=names,
-            ExpressionAttributeValues=ledger.to_item({":day": day, ":since": since}),
-        ):
-            yield self._here.items
-        self._here.reads = False
+            KeyConditionExpression="#day = :day AND created_at BETWEEN :first AND :last",
+            ProjectionExpression=fields,
+            ExpressionAttributeValues=ledger.to_item({":day": span.day, ":first": span.first, ":last": span.last}),
+            **more,
+        )

@@ -158,7 +158,9 @@ class Deployed:
     @cached_property
     def dynamodb(self) -> "DynamoDBClient":
         """Client of DynamoDB."""
-        client: DynamoDBClient = self._client("dynamodb", self.description.region)
+        client: DynamoDBClient = self._client(
+            "dynamodb", self.description.region, 32
+        )  # days and shards go side by side
         return client
 
     @cached_property

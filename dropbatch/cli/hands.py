@@ -1,4 +1,4 @@
-"""Threads that carry files."""
+"""Threads that carry files, or ask several things at once."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,36 @@ def test_status_limit_keeps_the_newest_and_counts_all(world: World):
 
     assert [line.split()[3] for line in result.stdout.splitlines()[1:]] == ["0.txt", "1.txt"]
     assert "30 SUCCEEDED" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "ages",
+    [
+        pytest.param(lambda number: number / 10, id="evenly"),
+        pytest.param(lambda number: 5 + 50 * (number == 0), id="nearly all late"),
+        pytest.param(lambda number: 60 - 50 * (number == 0), id="nearly all early"),
+        pytest.param(lambda number: number // 50, id="in three heaps"),
+    ],
+)
+def test_days_with_many_pages_are_counted_once_and_whole(
+    world: World, monkeypatch: pytest.MonkeyPatch, ages: Callable[[int], float]
+):
+    for number in range(150):
+        world.item(State.HELD if number % 3 else State.SUCCEEDED, name=f"{number}.txt", minutes_ago=ages(number))
+    ask, pages = BaseClient._make_api_call, []  # type: ignore[attr-defined]
+
+    def a_few_at_a_time(self: BaseClient, operation_name: str, api_params: dict[str, Any]) -> Any:
+        if operation_name == "Query":
+            api_params = {"Limit": 7, **api_params}
+            pages.append(api_params)
+        return ask(self, operation_name, api_params)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", a_few_at_a_time)
+
+    result = world.call("status", "--days", "2", "--limit", "0")
+
+    assert result.stderr.startswith("sandbox/lab: 150 runs in the last 2 days: 100 HELD, 50 SUCCEEDED")
+    assert len(pages) > 150 / 7
 
 
 def test_status_since_a_moment(world: World):

@@ -9,19 +9,11 @@ from constructs_lib.bootstrap_stack import BootstrapStack, BootstrapStackProps
 from dropbatch.settings import Bootstrap, SettingsError, load, load_bootstrap
 from dropbatch.settings.bootstrap import RESERVED
 from tests.constructs_lib.synthesis import Stack, statement
+from tests.project import bootstrap_toml
 from tests.settings.test_settings import GOOD
 
 Json = dict[str, Any]
-FILE = """
-[account]
-region = "eu-central-1"
-
-[github]
-repository = "lab/dropbatch"
-owner_id = "12"
-repository_id = "345"
-environments = ["dev", "prod"]
-"""
+FILE = bootstrap_toml("dev", "prod")
 
 
 def settings(tmp_path: Path, text: str) -> Bootstrap:

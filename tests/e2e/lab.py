@@ -23,19 +23,10 @@ from dropbatch.contract.runs import State, run_id
 from dropbatch.sandbox import Sandbox
 from dropbatch.sandbox.terraform import Terraform
 from tests.e2e import github
-from tests.project import copy_project
+from tests.project import bootstrap_toml, copy_project
 
 _DECLARED = (Path(__file__).parent / "lab.toml").read_text()
-_BOOTSTRAP = """
-[account]
-region = "eu-central-1"
-
-[github]
-repository = "lab/dropbatch"
-owner_id = "12"
-repository_id = "345"
-environments = ["sandbox", "prod"]
-"""
+_BOOTSTRAP = bootstrap_toml("sandbox", "prod")
 STATE_BUCKET = "dropbatch-state-000000000000-eu-central-1"
 """What the bootstrap stack makes."""
 _T = TypeVar("_T")

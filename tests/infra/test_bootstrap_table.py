@@ -11,17 +11,9 @@ from dropbatch.settings import Bootstrap
 from dropbatch.settings.bootstrap import AccountSettings, GithubSettings
 from tests.constructs_lib.synthesis import Stack
 from tests.infra.plans import difference
+from tests.project import bootstrap_toml
 
-BASE = """
-[account]
-region = "eu-central-1"
-
-[github]
-repository = "lab/dropbatch"
-owner_id = "12"
-repository_id = "345"
-environments = ["dev"]
-"""
+BASE = bootstrap_toml("dev")
 TRUSTS = {"aws_iam_role:Github_*_Role"}
 BOUNDARY = {"aws_iam_policy:Github_Boundary-dev_Policy"}
 

@@ -15,6 +15,7 @@ from dropbatch.cli.completion import pipelines
 from dropbatch.cli.context import Context
 from dropbatch.cli.counting import Tally, tally
 from dropbatch.cli.following import name_of
+from dropbatch.cli.hands import hands
 from dropbatch.cli.patience import patiently
 from dropbatch.cli.pausing import Pause, pause_of
 from dropbatch.cli.screen import on_terminal, show
@@ -88,9 +89,13 @@ def command(
     where = f"{context.deployed.environment}/{context.group}"
 
     def look() -> _Seen:
-        listed = runs.newest(context.deployed, context.group, since=start, limit=limit, pipeline=pipeline)
-        counted = tally(context.deployed, context.group, since=start, pipeline=pipeline)
-        return _Seen(counted=counted, listed=listed, pause=pause_of(context.deployed))
+        deployed, group = context.deployed, context.group
+        deployed.dynamodb  # noqa: B018 – made here, not by several threads at once
+        with hands(2) as pool:
+            listed = pool.submit(runs.newest, deployed, group, since=start, limit=limit, pipeline=pipeline)
+            pause = pool.submit(pause_of, deployed)
+            counted = tally(deployed, group, since=start, pipeline=pipeline)
+            return _Seen(counted=counted, listed=listed.result(), pause=pause.result())
 
     if watch:
         _watch(look, f"{where}: ", span, as_json=as_json)

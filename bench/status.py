@@ -138,6 +138,7 @@ def serve(runs: int, port: Connection) -> None:
     """Serve, and tell on which port."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Table)
     server.runs = runs  # type: ignore[attr-defined]
+    times(runs // ledger.SHARDS)  # made here, not by several threads at once
     port.send(server.server_port)
     server.serve_forever()
 

@@ -18,7 +18,7 @@ from dropbatch.contract.runs import FINAL_STATES, State
 
 __all__ = ["Tally", "tally"]
 
-_AT_ONCE = 8
+_AT_ONCE = 16
 _PARTS = 4
 _NAMES = {"#day": "day"}
 _EVENT = "before-parse.dynamodb.Query"
@@ -80,18 +80,21 @@ def tally(deployed: Deployed, group: str, *, since: datetime, pipeline: str | No
     first = ledger.timestamp(since)
     with _Reader(deployed, with_pipeline=pipeline is not None) as reader, hands(_AT_ONCE) as pool:
 
+        def count_page(span: _Span, start: _Item | None = None) -> _Item | None:
+            items, following = reader.page(span, start)
+            with lock:
+                total.add(items, pipeline, lately)
+            return following
+
         def count(span: _Span, *, whole: bool) -> None:
-            following = None
-            while True:
-                items, following = reader.page(span, following)
-                with lock:
-                    total.add(items, pipeline, lately)
-                if following is None:
-                    return
-                if whole:  # and long: a page after the other, each with the wait for an answer, would take too long
-                    span, *others = span.split(following["created_at"]["S"], reader.newest(span))
-                    todo.extend(pool.submit(count, other, whole=False) for other in others)
-                    whole = False
+            following = count_page(span)
+            if following is None:
+                return
+            if whole:  # and long: a page after the other, each with the wait for an answer, would take too long
+                span, *others = span.split(following["created_at"]["S"], reader.newest(span))
+                todo.extend(pool.submit(count, other, whole=False) for other in others)
+            while following is not None:
+                following = count_page(span, following)
 
         days = [_Span(key, first) for day in days_since(since) for key in ledger.day_keys(group, day)]
         todo: deque[Future[None]] = deque()
@@ -153,7 +156,7 @@ class _Reader(AbstractContextManager["_Reader"]):
             answer = self._query(span, self._fields, ExpressionAttributeNames={**_NAMES, "#state": "state"}, **start)
         finally:
             self._here.reads = False
-        return self._here.items, answer.get("LastEvaluatedKey")
+        return self._here.__dict__.pop("items"), answer.get("LastEvaluatedKey")  # not kept until the next one comes
 
     def newest(self, span: _Span) -> str:
         """When the newest run was created; empty if there is none."""

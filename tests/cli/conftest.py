@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
@@ -36,6 +37,7 @@ DESCRIPTION = {
     "pipelines": ["wordcount"],
     "pools": {"spot": "dropbatch-sandbox-spot"},
 }
+_TO_REACH = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL")
 _numbers = count(1)
 
 
@@ -156,12 +158,16 @@ def world(_running: tuple[Path, Sandbox], monkeypatch: pytest.MonkeyPatch, tmp_p
     for name in environ:
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
-    session: Any = boto3.Session(environ["AWS_ACCESS_KEY_ID"], environ["AWS_SECRET_ACCESS_KEY"], region_name=REGION)
-    services = ("s3", "dynamodb", "ssm", "logs", "batch")
-    clients = {name: session.client(name, endpoint_url=environ["AWS_ENDPOINT_URL"]) for name in services}
-    world = World(root, sandbox, **clients, session=session)
+    world = World(root, sandbox, **_clients(*(environ[name] for name in _TO_REACH)))
     _fresh(world)
     return world
+
+
+@cache
+def _clients(key_id: str, secret: str, url: str) -> dict[str, Any]:
+    session: Any = boto3.Session(key_id, secret, region_name=REGION)
+    services = ("s3", "dynamodb", "ssm", "logs", "batch")
+    return {"session": session, **{name: session.client(name, endpoint_url=url) for name in services}}
 
 
 def without_aws(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:

@@ -12,6 +12,8 @@ import pytest
 from tests.delivery.workplace import Workplace, checkout, surroundings_of_terraform
 from tests.e2e.lab import until
 
+pytestmark = pytest.mark.soak  # minutes: `make rehearse` and the job of that name run it
+
 
 def test_the_way_out_of_cdktf_is_terraform_that_is_valid(tmp_path: Path) -> None:
     root, providers = checkout(tmp_path), tmp_path / "providers"
@@ -90,7 +92,6 @@ class TestByHand:
         plan = ["terraform", f"-chdir={deployed.work.stack}", "plan", "-input=false", "-no-color", "-detailed-exitcode"]
         assert "No changes" in deployed.work.call(*plan)
 
-    @pytest.mark.soak
     def test_variables_are_taken_by_all_commands(self, work: Workplace) -> None:
         (work.root / "mine.tfvars").write_text("budget_limit = 99\n")
         file = str(work.root / "mine.tfvars")
@@ -101,7 +102,6 @@ class TestByHand:
         applied = ["terraform", f"-chdir={work.stack}", "apply", "-input=false", "-no-color", "-auto-approve"]
         assert "0 added, 1 changed, 0 destroyed" in work.call(*applied, "-var", "budget_limit=88")
 
-    @pytest.mark.soak
     def test_the_way_out_plans_what_cdktf_deployed(self, work: Workplace) -> None:
         """The same stack as HCL sees no difference, but that of the variable."""
         override = (work.stack / "sandbox_override.tf.json").read_text()
@@ -112,7 +112,6 @@ class TestByHand:
         command = ["terraform", f"-chdir={folder}", "plan", "-input=false", "-no-color", "-var", "budget_limit=88"]
         assert "No changes" in work.call(*command)
 
-    @pytest.mark.soak
     def test_destroy_leaves_nothing(self, work: Workplace) -> None:
         work.cdktf("destroy")
         assert work.client("dynamodb").list_tables()["TableNames"] == []

@@ -27,9 +27,10 @@ test: $(CDKTF)  ## all tests, those against the sandbox with the real Terraform 
 	$(SETUP) test
 	@$(RUN) -m pytest -n 5 --dist loadscope --no-loadscope-reorder
 
-rehearse: $(CDKTF)  ## deploys by hand, interrupted too; acceptance; the move to CDK Terrain: against the sandbox, in minutes
+rehearse: $(CDKTF)  ## deploys by hand, interrupted too; acceptance; the move to CDK Terrain; 10,000 schedules of deaths
 	$(SETUP) test
 	@$(RUN) -m pytest -m soak tests/delivery tests/checks
+	@DROPBATCH_CRASH_SCHEDULES=10000 $(RUN) -m pytest -n 2 tests/lambdas/crash
 
 lint:  ## style, types, formatting; workflows; checkov on the plan of every environment
 	$(SETUP) test

@@ -5,7 +5,7 @@ import pytest
 from tests.lambdas.crash.schedule import faults_of
 from tests.lambdas.crash.world import SAFEGUARDS
 
-SCHEDULES = int(os.environ.get("DROPBATCH_CRASH_SCHEDULES", "10000"))
+SCHEDULES = int(os.environ.get("DROPBATCH_CRASH_SCHEDULES", "2500"))
 _PARTS = 20
 
 

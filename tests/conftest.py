@@ -28,8 +28,8 @@ os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
 os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix="dropbatch-tests-")
 atexit.register(shutil.rmtree, tempfile.tempdir, ignore_errors=True)
 
-# Terraform and its provider describe 1,500 kinds of resources to each other at every call. Without a search for garbage
-# up to this size, that takes a third less.
+# Terraform and its provider tell each other of some 1,500 kinds of resources, each time. A third of that is
+# search for garbage, which they need not do as long as there is room.
 os.environ |= {"GOGC": "off", "GOMEMLIMIT": "1GiB"}
 
 # Each session of botocore reads the descriptions of its services again: two fifths of the time of tests that call the

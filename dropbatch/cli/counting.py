@@ -20,6 +20,7 @@ __all__ = ["Tally", "tally"]
 
 _AT_ONCE = 16
 _PARTS = 4
+"""Of a day's shard with more than one page. Shards times parts: as many as are read at once."""
 _NAMES = {"#day": "day"}
 _EVENT = "before-parse.dynamodb.Query"
 _WINDOW = timedelta(minutes=10)

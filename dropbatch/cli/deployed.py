@@ -158,9 +158,8 @@ class Deployed:
     @cached_property
     def dynamodb(self) -> "DynamoDBClient":
         """Client of DynamoDB."""
-        client: DynamoDBClient = self._client(
-            "dynamodb", self.description.region, 32
-        )  # days and shards go side by side
+        # Days and shards go side by side.
+        client: DynamoDBClient = self._client("dynamodb", self.description.region, 32)
         return client
 
     @cached_property

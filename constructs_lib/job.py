@@ -16,7 +16,7 @@ from constructs_lib.policy import Statement
 from constructs_lib.reachable import Reachable
 from constructs_lib.role import Role, RoleProps
 from constructs_lib.site import Site
-from dropbatch.contract import jobs, keys
+from dropbatch.contract import batch_reasons, jobs, keys
 
 __all__ = ["Job", "JobProps", "Retry"]
 
@@ -101,8 +101,8 @@ class Job(Construct):
                 "attempts": props.tries,
                 "evaluate_on_exit": [
                     *(_own_rule(each) for each in props.retries),
-                    _rule("RETRY", on_status_reason="Host EC2*"),
-                    _rule("RETRY", on_reason="CannotPullContainerError:*"),
+                    _rule("RETRY", on_status_reason=batch_reasons.HOST_TERMINATED.pattern),
+                    _rule("RETRY", on_reason=batch_reasons.IMAGE_NOT_PULLED.pattern),
                     _rule("EXIT", on_reason="*"),  # without a match Batch would try again
                 ],
             },

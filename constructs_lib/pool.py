@@ -24,6 +24,7 @@ from constructs_lib.machine_profile import MachineProfile
 from constructs_lib.machine_template import MachineTemplate, MachineTemplateProps
 from constructs_lib.network import Network
 from constructs_lib.site import Site
+from dropbatch.contract import batch_reasons
 
 __all__ = ["Pool", "PoolProps"]
 
@@ -31,11 +32,6 @@ _ALLOCATION = {"SPOT": "SPOT_CAPACITY_OPTIMIZED", "EC2": "BEST_FIT_PROGRESSIVE"}
 """Those with which provider 5.100 changes an environment in place, and jobs on it may end. With others, a new version
 of the machines' template is planned as a change, found to be a replacement when it is applied, and fails then."""
 _HEAD_OF_QUEUE_SECONDS = 600  # the least AWS takes
-_STUCK = (
-    "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY",
-    "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE",
-    "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,9 +91,9 @@ class Pool(Construct):
             # A job that cannot start is cancelled, so that it can be sent to the pipeline's next pool.
             job_state_time_limit_action=[
                 BatchJobQueueJobStateTimeLimitAction(
-                    action="CANCEL", state="RUNNABLE", reason=reason, max_time_seconds=_HEAD_OF_QUEUE_SECONDS
+                    action="CANCEL", state="RUNNABLE", reason=reason.start, max_time_seconds=_HEAD_OF_QUEUE_SECONDS
                 )
-                for reason in _STUCK
+                for reason in batch_reasons.TIME_LIMIT_REASONS
             ],
             # Paused by the spend guard: a deploy must not resume it.
             lifecycle={"ignore_changes": ["state"]},

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from dropbatch.contract import batch_reasons
 from dropbatch.contract.deployment import Deployment, Pipeline
 from dropbatch.contract.endings import Ending
 from dropbatch.contract.ledger import MAX_ATTEMPTS
@@ -24,14 +25,6 @@ from lambdas.run_events.changes import JobChange
 from lambdas.run_events.forgotten import FORGOTTEN
 
 __all__ = ["Cause", "Rescue", "cause_of", "rescue_of"]
-
-_NO_CAPACITY = "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"
-_STUCK = ("CAPACITY:", "MISCONFIGURATION:")
-_RECLAIMED = "Host EC2"
-_PULL = "CannotPullContainerError"
-_MEMORY = "OutOfMemoryError"
-_KILLED = 137
-_TIMED_OUT = "Job attempt duration exceeded timeout"
 
 
 class Cause(StrEnum):
@@ -67,22 +60,25 @@ def cause_of(change: JobChange, *, paused: bool = False, moved: bool = False) ->
     said = change.status_reason
     if said == Ending.MOVED or (moved and not change.placed):
         return Cause.MOVED
-    if said == Ending.STOPPED or (paused and not change.placed and any(mark in said for mark in _STUCK)):
+    blocked = batch_reasons.time_limit_reason(said)
+    if said == Ending.STOPPED or (paused and not change.placed and blocked):
         return Cause.STOPPED
     if said.startswith(FORGOTTEN):
         return Cause.FORGOTTEN
-    if _NO_CAPACITY in said:
+    if blocked is batch_reasons.INSUFFICIENT_CAPACITY:
         return Cause.NO_CAPACITY
-    if said.startswith(_RECLAIMED) or (change.tries and change.tries[-1].reason.startswith(_RECLAIMED)):
+    host_terminated = batch_reasons.HOST_TERMINATED.matches
+    if host_terminated(said) or (change.tries and host_terminated(change.tries[-1].reason)):
         return Cause.RECLAIMED
-    if change.reason.startswith(_PULL):
+    if batch_reasons.IMAGE_NOT_PULLED.matches(change.reason):
         return Cause.IMAGE_PULL
-    if change.reason.startswith(_MEMORY):
+    if batch_reasons.OUT_OF_MEMORY.matches(change.reason):
         return Cause.OUT_OF_MEMORY
-    if change.exit_code == _KILLED and not said.startswith(_TIMED_OUT):
+    timed_out = batch_reasons.TIMED_OUT.matches(said)
+    if change.exit_code == batch_reasons.KILLED and not timed_out:
         # The program alone was killed and the runtime lived to say so: the container has no reason of its own.
         return Cause.OUT_OF_MEMORY
-    return Cause.OTHER if change.exit_code is None or said.startswith(_TIMED_OUT) else Cause.PROGRAM
+    return Cause.OTHER if change.exit_code is None or timed_out else Cause.PROGRAM
 
 
 def rescue_of(item: Mapping[str, Any], change: JobChange, cause: Cause, deployment: Deployment) -> Rescue | None:

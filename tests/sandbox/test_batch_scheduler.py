@@ -3,9 +3,9 @@ from collections import Counter, defaultdict
 
 import pytest
 
+from dropbatch.contract.batch_reasons import HOST_TERMINATED
 from dropbatch.sandbox.batch.clock import Clock
 from dropbatch.sandbox.batch.retry import retries
-from dropbatch.sandbox.batch.scheduler import HOST_LOST
 from tests.sandbox.batch_world import World, eventually
 
 
@@ -198,7 +198,7 @@ def test_given_running_jobs_when_stopped_and_restored_then_those_with_tries_left
     restored.scheduler.start()
 
     restored.until(again, "RUNNING")
-    assert restored.job(again)["attempts"][0]["statusReason"] == HOST_LOST
+    assert restored.job(again)["attempts"][0]["statusReason"] == HOST_TERMINATED.example
     assert restored.job(lost)["status"] == "FAILED"
     restored.until(f"{array}:1", "RUNNING")
     for container in restored.runner.containers.values():
@@ -239,7 +239,7 @@ def test_given_ended_jobs_when_a_week_has_passed_then_they_are_forgotten() -> No
             [{"onStatusReason": "Host EC2*", "action": "RETRY"}, {"onReason": "*", "action": "EXIT"}],
             1,
             "",
-            HOST_LOST,
+            HOST_TERMINATED.example,
             True,
         ),
         (

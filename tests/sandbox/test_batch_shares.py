@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from dropbatch.sandbox.batch.blocked import MAX_RESOURCE, RESOURCE_REQUIREMENT
+from dropbatch.contract.batch_reasons import INSUFFICIENT_RESOURCES, MAX_VCPUS_TOO_SMALL
 from dropbatch.sandbox.batch.clock import Clock
 from dropbatch.sandbox.batch.shares import Shares
 from tests.sandbox.batch_world import World, eventually
@@ -83,9 +83,9 @@ def test_given_the_whole_reserved_when_nothing_runs_then_a_job_may_begin(world: 
 @pytest.mark.parametrize(
     ("needs", "reason"),
     [
-        ({"VCPU": "2", "MEMORY": "600000"}, RESOURCE_REQUIREMENT),
-        ({"VCPU": "2", "MEMORY": "128", "GPU": "1"}, RESOURCE_REQUIREMENT),
-        ({"VCPU": "999", "MEMORY": "128"}, MAX_RESOURCE),
+        ({"VCPU": "2", "MEMORY": "600000"}, INSUFFICIENT_RESOURCES.example),
+        ({"VCPU": "2", "MEMORY": "128", "GPU": "1"}, INSUFFICIENT_RESOURCES.example),
+        ({"VCPU": "999", "MEMORY": "128"}, MAX_VCPUS_TOO_SMALL.example),
     ],
 )
 def test_given_a_job_that_no_machine_holds_when_it_heads_the_queue_then_said_and_cancelled_in_time(
@@ -147,4 +147,4 @@ def test_given_one_environment_too_narrow_and_one_of_small_machines_when_a_job_f
 
     job = world.submit(containerOverrides={"resourceRequirements": needs})
 
-    eventually(lambda: world.job(job).get("statusReason") == RESOURCE_REQUIREMENT, lambda: world.job(job))
+    eventually(lambda: world.job(job).get("statusReason") == INSUFFICIENT_RESOURCES.example, lambda: world.job(job))

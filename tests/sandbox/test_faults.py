@@ -5,13 +5,12 @@ from typing import Any
 
 import pytest
 
+from dropbatch.contract.batch_reasons import HOST_TERMINATED, INSUFFICIENT_CAPACITY, MAX_VCPUS_TOO_SMALL, OUT_OF_MEMORY
 from dropbatch.sandbox.batch.api import LOST
-from dropbatch.sandbox.batch.blocked import MAX_RESOURCE, NO_CAPACITY
 from dropbatch.sandbox.batch.clock import Clock
 from dropbatch.sandbox.batch.errors import ClientError
 from dropbatch.sandbox.batch.faults import KINDS, Faults
-from dropbatch.sandbox.batch.faulty import OUT_OF_MEMORY, FaultyDelivery
-from dropbatch.sandbox.batch.scheduler import HOST_LOST
+from dropbatch.sandbox.batch.faulty import FaultyDelivery
 from tests.sandbox.batch_world import RefusedError, World, eventually
 
 CAPACITY = "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"
@@ -30,11 +29,11 @@ def test_given_no_capacity_when_a_job_is_at_the_head_then_it_waits_and_one_event
     world.fault("no-capacity", queue="spot")
 
     head, behind = world.submit("exit", "0"), world.submit("exit", "0")
-    eventually(lambda: world.job(head).get("statusReason") == NO_CAPACITY)
+    eventually(lambda: world.job(head).get("statusReason") == INSUFFICIENT_CAPACITY.example)
     world.until(behind, "RUNNABLE")
 
     (event,) = blocked(world)
-    assert (event["jobId"], event["status"], event["statusReason"]) == (head, "RUNNABLE", NO_CAPACITY)
+    assert (event["jobId"], event["status"], event["statusReason"]) == (head, "RUNNABLE", INSUFFICIENT_CAPACITY.example)
     assert "statusReason" not in world.job(behind)
 
 
@@ -122,7 +121,7 @@ def test_given_a_job_larger_than_its_pool_when_it_is_at_the_head_then_told_and_c
     found = world.until(answer["jobId"], "FAILED")
 
     assert found["statusReason"].endswith(reason)
-    assert [each["statusReason"] for each in blocked(world)] == [MAX_RESOURCE]
+    assert [each["statusReason"] for each in blocked(world)] == [MAX_VCPUS_TOO_SMALL.example]
     world.scheduler.stop()
 
 
@@ -157,7 +156,7 @@ def test_given_a_reclaimed_host_when_tries_are_left_then_the_job_runs_again(worl
     world.until(job, "RUNNING")
 
     (attempt,) = world.job(job)["attempts"]
-    assert attempt["statusReason"] == HOST_LOST
+    assert attempt["statusReason"] == HOST_TERMINATED.example
     assert "exitCode" not in attempt["container"]
     assert world.job(other)["attempts"] == []
 
@@ -182,7 +181,7 @@ def test_given_out_of_memory_twice_when_three_jobs_run_then_two_die_with_the_rea
     ended = [world.until(world.submit("exit", "0"), "SUCCEEDED", "FAILED") for _ in range(3)]
 
     assert [each["status"] for each in ended] == ["FAILED", "FAILED", "SUCCEEDED"]
-    assert (ended[0]["container"]["exitCode"], ended[0]["container"]["reason"]) == (137, OUT_OF_MEMORY)
+    assert (ended[0]["container"]["exitCode"], ended[0]["container"]["reason"]) == (137, OUT_OF_MEMORY.example)
 
 
 def test_given_a_slow_start_when_a_job_is_placed_then_it_stays_in_starting() -> None:

@@ -6,29 +6,14 @@ Texts and limits: AWS Batch user guide, "Jobs stuck in a RUNNABLE status" and "j
 from dataclasses import dataclass
 from typing import Any
 
+from dropbatch.contract import batch_reasons
 from dropbatch.sandbox.batch.errors import ClientError
 from dropbatch.sandbox.batch.model import Job, Status
 from dropbatch.sandbox.batch.store import Store
 
-__all__ = ["MAX_RESOURCE", "NO_CAPACITY", "RESOURCE_REQUIREMENT", "Heads", "check_actions"]
+__all__ = ["Heads", "check_actions"]
 
-NO_CAPACITY = (
-    "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - Service cannot fulfill the capacity requested for instance type "
-    "[optimal]"
-)
-MAX_RESOURCE = (
-    "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE - CE(s) associated with the job queue cannot meet the CPU "
-    "requirement of the job."
-)
-RESOURCE_REQUIREMENT = (
-    "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - The job resource requirement (vCPU/memory/GPU) is higher than that "
-    "can be met by the CE(s) attached to the job queue."
-)
-_REASONS = {
-    "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY",
-    "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE",
-    "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
-}
+_REASONS = {reason.start for reason in batch_reasons.TIME_LIMIT_REASONS}
 _LEAST_SECONDS, _MOST_SECONDS = 600, 86_400
 
 
@@ -67,7 +52,7 @@ class Heads:
         for head in self._heads.values():
             action = self._action(head)
             if action and now - head.since >= int(action["maxTimeSeconds"]):
-                found.append((head.job, f"Canceled by JobStateTimeLimit action due to reason: {action['reason']}"))
+                found.append((head.job, f"{batch_reasons.CANCELED_BY_TIME_LIMIT.start}{action['reason']}"))
         return found
 
     def next_due(self) -> float | None:

@@ -5,14 +5,12 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from dropbatch.contract import batch_reasons
 from dropbatch.sandbox.batch.clock import Clock
 from dropbatch.sandbox.batch.faults import Faults
 from dropbatch.sandbox.batch.runner import Exit, Runner, Running, StartError, Task
 
-__all__ = ["OUT_OF_MEMORY", "FaultyDelivery", "FaultyRunner"]
-
-OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
-_KILLED = 137
+__all__ = ["FaultyDelivery", "FaultyRunner"]
 
 Entry = dict[str, Any]
 
@@ -37,8 +35,8 @@ class FaultyRunner:
             self._stopped.wait(slow.seconds / self._clock.speed)
         if self._faults.strikes("pull-error", queue):
             reason = (
-                "CannotPullContainerError: pull image manifest has been retried 5 time(s): failed to resolve ref "
-                f"{task.container.get('image')}: unexpected status (asked for by a fault of the sandbox)"
+                f"{batch_reasons.IMAGE_NOT_PULLED.example} {task.container.get('image')}: unexpected status "
+                "(asked for by a fault of the sandbox)"
             )
             raise StartError(reason=reason, status_reason=reason)
         container = self._runner.start(task)
@@ -59,7 +57,7 @@ class _Doomed:
     def wait(self) -> Exit:
         """Wait for the end."""
         self._container.wait()
-        return Exit(code=_KILLED, reason=OUT_OF_MEMORY)
+        return Exit(code=batch_reasons.KILLED, reason=batch_reasons.OUT_OF_MEMORY.example)
 
     def signal_stop(self) -> None:
         """It is dying already."""

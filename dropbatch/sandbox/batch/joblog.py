@@ -3,6 +3,7 @@
 import time
 from typing import Any
 
+from dropbatch.contract.batch_reasons import CONTAINER_NOT_STARTED, TASK_NOT_STARTED
 from dropbatch.sandbox import emulator
 from dropbatch.sandbox.batch.runner import StartError, Task
 
@@ -54,9 +55,9 @@ class JobLog:
             status, _, _ = self._logs._create_log_stream({"logGroupName": self._group, "logStreamName": self._stream})
         if status >= 400:
             raise StartError(
-                status_reason="Task failed to start",
+                status_reason=TASK_NOT_STARTED.example,
                 reason=(
-                    "CannotStartContainerError: Error response from daemon: failed to initialize logging driver: "
+                    f"{CONTAINER_NOT_STARTED.start} Error response from daemon: failed to initialize logging driver: "
                     "failed to create Cloudwatch log stream: ResourceNotFoundException: "
                     f"The specified log group does not exist: {self._group}"
                 ),

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from dropbatch.sandbox.batch.blocked import MAX_RESOURCE, NO_CAPACITY, RESOURCE_REQUIREMENT
+from dropbatch.contract import batch_reasons
 from dropbatch.sandbox.batch.faults import Faults
 from dropbatch.sandbox.batch.machines import holds
 from dropbatch.sandbox.batch.model import Job, Status
@@ -120,10 +120,12 @@ class Placement:
         usable = self._usable(queue)
         wide = [environment for environment, most in usable if job.template.vcpus <= most]
         if usable and not wide:
-            return MAX_RESOURCE
+            return batch_reasons.MAX_VCPUS_TOO_SMALL.example
         if usable and not any(holds(environment, job.template) for environment in wide):
-            return RESOURCE_REQUIREMENT
-        return NO_CAPACITY if usable and self._faults.holds("no-capacity", queue["jobQueueName"]) else None
+            return batch_reasons.INSUFFICIENT_RESOURCES.example
+        if usable and self._faults.holds("no-capacity", queue["jobQueueName"]):
+            return batch_reasons.INSUFFICIENT_CAPACITY.example
+        return None
 
     def _usable(self, queue: Resource) -> list[tuple[Resource, float]]:
         """The environments of a queue that may start jobs, in order, each with the most vCPUs it may have."""

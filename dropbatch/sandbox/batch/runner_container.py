@@ -11,6 +11,13 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
+from dropbatch.contract.batch_reasons import (
+    CONTAINER_NOT_STARTED,
+    IMAGE_NOT_PULLED,
+    KILLED,
+    OUT_OF_MEMORY,
+    TASK_NOT_STARTED,
+)
 from dropbatch.sandbox.batch.container_options import container_options
 from dropbatch.sandbox.batch.definitions import requirements
 from dropbatch.sandbox.batch.job_variables import job_variables
@@ -22,7 +29,6 @@ from dropbatch.sandbox.engine import LABEL, Engine
 __all__ = ["ContainerRunner"]
 
 _CHUNK = 64 * 1024
-_KILLED = 137
 _LAST_WORDS = 600
 _FETCH_SECONDS = 3600.0
 _LOOK_SECONDS = 60.0
@@ -97,8 +103,8 @@ class ContainerRunner:
         if done.returncode:
             said = " ".join(done.stderr.split())[-_LAST_WORDS:]
             raise StartError(
-                status_reason="Task failed to start",
-                reason=f"CannotStartContainerError: Error response from daemon: {said}",
+                status_reason=TASK_NOT_STARTED.example,
+                reason=f"{CONTAINER_NOT_STARTED.start} Error response from daemon: {said}",
             )
 
     def _image(self, image: str) -> str:
@@ -119,7 +125,7 @@ class ContainerRunner:
         done = self._engine.call(*words, seconds=_FETCH_SECONDS)
         if done.returncode:
             said = " ".join((done.stderr or done.stdout).split())[-_LAST_WORDS:]
-            fault = f"CannotPullContainerError: `{self._engine.name} {words[0]}` failed in the sandbox: {said}"
+            fault = f"{IMAGE_NOT_PULLED.start} `{self._engine.name} {words[0]}` failed in the sandbox: {said}"
             raise StartError(reason=fault, status_reason=fault)
 
 
@@ -160,8 +166,8 @@ class RunningContainer:
         self._output.wait(timeout=_LOG_SECONDS)
         inspected = self._engine.call("inspect", "--format={{.State.OOMKilled}}", self._name).stdout.strip()
         self._clean_up()
-        if inspected == "true" or (code == _KILLED and not self._killed):
-            return Exit(code=code, reason="OutOfMemoryError: Container killed due to memory usage")
+        if inspected == "true" or (code == KILLED and not self._killed):
+            return Exit(code=code, reason=OUT_OF_MEMORY.example)
         return Exit(code=code)
 
     def _code(self) -> int | None:

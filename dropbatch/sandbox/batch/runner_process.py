@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from dropbatch.contract.batch_reasons import CONTAINER_NOT_STARTED, IMAGE_NOT_PULLED, TASK_NOT_STARTED
 from dropbatch.sandbox.batch import credentials
 from dropbatch.sandbox.batch.job_variables import job_variables
 from dropbatch.sandbox.batch.joblog import JobLog, stream_name
@@ -81,7 +82,7 @@ class ProcessRunner:
         snapshot = self._images / tag
         if not repository or "/" in tag or not tag or not snapshot.is_dir():
             fault = (
-                "CannotPullContainerError: the sandbox has no snapshot of this image "
+                f"{IMAGE_NOT_PULLED.start} the sandbox has no snapshot of this image "
                 f"(the process runner runs only images that a deploy to it has pushed): {image}"
             )
             raise StartError(reason=fault, status_reason=fault)
@@ -108,9 +109,9 @@ class ProcessRunner:
         program = shutil.which(command[0], path=environment["PATH"]) if command else None
         if program is None:
             raise StartError(
-                status_reason="Task failed to start",
+                status_reason=TASK_NOT_STARTED.example,
                 reason=(
-                    "CannotStartContainerError: Error response from daemon: failed to create task for container: "
+                    f"{CONTAINER_NOT_STARTED.start} Error response from daemon: failed to create task for container: "
                     f'exec: "{command[0] if command else ""}": executable file not found in $PATH'
                 ),
             )
@@ -181,10 +182,10 @@ def _check_program(task: Task, path: str, snapshot: Path) -> None:
     note = snapshot / "base"
     around = f", and of its base {note.read_text()} this runner knows nothing" if note.is_file() else ""
     raise StartError(
-        status_reason="Task failed to start",
+        status_reason=TASK_NOT_STARTED.example,
         reason=(
-            f"CannotStartContainerError: the sandbox's process runner has no program {program!r}: it is neither in the "
-            f"pipeline's folder nor on this machine{around}: install it here, or use containers with "
+            f"{CONTAINER_NOT_STARTED.start} the sandbox's process runner has no program {program!r}: it is neither in "
+            f"the pipeline's folder nor on this machine{around}: install it here, or use containers with "
             "`dropbatch sandbox up --runner container`"
         ),
     )

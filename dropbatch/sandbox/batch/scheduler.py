@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+from dropbatch.contract import batch_reasons
 from dropbatch.sandbox.batch.blocked import Heads
 from dropbatch.sandbox.batch.clock import Clock
 from dropbatch.sandbox.batch.dependencies import Followers, Hold
@@ -23,16 +24,11 @@ from dropbatch.sandbox.batch.retry import retries
 from dropbatch.sandbox.batch.runner import Exit, Runner, Running, StartError, Task
 from dropbatch.sandbox.batch.store import Store
 
-__all__ = ["HOST_LOST", "Scheduler"]
+__all__ = ["Scheduler"]
 
 _log = logging.getLogger(__name__)
 
-HOST_LOST = "Host EC2 (instance i-00000000000000000) terminated."
-"""What Batch says of a job whose machine went away; here: the sandbox was stopped."""
-
-_ENDED_NORMALLY = "Essential container in task exited"
-_TIMED_OUT = "Job attempt duration exceeded timeout"
-_DEPENDENCY_FAILED = "Dependent Job failed"
+_HOST_TERMINATED = batch_reasons.HOST_TERMINATED.example
 _KILL_AFTER_SECONDS = 30.0
 _REMEMBER_MS = 7 * 24 * 3600 * 1000
 _FORGET_EVERY_MS = 3600 * 1000
@@ -124,7 +120,7 @@ class Scheduler:
         """Take away the machines of the chosen jobs among those that are placed."""
         lives = [live for live in self._live.values() if chosen(live.job)]
         for live in lives:
-            live.stop_reason = live.stop_reason or HOST_LOST
+            live.stop_reason = live.stop_reason or _HOST_TERMINATED
             if live.container:
                 live.container.kill()
         return [live.job for live in lives]
@@ -162,7 +158,7 @@ class Scheduler:
             self._fresh.append(job)
         elif job.status.placed:  # only if the last stop ran out of time
             job.current = None
-            self._move(job, Status.RUNNABLE, HOST_LOST)
+            self._move(job, Status.RUNNABLE, _HOST_TERMINATED)
             self._placement.add(job)
 
     def _run(self) -> None:
@@ -214,7 +210,7 @@ class Scheduler:
         if hold is Hold.FAILED:
             for each in job.children or [job]:
                 if not each.status.ended:
-                    self._end(each, Status.FAILED, _DEPENDENCY_FAILED)
+                    self._end(each, Status.FAILED, batch_reasons.DEPENDENCY_FAILED.example)
             return
         if job.status is Status.SUBMITTED and (job.is_array or hold is Hold.WAITS):
             self._move(job, Status.PENDING)
@@ -251,7 +247,7 @@ class Scheduler:
 
     def _carry(self, live: _Live, task: Task) -> None:
         job = live.job
-        status_reason = _ENDED_NORMALLY
+        status_reason = batch_reasons.CONTAINER_EXITED.example
         exit_ = Exit(code=None)
         try:
             container = self._runner.start(task)
@@ -259,7 +255,8 @@ class Scheduler:
             exit_, status_reason = Exit(code=None, reason=error.reason), error.status_reason
         except Exception as error:
             _log.exception("job %s could not be started", job.id)
-            exit_, status_reason = Exit(code=None, reason=f"CannotStartContainerError: {error}"), "Task failed to start"
+            exit_ = Exit(code=None, reason=f"{batch_reasons.CONTAINER_NOT_STARTED.start} {error}")
+            status_reason = batch_reasons.TASK_NOT_STARTED.example
         else:
             with self._store.lock:
                 live.container = container
@@ -282,7 +279,7 @@ class Scheduler:
 
     def _time_out(self, job: Job, attempt: Attempt) -> None:
         if job.current is attempt:
-            self._stop(job, _TIMED_OUT, retry_allowed=False)
+            self._stop(job, batch_reasons.TIMED_OUT.example, retry_allowed=False)
 
     def _stop(self, job: Job, reason: str, *, retry_allowed: bool) -> None:
         live = self._live[job.id]
@@ -297,7 +294,7 @@ class Scheduler:
         assert attempt is not None  # noqa: S101
         del self._live[job.id]
         self._placement.release(job)
-        if live.stop_reason == HOST_LOST:
+        if live.stop_reason == _HOST_TERMINATED:
             exit_ = Exit(code=None)  # nobody was there to see it end
         attempt.exit_code, attempt.reason = exit_.code, exit_.reason
         attempt.status_reason = live.stop_reason or status_reason

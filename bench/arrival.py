@@ -29,8 +29,10 @@ from botocore.compat import HTTPHeaders
 from botocore.config import Config
 
 from dropbatch.contract.deployment import Deployment, Pipeline, Pool
+from lambdas.arrival.dependencies import Dependencies
 from lambdas.arrival.flow import ArrivalFlow
-from lambdas.arrival.surroundings import Surroundings
+from lambdas.common.control_objects import ControlObjects
+from lambdas.ledger.table import Ledger
 
 FILES = 100_000
 LANES = 5
@@ -231,10 +233,11 @@ def ours(files: int) -> dict[str, float]:
     aws = Aws()
     services = {name: aws.client(name) for name in ("dynamodb", "s3", "batch", "sqs", "events")}
     flow = ArrivalFlow(
-        Surroundings(
+        Dependencies(
+            ledger=Ledger(services.pop("dynamodb"), "ledger"),
+            objects=ControlObjects(services["s3"], "out"),
             **services,
             deployment=DEPLOYMENT,
-            table="ledger",
             bucket="out",
             arrival_url="arrivals",
             dead_letter_url="dead",

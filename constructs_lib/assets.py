@@ -103,7 +103,7 @@ def build_package(root: Path, function: str, deployment: str, folder: Path) -> P
     """
     members = {FILE_NAME: deployment.encode()}
     sources = [root / "lambdas/__init__.py", root / "dropbatch/__init__.py"]
-    for package in ("lambdas/common", f"lambdas/{function}", "dropbatch/contract"):
+    for package in ("lambdas/common", "lambdas/ledger", f"lambdas/{function}", "dropbatch/contract"):
         sources += _python_files(root / package)
     members |= {path.relative_to(root).as_posix(): path.read_bytes() for path in sources}
     body = _zip(members)

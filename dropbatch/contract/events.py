@@ -1,9 +1,9 @@
 """The public event "Run State Change" on the default event bus, source ``dropbatch``."""
 
-from collections.abc import Mapping
 from typing import Any
 
-from dropbatch.contract.usage import Usage, usd
+from dropbatch.contract.items import Run
+from dropbatch.contract.usage import usd
 
 __all__ = ["DETAIL_TYPE", "SOURCE", "VERSION", "run_state_change"]
 
@@ -11,50 +11,47 @@ SOURCE = "dropbatch"
 DETAIL_TYPE = "Run State Change"
 VERSION = 1
 
+_EARLIER = ("attempt", "pool", "cause", "reason", "job_id", "tries")
 
-def run_state_change(environment: str, run: Mapping[str, Any]) -> dict[str, Any]:
-    """Detail of the event, from a RUN item of the ledger (plain values).
+
+def run_state_change(environment: str, run: Run) -> dict[str, Any]:
+    """Return the detail of the event.
 
     ``summary`` is one line for people; the other fields are for programs. The contract is
     ``docs/run-state-change.v1.schema.json``: within a version fields are only ever added. What is not known is null,
     and a cost that is not known is the text ``unknown``.
     """
-    usage = Usage.from_item(run)
     return {
         "version": VERSION,
         "environment": environment,
-        "group": run.get("group", ""),
-        "pipeline": run.get("pipeline", ""),
-        "run_id": run["run_id"],
-        "attempt": run.get("attempt", 0),
-        "state": run["state"],
-        "input": run.get("input", ""),
-        "output": run.get("output", ""),
-        "reason": run.get("reason", ""),
+        "group": run.group,
+        "pipeline": run.pipeline,
+        "run_id": run.run_id,
+        "attempt": run.attempt,
+        "state": run.state,
+        "input": run.input,
+        "output": run.output,
+        "reason": run.reason,
         "summary": _summary(run),
-        "request": run.get("request", ""),
-        "parent": run.get("parent", ""),
-        "pool": run.get("pool", ""),
-        "phase": run.get("phase"),
-        "exit_code": run.get("exit_code"),
-        "started_at": run.get("started_at"),
-        "stopped_at": run.get("stopped_at"),
-        "vcpu_seconds": usage.vcpu_seconds,
-        "gib_seconds": usage.gib_seconds,
-        "cost_usd": usd(usage.micro_usd),
-        "earlier": [
-            {name: each.get(name) for name in ("attempt", "pool", "cause", "reason", "job_id", "tries")}
-            for each in run.get("earlier", ())
-        ],
-        "not_started": list(run.get("not_started", ())),
-        "log_tail": list(run.get("log_tail", ())),
+        "request": run.request,
+        "parent": run.parent,
+        "pool": run.pool,
+        "phase": run.phase or None,
+        "exit_code": run.exit_code,
+        "started_at": run.started_at or None,
+        "stopped_at": run.stopped_at or None,
+        "vcpu_seconds": run.used.vcpu_seconds,
+        "gib_seconds": run.used.gib_seconds,
+        "cost_usd": usd(run.used.micro_usd),
+        "earlier": [{name: each.get(name) for name in _EARLIER} for each in run.earlier],
+        "not_started": list(run.not_started),
+        "log_tail": list(run.log_tail),
     }
 
 
-def _summary(run: Mapping[str, Any]) -> str:
-    name = f"{run.get('group', '')}/{run.get('pipeline', '')}"
-    attempt = f" attempt {run['attempt']}" if run.get("attempt", 0) > 1 else ""
-    where = f" -> {run['output']}" if run.get("output") else ""
-    why = f": {run['reason']}" if run.get("reason") else ""
-    rest = f"; not started: {', '.join(run['not_started'])}" if run.get("not_started") else ""
-    return f"{run['state']} {name} {run['run_id']} ({run.get('input', '')}){attempt}{where}{why}{rest}"
+def _summary(run: Run) -> str:
+    attempt = f" attempt {run.attempt}" if run.attempt > 1 else ""
+    where = f" -> {run.output}" if run.output else ""
+    why = f": {run.reason}" if run.reason else ""
+    rest = f"; not started: {', '.join(run.not_started)}" if run.not_started else ""
+    return f"{run.state} {run.group}/{run.pipeline} {run.run_id} ({run.input}){attempt}{where}{why}{rest}"

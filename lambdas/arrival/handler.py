@@ -1,11 +1,13 @@
-"""Entry point of the arrival function: messages of the arrival queue, and an operator's look at the dead ones."""
+"""Entry point of the arrival function: messages of the arrival queue, and operators' calls about dead letters."""
 
 from functools import cache
 from typing import Any
 
+from lambdas.arrival.dependencies import Dependencies
 from lambdas.arrival.flow import ArrivalFlow
-from lambdas.arrival.surroundings import Surroundings
 from lambdas.common import wiring
+from lambdas.common.control_objects import ControlObjects
+from lambdas.ledger.table import Ledger
 
 __all__ = ["handle"]
 
@@ -17,15 +19,16 @@ def _flow() -> ArrivalFlow:
     table, bucket, arrivals, dead_letters = wiring.variables(
         "LEDGER_TABLE", "OUTPUT_BUCKET", "ARRIVAL_QUEUE_URL", "ARRIVAL_DEAD_LETTER_URL"
     )
+    s3 = wiring.client("s3")
     return ArrivalFlow(
-        Surroundings(
-            dynamodb=wiring.client("dynamodb"),
-            s3=wiring.client("s3"),
+        Dependencies(
+            ledger=Ledger(wiring.client("dynamodb"), table),
+            objects=ControlObjects(s3, bucket),
+            s3=s3,
             batch=wiring.client("batch", retry=False),
             sqs=wiring.client("sqs"),
             events=wiring.client("events"),
             deployment=wiring.deployment(),
-            table=table,
             bucket=bucket,
             arrival_url=arrivals,
             dead_letter_url=dead_letters,
@@ -34,7 +37,7 @@ def _flow() -> ArrivalFlow:
 
 
 def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Process a batch; messages that shall come again are named in the answer.
+    """Process a batch; return the ids of failed messages for redelivery.
 
     Operators call it with ``{"action": "dead-letters"}`` or ``{"action": "redrive"}``, and a ``limit`` if they like.
 
@@ -43,7 +46,7 @@ def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """
     if "Records" in event:
         return _flow().process(event["Records"], spent=wiring.time_spent(context)).response()
-    from lambdas.arrival.redrive import DeadLetters  # noqa: PLC0415 - operators are seldom: no part of every cold start
+    from lambdas.arrival.redrive import DeadLetters  # noqa: PLC0415 - few calls need it: no part of every cold start
 
     arrivals, dead_letters = wiring.variables("ARRIVAL_QUEUE_URL", "ARRIVAL_DEAD_LETTER_URL")
     letters = DeadLetters(sqs=wiring.client("sqs"), arrival_url=arrivals, dead_letter_url=dead_letters)

@@ -7,39 +7,24 @@ comes later can find out whether the job was submitted, and submit exactly the s
 import logging
 import secrets
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from dropbatch.contract import jobs as names
 from dropbatch.contract import keys, ledger
+from dropbatch.contract.items import Job
 from dropbatch.contract.manifest import Manifest, RunSpec
 from dropbatch.contract.overrides import Overrides
-from lambdas.arrival.surroundings import Surroundings
-from lambdas.common.batches import Failures
+from lambdas.arrival.dependencies import Dependencies
+from lambdas.common.failures import Failures
 
-__all__ = ["MAX_ARRAY", "Job", "Submitter", "new_job_name"]
+__all__ = ["MAX_ARRAY", "Submitter", "new_job_name"]
 
 MAX_ARRAY = 10_000
 """Children that an array job may have."""
 
 log = logging.getLogger("dropbatch")
-
-
-class Job(NamedTuple):
-    """A job to be submitted: which definition on which queue for whom."""
-
-    name: str
-    definition: str
-    queue: str
-    group: str
-    pipeline: str
-    size: int
-    manifest: str
-    """``s3://`` URI."""
-    lease_until: str
-    """`timestamp` up to which nobody else submits this job."""
-    overrides: Overrides = Overrides()
 
 
 def new_job_name(pipeline: str, group: str) -> str:
@@ -50,8 +35,8 @@ def new_job_name(pipeline: str, group: str) -> str:
 class Submitter:
     """Turns claimed runs into jobs."""
 
-    def __init__(self, around: Surroundings) -> None:
-        self._around = around
+    def __init__(self, deps: Dependencies) -> None:
+        self._deps = deps
 
     def start(
         self,
@@ -77,7 +62,7 @@ class Submitter:
                 group=group,
                 pipeline=pipeline,
                 size=len(runs),
-                manifest=keys.uri(self._around.bucket, keys.manifest_key(group, pipeline, job_name)),
+                manifest=keys.uri(self._deps.bucket, keys.manifest_key(group, pipeline, job_name)),
                 lease_until=lease_until,
                 overrides=overrides,
             )
@@ -86,12 +71,8 @@ class Submitter:
 
     def _prepare(self, job: Job, runs: Sequence[RunSpec]) -> None:
         """Write the manifest and the JOB item."""
-        bucket, key = keys.split_uri(job.manifest)
-        body = Manifest(job_name=job.name, runs=tuple(runs)).to_json()
-        self._around.s3.put_object(Bucket=bucket, Key=key, Body=body.encode(), ContentType="application/json")
-        fields = {name: value for name, value in job._asdict().items() if name != "name"}
-        item = {**fields, "id": ledger.job_key(job.name), "state": "PREPARED", "overrides": job.overrides.to_dict()}
-        self._around.dynamodb.put_item(TableName=self._around.table, Item=ledger.to_item(item))
+        self._deps.objects.write_manifest(job, Manifest(job_name=job.name, runs=tuple(runs)))
+        self._deps.ledger.put(job.to_item())
 
     def submit(self, job: Job) -> bool:
         """Submit a prepared job; returns whether Batch is known to have taken it.
@@ -99,22 +80,21 @@ class Submitter:
         When it is not known, or Batch refuses, the runs simply stay HELD: reconcile looks for the job by its name and
         asks for it again.
         """
-        if ledger.timestamp(self._around.clock()) >= job.lease_until:
+        if self._deps.ledger.now() >= job.lease_until:
             # This invocation was held up for so long that another may have taken the job over.
             log.warning("job %s not submitted: its lease ran out", job.name)
             return False
         try:
-            answer = self._around.batch.submit_job(**self._request(job))
+            answer = self._deps.batch.submit_job(**self._request(job))
         except (ClientError, BotoCoreError) as error:
             log.warning("job %s not submitted, its %d runs stay held: %s", job.name, job.size, error)
             return False
-        self._around.dynamodb.update_item(
-            TableName=self._around.table,
-            Key=ledger.to_item({"id": ledger.job_key(job.name)}),
+        self._deps.ledger.update(
+            Key=ledger.to_item({"id": job.id}),
             UpdateExpression="SET #state = :submitted, job_id = :id, submitted_at = :now",
             ExpressionAttributeNames={"#state": "state"},
             ExpressionAttributeValues=ledger.to_item(
-                {":submitted": "SUBMITTED", ":id": answer["jobId"], ":now": ledger.timestamp(self._around.clock())}
+                {":submitted": "SUBMITTED", ":id": answer["jobId"], ":now": self._deps.ledger.now()}
             ),
         )
         return True
@@ -144,7 +124,7 @@ class Submitter:
         """``name:revision``: the one that is asked for, or the newest active one, so that the run can be reproduced."""
         if ":" in definition:
             return definition
-        pages = self._around.batch.get_paginator("describe_job_definitions").paginate(
+        pages = self._deps.batch.get_paginator("describe_job_definitions").paginate(
             jobDefinitionName=definition, status="ACTIVE"
         )
         revisions = [found["revision"] for page in pages for found in page["jobDefinitions"]]
@@ -154,4 +134,4 @@ class Submitter:
 
     def lease(self) -> str:
         """End, as a `timestamp`, of a lease that begins now."""
-        return ledger.timestamp(self._around.clock() + self._around.deployment.lease)
+        return ledger.timestamp(self._deps.ledger.clock() + self._deps.deployment.lease)

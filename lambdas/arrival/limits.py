@@ -1,7 +1,6 @@
-"""Admission of runs within what their group may use in a month.
+"""A group's monthly limit: the most that runs may use is taken off in the transaction that claims them.
 
-What the runs of a chunk may use at most is taken off the group's LIMIT item in the transaction that claims them; when
-it does not suffice, as many of the chunk are admitted as fit.
+When the rest does not suffice for all runs of a transaction, as many are written as fit.
 """
 
 import itertools
@@ -13,10 +12,11 @@ from typing import Any, NamedTuple, TypeVar
 
 from dropbatch.contract import ledger
 from dropbatch.contract.deployment import Deployment, Limit
+from dropbatch.contract.items import MonthlyLimit
 from dropbatch.contract.limits import amount_of, needed, words
 from dropbatch.contract.overrides import Overrides
 from dropbatch.contract.usage import Usage, month_usage
-from lambdas.common.items import read_items
+from lambdas.ledger.table import Ledger, reason_codes
 
 __all__ = ["AT_ONCE", "Allowance", "Over", "need_of"]
 
@@ -70,18 +70,10 @@ class Allowance:
     """What one group may use in one month."""
 
     def __init__(
-        self,
-        dynamodb: Any,
-        table: str,
-        *,
-        group: str,
-        limit: Limit,
-        month: str,
-        sleep: Callable[[float], None] = time.sleep,
+        self, table: Ledger, *, group: str, limit: Limit, month: str, sleep: Callable[[float], None] = time.sleep
     ) -> None:
         """`month` is ``yyyy-mm``."""
-        self._dynamodb = dynamodb
-        self._table = table
+        self._ledger = table
         self._group = group
         self.limit = limit
         self.month = month
@@ -107,10 +99,10 @@ class Allowance:
                 break
             steps = [*map(step, left), self._take(sum(map(need, left)))]
             try:
-                self._dynamodb.transact_write_items(TransactItems=steps)
+                self._ledger.dynamodb.transact_write_items(TransactItems=steps)
                 return left, over, why
-            except self._dynamodb.exceptions.TransactionCanceledException as error:
-                reasons = [reason.get("Code", "None") for reason in error.response.get("CancellationReasons", [])]
+            except self._ledger.dynamodb.exceptions.TransactionCanceledException as error:
+                reasons = reason_codes(error)
                 untrue = [code == "ConditionalCheckFailed" for code in reasons]
                 if not any(untrue):
                     if "TransactionConflict" not in reasons or not rounds_left:
@@ -134,7 +126,7 @@ class Allowance:
     def _take(self, amount: int) -> dict[str, Any]:
         return {
             "Update": {
-                "TableName": self._table,
+                "TableName": self._ledger.table,
                 "Key": ledger.to_item({"id": self._key}),
                 "UpdateExpression": "ADD remaining :less",
                 "ConditionExpression": "remaining >= :sum AND #limit = :limit AND #unit = :unit",
@@ -147,64 +139,47 @@ class Allowance:
 
     def _remaining(self) -> int | None:
         """What is left; None when that has just been set anew, to be asked again."""
-        item = read_items(self._dynamodb, self._table, [self._key]).get(self._key)
-        if item is None:
-            self._begin()
-        elif item["unit"] != self.limit.unit:
-            self._count_anew(item)
-        elif item["limit"] != self.limit.amount:
-            self._raise_or_lower(item)
+        item = self._ledger.read([self._key]).get(self._key)
+        stored = MonthlyLimit.from_item(item) if item else None
+        if stored is None:
+            amount = self.limit.amount
+            new = MonthlyLimit(self._group, self.month, self.limit.unit, limit=amount, remaining=amount)
+            self._ledger.put_new(new.to_item())
+        elif stored.unit != self.limit.unit:
+            self._count_anew(stored)
+        elif stored.limit != self.limit.amount:
+            self._raise_or_lower(stored)
         else:
-            return int(item["remaining"])
+            return stored.remaining
         return None
 
-    def _begin(self) -> None:
-        """The first run of the month."""
-        item = {"id": self._key, **self._content(self.limit.amount)}
-        self._try(self._dynamodb.put_item, Item=ledger.to_item(item), ConditionExpression="attribute_not_exists(id)")
-
-    def _raise_or_lower(self, item: Mapping[str, Any]) -> None:
+    def _raise_or_lower(self, stored: MonthlyLimit) -> None:
         """The limit was changed within the month: what was used stays used."""
         self._update(
-            item,
+            stored,
             "SET #limit = :limit ADD remaining :more",
-            {":limit": self.limit.amount, ":more": self.limit.amount - item["limit"]},
+            {":limit": self.limit.amount, ":more": self.limit.amount - stored.limit},
         )
 
-    def _count_anew(self, item: Mapping[str, Any]) -> None:
-        """The limit is of another kind since: what the month's ended attempts used is taken off it."""
-        months = read_items(self._dynamodb, self._table, ledger.usage_keys(self._group, self.month)).values()
+    def _count_anew(self, stored: MonthlyLimit) -> None:
+        """The limit is in another unit since: the usage of the month's ended attempts is taken off it."""
+        months = self._ledger.read(ledger.usage_keys(self._group, self.month)).values()
         used = 0
         for each in month_usage(months).values():
             usage = Usage(vcpu_ms=each.vcpu_ms, mib_ms=each.mib_ms, micro_usd=each.micro_usd)
             used += amount_of(self.limit.unit, usage) or 0
         self._update(
-            item,
+            stored,
             "SET #limit = :limit, #unit = :unit, remaining = :rest",
             {":limit": self.limit.amount, ":unit": self.limit.unit, ":rest": self.limit.amount - used},
         )
 
-    def _content(self, remaining: int) -> dict[str, Any]:
-        return {
-            "group": self._group,
-            "unit": self.limit.unit,
-            "limit": self.limit.amount,
-            "remaining": remaining,
-        }
-
-    def _update(self, item: Mapping[str, Any], expression: str, values: Mapping[str, Any]) -> None:
-        self._try(
-            self._dynamodb.update_item,
+    def _update(self, stored: MonthlyLimit, expression: str, values: Mapping[str, Any]) -> None:
+        """Update the item unless another function has done so meanwhile."""
+        self._ledger.update(
             Key=ledger.to_item({"id": self._key}),
             UpdateExpression=expression,
             ConditionExpression="#limit = :was AND #unit = :of",
             ExpressionAttributeNames={"#limit": "limit", "#unit": "unit"},
-            ExpressionAttributeValues=ledger.to_item({**values, ":was": item["limit"], ":of": item["unit"]}),
+            ExpressionAttributeValues=ledger.to_item({**values, ":was": stored.limit, ":of": stored.unit}),
         )
-
-    def _try(self, call: Callable[..., Any], **arguments: Any) -> None:
-        """Somebody else may have done it in this very moment."""
-        try:
-            call(TableName=self._table, **arguments)
-        except self._dynamodb.exceptions.ConditionalCheckFailedException:
-            return

@@ -1,54 +1,54 @@
-"""Next steps of chains: what comes after a run that succeeded."""
+"""Next steps of chains: the runs that follow a run that succeeded."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from dropbatch.contract import keys, ledger
+from dropbatch.contract.batches import MAX_ITEMS, chunks
 from dropbatch.contract.deployment import Deployment
+from dropbatch.contract.items import Run
 from dropbatch.contract.manifest import RunSpec
 from dropbatch.contract.runs import State, next_run_id
 from lambdas.arrival.admission import Admitted
-from lambdas.arrival.surroundings import Surroundings
-from lambdas.common.batches import Failures, chunks
-from lambdas.common.items import MAX_TRANSACTION, read_items
+from lambdas.arrival.dependencies import Dependencies
+from lambdas.common.failures import Failures
 from lambdas.common.messages import Message
 
 __all__ = ["following", "next_steps"]
 
 
 def following(
-    messages: Mapping[str, Message], around: Surroundings, failures: Failures
+    messages: Mapping[str, Message], deps: Dependencies, failures: Failures
 ) -> Iterator[tuple[str, Admitted]]:
-    """What comes after the runs that finished, each with the id of the message that says so."""
+    """Return the runs that follow finished runs, each with the id of the message that reports the finished run."""
     asked = {
         ledger.run_key(parent.group, parent.run_id): message_id
         for message_id, message in messages.items()
         for parent in message.finished
     }
-    for part in chunks(asked, MAX_TRANSACTION):
-        if failures.put_off(asked[key] for key in part):
+    for part in chunks(asked, MAX_ITEMS):
+        if failures.postpone(asked[key] for key in part):
             continue
         with failures.collect(*(asked[key] for key in part)):
-            for key, parent in read_items(around.dynamodb, around.table, part).items():
-                yield from ((asked[key], step) for step in next_steps(parent, around.deployment))
+            for key, parent in deps.ledger.runs(part).items():
+                yield from ((asked[key], step) for step in next_steps(parent, deps.deployment))
 
 
-def next_steps(parent: Mapping[str, Any], deployment: Deployment) -> Iterator[Admitted]:
-    """The runs that come after a run, given as its RUN item: one for every pipeline that names this one in `after`.
+def next_steps(parent: Run, deployment: Deployment) -> Iterator[Admitted]:
+    """Return the runs that follow a run: one for every pipeline that names this one in `after`.
 
-    A run's id follows from pipeline and parent, so that asking twice is asking once. After a run that was only made
-    again to be compared nothing comes.
+    A run's id follows from pipeline and parent, so that asking twice is asking once. No run follows one that only
+    reproduces another.
     """
-    if parent.get("state") != State.SUCCEEDED or "reproduces" in parent:
+    if parent.state is not State.SUCCEEDED or parent.reproduces:
         return
-    group, pipeline, prefix = parent["group"], parent["pipeline"], parent["output_prefix"]
-    bucket, _ = keys.split_uri(parent["output"])
-    rest = prefix.removeprefix(f"{group}/{pipeline}/").removesuffix(f"/{parent['run_id']}/")
+    group, pipeline, prefix = parent.group, parent.pipeline, parent.output_prefix
+    bucket, _ = keys.split_uri(parent.output)
+    rest = prefix.removeprefix(f"{group}/{pipeline}/").removesuffix(f"/{parent.run_id}/")
     for name in deployment.children(pipeline):
         child = deployment.pipelines[name]
         if group not in child.definitions:
             continue
-        identity = next_run_id(name, parent["run_id"])
+        identity = next_run_id(name, parent.run_id)
         run = RunSpec(
             run_id=identity,
             attempt=1,
@@ -59,7 +59,7 @@ def next_steps(parent: Mapping[str, Any], deployment: Deployment) -> Iterator[Ad
             version_id="",
             size=0,
             output=keys.output_prefix(group, name, rest, identity),
-            parameters=parent["parameters"],
+            parameters=parent.parameters,
             # The parent's record closes its folder; it is no data.
             marker=keys.record_key(prefix),
         )
@@ -69,5 +69,5 @@ def next_steps(parent: Mapping[str, Any], deployment: Deployment) -> Iterator[Ad
             definition=child.definitions[group],
             pool=pool,
             queue=deployment.pools[pool].queue,
-            parent=parent["run_id"],
+            parent=parent.run_id,
         )

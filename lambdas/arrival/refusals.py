@@ -1,17 +1,14 @@
-"""What becomes of what starts nothing: a reason in the ledger for files, the dead letters for poison."""
+"""Handle rejected files and messages that cannot be understood."""
 
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dropbatch.contract import ledger
-from dropbatch.contract.keys import uri
-from dropbatch.contract.runs import State, order
 from lambdas.arrival.admission import Rejected
-from lambdas.arrival.claims import claim, request_fields
-from lambdas.arrival.surroundings import Surroundings
-from lambdas.common.announce import Announcer
-from lambdas.common.windows import open_windows
+from lambdas.arrival.dependencies import Dependencies
+from lambdas.arrival.new_runs import reject, rejected_run
+from lambdas.common.mail_windows import open_windows
+from lambdas.common.publisher import Publisher
 
 __all__ = ["Refusals"]
 
@@ -19,54 +16,31 @@ log = logging.getLogger("dropbatch")
 
 
 class Refusals:
-    """Keeps what was refused, and sees that people hear of it."""
+    """Records rejected files in the ledger, and sends unknown messages to the dead letters."""
 
-    def __init__(self, around: Surroundings, announcer: Announcer) -> None:
-        self._around = around
-        self._announcer = announcer
+    def __init__(self, deps: Dependencies, publisher: Publisher) -> None:
+        self._deps = deps
+        self._publisher = publisher
 
     def reject(self, refusals: Sequence[Rejected]) -> None:
-        """Write refusals, at most `MAX_TRANSACTION`, into the ledger, and tell of those that are new."""
-        around = self._around
-        now = ledger.timestamp(around.clock())
-        written = claim(around.dynamodb, around.table, [_item(refusal, now=now) for refusal in refusals])
-        for item in written:
-            log.warning("rejected %s: %s", item["input"], item["reason"])
-        # So that they are mailed; what runs is seen to by run events.
-        open_windows(around.dynamodb, around.table, written, around.deployment.mail_window_minutes)
-        self._announcer.tell(written)
+        """Write rejections, at most `MAX_ITEMS`, into the ledger, and publish those that are new."""
+        table, minutes = self._deps.ledger, self._deps.deployment.mail_window_minutes
+        now = table.now()
+        written = reject(table, [rejected_run(refusal, now=now) for refusal in refusals])
+        for run in written:
+            log.warning("rejected %s: %s", run.input, run.reason)
+        # Run events opens the mail windows of all other runs.
+        open_windows(table, written, minutes)
+        self._publisher.publish(written)
 
-    def bury(self, record: Mapping[str, Any], reason: str) -> None:
-        """Send a message that can never be understood to the dead letters, with the reason beside it."""
+    def send_to_dead_letters(self, record: Mapping[str, Any], reason: str) -> None:
+        """Send a message that can never be understood to the dead letters, with the reason as an attribute."""
         log.error("message %s to the dead letters: %s", record["messageId"], reason)
-        self._around.sqs.send_message(
-            QueueUrl=self._around.dead_letter_url,
+        self._deps.sqs.send_message(
+            QueueUrl=self._deps.dead_letter_url,
             MessageBody=record["body"],
             MessageAttributes={"reason": {"DataType": "String", "StringValue": _plain(reason[:1000])}},
         )
-
-
-def _item(rejected: Rejected, *, now: str) -> dict[str, Any]:
-    """RUN item, in plain values, of a file that was refused."""
-    return {
-        "id": ledger.run_key(rejected.group, rejected.run_id),
-        "group": rejected.group,
-        "run_id": rejected.run_id,
-        "pipeline": rejected.pipeline,
-        "state": State.REJECTED,
-        "attempt": 0,
-        "order": order(0, State.REJECTED),
-        "input": uri(rejected.arrival.bucket, rejected.arrival.key),
-        "version_id": rejected.arrival.version_id,
-        "size": rejected.arrival.size,
-        "reason": rejected.reason,
-        "created_at": now,
-        "updated_at": now,
-        "day": ledger.day_key(rejected.group, now[:10], rejected.run_id),
-        # Until its owner was told.
-        "unfinished": ledger.unfinished_key(rejected.run_id),
-        **request_fields(rejected.request),
-    }
 
 
 def _plain(text: str) -> str:

@@ -12,6 +12,8 @@ from botocore.exceptions import ClientError
 
 from dropbatch.contract import ledger
 from dropbatch.contract.endings import Ending
+from dropbatch.contract.items import Pause
+from lambdas.ledger.table import Ledger
 
 __all__ = ["Brake", "BrakeError"]
 
@@ -27,15 +29,11 @@ class BrakeError(RuntimeError):
 class Brake:
     """The pools of one deployment, and the flag."""
 
-    def __init__(
-        self, *, dynamodb: Any, batch: Any, table: str, queues: Sequence[str], clock: ledger.Clock = ledger.utc_now
-    ) -> None:
+    def __init__(self, table: Ledger, *, batch: Any, queues: Sequence[str]) -> None:
         """`queues` are the names of the pools' job queues."""
-        self._dynamodb = dynamodb
+        self._ledger = table
         self._batch = batch
-        self._table = table
         self._queues = queues
-        self._clock = clock
 
     def pause(self, reason: str, *, by: str, stop: bool = False) -> bool:
         """Hold everything that does not run yet; with `stop`, end what runs too: it starts anew when this is over.
@@ -45,22 +43,11 @@ class Brake:
         Raises:
             BrakeError: some pools could not be switched. The flag is set all the same.
         """
-        flag = {
-            "id": ledger.PAUSED,
-            "since": ledger.timestamp(self._clock()),
-            "reason": reason,
-            "by": by,
-            "stop": stop,
-        }
         # First the flag: from here on nothing new is submitted, however long the switching takes.
-        is_new = True
-        try:
-            self._dynamodb.put_item(
-                TableName=self._table, Item=ledger.to_item(flag), ConditionExpression="attribute_not_exists(id)"
-            )
-        except self._dynamodb.exceptions.ConditionalCheckFailedException:
+        flag = Pause(since=self._ledger.now(), reason=reason, by=by, stop=stop)
+        is_new = self._ledger.put_new(flag.to_item())
+        if not is_new:
             log.info("paused already")
-            is_new = False
         try:
             self.hold()
         finally:  # what could not be switched is no reason to let the rest run
@@ -76,7 +63,7 @@ class Brake:
             BrakeError: some pools could not be switched; the deployment stays paused.
         """
         self._switch("ENABLED")
-        self._dynamodb.delete_item(TableName=self._table, Key=ledger.to_item({"id": ledger.PAUSED}))
+        self._ledger.delete(ledger.PAUSED)
         log.warning("resumed")
 
     def hold(self) -> int:

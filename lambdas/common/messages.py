@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote_plus
 
 if TYPE_CHECKING:
-    from lambdas.common.own_messages import Finished, Held, RequestStep, Resubmit
+    from lambdas.common.system_messages import Finished, Held, RequestStep, Resubmit
 
 __all__ = ["Arrival", "Message", "PoisonError", "count", "parse", "text"]
 
@@ -51,9 +51,9 @@ def parse(body: str) -> Message:
         raise PoisonError(f"a JSON object is needed, got a {type(content).__name__}")
     try:
         if "dropbatch" in content:
-            from lambdas.common import own_messages  # noqa: PLC0415 - seldom: no part of every cold start
+            from lambdas.common import system_messages  # noqa: PLC0415 - seldom: no part of every cold start
 
-            return own_messages.read(content)
+            return system_messages.read(content)
         if content.get("Event") == "s3:TestEvent":
             return Message()
         if "Records" in content:

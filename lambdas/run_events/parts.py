@@ -8,10 +8,11 @@ from typing import Any
 
 from dropbatch.contract import ledger
 from dropbatch.contract.deployment import Deployment
-from lambdas.common.announce import Announcer
 from lambdas.common.brake import Brake
-from lambdas.run_events.book import Book
-from lambdas.run_events.door import Door
+from lambdas.common.control_objects import ControlObjects
+from lambdas.common.publisher import Publisher
+from lambdas.ledger.table import Ledger
+from lambdas.run_events.arrival_queue import ArrivalQueue
 from lambdas.run_events.endings import Endings
 from lambdas.run_events.flow import RunEventsFlow
 from lambdas.run_events.mails import Mails
@@ -55,30 +56,42 @@ def put_together(
     slice_size: int = SLICE,
 ) -> Parts:
     """`bucket` is the output bucket, `arrival_url` the arrival queue's; the topics mail to operators and contacts."""
-    dynamodb, batch = clients.dynamodb, clients.batch
-    book = Book(dynamodb=dynamodb, s3=clients.s3, table=table, bucket=bucket, clock=clock)
-    endings = Endings(dynamodb=dynamodb, table=table, bucket=bucket, deployment=deployment, clock=clock, sleep=sleep)
-    announcer = Announcer(events=clients.events, dynamodb=dynamodb, table=table, environment=deployment.environment)
-    door = Door(sqs=clients.sqs, url=arrival_url)
+    table_ = Ledger(clients.dynamodb, table, clock=clock, sleep=sleep)
+    objects = ControlObjects(clients.s3, bucket)
+    arrivals = ArrivalQueue(sqs=clients.sqs, url=arrival_url)
     mails = Mails(
-        dynamodb=dynamodb,
+        table_,
         s3=clients.s3,
         sns=clients.sns,
-        table=table,
         bucket=bucket,
         topic_arn=topic_arn,
         contacts_arn=contacts_arn,
         deployment=deployment,
-        clock=clock,
     )
-    flow = RunEventsFlow(book=book, endings=endings, announcer=announcer, door=door, mails=mails, deployment=deployment)
-    queues = [pool.queue for pool in deployment.pools.values()]
-    brake = Brake(dynamodb=dynamodb, batch=batch, table=table, queues=queues, clock=clock)
+    flow = RunEventsFlow(
+        table=table_,
+        objects=objects,
+        endings=Endings(table_, bucket=bucket, deployment=deployment),
+        publisher=Publisher(table_, events=clients.events, environment=deployment.environment),
+        arrivals=arrivals,
+        mails=mails,
+        deployment=deployment,
+    )
+    brake = Brake(table_, batch=clients.batch, queues=[pool.queue for pool in deployment.pools.values()])
 
     def repairs(at: datetime, is_late: Callable[[], bool]) -> Repairs:
-        return Repairs(book=book, flow=flow, batch=batch, door=door, deployment=deployment, at=at, is_late=is_late)
+        return Repairs(
+            table=table_,
+            objects=objects,
+            flow=flow,
+            batch=clients.batch,
+            arrivals=arrivals,
+            deployment=deployment,
+            at=at,
+            is_late=is_late,
+        )
 
     reconcile = Reconcile(
-        book=book, brake=brake, mails=mails, deployment=deployment, repairs=repairs, slice_size=slice_size
+        table=table_, brake=brake, mails=mails, deployment=deployment, repairs=repairs, slice_size=slice_size
     )
     return Parts(flow=flow, reconcile=reconcile)

@@ -1,21 +1,22 @@
-"""Reconcile: what no event will ever move again is found and set going. Idempotent; says what it repaired.
+"""Reconcile: find runs that no event will advance, and resume them. Idempotent; logs every repair.
 
-However many runs are unfinished, they are looked at in slices, the longest untouched first, as far as the function's
-time allows. The next round goes on there; when it comes to the end, the one after begins anew.
+However many runs are pending, they are taken in slices, the longest idle first, as far as the function's time allows.
+The next round goes on there; after the last slice the next round begins anew.
 """
 
+import heapq
 import itertools
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from typing import Any
 
 from dropbatch.contract import ledger
 from dropbatch.contract.deployment import Deployment
-from lambdas.common.batches import ENOUGH
+from dropbatch.contract.items import Run
 from lambdas.common.brake import Brake, BrakeError
-from lambdas.run_events.book import Book
+from lambdas.common.failures import ENOUGH
+from lambdas.ledger.table import Ledger
 from lambdas.run_events.mails import Mails
 from lambdas.run_events.repairs import Repairs
 from lambdas.run_events.report import report
@@ -24,17 +25,15 @@ __all__ = ["SLICE", "Reconcile", "UnrepairedError"]
 
 log = logging.getLogger("dropbatch")
 
-_Item = Mapping[str, Any]
-
 SLICE = 10_000
 """Runs in memory at a time, some 40 MB; an array job has no more."""
 
-
-_OVER = 0.8  # of the time: then no more of a mail's runs are counted
+_BEFORE_ALL = "0"  # a timestamp before all others; DynamoDB takes no empty key
+_OVER = 0.8  # of the time: then no more runs are counted for a mail
 
 
 class UnrepairedError(RuntimeError):
-    """Some runs could not be seen to. The function fails, so that operators hear of it; the next round tries again."""
+    """Some runs could not be repaired. The function fails, so that its alarm goes off; the next round tries again."""
 
 
 class Reconcile:
@@ -43,15 +42,15 @@ class Reconcile:
     def __init__(
         self,
         *,
-        book: Book,
+        table: Ledger,
         brake: Brake,
         mails: Mails,
         deployment: Deployment,
         repairs: Callable[[datetime, Callable[[], bool]], Repairs],
         slice_size: int = SLICE,
     ) -> None:
-        """`repairs` makes the `Repairs` of one round, given its moment and what says that its time is over."""
-        self._book = book
+        """`repairs` makes the `Repairs` of one round, given its time and a function that says whether it is over."""
+        self._ledger = table
         self._brake = brake
         self._mails = mails
         self._deployment = deployment
@@ -59,9 +58,9 @@ class Reconcile:
         self._slice_size = slice_size
 
     def run(self, *, at: datetime, spent: Callable[[], float] = lambda: 0) -> dict[str, int]:
-        """Look at unfinished runs that nothing touched for a lease's time; returns repairs by kind.
+        """Repair pending runs that have been idle for one lease; return the number of repairs by kind.
 
-        Once half of the function's time is `spent` no more is repaired, so that there is some for mails.
+        Once half of the function's time is `spent` no more is repaired, so that some is left for mails.
 
         Raises:
             UnrepairedError: at the end, everything else being done.
@@ -73,44 +72,67 @@ class Reconcile:
         repairs = self._repairs(at, is_late)
         paused = self._keep_pause(at, repairs.counts)
         before = ledger.timestamp(at - self._deployment.lease)
-        begun = self._book.bookmark()
+        begun = self._cursor()
         left: str | None = None
-        for items in _slices(self._book.unfinished(after=begun, before=before), self._slice_size):
+        for runs in _slices(self._idle(after=begun or _BEFORE_ALL, before=before), self._slice_size):
             if is_late():
-                left = items[0]["updated_at"]
+                left = runs[0].updated_at
                 break
-            repairs.see_to(items, paused=paused)
-            if repairs.cut_short and items[0]["updated_at"] != begun:
-                left = items[0]["updated_at"]  # once more, with a whole round's time; after that, on with the others
+            repairs.reconcile(runs, paused=paused)
+            if repairs.cut_short and runs[0].updated_at != begun:
+                left = runs[0].updated_at  # once more, with a whole round's time; after that, on with the others
                 break
         if left:
-            log.warning("reconcile: no time for runs untouched since %s: the next round goes on there", left)
+            log.warning("reconcile: no time for runs idle since %s: the next round goes on there", left)
         if left != begun:
-            self._book.set_bookmark(left)
+            self._set_cursor(left)
         self._mails.send_due(at=at, failures=repairs.failures, is_over=lambda: spent() >= _OVER)
         done = {kind: count for kind, count in repairs.counts.items() if count}
         report(self._deployment.environment, done, at=at)
         if failed := sorted(repairs.failures.ids):
-            raise UnrepairedError(f"{len(failed)} could not be seen to, such as {failed[0]}: the log says why")
+            raise UnrepairedError(f"{len(failed)} could not be repaired, such as {failed[0]}: the log says why")
         return done
 
+    def _idle(self, *, after: str, before: str) -> Iterator[Run]:
+        """Pending runs that were last written between two `timestamp`s, in that order."""
+        shards = [self._idle_of(shard, after, before) for shard in ledger.unfinished_keys()]
+        return heapq.merge(*shards, key=lambda run: run.updated_at)
+
+    def _idle_of(self, shard: str, after: str, before: str) -> Iterator[Run]:
+        condition = "unfinished = :shard AND updated_at BETWEEN :after AND :before"
+        values = {":shard": shard, ":after": after, ":before": before}
+        for page in self._ledger.query(ledger.UNFINISHED, condition, values):
+            yield from map(Run.from_item, page)
+
+    def _cursor(self) -> str | None:
+        """The time at which this round goes on; None to begin anew."""
+        item = self._ledger.read([ledger.RECONCILED]).get(ledger.RECONCILED)
+        return item["until"] if item else None
+
+    def _set_cursor(self, moment: str | None) -> None:
+        """Note where the next round goes on; None: it begins anew."""
+        if moment is None:
+            self._ledger.delete(ledger.RECONCILED)
+        else:
+            self._ledger.put({"id": ledger.RECONCILED, "until": moment})
+
     def _keep_pause(self, at: datetime, repairs: Counter[str]) -> bool:
-        """Whether the deployment is paused. If so: what was created since is paused as well, or the pause ends."""
-        flag = self._book.paused()
-        if flag is None:
+        """Whether the deployment is paused. If so, pause also the pools made since, or end the pause when it is due."""
+        pause = self._ledger.pause()
+        if pause is None:
             return False
         month = ledger.timestamp(at)[:7]
         try:
-            if self._deployment.auto_resume and flag.get("by") == "budget" and flag["since"][:7] < month:
+            if self._deployment.auto_resume and pause.by == "budget" and pause.since[:7] < month:
                 log.warning("a new month: the pause by the budget ends")
                 self._brake.resume()
                 repairs["pauses ended"] += 1
                 return False
             repairs["pools paused"] += self._brake.hold()
-            if flag.get("stop"):
+            if pause.stop:
                 repairs["jobs stopped"] += self._brake.stop()
-            if self._book.paused() is None:
-                # Resumed in this very moment: what was disabled here must not stay so.
+            if self._ledger.pause() is None:
+                # Resumed at this very moment: the pools that were just disabled must not stay so.
                 self._brake.resume()
                 return False
         except BrakeError as error:
@@ -118,13 +140,13 @@ class Reconcile:
         return True
 
 
-def _slices(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
-    """Items in lists of `size`, and more only so that none is parted from others of the same moment."""
-    found: list[_Item] = []
-    for _, moment in itertools.groupby(items, key=lambda item: item["updated_at"]):
-        found += moment
-        if len(found) >= size:
-            yield found
-            found = []
-    if found:
-        yield found
+def _slices(runs: Iterable[Run], size: int) -> Iterator[list[Run]]:
+    """Runs in lists of `size`; longer only where runs of one moment would be parted."""
+    part: list[Run] = []
+    for _, moment in itertools.groupby(runs, key=lambda run: run.updated_at):
+        part += moment
+        if len(part) >= size:
+            yield part
+            part = []
+    if part:
+        yield part

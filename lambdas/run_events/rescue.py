@@ -12,17 +12,16 @@
 | the program failed by itself                    | nothing, unless the pipeline says `retry_failures`       |
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from dropbatch.contract import batch_reasons
 from dropbatch.contract.deployment import Deployment, Pipeline
 from dropbatch.contract.endings import Ending
+from dropbatch.contract.items import Run
 from dropbatch.contract.ledger import MAX_ATTEMPTS
 from lambdas.run_events.changes import JobChange
-from lambdas.run_events.forgotten import FORGOTTEN
+from lambdas.run_events.expired_jobs import EXPIRED
 
 __all__ = ["Cause", "Rescue", "cause_of", "rescue_of"]
 
@@ -34,7 +33,7 @@ class Cause(StrEnum):
     NO_CAPACITY = "no capacity"
     MOVED = "moved"
     IMAGE_PULL = "image pull"
-    FORGOTTEN = "forgotten"
+    EXPIRED = "forgotten"
     OUT_OF_MEMORY = "out of memory"
     STOPPED = "stopped"
     PROGRAM = "program failed"
@@ -63,8 +62,8 @@ def cause_of(change: JobChange, *, paused: bool = False, moved: bool = False) ->
     blocked = batch_reasons.time_limit_reason(said)
     if said == Ending.STOPPED or (paused and not change.placed and blocked):
         return Cause.STOPPED
-    if said.startswith(FORGOTTEN):
-        return Cause.FORGOTTEN
+    if said.startswith(EXPIRED):
+        return Cause.EXPIRED
     if blocked is batch_reasons.INSUFFICIENT_CAPACITY:
         return Cause.NO_CAPACITY
     host_terminated = batch_reasons.HOST_TERMINATED.matches
@@ -81,29 +80,29 @@ def cause_of(change: JobChange, *, paused: bool = False, moved: bool = False) ->
     return Cause.OTHER if change.exit_code is None or timed_out else Cause.PROGRAM
 
 
-def rescue_of(item: Mapping[str, Any], change: JobChange, cause: Cause, deployment: Deployment) -> Rescue | None:
-    """The further attempt of a run, given as its RUN item; None when the failure stands."""
-    pipeline = deployment.pipelines.get(item["pipeline"])
+def rescue_of(run: Run, change: JobChange, cause: Cause, deployment: Deployment) -> Rescue | None:
+    """Return the next attempt of a run, or None when the failure stands."""
+    pipeline = deployment.pipelines.get(run.pipeline)
     if pipeline is None:
         return None
     if cause is Cause.STOPPED:
-        return Rescue(cause=cause, pool=item["pool"])
-    if item["attempt"] >= MAX_ATTEMPTS:
+        return Rescue(cause=cause, pool=run.pool)
+    if run.attempt >= MAX_ATTEMPTS:
         return None
     match cause:
         case Cause.NO_CAPACITY | Cause.MOVED:
             # Which pool has capacity is seen when the run is submitted.
-            return Rescue(cause=cause, pool=item["pool"])
+            return Rescue(cause=cause, pool=run.pool)
         case Cause.RECLAIMED:
-            pool = _next_pool(pipeline, item["pool"])
+            pool = _next_pool(pipeline, run.pool)
             return Rescue(cause=cause, pool=pool) if pool else None
-        case Cause.IMAGE_PULL | Cause.FORGOTTEN:
-            return Rescue(cause=cause, pool=item["pool"]) if _count(item, cause) < 1 else None
+        case Cause.IMAGE_PULL | Cause.EXPIRED:
+            return Rescue(cause=cause, pool=run.pool) if _count(run, cause) < 1 else None
         case Cause.OUT_OF_MEMORY:
-            memory_mib = _next_memory(pipeline, item, change)
-            return Rescue(cause=cause, pool=item["pool"], memory_mib=memory_mib) if memory_mib else None
+            memory_mib = _next_memory(pipeline, run, change)
+            return Rescue(cause=cause, pool=run.pool, memory_mib=memory_mib) if memory_mib else None
         case Cause.PROGRAM:
-            return Rescue(cause=cause, pool=item["pool"]) if _count(item, cause) < pipeline.retry_failures else None
+            return Rescue(cause=cause, pool=run.pool) if _count(run, cause) < pipeline.retry_failures else None
     return None
 
 
@@ -113,10 +112,10 @@ def _next_pool(pipeline: Pipeline, pool: str) -> str | None:
     return later[0] if later else None
 
 
-def _next_memory(pipeline: Pipeline, item: Mapping[str, Any], change: JobChange) -> int | None:
-    now = item.get("overrides", {}).get("memory_mib") or change.memory_mib or 0
+def _next_memory(pipeline: Pipeline, run: Run, change: JobChange) -> int | None:
+    now = run.overrides.memory_mib or change.memory_mib or 0
     return next((step for step in pipeline.memory_steps if step > now), None)
 
 
-def _count(item: Mapping[str, Any], cause: Cause) -> int:
-    return sum(earlier["cause"] == cause for earlier in item.get("earlier", ()))
+def _count(run: Run, cause: Cause) -> int:
+    return sum(earlier["cause"] == cause for earlier in run.earlier)

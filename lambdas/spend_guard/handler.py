@@ -6,8 +6,9 @@ from typing import Any
 from dropbatch.contract.deployment import resource_name
 from lambdas.common import wiring
 from lambdas.common.brake import Brake
-from lambdas.common.letter import Letter
-from lambdas.spend_guard.letters import about_pause
+from lambdas.common.mail import Mail
+from lambdas.ledger.table import Ledger
+from lambdas.spend_guard.mail_text import about_pause
 from lambdas.spend_guard.notice import read_notice
 
 __all__ = ["handle"]
@@ -19,9 +20,8 @@ log = wiring.logger()
 def _brake() -> Brake:
     (table,) = wiring.variables("LEDGER_TABLE")
     return Brake(
-        dynamodb=wiring.client("dynamodb"),
+        Ledger(wiring.client("dynamodb"), table),
         batch=wiring.client("batch"),
-        table=table,
         queues=[pool.queue for pool in wiring.deployment().pools.values()],
     )
 
@@ -36,9 +36,9 @@ def _resumes_by_itself() -> bool:
     return wiring.deployment().auto_resume
 
 
-def _mail(letter: Letter) -> None:
+def _mail(mail: Mail) -> None:
     (topic_arn,) = wiring.variables("PEOPLE_TOPIC_ARN")
-    wiring.client("sns").publish(TopicArn=topic_arn, Subject=letter.subject, Message=letter.body)
+    wiring.client("sns").publish(TopicArn=topic_arn, Subject=mail.subject, Message=mail.body)
 
 
 def handle(event: dict[str, Any], context: object) -> dict[str, str]:

@@ -11,6 +11,7 @@ from dropbatch.contract.manifest import Manifest, ManifestError, ObjectSpec, Run
 from dropbatch.contract.overrides import Overrides
 from dropbatch.contract.runs import State, order, run_id
 from tests.lambdas.conftest import DEPLOYMENT
+from tests.lambdas.runs import make_run
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -182,15 +183,7 @@ def test_a_deployment_survives_writing() -> None:
 def test_the_public_event_says_in_one_line_what_happened() -> None:
     detail = run_state_change(
         "prod",
-        {
-            "group": "lab",
-            "pipeline": "wordcount",
-            "run_id": "r-1",
-            "state": State.FAILED,
-            "attempt": 1,
-            "input": "s3://in/lab/wordcount/a",
-            "reason": "program: exit code 3",
-        },
+        make_run({"run_id": "r-1", "state": State.FAILED, "reason": "program: exit code 3"}),
     )
 
     assert detail["summary"] == "FAILED lab/wordcount r-1 (s3://in/lab/wordcount/a): program: exit code 3"

@@ -3,19 +3,21 @@
 import random
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 
 from dropbatch.contract import ledger
+from dropbatch.contract.batches import read_items
 from dropbatch.contract.deployment import Limit
+from dropbatch.contract.items import Reservation, Run
 from dropbatch.contract.limits import VCPU_MS
 from dropbatch.contract.usage import month_usage
-from lambdas.arrival.claims import put_if_new
 from lambdas.arrival.limits import Allowance
-from lambdas.common.items import read_items
-from lambdas.common.limits import holding, release, write_settling
+from lambdas.ledger.limits import release
+from lambdas.ledger.table import Ledger
+from lambdas.ledger.transitions import CLAIM
 from tests.e2e.lab import Lab
+from tests.lambdas.runs import make_run
 
 pytestmark = pytest.mark.e2e
 HOUR = 3_600_000
@@ -28,16 +30,15 @@ def test_of_a_thousand_at_once_exactly_as_many_are_admitted_as_the_limit_allows(
         Limit(VCPU_MS, 600 * HOUR),
         "2026-01",
     )
-    runs: list[dict[str, Any]] = [
-        {"id": f"{group}#{number}", "group": group, "reserved": holding(limit, month, HOUR)} for number in range(1000)
-    ]
-    clients = [lab.client("dynamodb") for _ in range(20)]
+    reserved = Reservation(month, limit.unit, HOUR)
+    runs = [make_run({"group": group, "run_id": str(number)})._replace(reserved=reserved) for number in range(1000)]
+    tables = [Ledger(lab.client("dynamodb"), table) for _ in range(20)]
 
-    def admit(number: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    def admit(number: int) -> tuple[list[Run], list[Run]]:
         """Ten runs, as an invocation of its own would."""
-        allowance = Allowance(clients[number % 20], table, group=group, limit=limit, month=month)
+        allowance = Allowance(tables[number % 20], group=group, limit=limit, month=month)
         some = runs[number * 10 : number * 10 + 10]
-        won, over, _ = allowance.write(some, lambda run: put_if_new(table, run), lambda _: HOUR)
+        won, over, _ = allowance.write(some, lambda run: CLAIM.put(table, run), lambda _: HOUR)
         return won, over
 
     with ThreadPoolExecutor(20) as pool:
@@ -48,14 +49,14 @@ def test_of_a_thousand_at_once_exactly_as_many_are_admitted_as_the_limit_allows(
     assert sum(len(over) for _, over in answers) == 400
     key = ledger.limit_key(group, month)
     assert read_items(lab.dynamodb, table, [key])[key]["remaining"] == 0
-    assert len(read_items(lab.dynamodb, table, [run["id"] for run in runs])) == 600
+    assert len(read_items(lab.dynamodb, table, [run.id for run in runs])) == 600
 
-    used = {run["id"]: random.randrange(HOUR) for run in admitted}  # noqa: S311
+    used = {run.id: random.randrange(HOUR) for run in admitted}  # noqa: S311
 
-    def end(numbered: tuple[int, dict[str, Any]]) -> bool:
+    def end(numbered: tuple[int, Run]) -> bool:
         number, run = numbered
-        step = {"Update": {"TableName": table, "Key": {"id": {"S": run["id"]}}, "UpdateExpression": "REMOVE reserved"}}
-        return write_settling(clients[number % 20], [step], release(table, run, used[run["id"]]))
+        step = {"Update": {"TableName": table, "Key": {"id": {"S": run.id}}, "UpdateExpression": "REMOVE reserved"}}
+        return tables[number % 20].write_settling([step], release(table, run, used[run.id]))
 
     with ThreadPoolExecutor(20) as pool:
         assert all(pool.map(end, enumerate(admitted)))

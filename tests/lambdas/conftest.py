@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from dropbatch.contract.deployment import Deployment, Pipeline, Pool
+from lambdas.arrival.dependencies import Dependencies
 from lambdas.arrival.flow import ArrivalFlow
-from lambdas.arrival.surroundings import Surroundings
+from lambdas.common.control_objects import ControlObjects
+from lambdas.ledger.table import Ledger
 from lambdas.run_events import parts
 from tests.lambdas.simulated_aws import SimulatedAws
 
@@ -74,14 +76,14 @@ def arrival(aws: SimulatedAws) -> ArrivalFlow:
 def make_arrival(aws: SimulatedAws, deployment: Deployment = DEPLOYMENT) -> ArrivalFlow:
     """The arrival function on simulated services."""
     return ArrivalFlow(
-        Surroundings(
-            dynamodb=aws.dynamodb,
+        Dependencies(
+            ledger=Ledger(aws.dynamodb, "ledger"),
+            objects=ControlObjects(aws.s3, OUTPUT),
             s3=aws.s3,
             batch=aws.batch,
             sqs=aws.sqs,
             events=aws.events,
             deployment=deployment,
-            table="ledger",
             bucket=OUTPUT,
             arrival_url="arrivals",
             dead_letter_url="dead",

@@ -13,7 +13,7 @@ from dropbatch.contract.endings import Ending
 from dropbatch.contract.keys import split_uri, started_key
 from dropbatch.contract.manifest import Manifest
 from dropbatch.contract.runs import State
-from lambdas.common.own_messages import Held, held_body
+from lambdas.common.system_messages import Held, held_body
 from tests.lambdas.conftest import OUTPUT, definitions, sqs_record
 from tests.lambdas.simulated_aws import SimulatedAws
 from tests.lambdas.test_rescue import CONTAINER, NO_CAPACITY, RECLAIMED, STEPS, Life, tries

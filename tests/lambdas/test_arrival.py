@@ -8,7 +8,7 @@ from dropbatch.contract.keys import split_uri
 from dropbatch.contract.ledger import PAUSED, to_item
 from dropbatch.contract.manifest import Manifest
 from lambdas.arrival.flow import ArrivalFlow
-from lambdas.common.own_messages import Held, Resubmit, held_body, resubmit_body
+from lambdas.common.system_messages import Held, Resubmit, held_body, resubmit_body
 from tests.lambdas.conftest import dropped, s3_record, sqs_record
 from tests.lambdas.simulated_aws import SimulatedAws, error
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dropbatch.contract import keys
-from lambdas.arrival.requests.older import FIELDS
-from lambdas.common.own_messages import (
+from lambdas.arrival.requests.legacy import FIELDS
+from lambdas.common.system_messages import (
     Finished,
     Held,
     RequestStep,

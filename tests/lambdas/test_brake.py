@@ -9,6 +9,7 @@ import pytest
 from dropbatch.contract import ledger
 from dropbatch.contract.endings import Ending
 from lambdas.common.brake import Brake, BrakeError
+from lambdas.ledger.table import Ledger
 from tests.lambdas.conftest import DEPLOYMENT, make_arrival, run_events, sqs_record
 from tests.lambdas.simulated_aws import SimulatedAws, error
 from tests.lambdas.test_rescue import Life, failed
@@ -20,7 +21,7 @@ DECEMBER = datetime(2026, 12, 1, tzinfo=UTC)
 
 
 def brake(aws: SimulatedAws, now: datetime = NOVEMBER) -> Brake:
-    return Brake(dynamodb=aws.dynamodb, batch=aws.batch, table="ledger", queues=QUEUES, clock=lambda: now)
+    return Brake(Ledger(aws.dynamodb, "ledger", clock=lambda: now), batch=aws.batch, queues=QUEUES)
 
 
 def paused(aws: SimulatedAws) -> bool:
@@ -48,7 +49,7 @@ def test_a_pool_that_is_just_being_changed_does_not_keep_the_others_running(aws:
 def test_without_queues_nobody_elses_environments_are_switched(aws: SimulatedAws) -> None:
     asked: list[Any] = []
     aws.tap = lambda operation, call: asked.append(call) if operation == "DescribeComputeEnvironments" else None
-    guard = Brake(dynamodb=aws.dynamodb, batch=aws.batch, table="ledger", queues=[])
+    guard = Brake(Ledger(aws.dynamodb, "ledger"), batch=aws.batch, queues=[])
 
     guard.pause("test", by="budget")
 

@@ -7,9 +7,9 @@ import pytest
 
 from dropbatch.contract import ledger
 from dropbatch.contract.endings import Ending
+from dropbatch.contract.items import Run
 from dropbatch.contract.keys import started_key
 from dropbatch.contract.usage import MonthUsage
-from lambdas.common.specs import spec_of
 from tests.lambdas.conftest import INPUT, OUTPUT, dropped
 from tests.lambdas.simulated_aws import SimulatedAws
 from tests.lambdas.test_rescue import RECLAIMED, STEPS, Life, failed, tries, usage_of_month
@@ -23,7 +23,7 @@ def life(aws: SimulatedAws) -> Life:
 
 
 def starts(life: Life, job: dict[str, Any]) -> None:
-    run = spec_of(life.run)
+    run = Run.from_item(life.run)
     life.aws.s3.objects[OUTPUT, started_key(run.group, run.pipeline, run.run_id, run.attempt)] = job["jobId"].encode()
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from dropbatch.contract import ledger
 from dropbatch.contract.keys import started_key
-from lambdas.run_events.forgotten import FORGOTTEN
+from lambdas.run_events.expired_jobs import EXPIRED
 from tests.lambdas.conftest import DEPLOYMENT, OUTPUT
 from tests.lambdas.simulated_aws import SimulatedAws
 from tests.lambdas.test_rescue import Life, usage_of_month
@@ -77,7 +77,7 @@ def test_without_a_record_the_run_begins_anew_once_and_then_has_failed(life: Lif
 
     run = life.run
     assert (run["state"], run["attempt"]) == ("FAILED", 2)
-    assert run["reason"].startswith(FORGOTTEN)
+    assert run["reason"].startswith(EXPIRED)
     record = json.loads(life.aws.s3.objects[OUTPUT, f"{run['output_prefix']}_run.json"])
     assert (record["phase"], record["attempt"]) == ("lost", 2)
 

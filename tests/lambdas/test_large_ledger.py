@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from dropbatch.contract import ledger
-from lambdas.common.batches import Failures
+from dropbatch.contract.items import Run
+from lambdas.common.failures import Failures
 from lambdas.run_events.flow import Outcome
 from lambdas.run_events.reconcile import Reconcile
 from tests.lambdas.conftest import OUTPUT, run_events
@@ -32,6 +33,10 @@ def put(aws: SimulatedAws, number: int, touched: datetime) -> None:
         "pipeline": "wordcount",
         "state": "HELD",
         "attempt": 1,
+        "order": 10,
+        "input": "s3://in/lab/wordcount/a",
+        "version_id": "v1",
+        "size": 3,
         "job_name": f"job-{number // PER_JOB}",
         "pool": "spot",
         "created_at": ledger.timestamp(touched),
@@ -139,7 +144,7 @@ def test_of_a_large_window_no_more_is_read_than_it_takes(aws: SimulatedAws, monk
     aws.dynamodb.items[ended["id"]] = ledger.to_item(ended)
     read = reading(aws, monkeypatch)
 
-    parts.flow.follow_up([Outcome(tell=ended)])
+    parts.flow.follow_up([Outcome(publish=Run.from_item(ended))])
     assert sum(read) <= PAGE  # enough to see that it is not alone
 
     for item in aws.dynamodb.runs():
@@ -167,9 +172,14 @@ def test_a_window_too_large_for_one_round_is_counted_over_several(aws: Simulated
         aws.dynamodb.items[item["id"]] = ledger.to_item(item | end | {"input": "s3://in/lab/wordcount/a", "order": 19})
     ended = aws.dynamodb.runs()[1]
     parts = run_events(aws, clock=lambda: LATER)
-    parts.flow.follow_up([Outcome(tell=ended)])
+    parts.flow.follow_up([Outcome(publish=Run.from_item(ended))])
     (window,) = (key for key in aws.dynamodb.items if "#mail#" in key)
-    small = aws.dynamodb.plain(window) | {"id": f"{window}-limit", "kind": "limit", "month": "2026-01", "reason": "r"}
+    small = aws.dynamodb.plain(window) | {
+        "id": "lab#mail#limit-2026-01-01",
+        "kind": "limit",
+        "month": "2026-01",
+        "reason": "r",
+    }
     aws.dynamodb.items[small["id"]] = ledger.to_item(
         small | {"limit": "1", "remaining": "0", "updated_at": ledger.timestamp(LATER - timedelta(seconds=1))}
     )

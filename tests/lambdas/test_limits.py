@@ -10,6 +10,7 @@ from dropbatch.contract.deployment import Limit
 from dropbatch.contract.limits import MICRO_USD, VCPU_MS
 from dropbatch.contract.overrides import Overrides
 from lambdas.arrival.limits import Allowance, need_of
+from lambdas.ledger.table import Ledger
 from tests.lambdas.conftest import DEPLOYMENT, dropped, make_arrival, run_events
 from tests.lambdas.requests.conftest import Bench
 from tests.lambdas.simulated_aws import SimulatedAws
@@ -251,7 +252,9 @@ def test_others_that_take_at_the_same_time_are_waited_for(aws: SimulatedAws) -> 
                 operation,
             )
 
-    allowance = Allowance(aws.dynamodb, "ledger", group="lab", limit=LIMIT, month="2026-01", sleep=lambda _: None)
+    allowance = Allowance(
+        Ledger(aws.dynamodb, "ledger"), group="lab", limit=LIMIT, month="2026-01", sleep=lambda _: None
+    )
     aws.tap = refuse
 
     written, over, _ = allowance.write(

@@ -13,9 +13,10 @@ from dropbatch.contract import ledger
 from dropbatch.contract.events import run_state_change
 from dropbatch.contract.runs import State
 from lambdas.run_events import tally
-from lambdas.run_events.letters import about_many, about_one
+from lambdas.run_events.mail_texts import about_many, about_one
 from lambdas.run_events.tally import Tally
 from tests.lambdas.conftest import DEPLOYMENT, INPUT, OUTPUT, dropped, make_arrival, run_events, s3_record, sqs_record
+from tests.lambdas.runs import make_run
 from tests.lambdas.simulated_aws import SimulatedAws, error
 from tests.lambdas.test_rescue import CONTAINER, failed, tries
 from tests.lambdas.test_run_events import event
@@ -71,7 +72,7 @@ def fits(value: Any, schema: dict[str, Any]) -> bool:
     ],
 )
 def test_the_event_is_as_its_schema_says(change: dict[str, Any]) -> None:
-    detail = run_state_change("test", {**RUN, **change})
+    detail = run_state_change("test", make_run({**RUN, **change}))
 
     assert set(SCHEMA["properties"]) == set(SCHEMA["required"]) == set(detail)
     assert fits(detail, SCHEMA)
@@ -81,13 +82,13 @@ def test_the_event_is_as_its_schema_says(change: dict[str, Any]) -> None:
 def test_a_cost_that_is_not_known_is_said_to_be_unknown() -> None:
     unknown = {**RUN, "usage": {"vcpu_ms": None, "mib_ms": None, "micro_usd": None}}
 
-    assert run_state_change("test", RUN)["cost_usd"] == "0.0123"
-    assert run_state_change("test", unknown)["cost_usd"] == "unknown"
-    assert "Cost:     unknown" in about_one(unknown, region="eu-central-1", bucket="out").body
+    assert run_state_change("test", make_run(RUN))["cost_usd"] == "0.0123"
+    assert run_state_change("test", make_run(unknown))["cost_usd"] == "unknown"
+    assert "Cost:     unknown" in about_one(make_run(unknown), region="eu-central-1", bucket="out").body
 
 
 def test_a_mail_says_what_where_how_long_and_what_it_cost() -> None:
-    letter = about_one(RUN, region="eu-central-1", bucket="out")
+    letter = about_one(make_run(RUN), region="eu-central-1", bucket="out")
 
     assert letter.subject == "wordcount: a.txt is done"
     assert f"Result:\n  {RUN['output']}\n  https://" in letter.body
@@ -107,7 +108,7 @@ def test_a_mail_about_a_failure_says_phase_reason_and_the_last_lines() -> None:
         "not_started": ["plot"],
     }
 
-    body = about_one(run, region="eu-central-1", bucket="out").body
+    body = about_one(make_run(run), region="eu-central-1", bucket="out").body
 
     assert "Reason:   exit code 3\nPhase:    program\n" in body
     assert "Not started because of that: plot" in body
@@ -118,7 +119,9 @@ def test_a_mail_about_many_gives_numbers_and_the_list() -> None:
     bad = {**RUN, "state": "FAILED", "reason": "program: exit code 3", "output": ""}
     good = [{**RUN, "output": f"s3://out/lab/wordcount/x/{number}/"} for number in range(982)]
 
-    letter = about_many(Tally.of([*good, *[bad] * 18]), region="eu-central-1", failures="s3://out/lab/_reports/x.json")
+    letter = about_many(
+        Tally.of(map(make_run, [*good, *[bad] * 18])), region="eu-central-1", failures="s3://out/lab/_reports/x.json"
+    )
 
     assert letter.subject == "wordcount: 982 of 1,000 succeeded"
     assert "Results:\n  s3://out/lab/wordcount/x/\n" in letter.body
@@ -131,7 +134,7 @@ def test_of_very_many_failures_the_first_are_listed(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(tally, "_REASONS", 2)
     bad = [{**RUN, "state": "FAILED", "reason": f"reason {number}", "output": ""} for number in range(6)]
 
-    runs = Tally.of([*bad, bad[0]])
+    runs = Tally.of(map(make_run, [*bad, bad[0]]))
     body = about_many(runs, region="eu-central-1", failures="s3://out/lab/_reports/x.json").body
 
     assert len(runs.failures) == 3
@@ -144,7 +147,7 @@ def test_a_mail_about_many_tells_the_most_frequent_reasons_first() -> None:
     reasons = ["a", "b", "c", "d", "e", "e", "cancelled on request", "cancelled on request", "f", "g"]
     bad = [{**RUN, "state": state, "reason": reason} for state, reason in zip(states, reasons, strict=True)]
 
-    body = about_many(Tally.of(bad), region="eu-central-1", failures="s3://out/lab/_reports/x.json").body
+    body = about_many(Tally.of(map(make_run, bad)), region="eu-central-1", failures="s3://out/lab/_reports/x.json").body
 
     assert "10 did not succeed (6 failed, 1 refused, 3 cancelled):\n  2 x e " in body
     assert "  and 3 other reasons" in body
@@ -164,8 +167,8 @@ def test_a_mail_about_many_tells_the_most_frequent_reasons_first() -> None:
 def test_a_cost_is_never_said_to_be_zero(usage: dict[str, Any], said: str) -> None:
     run = {**RUN, "usage": usage}
 
-    assert f"Cost:     {said}\n" in about_one(run, region="eu-central-1", bucket="out").body
-    assert f"Cost:    {said}\n" in about_many(Tally.of([run]), region="eu-central-1", failures=None).body
+    assert f"Cost:     {said}\n" in about_one(make_run(run), region="eu-central-1", bucket="out").body
+    assert f"Cost:    {said}\n" in about_many(Tally.of([make_run(run)]), region="eu-central-1", failures=None).body
 
 
 def test_a_refused_request_is_told_of_with_what_is_wrong_and_where_that_is_written() -> None:
@@ -179,7 +182,7 @@ def test_a_refused_request_is_told_of_with_what_is_wrong_and_where_that_is_writt
         "reason": f"inputs: is required: see s3://out/{key}/_rejected.json",
     }
 
-    letter = about_one(run, region="eu-central-1", bucket="out")
+    letter = about_one(make_run(run), region="eu-central-1", bucket="out")
 
     assert letter.subject == "request refused: sweep/submit.json"
     assert letter.body.startswith("The request sweep/submit.json was refused: nothing was started (group lab).")
@@ -198,7 +201,7 @@ def test_a_run_over_its_groups_limit_is_told_how_to_be_tried_again() -> None:
         "reason": "the limit is used",
     }
 
-    body = about_one(run, region="eu-central-1", bucket="out").body
+    body = about_one(make_run(run), region="eu-central-1", bucket="out").body
 
     assert "Reason:   the limit is used\n" in body
     assert f"dropbatch retry {RUN['run_id']}" in body
@@ -212,7 +215,7 @@ def test_a_mail_about_several_pipelines_names_the_folder_of_each() -> None:
         for number in range(2)
     ]
 
-    body = about_many(Tally.of(runs), region="eu-central-1", failures=None).body
+    body = about_many(Tally.of(map(make_run, runs)), region="eu-central-1", failures=None).body
 
     assert body.startswith("4 of 4 succeeded (pipelines first, second, group lab).")
     assert "\n  s3://out/lab/first/\n" in body
@@ -220,7 +223,9 @@ def test_a_mail_about_several_pipelines_names_the_folder_of_each() -> None:
 
 
 def test_subjects_are_what_sns_takes() -> None:
-    subject = about_one({**RUN, "input": f"s3://in/lab/wordcount/{'ü' * 200}\n"}, region="x", bucket="out").subject
+    subject = about_one(
+        make_run({**RUN, "input": f"s3://in/lab/wordcount/{'ü' * 200}\n"}), region="x", bucket="out"
+    ).subject
 
     assert len(subject) < 100
     assert subject.isascii()

@@ -1,7 +1,7 @@
 import pytest
 
 from lambdas.common.messages import Arrival, PoisonError, parse
-from lambdas.common.own_messages import Held, Resubmit, held_body, resubmit_body
+from lambdas.common.system_messages import Held, Resubmit, held_body, resubmit_body
 from tests.lambdas.conftest import s3_record, sqs_record
 
 

@@ -6,10 +6,12 @@ import pytest
 
 from dropbatch.contract.ledger import PAUSED, to_item
 from lambdas.arrival.flow import ArrivalFlow
-from lambdas.common.announce import Announcer
+from lambdas.common.publisher import Publisher
+from lambdas.ledger.table import Ledger
 from lambdas.run_events.flow import RunEventsFlow
 from lambdas.run_events.reconcile import Reconcile, UnrepairedError
 from tests.lambdas.conftest import OUTPUT, dropped, run_events, sqs_record
+from tests.lambdas.runs import make_run
 from tests.lambdas.simulated_aws import SimulatedAws, error
 
 LATER = datetime.now(UTC) + timedelta(days=1)
@@ -282,7 +284,7 @@ def test_what_reconcile_cannot_see_to_keeps_nothing_else_waiting(
             raise error("ValidationException", operation)
 
     aws.tap = refuse
-    with pytest.raises(UnrepairedError, match="could not be seen to, such as"):
+    with pytest.raises(UnrepairedError, match="could not be repaired, such as"):
         reconcile.run(at=LATER)
 
     states = {name: aws.dynamodb.plain(run)["state"] for name, run in runs.items()}
@@ -290,7 +292,7 @@ def test_what_reconcile_cannot_see_to_keeps_nothing_else_waiting(
     assert told(aws) == ["SUCCEEDED", "SUCCEEDED"]
 
     aws.tap = lambda operation, call: None
-    with pytest.raises(UnrepairedError, match=r"^1 could not be seen to, such as wordcount-lab-"):
+    with pytest.raises(UnrepairedError, match=r"^1 could not be repaired, such as wordcount-lab-"):
         reconcile.run(at=LATER)
 
 
@@ -311,10 +313,7 @@ def test_a_record_that_is_none_is_no_record(
 
 def test_long_logs_are_told_of_in_as_many_calls_as_it_takes(aws: SimulatedAws) -> None:
     lines = ["\N{GOTHIC LETTER AHSA}" * 400] * 20
-    runs = [
-        {"id": f"lab#{number}", "run_id": str(number), "state": "FAILED", "order": 19, "log_tail": lines}
-        for number in range(25)
-    ]
+    runs = [make_run({"run_id": str(number), "state": "FAILED", "log_tail": lines}) for number in range(25)]
     sizes: list[int] = []
 
     def tap(operation: str, call: Any) -> None:
@@ -322,9 +321,10 @@ def test_long_logs_are_told_of_in_as_many_calls_as_it_takes(aws: SimulatedAws) -
             sizes.append(sum(len(entry["Detail"].encode()) for entry in call["Entries"]))
 
     aws.tap = tap
-    Announcer(events=aws.events, dynamodb=aws.dynamodb, table="ledger", environment="test").tell(runs)
+    table = Ledger(aws.dynamodb, "ledger")
+    Publisher(table, events=aws.events, environment="test").publish(runs)
 
-    assert [json.loads(entry["Detail"])["run_id"] for entry in aws.events.entries] == [run["run_id"] for run in runs]
+    assert [json.loads(entry["Detail"])["run_id"] for entry in aws.events.entries] == [run.run_id for run in runs]
     assert max(sizes) < 256 * 1024 < sum(sizes)
 
 
@@ -334,7 +334,7 @@ def test_reconcile_leaves_the_young_and_the_paused_alone(
     break_once(aws, arrival, "PutObject")
 
     assert reconcile.run(at=datetime.now(UTC)) == {}
-    aws.dynamodb.items[PAUSED] = to_item({"id": PAUSED})
+    aws.dynamodb.items[PAUSED] = to_item({"id": PAUSED, "since": "2026"})
     assert reconcile.run(at=LATER) == {"pools paused": 2}
     assert reconcile.run(at=LATER) == {}
     assert set(aws.batch.queues.values()) == {"DISABLED"}

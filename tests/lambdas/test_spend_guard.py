@@ -5,6 +5,7 @@ import pytest
 from dropbatch.contract.ledger import PAUSED
 from lambdas.common import wiring
 from lambdas.common.brake import Brake
+from lambdas.ledger.table import Ledger
 from lambdas.spend_guard import handler
 from lambdas.spend_guard.notice import BudgetNotice, read_notice
 from tests.lambdas.simulated_aws import SimulatedAws
@@ -35,7 +36,7 @@ def notice(name: str = "dropbatch-test", limit: str = "$50.00", spent: str = "$5
 
 @pytest.fixture
 def guard(aws: SimulatedAws, monkeypatch: pytest.MonkeyPatch) -> SimulatedAws:
-    brake = Brake(dynamodb=aws.dynamodb, batch=aws.batch, table="ledger", queues=["q-spot", "q-ondemand"])
+    brake = Brake(Ledger(aws.dynamodb, "ledger"), batch=aws.batch, queues=["q-spot", "q-ondemand"])
     monkeypatch.setattr(handler, "_brake", lambda: brake)
     monkeypatch.setattr(handler, "_stops", lambda: False)
     monkeypatch.setattr(handler, "_resumes_by_itself", lambda: False)

@@ -1,19 +1,19 @@
 """Requests: files that ask for runs, or for something to happen to runs.
 
-Reading and checking (`text`, `fields`, `submission`, `older`, `inputs`, `actions`) is pure. `listing` looks at
-buckets, `expansion` makes runs of what it finds, `plans` keeps that. `desk` takes requests on, a piece at a time;
-`runs_desk`, `reproductions` and `cancel` those about runs that exist.
+Reading and checking (`parse`, `fields`, `submission`, `legacy`, `inputs`, `actions`) is pure. `listing` reads buckets,
+`expansion` makes runs of their objects, `plans` stores them. `processor` processes requests step by step;
+`run_requests`, `reproductions` and `cancel` those about existing runs.
 """
 
+from lambdas.arrival.dependencies import Dependencies
 from lambdas.arrival.requests.cancel import Canceller
-from lambdas.arrival.requests.desk import RequestDesk
-from lambdas.arrival.requests.runs_desk import RunsDesk
-from lambdas.arrival.surroundings import Surroundings
-from lambdas.common.announce import Announcer
+from lambdas.arrival.requests.processor import RequestProcessor
+from lambdas.arrival.requests.run_requests import RunRequests
+from lambdas.common.publisher import Publisher
 
-__all__ = ["RequestDesk", "request_desk"]
+__all__ = ["RequestProcessor", "request_processor"]
 
 
-def request_desk(around: Surroundings, announcer: Announcer) -> RequestDesk:
-    """The desk of a deployment."""
-    return RequestDesk(around, RunsDesk(around, Canceller(around, announcer), announcer))
+def request_processor(deps: Dependencies, publisher: Publisher) -> RequestProcessor:
+    """Return the request processor of a deployment."""
+    return RequestProcessor(deps, RunRequests(deps, Canceller(deps, publisher), publisher))

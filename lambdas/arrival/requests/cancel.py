@@ -1,221 +1,172 @@
-"""Cancelling runs.
+"""Canceling runs.
 
-Whether a run that has not started will, nobody can know: its job may be on the way. So cancelling takes the run's
-fence: who creates that first decides. If it was free, no job will ever start the run, and the run is CANCELLED at once,
-with a record that says so; a job that waits in Batch is ended too, only to spare the queue. If a job holds it, that job
-is ended, and its event tells the rest.
+Nobody can know whether a run that has not started will start: its job may be on the way. So canceling takes the run's
+fence, and whoever creates the fence first decides. If it was free, no job will ever start the run: it is CANCELLED at
+once, with a record that says so, and a job that waits in Batch is ended only to free its place in the queue. If a job
+holds the fence, that job is ended, and its event ends the run.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from dropbatch.contract import keys, ledger
+from dropbatch.contract import fence
 from dropbatch.contract.endings import Ending
-from dropbatch.contract.manifest import Manifest, ManifestError
-from dropbatch.contract.runs import State, order
-from lambdas.arrival.surroundings import Surroundings
-from lambdas.common.announce import Announcer
-from lambdas.common.items import read_items
-from lambdas.common.limits import release, write_settling
-from lambdas.common.objects import read_object
-from lambdas.common.records import parse_record, record_of
-from lambdas.common.specs import spec_of
+from dropbatch.contract.items import Job, Run
+from dropbatch.contract.manifest import ManifestError
+from dropbatch.contract.runs import State
+from lambdas.arrival.dependencies import Dependencies
+from lambdas.common.publisher import Publisher
+from lambdas.ledger.limits import release
+from lambdas.ledger.transitions import CANCEL, REQUEST_CANCEL
 
-__all__ = ["Canceller"]
+__all__ = ["Canceller", "remember"]
 
 log = logging.getLogger("dropbatch")
 
-_MINE = "cancelled:"
 _REASON = "cancelled on request before it started"
-_CONFLICTS = {"PreconditionFailed", "412", "ConditionalRequestConflict"}
-_UNWRITTEN = {"NoSuchKey", "AccessDenied"}  # the second where, as here, the bucket may not be listed
 _ROUNDS = 5
 _REMEMBERED = 10
-_Item = Mapping[str, Any]
+
+
+def remember(run: Run, request: str) -> tuple[str, ...]:
+    """Return the last requests that changed a run, with this one."""
+    return (*(each for each in run.requests if each != request), request)[-_REMEMBERED:]
 
 
 class Canceller:
-    """Ends runs that are not over."""
+    """Ends runs that have not ended."""
 
-    def __init__(self, around: Surroundings, announcer: Announcer) -> None:
-        self._around = around
-        self._announcer = announcer
+    def __init__(self, deps: Dependencies, publisher: Publisher) -> None:
+        self._deps = deps
+        self._ledger = deps.ledger
+        self._publisher = publisher
 
-    def cancel(self, items: Sequence[_Item], request: str) -> None:
-        """Cancel runs, given as RUN items, on a request. Those that are over stay as they are.
+    def cancel(self, runs: Sequence[Run], request: str) -> None:
+        """Cancel runs on a request. Those that have ended stay as they are.
 
         Repeating it is safe, and necessary after any error.
         """
-        jobs = _Jobs(self._around)
-        for item in items:
-            marked = self._mark(item, request)
+        jobs = _Jobs(self._deps)
+        for run in runs:
+            marked = self._mark(run, request)
             if marked is None:
-                log.info("%s was tried again since it was cancelled", item["id"])
+                log.info("%s was retried since it was cancelled", run.id)
             else:
                 self._cancel(marked, jobs)
 
-    def _cancel(self, item: _Item, jobs: "_Jobs") -> None:
+    def _cancel(self, run: Run, jobs: "_Jobs") -> None:
         for _ in range(_ROUNDS):
-            if State(item["state"]).final and not _untold(item):
-                log.info("%s is %s already", item["id"], item["state"])
+            if run.state.final and not _unpublished(run):
+                log.info("%s is %s already", run.id, run.state)
                 return
-            owner = self._take_fence(item)
-            if owner.startswith(_MINE):
-                item = self._end(item)
-                if State(item["state"]).final:
-                    self._spare_queue(item, jobs)
+            owner = self._deps.objects.take_fence(run, f"{fence.CANCELED}{run.cancel}")
+            if owner.startswith(fence.CANCELED):
+                run = self._end(run)
+                if run.state.final:
+                    self._free_queue(run, jobs)
                     return
             else:
                 self._terminate(owner)
-                attempt = item["attempt"]
-                item = self._read(item)
-                if item["attempt"] == attempt:
+                attempt = run.attempt
+                run = self._ledger.reread(run)
+                if run.attempt == attempt:
                     return
-            log.info("%s began anew meanwhile", item["id"])
-        raise LookupError(f"{item['id']} begins anew again and again")
+            log.info("%s is at its next attempt meanwhile", run.id)
+        raise LookupError(f"{run.id} begins another attempt again and again")
 
-    def _mark(self, item: _Item, request: str) -> _Item | None:
-        """Note the request on the run, so that it is not rescued from now on; returns it as it is now.
+    def _mark(self, run: Run, request: str) -> Run | None:
+        """Note the request on the run, so that it is not rescued from now on; return it as it is now.
 
-        None when the run was tried again since, which takes the mark off: a request that comes again does not mean that
-        attempt. What was read may be old by now, so nothing is noted that does not follow from what is there.
+        None when the run was retried since, which removes the note: a request that is delivered again does not mean
+        the new attempt. The run may have changed since it was read, so the write depends on what was read.
         """
         for _ in range(_ROUNDS):
-            known = item.get("requests")
-            if known and request in known and "cancel" not in item:
+            if request in run.requests and not run.cancel:
                 return None
-            requests = [*(each for each in known or () if each != request), request][-_REMEMBERED:]
-            values = {":request": request, ":requests": requests, ":attempt": item["attempt"]}
-            unchanged = "attribute_not_exists(requests)" if known is None else "requests = :known"
-            try:
-                answer = self._around.dynamodb.update_item(
-                    TableName=self._around.table,
-                    Key=ledger.to_item({"id": item["id"]}),
-                    UpdateExpression="SET cancel = :request, requests = :requests",
-                    ConditionExpression=f"attempt = :attempt AND {unchanged}",
-                    ExpressionAttributeValues=ledger.to_item(values if known is None else {**values, ":known": known}),
-                    ReturnValues="ALL_NEW",
-                )
-            except self._around.dynamodb.exceptions.ConditionalCheckFailedException:
-                item = self._read(item)
-                continue
-            return ledger.from_item(answer["Attributes"])
-        raise LookupError(f"{item['id']} changes again and again")
+            after = run._replace(cancel=request, requests=remember(run, request))
+            marked = self._ledger.change(REQUEST_CANCEL, run, after)
+            if marked is not None:
+                return marked
+            run = self._ledger.reread(run)
+        raise LookupError(f"{run.id} changes again and again")
 
-    def _read(self, item: _Item) -> _Item:
-        return read_items(self._around.dynamodb, self._around.table, [item["id"]])[item["id"]]
-
-    def _take_fence(self, item: _Item) -> str:
-        """Who holds the fence now: we, or a job by its id."""
-        key = keys.started_key(item["group"], item["pipeline"], item["run_id"], item["attempt"])
-        for _ in range(3):
-            try:
-                self._around.s3.put_object(
-                    Bucket=self._around.bucket, Key=key, Body=f"{_MINE}{item['cancel']}".encode(), IfNoneMatch="*"
-                )
-            except ClientError as error:
-                if error.response.get("Error", {}).get("Code") not in _CONFLICTS:
-                    raise
-            try:
-                found: bytes = self._around.s3.get_object(Bucket=self._around.bucket, Key=key)["Body"].read()
-            except ClientError as error:
-                if error.response.get("Error", {}).get("Code") not in _UNWRITTEN:
-                    raise
-                continue  # somebody's write is still under way
-            return found.decode("utf-8", "replace")
-        raise LookupError(f"the fence {key} is being written by several at once")
-
-    def _end(self, item: _Item) -> _Item:
-        """Bring the attempt to its end; returns the run as it is now, which may be at another attempt."""
-        now = ledger.timestamp(self._around.clock())
-        # First the record: once the ledger has the end, a further attempt may write its own.
-        self._write_record(item, now)
-        fields: dict[str, Any] = {
-            "state": State.CANCELLED,
-            "order": order(item["attempt"], State.CANCELLED),
-            "reason": _REASON,
-            "not_started": list(self._around.deployment.descendants(item["pipeline"])),
-            "updated_at": now,
-            "stopped_at": now,
-        }
-        if "reserved" in item:
-            fields["reserved"] = {**item["reserved"], "amount": 0}
-        update = {
-            "TableName": self._around.table,
-            "Key": ledger.to_item({"id": item["id"]}),
-            "UpdateExpression": "SET " + ", ".join(f"#{name} = :{name}" for name in fields),
-            "ConditionExpression": "attempt = :attempt AND #order < :order",
-            "ExpressionAttributeNames": {f"#{name}": name for name in fields},
-            "ExpressionAttributeValues": ledger.to_item(
-                {**{f":{name}": value for name, value in fields.items()}, ":attempt": item["attempt"]}
-            ),
-        }
-        settlement = release(self._around.table, item, 0)
-        # Not read once more where it was written: a request may have opened the next attempt already.
-        written = write_settling(self._around.dynamodb, [{"Update": update}], settlement)
-        ended = {**item, **fields} if written else self._read(item)
-        if _untold(ended):
-            self._announcer.tell([ended])
+    def _end(self, run: Run) -> Run:
+        """End the attempt; return the run as it is now, which may be at another attempt."""
+        if run.state.final:
+            ended = run
+        else:
+            now = self._ledger.now()
+            # First the record: once the ledger has the end, a further attempt may write its own.
+            self._write_record(run, now)
+            after = run._replace(
+                state=State.CANCELLED,
+                reason=_REASON,
+                not_started=tuple(self._deps.deployment.descendants(run.pipeline)),
+                updated_at=now,
+                stopped_at=now,
+                reserved=run.reserved and run.reserved._replace(amount=0),
+            )
+            entry = {"Update": CANCEL.update(self._ledger.table, run, after)}
+            settlement = release(self._ledger.table, run, 0)
+            # If it was written it is not read again: a request may have opened the next attempt already.
+            written = self._ledger.write_settling([entry], settlement)
+            ended = after if written else self._ledger.reread(run)
+        if _unpublished(ended):
+            self._publisher.publish([ended])
         return ended
 
-    def _write_record(self, item: _Item, now: str) -> None:
-        """Leave a record of an attempt that no job will begin, unless there is one of it or of a later one."""
-        s3, bucket, key = self._around.s3, self._around.bucket, keys.record_key(item["output_prefix"])
-        there = parse_record(read_object(s3, bucket, key))
-        if there is None or there["attempt"] < item["attempt"]:
-            record = record_of(spec_of(item), item, status=State.CANCELLED, reason=_REASON, stopped_at=now)
-            s3.put_object(Bucket=bucket, Key=key, Body=record, ContentType="application/json")
+    def _write_record(self, run: Run, now: str) -> None:
+        """Write the record of an attempt that no job will begin, unless this or a later attempt has one."""
+        record = self._deps.objects.record(run.output_prefix)
+        if record is None or record["attempt"] < run.attempt:
+            self._deps.objects.write_record(run, status=State.CANCELLED, reason=_REASON, stopped_at=now)
 
     def _terminate(self, job_id: str) -> None:
-        """End a job or a child of an array; one that is over already stays as it is."""
+        """End a job or a child of an array; one that has ended stays as it is."""
         try:
-            self._around.batch.terminate_job(jobId=job_id, reason=Ending.CANCELLED)
+            self._deps.batch.terminate_job(jobId=job_id, reason=Ending.CANCELLED)
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") != "ClientException":
+            if fence.error_code(error) != "ClientException":
                 raise
             log.info("job %s cannot be ended: %s", job_id, error)  # Batch has forgotten it
 
-    def _spare_queue(self, item: _Item, jobs: "_Jobs") -> None:
-        """End a job that would find the fence taken. Not needed, so no error counts."""
+    def _free_queue(self, run: Run, jobs: "_Jobs") -> None:
+        """End a job that would find the fence taken. Not necessary, so errors are only logged."""
         try:
-            job_id = jobs.of(item)
+            job_id = jobs.of(run)
             if job_id is not None:
                 self._terminate(job_id)
         except (ClientError, BotoCoreError, ManifestError) as error:
-            log.warning("the job of %s is left to end by itself: %s", item["id"], error)
+            log.warning("the job of %s is left to end by itself: %s", run.id, error)
 
 
 class _Jobs:
-    """Ids of the jobs that are to work on runs, each JOB item and each manifest read once."""
+    """Ids of the jobs that are to work on runs; each item and each manifest is read once."""
 
-    def __init__(self, around: Surroundings) -> None:
-        self._around = around
-        self._jobs: dict[str, _Item] = {}
+    def __init__(self, deps: Dependencies) -> None:
+        self._deps = deps
+        self._jobs: dict[str, Job | None] = {}
         self._places: dict[str, dict[str, int]] = {}
 
-    def of(self, item: _Item) -> str | None:
-        """Id of a run's job, of its child when it is an array; None when there is none as yet."""
-        name = item["job_name"]
+    def of(self, run: Run) -> str | None:
+        """Return the id of a run's job, of its child when it is an array; None when there is none yet."""
+        name = run.job_name
         if name not in self._jobs:
-            key = ledger.job_key(name)
-            self._jobs[name] = read_items(self._around.dynamodb, self._around.table, [key]).get(key, {})
+            self._jobs[name] = self._deps.ledger.job(name)
         job = self._jobs[name]
-        if "job_id" not in job:
+        if job is None or not job.submitted:
             return None
-        job_id: str = job["job_id"]
-        if job["size"] == 1:
-            return job_id
+        if job.size == 1:
+            return job.job_id
         if name not in self._places:
-            bucket, key = keys.split_uri(job["manifest"])
-            runs = Manifest.from_json(self._around.s3.get_object(Bucket=bucket, Key=key)["Body"].read()).runs
-            self._places[name] = {run.run_id: index for index, run in enumerate(runs)}
-        index = self._places[name].get(item["run_id"])
-        return None if index is None else f"{job_id}:{index}"
+            specs = self._deps.objects.runs_of(job)
+            self._places[name] = {spec.run_id: index for index, spec in enumerate(specs)}
+        index = self._places[name].get(run.run_id)
+        return None if index is None else f"{job.job_id}:{index}"
 
 
-def _untold(item: _Item) -> bool:
-    """Whether an earlier try to cancel ended before anybody heard of it."""
-    return item["state"] == State.CANCELLED and "unfinished" in item
+def _unpublished(run: Run) -> bool:
+    """Whether the function ended an earlier try to cancel before it could publish the end."""
+    return run.state is State.CANCELLED and run.pending

@@ -15,7 +15,7 @@ from lambdas.arrival.requests.inputs import Named
 from lambdas.arrival.requests.listing import Listing
 from lambdas.arrival.requests.plans import Cursor, Part
 from lambdas.arrival.requests.submission import Submission
-from lambdas.common.own_messages import RequestStep
+from lambdas.common.system_messages import RequestStep
 
 __all__ = ["PART_CALLS", "expand", "runs_of"]
 

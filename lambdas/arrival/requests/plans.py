@@ -15,7 +15,7 @@ from dropbatch.contract import keys
 from dropbatch.contract.manifest import ObjectSpec
 from dropbatch.contract.runs import request_id
 from lambdas.arrival.requests.faults import Fault
-from lambdas.common.own_messages import RequestStep
+from lambdas.common.system_messages import RequestStep
 
 __all__ = ["Cursor", "Part", "Plans"]
 

@@ -11,7 +11,7 @@ from dropbatch.contract import keys
 from dropbatch.contract.deployment import Deployment, Pipeline
 from dropbatch.contract.overrides import Overrides
 from lambdas.arrival.admission import choice
-from lambdas.arrival.requests import older
+from lambdas.arrival.requests import legacy
 from lambdas.arrival.requests.faults import Fault, FaultsError, shown
 from lambdas.arrival.requests.fields import Fields
 from lambdas.arrival.requests.inputs import Named, Reach
@@ -64,7 +64,7 @@ def read_submission(
         FaultsError: with every fault.
     """
     faults: list[Fault] = []
-    today, written = older.modern(body, deployment, faults)
+    today, written = legacy.upgrade(body, deployment, faults)
     fields = Fields(today, faults, written=written)
     fields.only(*_KNOWN, "resultpath")
     name = the_pipeline(fields, group=group, key=key, deployment=deployment)
@@ -78,7 +78,7 @@ def read_submission(
     label = fields.text("name", longest=100) or ""
     pool, overrides = _overrides(fields, name, pipeline, deployment)
     is_awaited = fields.text("task_token", longest=_MAX_TOKEN) is not None
-    results = older.results_folder(fields, group=group, pipeline=name)
+    results = legacy.results_folder(fields, group=group, pipeline=name)
     if faults:
         raise FaultsError(*faults)
     return Submission(

@@ -22,8 +22,10 @@ from dropbatch.contract import keys
 from dropbatch.contract.deployment import Limit, Pipeline
 from dropbatch.contract.limits import VCPU_MS
 from dropbatch.contract.manifest import Manifest, RunSpec
+from lambdas.arrival.dependencies import Dependencies
 from lambdas.arrival.flow import ArrivalFlow
-from lambdas.arrival.surroundings import Surroundings
+from lambdas.common.control_objects import ControlObjects
+from lambdas.ledger.table import Ledger
 from lambdas.run_events.flow import RunEventsFlow
 from lambdas.run_events.parts import Clients as RunEventsClients
 from lambdas.run_events.parts import put_together
@@ -338,18 +340,17 @@ class World:
     def _arrival(self, invocation: _Invocation) -> ArrivalFlow:
         aws = self.aws
         return ArrivalFlow(
-            Surroundings(
-                dynamodb=self._client(invocation, self._without_lease()),
+            Dependencies(
+                ledger=Ledger(self._client(invocation, self._without_lease()), "ledger", clock=lambda: self.now),
+                objects=ControlObjects(self._client(invocation, aws.s3), OUTPUT),
                 s3=self._client(invocation, aws.s3),
                 batch=self._client(invocation, aws.batch, retry="no retry of SubmitJob" not in self.safeguards),
                 sqs=self._client(invocation, SimpleNamespace(send_message=self._sent)),
                 events=self._client(invocation, aws.events),
                 deployment=self.deployment,
-                table="ledger",
                 bucket=OUTPUT,
                 arrival_url="arrivals",
                 dead_letter_url="dead",
-                clock=lambda: self.now,
             )
         )
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from dropbatch.contract.runs import State, order
 from lambdas.arrival.flow import ArrivalFlow
 from tests.lambdas.conftest import INPUT, OUTPUT, s3_record, sqs_record
 from tests.lambdas.simulated_aws import SimulatedAws
@@ -54,8 +55,10 @@ class Bench:
         return {each["place"]: each["fault"] for each in self.refusal(key)["faults"]}
 
     def overwrite(self, run: Mapping[str, Any], **fields: str) -> None:
-        """What run events would write."""
-        self.aws.dynamodb.items[run["id"]] |= {name: {"S": value} for name, value in fields.items()}
+        """Write fields as run events would, with the position that follows from the state."""
+        item = self.aws.dynamodb.items[run["id"]]
+        item |= {name: {"S": value} for name, value in fields.items()}
+        item["order"] = {"N": str(order(int(item["attempt"]["N"]), State(item["state"]["S"])))}
 
 
 @pytest.fixture

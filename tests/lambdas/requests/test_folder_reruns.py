@@ -8,7 +8,7 @@ import pytest
 from dropbatch.contract.keys import manifest_key, record_key
 from dropbatch.contract.ledger import PAUSED, to_item
 from dropbatch.contract.manifest import RunSpec
-from lambdas.common.own_messages import Held, held_body
+from lambdas.common.system_messages import Held, held_body
 from tests.lambdas.conftest import INPUT, OUTPUT, dropped
 from tests.lambdas.requests.conftest import Bench
 

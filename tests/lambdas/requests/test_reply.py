@@ -7,8 +7,8 @@ import pytest
 
 from lambdas.arrival.requests.faults import Fault
 from lambdas.arrival.requests.listing import Listing
-from lambdas.arrival.requests.reply import Replies
-from lambdas.common.own_messages import RequestStep
+from lambdas.arrival.requests.rejections import Rejections
+from lambdas.common.system_messages import RequestStep
 from tests.lambdas.conftest import INPUT, OUTPUT
 from tests.lambdas.requests.conftest import Bench
 from tests.lambdas.simulated_aws import error
@@ -51,13 +51,13 @@ def test_a_refusal_stands_when_an_earlier_version_that_was_in_order_comes_late(b
 
 @pytest.mark.parametrize("there", [True, False])
 def test_a_refusal_stands_when_the_request_is_gone(bench: Bench, there: bool) -> None:
-    replies = Replies(s3=bench.aws.s3, bucket=OUTPUT, listing=Listing(bench.aws.s3))
+    replies = Rejections(s3=bench.aws.s3, bucket=OUTPUT, listing=Listing(bench.aws.s3))
     if there:
         bench.aws.s3.versions[INPUT, KEY] = "v3"
         bench.upload(KEY)
-    replies.refuse(STEP._replace(version_id="v1"), [Fault(place="", text="wrong")])
+    replies.write(STEP._replace(version_id="v1"), [Fault(place="", text="wrong")])
 
-    replies.take_back(STEP)
+    replies.clear(STEP)
 
     assert bench.refusal()["version_id"] == "v1"
 

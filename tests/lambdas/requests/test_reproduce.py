@@ -3,11 +3,12 @@ from typing import Any
 
 import pytest
 
+from dropbatch.contract.items import Run
 from dropbatch.contract.keys import manifest_key, record_key
 from dropbatch.contract.ledger import PAUSED, to_item
 from dropbatch.contract.manifest import RunSpec
 from lambdas.arrival.next_steps import next_steps
-from lambdas.common.own_messages import Held, held_body
+from lambdas.common.system_messages import Held, held_body
 from tests.lambdas.conftest import DEPLOYMENT, INPUT, OUTPUT, dropped
 from tests.lambdas.requests.conftest import Bench
 
@@ -87,8 +88,8 @@ def test_nothing_comes_after_a_run_that_was_only_made_again(bench: Bench) -> Non
     chained = DEPLOYMENT.from_json(DEPLOYMENT.to_json().replace('"after": null', '"after": "wordcount"'))
     ended = {"state": "SUCCEEDED", "output": f"s3://{OUTPUT}/x"}
 
-    assert list(next_steps(bench.run(original) | ended, chained))
-    assert not list(next_steps(made_again(bench, original) | ended, chained))
+    assert list(next_steps(Run.from_item(bench.run(original) | ended), chained))
+    assert not list(next_steps(Run.from_item(made_again(bench, original) | ended), chained))
 
 
 @pytest.mark.parametrize(

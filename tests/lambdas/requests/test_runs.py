@@ -3,11 +3,12 @@ from typing import Any
 
 import pytest
 
+from dropbatch.contract.batches import MAX_ITEMS
 from dropbatch.contract.endings import Ending
 from dropbatch.contract.keys import record_key, started_key
 from dropbatch.contract.ledger import PAUSED, to_item
-from lambdas.arrival.requests import runs_desk
-from lambdas.common.own_messages import Held, held_body
+from dropbatch.contract.runs import State, order
+from lambdas.common.system_messages import Held, held_body
 from tests.lambdas.conftest import OUTPUT, dropped, run_events, sqs_record
 from tests.lambdas.requests.conftest import Bench
 from tests.lambdas.simulated_aws import error
@@ -24,7 +25,9 @@ def drop(bench: Bench, *names: str) -> list[str]:
 def fail(bench: Bench, *ids: str, state: str = "FAILED") -> None:
     for run_id in ids:
         item = bench.aws.dynamodb.items[f"lab#{run_id}"]
-        item |= {"state": {"S": state}, "order": {"N": "19"}, "reason": {"S": "broken"}, "job_id": {"S": "job-1"}}
+        position = order(int(item["attempt"]["N"]), State(state))
+        item |= {"state": {"S": state}, "order": {"N": str(position)}}
+        item |= {"reason": {"S": "broken"}, "job_id": {"S": "job-1"}}
         item.pop("unfinished", None)
 
 
@@ -95,7 +98,7 @@ def test_hundreds_of_runs_are_taken_a_hundred_at_a_time(bench: Bench) -> None:
     bench.ask({"runs": ids}, RETRY)
 
     assert {run["attempt"] for run in bench.runs()} == {2}
-    assert runs_desk._AT_ONCE == 100
+    assert MAX_ITEMS == 100
 
 
 REFUSED: list[tuple[str, Any, str, str]] = [
@@ -106,7 +109,7 @@ REFUSED: list[tuple[str, Any, str, str]] = [
     (RETRY, {"runs": ["$0"], "force": True}, "force", "unknown field"),
     (RETRY, {"runs": ["$0"]}, "runs[0]", "$0 is HELD: only failed and cancelled runs are tried again"),
     (CANCEL, {"runs": ["$0", "r-" + "0" * 20]}, "runs[1]", "r-00000000000000000000 is no run of group 'lab'"),
-    (RERUN, {"runs": ["$1"]}, "runs[0]", "$1 was refused and never ran"),
+    (RERUN, {"runs": ["$1"]}, "runs[0]", "$1 was rejected and never ran"),
 ]
 
 

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from dropbatch.contract.manifest import Manifest
-from lambdas.arrival.requests import desk, expansion
+from lambdas.arrival.requests import expansion, processor
 from tests.lambdas.conftest import DEPLOYMENT, INPUT, OUTPUT, dropped, make_arrival, sqs_record
 from tests.lambdas.requests.conftest import Bench
 from tests.lambdas.simulated_aws import SimulatedAws, error
@@ -136,8 +136,8 @@ def test_a_folder_may_be_named_although_files_trigger(bench: Bench) -> None:
 
 def test_a_large_request_is_worked_on_in_pieces(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(expansion, "PART_CALLS", 2)
-    monkeypatch.setattr(desk, "RUNS_AT_ONCE", 7)
-    monkeypatch.setattr(desk, "_MOST_RUNS", 7)
+    monkeypatch.setattr(processor, "RUNS_AT_ONCE", 7)
+    monkeypatch.setattr(processor, "_MOST_RUNS", 7)
     names = [f"lab/inputs/{number:03}.dat" for number in range(23)]
     bench.upload(*names)
 

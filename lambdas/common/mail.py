@@ -1,12 +1,12 @@
-"""A mail."""
+"""A mail: subject and body."""
 
 from dataclasses import dataclass
 
-__all__ = ["Letter"]
+__all__ = ["Mail"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Letter:
+class Mail:
     """A mail."""
 
     subject: str

@@ -1,4 +1,4 @@
-"""What a refused request leaves for those who made it, until it is mended: `_rejected.json` beside their results."""
+"""`_rejected.json`: every fault of a rejected request, beside the group's results until the request is corrected."""
 
 import json
 from collections.abc import Sequence
@@ -8,24 +8,24 @@ from dropbatch.contract import keys
 from lambdas.arrival.requests.faults import MAX_FAULTS, Fault, FaultsError
 from lambdas.arrival.requests.inputs import Named
 from lambdas.arrival.requests.listing import Listing
-from lambdas.common.objects import read_object
-from lambdas.common.own_messages import RequestStep
+from lambdas.common.control_objects import read_object
+from lambdas.common.system_messages import RequestStep
 
-__all__ = ["Replies"]
+__all__ = ["Rejections"]
 
 _VERSION = 1
 
 
-class Replies:
-    """Writes refusals to the output bucket."""
+class Rejections:
+    """Writes the faults of requests to the output bucket."""
 
     def __init__(self, *, s3: Any, bucket: str, listing: Listing) -> None:
         self._s3 = s3
         self._bucket = bucket
         self._listing = listing
 
-    def refuse(self, step: RequestStep, faults: Sequence[Fault]) -> str:
-        """Write down every fault of a request; returns the reason in one line."""
+    def write(self, step: RequestStep, faults: Sequence[Fault]) -> str:
+        """Write every fault of a request; return the reason in one line."""
         key = keys.rejection_key(step.key)
         body = {
             "version": _VERSION,
@@ -39,8 +39,8 @@ class Replies:
         more = f" (and {len(faults) - 1} more faults)" if len(faults) > 1 else ""
         return f"{str(faults[0])[:600]}{more}: see {keys.uri(self._bucket, key)}"
 
-    def take_back(self, step: RequestStep) -> None:
-        """Remove the refusal of an earlier version of a request that is in order now."""
+    def clear(self, step: RequestStep) -> None:
+        """Remove the rejection of an earlier version of a request that is correct now."""
         key = keys.rejection_key(step.key)
         text = read_object(self._s3, self._bucket, key)
         if text and json.loads(text)["version_id"] != step.version_id and self._is_newest(step):

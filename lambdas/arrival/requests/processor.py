@@ -1,7 +1,7 @@
-"""Where requests are taken on, a piece at a time.
+"""Processing requests, step by step.
 
-A piece is one invocation's work at most; what is left is sent to the arrival queue as a further step. A step done twice
-makes the same runs twice, which is once.
+A step is at most one invocation's work; the steps that are left are sent to the arrival queue. A step done twice makes
+the same runs twice, and the ledger takes each of them once.
 """
 
 import logging
@@ -11,23 +11,24 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from dropbatch.contract.batches import chunks
 from dropbatch.contract.runs import request_id
 from lambdas.arrival.admission import Admitted, Rejected, Requested, judge, refused
-from lambdas.arrival.requests import text
+from lambdas.arrival.dependencies import Dependencies
+from lambdas.arrival.requests import parse
 from lambdas.arrival.requests.actions import read_prefix
 from lambdas.arrival.requests.expansion import expand, runs_of
 from lambdas.arrival.requests.faults import Fault, FaultsError
 from lambdas.arrival.requests.listing import Listing
 from lambdas.arrival.requests.plans import Part, Plans
-from lambdas.arrival.requests.reply import Replies
-from lambdas.arrival.requests.runs_desk import RunsDesk
+from lambdas.arrival.requests.rejections import Rejections
+from lambdas.arrival.requests.run_requests import RunRequests
 from lambdas.arrival.requests.submission import Submission, read_submission
-from lambdas.arrival.surroundings import Surroundings
-from lambdas.common.batches import Failures, chunks
+from lambdas.common.failures import Failures
 from lambdas.common.messages import Arrival
-from lambdas.common.own_messages import RequestStep, requests_body
+from lambdas.common.system_messages import RequestStep, requests_body
 
-__all__ = ["RUNS_AT_ONCE", "RequestDesk"]
+__all__ = ["RUNS_AT_ONCE", "RequestProcessor"]
 
 log = logging.getLogger("dropbatch")
 
@@ -44,20 +45,20 @@ _START = "start"
 Outcome = Admitted | Rejected
 
 
-class RequestDesk:
-    """Takes on the requests of one deployment, over one invocation."""
+class RequestProcessor:
+    """Processes the requests of one deployment, over one invocation."""
 
-    def __init__(self, around: Surroundings, runs: RunsDesk) -> None:
-        self._around = around
-        self._deployment = around.deployment
+    def __init__(self, deps: Dependencies, runs: RunRequests) -> None:
+        self._deps = deps
+        self._deployment = deps.deployment
         self._runs = runs
-        self._plans = Plans(s3=around.s3, bucket=around.bucket)
-        self._listing = Listing(around.s3)
-        self._replies = Replies(s3=around.s3, bucket=around.bucket, listing=self._listing)
+        self._plans = Plans(s3=deps.s3, bucket=deps.bucket)
+        self._listing = Listing(deps.s3)
+        self._rejections = Rejections(s3=deps.s3, bucket=deps.bucket, listing=self._listing)
         self._later: list[tuple[str, RequestStep]] = []
 
     def first_step(self, requested: Requested) -> RequestStep:
-        """What a request begins with."""
+        """Return the first step of a request."""
         arrival = requested.arrival
         return RequestStep(
             group=requested.group,
@@ -69,7 +70,7 @@ class RequestDesk:
         )
 
     def work(self, steps: Iterable[tuple[str, RequestStep]], failures: Failures) -> Iterator[tuple[str, Outcome]]:
-        """Take steps, each with the id of its message; gives the runs to be started and the requests refused."""
+        """Do steps, each with the id of its message; return the runs to be started and the requests rejected."""
         runs = taken = 0
         waiting = deque(dict.fromkeys(steps))
         while waiting:
@@ -94,7 +95,7 @@ class RequestDesk:
         for part in chunks(left, _STEPS_PER_MESSAGE):
             with failures.collect(*(message_id for message_id, _ in part)):
                 body = requests_body([step for _, step in part])
-                self._around.sqs.send_message(QueueUrl=self._around.arrival_url, MessageBody=body)
+                self._deps.sqs.send_message(QueueUrl=self._deps.arrival_url, MessageBody=body)
 
     def _take(self, step: RequestStep) -> tuple[list[Outcome], list[RequestStep]]:
         """Do one step: runs to be started or a refusal, and the steps that follow."""
@@ -105,31 +106,31 @@ class RequestDesk:
                     return self._submit(step, body)
                 case "backfill":
                     return self._backfill(step, body)
-            found = self._runs.take(step, body)
+            found = self._runs.process(step, body)
             if step.page == 0:
-                self._replies.take_back(step)
+                self._rejections.clear(step)
         except FaultsError as error:
             return [self._refuse(step, error.faults)], []
         return found
 
     def _read(self, step: RequestStep) -> Mapping[str, Any]:
-        if step.size > text.MAX_BYTES:
+        if step.size > parse.MAX_BYTES:
             fix = "name folders or patterns instead of every file, or split it"
             raise FaultsError(
-                Fault(place="", text=f"the file has {step.size} bytes, at most {text.MAX_BYTES} are read: {fix}")
+                Fault(place="", text=f"the file has {step.size} bytes, at most {parse.MAX_BYTES} are read: {fix}")
             )
         try:
-            answer = self._around.s3.get_object(Bucket=step.bucket, Key=step.key, VersionId=step.version_id)
+            answer = self._deps.s3.get_object(Bucket=step.bucket, Key=step.key, VersionId=step.version_id)
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") not in _GONE:
                 raise
             fault = Fault(place="", text="the request was deleted before it was read: put it again")
             raise FaultsError(fault) from error
-        return text.read(answer["Body"].read(text.MAX_BYTES), toml=step.key.endswith(".toml"))
+        return parse.read(answer["Body"].read(parse.MAX_BYTES), toml=step.key.endswith(".toml"))
 
     def _refuse(self, step: RequestStep, faults: tuple[Fault, ...]) -> Rejected:
         arrival = Arrival(bucket=step.bucket, key=step.key, version_id=step.version_id, size=step.size, etag="")
-        found = refused(arrival, self._deployment, self._replies.refuse(step, faults))
+        found = refused(arrival, self._deployment, self._rejections.write(step, faults))
         return found._replace(request=request_id(step.key, step.version_id))
 
     def _submit(self, step: RequestStep, body: Mapping[str, Any]) -> tuple[list[Outcome], list[RequestStep]]:
@@ -150,7 +151,7 @@ class RequestDesk:
             fault = f"a state machine waits for one run, the request comes to {runs}: make a request for each"
             raise FaultsError(Fault(place="task_token", text=fault))
         log.info("request %s: %d runs", step.key, runs)
-        self._replies.take_back(step)
+        self._rejections.clear(step)
         return [], list(_starts(step, part, submission))
 
     def _start(self, step: RequestStep, submission: Submission, part: Part) -> Iterator[Admitted]:
@@ -170,7 +171,7 @@ class RequestDesk:
             raise FaultsError(Fault(place="prefix", text=f"no file lies below {prefix}: mend the prefix"))
         log.info("backfill %s: %d files below %s", step.key, len(found), prefix)
         if not step.after:
-            self._replies.take_back(step)
+            self._rejections.clear(step)
         return found, [] if page.after is None else [step._replace(page=step.page + 1, after=page.after)]
 
 

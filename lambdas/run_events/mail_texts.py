@@ -1,15 +1,14 @@
-"""The words of the mails that tell people of their runs. Pure."""
+"""Texts of the mails about runs. Pure."""
 
 import unicodedata
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 from urllib.parse import quote
 
+from dropbatch.contract.items import LimitNotice, Run
 from dropbatch.contract.keys import SUBMISSIONS, rejection_key, split_uri, uri
 from dropbatch.contract.runs import State
 from dropbatch.contract.usage import UNKNOWN
-from lambdas.common.letter import Letter
+from lambdas.common.mail import Mail
 from lambdas.run_events.tally import Tally
 
 __all__ = ["about_limit", "about_many", "about_one"]
@@ -31,57 +30,56 @@ _PHASES = {
     "lost": "its machine or its place in the queue was lost",
 }
 
-_Run = Mapping[str, Any]
 
-
-def about_one(run: _Run, *, region: str, bucket: str) -> Letter:
-    """The mail about a single run. `bucket` is the output bucket."""
-    state = State(run["state"])
-    # What only its group's limit kept from running can be tried again as it is.
-    if state is State.REJECTED and "over_limit" not in run:
+def about_one(run: Run, *, region: str, bucket: str) -> Mail:
+    """Return the mail about a single run. `bucket` is the output bucket."""
+    state = run.state
+    # A run over its group's limit can be retried as it is.
+    if state is State.REJECTED and not run.over_limit:
         return _about_refusal(run, region=region, bucket=bucket)
     alone = Tally.of([run])
-    lines = [f"{_name(run)} {_WORDS[state]} (pipeline {run['pipeline']}, group {run['group']}).", ""]
-    if run.get("output"):
-        lines += ["Result:", *_where(run["output"], region), ""]
+    lines = [f"{_name(run)} {_WORDS[state]} (pipeline {run.pipeline}, group {run.group}).", ""]
+    if run.output:
+        lines += ["Result:", *_where(run.output, region), ""]
     else:
         lines += _failure(run)
-    lines += [f"Input:    {run['input']}", f"Time:     {_duration(alone)}", f"Cost:     {_cost(alone)}"]
-    if run["attempt"] > 1:
-        before = "; ".join(f"{each['cause']} on {each['pool']}" for each in run.get("earlier", ()))
-        lines += [f"Attempts: {run['attempt']} (before: {before})"]
-    if not run.get("output") and run.get("output_prefix"):
-        lines += ["", "Its log and its record:", *_where(uri(bucket, run["output_prefix"]), region)]
-    lines += ["", f"Everything about it:  dropbatch show {run['run_id']}"]
+    lines += [f"Input:    {run.input}", f"Time:     {_duration(alone)}", f"Cost:     {_cost(alone)}"]
+    if run.attempt > 1:
+        before = "; ".join(f"{each['cause']} on {each['pool']}" for each in run.earlier)
+        lines += [f"Attempts: {run.attempt} (before: {before})"]
+    if not run.output and run.output_prefix:
+        lines += ["", "Its log and its record:", *_where(uri(bucket, run.output_prefix), region)]
+    lines += ["", f"Everything about it:  dropbatch show {run.run_id}"]
     if state is not State.SUCCEEDED:
-        lines += [f"To try it again:      dropbatch retry {run['run_id']}"]
-    return Letter(subject=_subject(f"{run['pipeline']}: {_name(run)} {_WORDS[state]}"), body="\n".join(lines))
+        lines += [f"To try it again:      dropbatch retry {run.run_id}"]
+    return Mail(subject=_subject(f"{run.pipeline}: {_name(run)} {_WORDS[state]}"), body="\n".join(lines))
 
 
-def _about_refusal(run: _Run, *, region: str, bucket: str) -> Letter:
+def _about_refusal(run: Run, *, region: str, bucket: str) -> Mail:
     """A file or a request that started nothing."""
-    request = run.get("request")
+    request = run.request
     name = _request_name(request) if request else _name(run)
     what = f"The request {name}" if request else name
-    reason = str(run.get("reason")).partition(": see s3://")[0]  # the link to it follows
-    lines = [f"{what} was refused: nothing was started (group {run['group']}).", "", f"Reason:   {reason}"]
-    lines += ["", f"File:     {run['input']}"]
+    reason = run.reason.partition(": see s3://")[0]  # the link to it follows
+    lines = [f"{what} was refused: nothing was started (group {run.group}).", "", f"Reason:   {reason}"]
+    lines += ["", f"File:     {run.input}"]
     if request:
         lines += ["", "All that is wrong with it:", *_where(uri(bucket, rejection_key(request)), region)]
-        lines += ["", "Mend the file and put it again: that is a new request."]
+        lines += ["", "Fix the file and upload it again: that is a new request."]
     else:
-        lines += ["", "Mend that and put the file again; this one stays where it is and does no harm."]
-    return Letter(subject=_subject(f"{'request ' if request else ''}refused: {name}"), body="\n".join(lines))
+        lines += ["", "Fix that and upload the file again. The rejected file stays where it is and does no harm."]
+    return Mail(subject=_subject(f"{'request ' if request else ''}refused: {name}"), body="\n".join(lines))
 
 
-def about_many(runs: Tally, *, region: str, failures: str | None) -> Letter:
-    """The mail about the runs of a request or a drop window. `failures` is the URI of the list of those that failed."""
+def about_many(runs: Tally, *, region: str, failures: str | None) -> Mail:
+    """Return the mail about the runs of a window. `failures` is the URI of the list of those that failed."""
     pipelines = ", ".join(sorted(runs.pipelines))
     head = f"{runs.succeeded:,} of {runs.total:,} succeeded"
     word = "pipelines" if ", " in pipelines else "pipeline"
-    lines = [f"{head} ({word} {pipelines}, group {runs.first['group']}).", ""]
-    if runs.first.get("request"):
-        lines += [f"Request: {runs.first['request']}"]
+    first = runs.first
+    lines = [f"{head} ({word} {pipelines}, group {first.group if first else UNKNOWN}).", ""]
+    if first and first.request:
+        lines += [f"Request: {first.request}"]
     lines += [f"Time:    {_duration(runs)}", f"Cost:    {_cost(runs)}"]
     if runs.outputs:
         lines += ["", "Results:"]
@@ -96,25 +94,25 @@ def about_many(runs: Tally, *, region: str, failures: str | None) -> Letter:
         lines += ["", f"{listed}:", *_where(failures or "", region)]
         if counts[State.FAILED] or counts[State.CANCELLED]:
             lines += ["", "To try them again:  dropbatch retry --all --dry-run"]
-    return Letter(subject=_subject(f"{pipelines}: {head}"), body="\n".join(lines))
+    return Mail(subject=_subject(f"{pipelines}: {head}"), body="\n".join(lines))
 
 
-def about_limit(note: Mapping[str, Any]) -> Letter:
-    """The mail about runs that were refused, being over their group's limit; from a MAIL item."""
+def about_limit(notice: LimitNotice) -> Mail:
+    """Return the mail about runs that were rejected because they are over their group's limit."""
     lines = [
-        f"Runs of group {note['group']} are being refused: they are {note['reason']}.",
+        f"Runs of group {notice.group} are being refused: they are {notice.reason}.",
         "",
-        f"Limit of {note['month']}: {note['limit']}",
-        f"Left:             {note['remaining']}",
+        f"Limit of {notice.month}: {notice.limit}",
+        f"Left:             {notice.remaining}",
         "",
-        f"Which runs: dropbatch --group {note['group']} status",
+        f"Which runs: dropbatch --group {notice.group} status",
         "Whoever runs this deployment can raise the limit. This mail comes once a day at most.",
     ]
-    return Letter(subject=_subject(f"group {note['group']}: over the limit of {note['month']}"), body="\n".join(lines))
+    return Mail(subject=_subject(f"group {notice.group}: over the limit of {notice.month}"), body="\n".join(lines))
 
 
 def link(uri: str, region: str) -> str:
-    """Where a browser shows an ``s3://`` URI: an object, or what is below a folder, which ends in ``/``."""
+    """Return the console's address of an ``s3://`` URI: of an object, or of a folder, which ends in ``/``."""
     bucket, key = split_uri(uri)
     page = "buckets" if key.endswith("/") else "object"
     return f"https://{region}.console.aws.amazon.com/s3/{page}/{bucket}?region={region}&prefix={quote(key)}"
@@ -124,25 +122,25 @@ def _where(uri: str, region: str) -> list[str]:
     return [f"  {uri}", f"  {link(uri, region)}"]
 
 
-def _failure(run: _Run) -> list[str]:
-    phase = run.get("phase")
-    reason = str(run.get("reason") or "unknown").removeprefix(f"{phase}: ")
+def _failure(run: Run) -> list[str]:
+    phase = run.phase
+    reason = (run.reason or "unknown").removeprefix(f"{phase}: ")
     lines = [f"Reason:   {reason}"]
     if phase:
         lines += [f"Phase:    {phase}: {_PHASES[phase]}" if phase in _PHASES else f"Phase:    {phase}"]
-    if run.get("not_started"):
-        lines += [f"Not started because of that: {', '.join(run['not_started'])}"]
-    if run.get("log_tail"):
-        count = len(run["log_tail"])
+    if run.not_started:
+        lines += [f"Not started because of that: {', '.join(run.not_started)}"]
+    if run.log_tail:
+        count = len(run.log_tail)
         last = f"The last {count} lines" if count > 1 else "The last line"
-        lines += ["", f"{last} of its log:", *(f"  {line}" for line in run["log_tail"])]
+        lines += ["", f"{last} of its log:", *(f"  {line}" for line in run.log_tail)]
     return [*lines, ""]
 
 
 def _reasons(runs: Tally) -> list[str]:
     """The most frequent reasons, each with its number and an example."""
     lines = [
-        f"  {count:,} x {reason} (such as {_name(runs.examples[reason])})"
+        f"  {count:,} x {reason} (such as {_file_name(runs.examples[reason])})"
         for reason, count in runs.reasons.most_common(_SHOWN)
     ]
     more = len(runs.reasons) - _SHOWN
@@ -154,8 +152,12 @@ def _request_name(key: str) -> str:
     return key.partition(f"/{SUBMISSIONS}/")[2] or key
 
 
-def _name(run: _Run) -> str:
-    return str(run["input"]).rstrip("/").rpartition("/")[2] or str(run["input"])
+def _name(run: Run) -> str:
+    return _file_name(run.input)
+
+
+def _file_name(uri: str) -> str:
+    return uri.rstrip("/").rpartition("/")[2] or uri
 
 
 def _duration(runs: Tally) -> str:

@@ -1,4 +1,4 @@
-"""Runs that are to be made again: what their records pin, and whether that is still to be had."""
+"""Runs to be reproduced: what their records pin, and whether it still exists."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -6,62 +6,63 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from dropbatch.contract import keys
+from dropbatch.contract.items import Run
 from dropbatch.contract.manifest import ObjectSpec
 from dropbatch.contract.reproduction import NotReproducibleError, Pins, folder_of, pins_of
-from lambdas.arrival.surroundings import Surroundings
-from lambdas.common.objects import read_object
+from lambdas.arrival.dependencies import Dependencies
+from lambdas.common.control_objects import read_object
 
 __all__ = ["NotReproducibleError", "Originals", "output_beside"]
 
 _T = TypeVar("_T")
 
 
-def output_beside(item: Mapping[str, Any], run_id: str) -> str:
-    """Prefix of the results of another run over the input of a run, given as its RUN item."""
-    above: str = item["output_prefix"].removesuffix(f"{item['run_id']}/")
+def output_beside(run: Run, run_id: str) -> str:
+    """Return the prefix for the results of another run over a run's input."""
+    above: str = run.output_prefix.removesuffix(f"{run.run_id}/")
     return f"{above}{run_id}/"
 
 
 class Originals:
     """Looks at records and job definitions."""
 
-    def __init__(self, around: Surroundings) -> None:
-        self._s3 = around.s3
-        self._batch = around.batch
-        self._bucket = around.bucket
+    def __init__(self, deps: Dependencies) -> None:
+        self._s3 = deps.s3
+        self._batch = deps.batch
+        self._bucket = deps.bucket
 
-    def pins(self, item: Mapping[str, Any]) -> Pins:
-        """What the record of a run pins, given as its RUN item.
+    def pins(self, run: Run) -> Pins:
+        """Return what the record of a run pins.
 
         Raises:
             NotReproducibleError: the record is gone, says too little, or is another run's.
         """
-        return self._of_record(item["output_prefix"], item["run_id"], pins_of)
+        return self._of_record(run.output_prefix, run.run_id, pins_of)
 
-    def pins_behind(self, item: Mapping[str, Any]) -> Pins:
-        """What the original of a run pins: the RUN item is that of the run that makes it again.
+    def pins_behind(self, run: Run) -> Pins:
+        """Return what the record of the original pins; `run` is the run that reproduces it.
 
         Raises:
             NotReproducibleError: as above.
         """
-        original = item["reproduces"]
-        return self._of_record(output_beside(item, original), original, pins_of)
+        original = run.reproduces
+        return self._of_record(output_beside(run, original), original, pins_of)
 
-    def folder(self, item: Mapping[str, Any]) -> tuple[str, tuple[ObjectSpec, ...]]:
-        """What the folder of a run, given as its RUN item, consisted of when it was read, and the run that read it.
+    def folder(self, run: Run) -> tuple[str, tuple[ObjectSpec, ...]]:
+        """Return the run that read a run's folder, and the objects that the folder had then.
 
-        That is an earlier attempt of the run, or the one that it makes or processes again. Empty if nobody read it.
+        It is an earlier attempt of the run itself, or the run that it reproduces or repeats. Empty if nobody read it.
         """
-        for run_id in (item["run_id"], item.get("repeats"), item.get("reproduces")):
+        for run_id in (run.run_id, run.repeats, run.reproduces):
             if run_id:
                 with suppress(NotReproducibleError):
-                    found = self._of_record(output_beside(item, run_id), run_id, folder_of)
+                    found = self._of_record(output_beside(run, run_id), run_id, folder_of)
                     if found:
                         return run_id, found
         return "", ()
 
     def gone(self, definitions: Iterable[str]) -> set[str]:
-        """Those of at most 100 job definitions, each ``name:revision``, that no job can be made of any more."""
+        """Return those of at most 100 job definitions, each ``name:revision``, that are not active any more."""
         wanted = set(definitions)
         if not wanted:
             return set()

@@ -8,7 +8,7 @@ from dropbatch.contract.deployment import Deployment
 from lambdas.arrival.requests.faults import Fault, shown
 from lambdas.arrival.requests.fields import Fields
 
-__all__ = ["FIELDS", "modern", "results_folder"]
+__all__ = ["FIELDS", "results_folder", "upgrade"]
 
 FIELDS = ("dataname", "configname", "timestamp", "resultpath", "instance_type")
 """What the older platform's files may have."""
@@ -16,7 +16,7 @@ FIELDS = ("dataname", "configname", "timestamp", "resultpath", "instance_type")
 _RENAMED = {"dataname": "inputs", "configname": "config"}
 
 
-def modern(
+def upgrade(
     body: Mapping[str, Any], deployment: Deployment, faults: list[Fault]
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """The same submission with today's fields, and what each is called in the file where that differs.

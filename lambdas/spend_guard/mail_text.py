@@ -1,13 +1,13 @@
-"""The words of the mail that tells people of a pause. Pure."""
+"""Text of the mail about a pause. Pure."""
 
-from lambdas.common.letter import Letter
+from lambdas.common.mail import Mail
 from lambdas.spend_guard.notice import BudgetNotice
 
 __all__ = ["about_pause"]
 
 
-def about_pause(notice: BudgetNotice, environment: str, *, stop: bool, auto_resume: bool) -> Letter:
-    """The mail about a budget that is spent."""
+def about_pause(notice: BudgetNotice, environment: str, *, stop: bool, auto_resume: bool) -> Mail:
+    """Return the mail about a budget that is spent."""
     running = "What ran was ended, and starts anew afterwards." if stop else "What runs now goes on to its end."
     going_on = "It goes on by itself on the 1st of the month, or" if auto_resume else "It goes on"
     lines = [
@@ -20,4 +20,4 @@ def about_pause(notice: BudgetNotice, environment: str, *, stop: bool, auto_resu
         f"{going_on} when an operator says so:  dropbatch --env {environment} resume",
         "AWS counts with some hours' delay: a little more may be due than the amount above.",
     ]
-    return Letter(subject=f"dropbatch {environment} is paused: the budget is spent", body="\n".join(lines))
+    return Mail(subject=f"dropbatch {environment} is paused: the budget is spent", body="\n".join(lines))

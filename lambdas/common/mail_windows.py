@@ -1,0 +1,46 @@
+"""Mail windows: the runs of a request, or of files dropped within some minutes, that one mail reports."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from dropbatch.contract import ledger
+from dropbatch.contract.items import MailWindow, Run
+from dropbatch.contract.runs import State
+from lambdas.ledger.table import Ledger
+
+__all__ = ["open_windows", "window_name"]
+
+_EARLIER = timedelta(hours=1)
+"""The runs of a request are claimed in parts, and the first to end need not be the first that was claimed."""
+
+
+def window_name(run: Run, minutes: int) -> str:
+    """Return the name of the window that a run belongs to; windows of dropped files are so many `minutes` long."""
+    return run.request_id or ledger.timestamp(_start(run.created_at, minutes))
+
+
+def open_windows(table: Ledger, runs: Iterable[Run], minutes: int) -> list[tuple[MailWindow, Run]]:
+    """Write the windows of runs; return those that are new, each with one of its runs."""
+    windows = {(run.group, window_name(run, minutes)): run for run in runs}
+    opened = [(_window(run, minutes), run) for run in windows.values()]
+    return [(window, run) for window, run in opened if table.put_new(window.to_item())]
+
+
+def _window(run: Run, minutes: int) -> MailWindow:
+    start = _start(run.created_at, minutes)
+    until = ledger.timestamp(start + timedelta(minutes=minutes))
+    # A request that was rejected has no further runs: its mail is due at once.
+    is_over = bool(run.request) and run.state is State.REJECTED
+    return MailWindow(
+        group=run.group,
+        window=window_name(run, minutes),
+        request=run.request,
+        start=ledger.timestamp(start - _EARLIER if run.request else start),
+        until=until,
+        updated_at=run.created_at if is_over else until,
+    )
+
+
+def _start(moment: str, minutes: int) -> datetime:
+    seconds = minutes * 60
+    return datetime.fromtimestamp(datetime.fromisoformat(moment).timestamp() // seconds * seconds, UTC)

@@ -1,0 +1,209 @@
+"""The states of a run: every allowed transition, and the condition under which the ledger takes it.
+
+All writers go through this table. A write is conditional, so that of two functions that move one run at once, or of an
+event that comes late or twice, one takes effect. `docs/ledger.md` is made of this module.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from dropbatch.contract import ledger
+from dropbatch.contract.items import Run
+from dropbatch.contract.manifest import RunSpec
+from dropbatch.contract.runs import State, order
+
+__all__ = [
+    "ADVANCE",
+    "ASSIGN_JOB",
+    "CANCEL",
+    "CLAIM",
+    "END",
+    "PUBLISHED",
+    "REJECT",
+    "REQUEST_CANCEL",
+    "RESCUE",
+    "RETRY",
+    "TRANSITIONS",
+    "Guard",
+    "Transition",
+    "TransitionError",
+]
+
+_WAITING = (State.HELD, State.SUBMITTED)
+_UNFINISHED = (*_WAITING, State.RUNNING)
+_FINAL = (State.SUCCEEDED, State.FAILED, State.REJECTED, State.CANCELLED)
+
+_NAME = re.compile(r"#(\w+)")
+_BEFORE = re.compile(r":was_(\w+)")
+_AFTER = re.compile(r":(?!was_)(\w+)")
+
+
+class Guard(NamedTuple):
+    """A condition on the stored item."""
+
+    text: str
+    expression: str
+    """DynamoDB's condition; ``#field`` names a field, ``:was_field`` is its value in the run as it was read and
+    ``:field`` its new value."""
+
+
+class TransitionError(ValueError):
+    """The table does not allow this change: an error in the code that asks for it."""
+
+
+_NEW = Guard("no item has this id", "attribute_not_exists(id)")
+_LATER = Guard("the stored attempt and state come before the new ones", "#order < :order")
+_EXISTS = Guard("the run exists", "attribute_exists(id)")
+_SAME_ATTEMPT = Guard("the attempt is the one that was read", "#attempt = :was_attempt")
+_SAME_STATE = Guard("attempt and state are those that were read", "#order = :was_order")
+_SAME_JOB = Guard("the run still waits for the job that was read", "#state = :was_state AND #job_name = :was_job_name")
+_NOT_CANCELED = Guard("no request cancels it", "attribute_not_exists(cancel)")
+_SAME_REQUESTS = Guard("no other request has changed it meanwhile", "#requests = :was_requests")
+_NO_REQUESTS = Guard("the same, where none had", "attribute_not_exists(requests)")
+
+
+class Transition(NamedTuple):
+    """One allowed change of a run."""
+
+    name: str
+    before: tuple[State, ...]
+    """States that it starts from; none for a new run."""
+    after: tuple[State, ...]
+    guards: tuple[Guard, ...]
+    writer: str
+    """The function that makes the change."""
+    text: str
+    rewrites: tuple[str, ...] = ()
+    """Fields that are written even if they stay the same, so that the guards are checked."""
+
+    def put(self, table: str, run: Run) -> dict[str, Any]:
+        """Return the entry of TransactItems that writes a new run."""
+        self._check(None, run.state, run.id)
+        item = run.to_item()
+        return {"Put": {"TableName": table, "Item": ledger.to_item(item), **self._condition({}, item)}}
+
+    def update(self, table: str, before: Run, after: Run) -> dict[str, Any]:
+        """Return the parameters of UpdateItem that bring a run, as it was read, to its new form."""
+        self._check(before.state, after.state, after.id)
+        old, new = before.to_item(), after.to_item()
+        changed = {
+            name: value for name, value in new.items() if name not in old or old[name] != value or name in self.rewrites
+        }
+        removed = sorted(old.keys() - new.keys())
+        return _update(table, after.id, changed, removed, self._condition(old, new))
+
+    def update_unread(self, table: str, run: RunSpec, state: State, changed: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the parameters of UpdateItem for a run that was not read: its new state, and `changed` fields."""
+        run_id = ledger.run_key(run.group, run.run_id)
+        self._check(None, state, run_id)
+        new = {**changed, "state": state, "order": order(run.attempt, state)}
+        return _update(table, run_id, new, [], self._condition({}, new))
+
+    def _check(self, before: State | None, after: State, run_id: str) -> None:
+        if (before is not None and before not in self.before) or after not in self.after:
+            raise TransitionError(f"{self.name}: run {run_id} cannot go from {before or 'nothing'} to {after}")
+
+    def _condition(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+        """The guards as parameters of a write; `old` and `new` are items."""
+        guards = [_NO_REQUESTS if each is _SAME_REQUESTS and "requests" not in old else each for each in self.guards]
+        expression = " AND ".join(guard.expression for guard in guards)
+        values = {f":was_{name}": old[name] for name in _BEFORE.findall(expression)}
+        values |= {f":{name}": new[name] for name in _AFTER.findall(expression)}
+        names = {f"#{name}": name for name in _NAME.findall(expression)}
+        return {
+            "ConditionExpression": expression,
+            **({"ExpressionAttributeNames": names} if names else {}),
+            **({"ExpressionAttributeValues": ledger.to_item(values)} if values else {}),
+        }
+
+
+def _update(
+    table: str, item_id: str, changed: Mapping[str, Any], removed: Sequence[str], condition: Mapping[str, Any]
+) -> dict[str, Any]:
+    clauses = []
+    if changed:
+        clauses.append("SET " + ", ".join(f"#{name} = :{name}" for name in changed))
+    if removed:
+        clauses.append("REMOVE " + ", ".join(f"#{name}" for name in removed))
+    names = {f"#{name}": name for name in (*changed, *removed)}
+    values = ledger.to_item({f":{name}": value for name, value in changed.items()})
+    return {
+        "TableName": table,
+        "Key": ledger.to_item({"id": item_id}),
+        "UpdateExpression": " ".join(clauses),
+        **condition,
+        "ExpressionAttributeNames": names | condition.get("ExpressionAttributeNames", {}),
+        "ExpressionAttributeValues": values | condition.get("ExpressionAttributeValues", {}),
+    }
+
+
+CLAIM = Transition("claim", (), (State.HELD,), (_NEW,), "arrival", "A file or a request starts a run.")
+REJECT = Transition("reject", (), (State.REJECTED,), (_NEW,), "arrival", "A file or a run cannot be started.")
+ASSIGN_JOB = Transition(
+    "assign job",
+    (State.HELD,),
+    (State.HELD,),
+    (_SAME_JOB,),
+    "arrival",
+    "A run that waits gets a new job, on a pool that has capacity.",
+)
+ADVANCE = Transition(
+    "advance",
+    _WAITING,
+    (State.SUBMITTED, State.RUNNING),
+    (_EXISTS, _LATER),
+    "run events",
+    "Batch has queued or started the job. The run is not read before.",
+)
+END = Transition(
+    "end",
+    _UNFINISHED,
+    (State.SUCCEEDED, State.FAILED, State.CANCELLED),
+    (_EXISTS, _LATER, _SAME_ATTEMPT),
+    "run events",
+    "The job has ended, and the run with it. One transaction with its usage and its part of the limit.",
+)
+RESCUE = Transition(
+    "rescue",
+    _UNFINISHED,
+    (State.HELD,),
+    (_EXISTS, _LATER, _SAME_ATTEMPT, _NOT_CANCELED),
+    "run events",
+    "The job has failed for a reason that a further attempt can cure. One transaction with its usage.",
+)
+REQUEST_CANCEL = Transition(
+    "request cancel",
+    (*_UNFINISHED, *_FINAL),
+    (*_UNFINISHED, *_FINAL),
+    (_SAME_ATTEMPT, _SAME_REQUESTS),
+    "arrival",
+    "A request cancels the run: it is not rescued any more.",
+    rewrites=("cancel", "requests"),
+)
+CANCEL = Transition(
+    "cancel",
+    _UNFINISHED,
+    (State.CANCELLED,),
+    (_SAME_ATTEMPT, _LATER),
+    "arrival",
+    "The run had not started, and its fence is taken so that it never will.",
+)
+RETRY = Transition(
+    "retry",
+    (State.FAILED, State.CANCELLED, State.REJECTED),
+    (State.HELD,),
+    (_SAME_STATE,),
+    "arrival",
+    "A request opens the next attempt of a run that failed, was canceled, or was over its group's limit.",
+)
+PUBLISHED = Transition(
+    "published",
+    _FINAL,
+    _FINAL,
+    (_SAME_STATE,),
+    "arrival, run events",
+    "The end of the run was published on the event bus: it leaves the index of pending runs.",
+)
+
+TRANSITIONS = (CLAIM, REJECT, ASSIGN_JOB, ADVANCE, END, RESCUE, REQUEST_CANCEL, CANCEL, RETRY, PUBLISHED)

@@ -125,7 +125,7 @@ class Functions(Construct):
         )
         role = function.role
         # It deletes flags: of a pause that ends with its month, of where its next reconcile goes on.
-        props.ledger.grant(role, "GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem", "Query")
+        props.ledger.grant(role, "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem", "Query")
         props.ledger.grant_query(role)
         props.outputs.grant(role, "ReadControlObjects", ["GetObject"], _MANIFESTS, _FENCES, _TALLIES, _RECORDS, _LOGS)
         # In place of a container that did not live to do it.

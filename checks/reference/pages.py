@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from checks.reference import commands, environment, errors, schemas
+from checks.reference import commands, environment, errors, ledger, schemas
 from dropbatch.settings.schema import json_schema
 
 __all__ = ["ROOT", "pages"]
@@ -23,5 +23,6 @@ def pages() -> Mapping[Path, str]:
         folder / "environment.md": environment.page(schema),
         folder / "commands.md": commands.page(),
         folder / "errors.md": errors.page(ROOT),
+        ROOT / "docs" / "ledger.md": ledger.page(),
         folder / "records.md": schemas.page(ROOT / "docs"),
     }

@@ -1,25 +1,15 @@
-"""The ledger: keys of its items in the one DynamoDB table, and DynamoDB's wire form of plain values.
+"""The ledger: keys of its items in the one DynamoDB table, its indexes, and DynamoDB's form of plain values.
 
-| item | id                        | holds                                                                            |
-| ---- | ------------------------- | -------------------------------------------------------------------------------- |
-| RUN  | ``<group>#<run_id>``      | state, attempt, pipeline, input, parameters, job_name, index, pool, output, times |
-| JOB  | ``job#<job_name>``        | PREPARED or SUBMITTED, manifest, lease, definition, queue, job id                 |
-| USAGE | ``<group>#month#<yyyy-mm>#<shard>`` | sums by pipeline, each try counted once                               |
-| LIMIT | ``<group>#month#<yyyy-mm>`` | limit and unit, and what remains of it                                |
-| MAIL | ``<group>#mail#<window>`` | a request or a drop window of which a mail tells, once all its runs ended        |
-| FLAG | ``flag#paused``           | since, reason, by                                                                |
-|      | ``flag#dry#<pool>``       | since, until, reason                                                             |
-|      | ``flag#reconciled``       | until: where reconcile goes on when there was more than it had time for          |
+The items themselves are in `dropbatch.contract.items`.
 """
 
 import zlib
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 __all__ = [
     "BY_DAY",
-    "DRY",
     "MAILS",
     "MAX_ATTEMPTS",
     "PAUSED",
@@ -62,8 +52,6 @@ SHARDS = 4
 """Shards of each index: a partition takes 1,000 writes/s, a table of this kind starts at 4,000."""
 PAUSED = "flag#paused"
 RECONCILED = "flag#reconciled"
-DRY = timedelta(minutes=30)
-"""How long a pool without capacity is left alone after it showed."""
 MAX_ATTEMPTS = 30
 """Submissions of one run that the system makes of its own accord, whatever the causes."""
 _USAGE_SHARDS = 10  # Ends of runs of one group meet in these items, and transactions that meet are refused.

@@ -45,7 +45,15 @@ def test_package_holds_the_function_the_contract_and_the_deployment(tmp_path) ->
     assert names == sorted(names)
     assert deployment == DEV.deployment()
     packages = {str(Path(name).parent) for name in names}
-    assert packages == {".", "lambdas", "lambdas/common", "lambdas/spend_guard", "dropbatch", "dropbatch/contract"}
+    assert packages == {
+        ".",
+        "lambdas",
+        "lambdas/common",
+        "lambdas/ledger",
+        "lambdas/spend_guard",
+        "dropbatch",
+        "dropbatch/contract",
+    }
 
 
 def test_package_works_where_only_boto3_is(tmp_path) -> None:

@@ -1,0 +1,82 @@
+"""The page about the ledger: the state machine of a run, and the fields of every item, from the code itself."""
+
+import ast
+import inspect
+from collections.abc import Iterator
+
+from dropbatch.contract import items
+from dropbatch.contract.runs import FINAL_STATES, State
+from lambdas.ledger.transitions import TRANSITIONS, Transition
+
+__all__ = ["page"]
+
+_INTRODUCTION = """\
+# The ledger
+
+One DynamoDB table holds every run and every job. It is the one place that says which state a run is in. The functions
+write it; the command reads it. This page is generated from `dropbatch/contract/items.py` and
+`lambdas/ledger/transitions.py`.
+
+A run is in one of seven states.
+{unfinished} are unfinished,
+{final} are final.
+An *attempt* is one submission of a run; `retry` and rescues open further attempts.
+
+## Transitions
+
+Each write has a condition: the ledger takes it only if the stored item still allows it. So late and repeated events,
+and functions that work on the same run at the same time, have one effect.
+"""
+
+
+def page() -> str:
+    """Return the text of the page."""
+    final = sorted(FINAL_STATES)
+    unfinished = [state for state in State if state not in FINAL_STATES]
+    head = _INTRODUCTION.format(unfinished=_listed(unfinished), final=_listed(final))
+    rows = [
+        "| transition | from | to | written only if | by |",
+        "| --- | --- | --- | --- | --- |",
+        *map(_row, TRANSITIONS),
+    ]
+    texts = [f"- **{each.name}**: {each.text}" for each in TRANSITIONS]
+    return "\n".join([head, *rows, "", *texts, "", "## Items", "", *_items()]).rstrip() + "\n"
+
+
+def _row(transition: Transition) -> str:
+    guards = "; ".join(guard.text for guard in transition.guards)
+    before = _listed(transition.before) or "(new)"
+    after = "(the same state)" if transition.before == transition.after != (State.HELD,) else _listed(transition.after)
+    if len(transition.before) > 4:
+        before = "any state"
+    return f"| {transition.name} | {before} | {after} | {guards} | {transition.writer} |"
+
+
+def _listed(states: object) -> str:
+    return ", ".join(f"`{state}`" for state in states)  # type: ignore[attr-defined]
+
+
+def _items() -> Iterator[str]:
+    """Every item type with its fields: name, type and docstring."""
+    module = ast.parse(inspect.getsource(items))
+    for node in module.body:
+        if isinstance(node, ast.ClassDef) and node.name in items.__all__:
+            yield from (f"### {node.name}", "", _one_line(ast.get_docstring(node) or ""), "")
+            yield from ("| field | type | meaning |", "| --- | --- | --- |")
+            yield from _fields(node)
+            yield ""
+
+
+def _fields(node: ast.ClassDef) -> Iterator[str]:
+    following = [*node.body[1:], None]
+    for each, after in zip(node.body, following, strict=True):
+        if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name):
+            text = ""
+            if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
+                text = _one_line(str(after.value.value))
+            kind = ast.unparse(each.annotation).replace("|", "\\|")
+            yield f"| `{each.target.id}` | `{kind}` | {text} |"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.replace("``", "`").replace("|", "\\|").split())

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dropbatch.cli import results, runs, stack, uploads
+from dropbatch.cli import results, runs, sandbox_stack, uploads
 from dropbatch.cli.deployed import Deployed
 from dropbatch.cli.environment import SANDBOX, choose
 from dropbatch.cli.errors import CliError, NotFoundError, RunFailedError, UsageFault
-from dropbatch.cli.text import Talk, duration, printable
+from dropbatch.cli.text import Reporter, duration, printable
 from dropbatch.contract import keys
 from dropbatch.contract.runs import State
 from dropbatch.settings import load
@@ -59,11 +59,11 @@ def choose_file(named: Path | None, root: Path) -> Path:
     return next(path for path in candidates if path.is_file())
 
 
-def bring_up(root: Path, sandbox: "Sandbox", voice: Talk) -> Deployed:
+def bring_up(root: Path, sandbox: "Sandbox", voice: Reporter) -> Deployed:
     """Start the sandbox and deploy what the checkout says, as far as that is not done already."""
     endpoint = sandbox.up(voice.now)
     voice.say(f"sandbox at {endpoint.url}")
-    stack.deploy(root, sandbox, voice)
+    sandbox_stack.deploy(root, sandbox, voice)
     return Deployed(choose(SANDBOX))
 
 
@@ -81,7 +81,7 @@ def starter(root: Path) -> str:
     )
 
 
-def run(deployed: Deployed, sandbox: "Sandbox", file: Path, pipeline: str, voice: Talk) -> Outcome:
+def run(deployed: Deployed, sandbox: "Sandbox", file: Path, pipeline: str, voice: Reporter) -> Outcome:
     """Drop the file, watch its run, collect what came of it.
 
     Raises:
@@ -132,14 +132,14 @@ def _since(begun: float) -> str:
     return f"{duration(time.monotonic() - begun):>8}"
 
 
-def take_down(root: Path, sandbox: "Sandbox", voice: Talk) -> None:
+def take_down(root: Path, sandbox: "Sandbox", voice: Reporter) -> None:
     """Destroy with Terraform what the demo deployed, stop the sandbox and remove its directory."""
     if not sandbox.layout.directory.exists():
         voice.say("there is no sandbox here, nothing to take down")
         return
     if sandbox.layout.terraform.exists():
         sandbox.up(voice.now)
-        stack.destroy(root, sandbox, voice)
+        sandbox_stack.destroy(root, sandbox, voice)
         voice.say("destroyed everything that was deployed")
     sandbox.destroy_state(voice.now)
     with contextlib.suppress(OSError):  # not empty: somebody keeps something there

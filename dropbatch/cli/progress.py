@@ -3,7 +3,7 @@
 import threading
 import time
 
-from dropbatch.cli.text import Talk, duration, size
+from dropbatch.cli.text import Reporter, duration, size
 
 __all__ = ["Progress"]
 
@@ -13,7 +13,7 @@ _LIVE_SECONDS, _PLAIN_SECONDS = 0.2, 5.0
 class Progress:
     """Counts bytes from several threads, and tells of them now and then; a line in a log is dearer than on a screen."""
 
-    def __init__(self, voice: Talk, doing: str, total: int, *, live: bool, before: str = "") -> None:
+    def __init__(self, voice: Reporter, doing: str, total: int, *, live: bool, before: str = "") -> None:
         """`doing` is such as ``uploading 3 files``, `before` what is done to their bytes first; `total` in bytes."""
         self._voice = voice
         self._doing = doing

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from dropbatch.cli.deployed import Deployed
 from dropbatch.cli.errors import CliError, NotFoundError, ReachError, UsageFault, in_words
-from dropbatch.cli.hands import hands
 from dropbatch.cli.runs import FULL_ID
+from dropbatch.cli.thread_pool import thread_pool
 from dropbatch.contract import keys
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def fetch(
             _download(s3, output, path, received, stopped)
         return Fetched(path=path, size=output["size"], already_there=there)
 
-    with hands(_FILES_AT_ONCE) as pool:
+    with thread_pool(_FILES_AT_ONCE) as pool:
         try:
             for each in [pool.submit(bring, output, path) for output, path in planned]:
                 yield each.result()

@@ -12,7 +12,7 @@ from typing import Any
 
 from dropbatch.cli.deployed import Deployed
 from dropbatch.cli.errors import NotFoundError, UsageFault
-from dropbatch.cli.patience import patiently
+from dropbatch.cli.offline import retry_while_offline
 from dropbatch.cli.text import did_you_mean
 from dropbatch.contract import keys, ledger
 from dropbatch.contract.runs import State
@@ -299,7 +299,7 @@ def follow(
     pause, last = _FIRST_SECONDS, time.monotonic()
     while True:
         open_ids = [run_id for run_id in run_ids if run_id not in done]
-        for run in patiently(functools.partial(get_many, deployed, group, open_ids), away).values():
+        for run in retry_while_offline(functools.partial(get_many, deployed, group, open_ids), away).values():
             if run.attempt < attempts.get(run.run_id, 0):
                 continue
             if states.get(run.run_id) != run.state:

@@ -11,7 +11,7 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Talk", "age", "counted", "did_you_mean", "duration", "printable", "size", "talk"]
+__all__ = ["Reporter", "age", "counted", "did_you_mean", "duration", "printable", "reporting", "size"]
 
 _KIB = 1024
 
@@ -68,7 +68,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"did you mean {near[0]}? " if near else ""
 
 
-class Talk(Protocol):
+class Reporter(Protocol):
     """Someone to tell how things go. ``say`` leaves a line, ``now`` replaces what is under way at the moment.
 
     Both go to stderr. ``data`` is what was asked for and goes to stdout, where a moving line must not be in its way.
@@ -135,7 +135,7 @@ class _Live:
 
 
 @contextmanager
-def talk() -> Iterator[Talk]:
+def reporting() -> Iterator[Reporter]:
     """Talk on stderr: a moving line on a terminal, plain lines otherwise."""
     if not sys.stderr.isatty():
         yield _Plain()

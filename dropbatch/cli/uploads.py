@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from dropbatch.cli.deployed import Deployed
 from dropbatch.cli.errors import CliError, NotFoundError, UsageFault
-from dropbatch.cli.hands import hands
-from dropbatch.cli.parts import Uploader, digests
+from dropbatch.cli.multipart import Uploader, digests
+from dropbatch.cli.thread_pool import thread_pool
 from dropbatch.contract import keys, runs
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def drop_all(
         return
     there = {} if again else _sizes(deployed, planned)
     uploader = Uploader(deployed.s3, deployed.description.input_bucket, listener.sent)
-    with hands(_FILES_AT_ONCE) as pool:
+    with thread_pool(_FILES_AT_ONCE) as pool:
         try:
             for each in [
                 pool.submit(_drop, deployed, uploader, each, there.get(each.key), listener.read) for each in planned

@@ -60,11 +60,11 @@ def execute(task: Task, store: Store, env: Mapping[str, str], client: "Callable[
         store.claim()
         store.discard()
         with Scratch(env.get("TMPDIR")) as scratch:
-            return _Run(task, store, _Surroundings(env, stop, scratch, client)).finish()
+            return _Run(task, store, _RunContext(env, stop, scratch, client)).finish()
 
 
 @dataclass(frozen=True)
-class _Surroundings:
+class _RunContext:
     """Where a run finds itself."""
 
     env: Mapping[str, str]
@@ -76,13 +76,13 @@ class _Surroundings:
 class _Run:
     """The state of a run under way, gathered for its record."""
 
-    def __init__(self, task: Task, store: Store, around: "_Surroundings") -> None:
+    def __init__(self, task: Task, store: Store, context: "_RunContext") -> None:
         self._task = task
         self._store = store
-        self._env = around.env
-        self._stop = around.stop
-        self._scratch = around.scratch
-        self._client = around.client
+        self._env = context.env
+        self._stop = context.stop
+        self._scratch = context.scratch
+        self._client = context.client
         self._started_at = ledger.timestamp(ledger.utc_now())
         self._inputs: list[FileRecord] = store.expected_inputs()
         self._config: FileRecord | None = None

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from lambdas.common import wiring
-from lambdas.run_events.parts import Clients, Parts, put_together
+from lambdas.run_events.assembly import Clients, Parts, assemble
 
 __all__ = ["handle"]
 
@@ -20,7 +20,7 @@ def _parts() -> Parts:
     )
     names = ("dynamodb", "s3", "events", "batch", "sqs", "sns")
     clients = Clients(**{name: wiring.client(name) for name in names})
-    return put_together(
+    return assemble(
         clients,
         wiring.deployment(),
         table=table,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from dropbatch.cli import demo, runs, stack, text
+from dropbatch.cli import demo, runs, sandbox_stack, text
 from dropbatch.cli.commands import status
 from dropbatch.cli.errors import CliError, NotFoundError, UsageFault
 from dropbatch.sandbox import Sandbox
@@ -77,7 +77,7 @@ def interrupted(checkout: Path, sandbox: Sandbox, applies: list[str]) -> None:
     """A deploy that a person has ended; the next will find something in the way."""
     applies.append("interrupt")
     with pytest.raises(KeyboardInterrupt):
-        stack.deploy(checkout, sandbox, Voice())
+        sandbox_stack.deploy(checkout, sandbox, Voice())
     applies.remove("interrupt")
     applies.append("fail")
 
@@ -85,9 +85,9 @@ def interrupted(checkout: Path, sandbox: Sandbox, applies: list[str]) -> None:
 def test_only_what_changed_is_applied(checkout: Path, applies: list[str]):
     sandbox = Sandbox.at(checkout)
 
-    done = [stack.deploy(checkout, sandbox, Voice()) for _ in range(2)]
+    done = [sandbox_stack.deploy(checkout, sandbox, Voice()) for _ in range(2)]
     (checkout / "program").write_text("two")
-    done.append(stack.deploy(checkout, sandbox, Voice()))
+    done.append(sandbox_stack.deploy(checkout, sandbox, Voice()))
 
     assert done == [True, False, True]
     assert applies == ["apply", "apply"]
@@ -98,7 +98,7 @@ def test_of_two_at_once_the_second_waits_and_finds_it_done(checkout: Path, appli
     voice = Voice()
 
     with ThreadPoolExecutor(2) as threads, exclusive(sandbox.layout.deploying):
-        done = [threads.submit(stack.deploy, checkout, sandbox, voice) for _ in range(2)]
+        done = [threads.submit(sandbox_stack.deploy, checkout, sandbox, voice) for _ in range(2)]
         eventually(lambda: [line.partition(":")[0] for line in voice.lines] == ["waiting"] * 2)
         assert applies == []
 
@@ -108,16 +108,16 @@ def test_of_two_at_once_the_second_waits_and_finds_it_done(checkout: Path, appli
 
 def test_after_a_failed_apply_nothing_counts_as_applied(checkout: Path, applies: list[str]):
     sandbox = Sandbox.at(checkout)
-    stack.deploy(checkout, sandbox, Voice())
+    sandbox_stack.deploy(checkout, sandbox, Voice())
     (checkout / "program").write_text("two")
     applies.append("fail")
     for _ in range(2):
         with pytest.raises(TerraformError, match=r"^terraform apply failed$"):
-            stack.deploy(checkout, sandbox, Voice())
+            sandbox_stack.deploy(checkout, sandbox, Voice())
     applies.remove("fail")
     (checkout / "program").write_text("one")
 
-    assert stack.deploy(checkout, sandbox, Voice()) is True
+    assert sandbox_stack.deploy(checkout, sandbox, Voice()) is True
     assert applies == ["apply", "apply"]
 
 
@@ -127,48 +127,48 @@ def test_after_an_interrupted_first_deploy_the_sandbox_is_emptied_if_something_i
     sandbox, voice = Sandbox.at(checkout), Voice()
     interrupted(checkout, sandbox, applies)
 
-    assert stack.deploy(checkout, sandbox, voice) is True
+    assert sandbox_stack.deploy(checkout, sandbox, voice) is True
 
     assert applies == ["empty", "apply"]
     assert any("Terraform does not know" in line for line in voice.lines)
-    assert stack.deploy(checkout, sandbox, Voice()) is False
+    assert sandbox_stack.deploy(checkout, sandbox, Voice()) is False
 
 
 def test_after_a_first_deploy_that_was_killed_the_sandbox_is_emptied_at_once(checkout: Path, applies: list[str]):
     sandbox = Sandbox.at(checkout)
     interrupted(checkout, sandbox, applies)
-    stack._applying(sandbox).write_text("")  # nobody was left to say how it ended
+    sandbox_stack._applying(sandbox).write_text("")  # nobody was left to say how it ended
 
-    assert stack.deploy(checkout, sandbox, Voice()) is True
+    assert sandbox_stack.deploy(checkout, sandbox, Voice()) is True
 
     assert applies == ["empty", "apply"]
 
 
 def test_after_an_interrupted_change_the_way_out_is_named_and_nothing_is_lost(checkout: Path, applies: list[str]):
     sandbox = Sandbox.at(checkout)
-    stack.deploy(checkout, sandbox, Voice())
+    sandbox_stack.deploy(checkout, sandbox, Voice())
     (checkout / "program").write_text("two")
     interrupted(checkout, sandbox, applies)
 
     with pytest.raises(CliError, match=r"terraform apply failed\n.* `make demo-down` and `make demo` begin afresh"):
-        stack.deploy(checkout, sandbox, Voice())
+        sandbox_stack.deploy(checkout, sandbox, Voice())
 
     assert "empty" not in applies
 
 
 def test_a_lost_sandbox_is_deployed_again(checkout: Path, applies: list[str]):
     sandbox = Sandbox.at(checkout)
-    stack.deploy(checkout, sandbox, Voice())
+    sandbox_stack.deploy(checkout, sandbox, Voice())
     sandbox.layout.discard_state()
 
-    assert stack.deploy(checkout, sandbox, Voice()) is True
+    assert sandbox_stack.deploy(checkout, sandbox, Voice()) is True
 
 
 def test_a_fault_in_an_environment_file_is_shown(checkout: Path):
     (checkout / "main.py").write_text("import sys; sys.exit('sandbox.toml: [compute.spot] max_vcpus: …')")
 
     with pytest.raises(CliError, match="max_vcpus"):
-        stack.synthesize(checkout, Voice())
+        sandbox_stack.synthesize(checkout, Voice())
 
 
 def test_a_missing_tool_is_named_before_what_came_of_it(checkout: Path, monkeypatch: pytest.MonkeyPatch):
@@ -178,19 +178,19 @@ def test_a_missing_tool_is_named_before_what_came_of_it(checkout: Path, monkeypa
     with pytest.raises(
         CliError, match=r"^node is not on PATH, .*\nterraform is not on PATH, needed is .*: get it from"
     ):
-        stack.synthesize(checkout, Voice())
+        sandbox_stack.synthesize(checkout, Voice())
 
 
 def test_what_terraform_leaves_behind_does_not_count(tmp_path: Path):
     (tmp_path / "cdk.tf.json").write_text("{}")
-    before = stack.digest(tmp_path)
+    before = sandbox_stack.digest(tmp_path)
     (tmp_path / ".terraform").mkdir()
     (tmp_path / ".terraform" / "x").touch()
     (tmp_path / "terraform.tfstate").touch()
-    assert stack.digest(tmp_path) == before
+    assert sandbox_stack.digest(tmp_path) == before
 
     (tmp_path / "asset.zip").touch()
-    assert stack.digest(tmp_path) != before
+    assert sandbox_stack.digest(tmp_path) != before
 
 
 def test_the_pipeline_is_one_that_any_file_starts(tmp_path: Path):

@@ -10,7 +10,7 @@ import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import EndpointConnectionError
 
-from dropbatch.cli import parts, uploads
+from dropbatch.cli import multipart, uploads
 from dropbatch.contract import keys
 from dropbatch.contract.runs import State, run_id
 from tests.cli.conftest import INPUT, OUTPUT, World
@@ -224,7 +224,7 @@ def test_a_folder_that_is_there_whole_is_not_closed_again(world: World, tmp_path
 
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(parts, "PART_BYTES", 5 * 2**20)
+    monkeypatch.setattr(multipart, "PART_BYTES", 5 * 2**20)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
@@ -264,7 +264,7 @@ def test_a_file_that_changes_under_the_upload_is_not_dropped(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     path = file(tmp_path, "big.dat", bytes(6 * 2**20))
-    digests = parts.digests
+    digests = multipart.digests
 
     def slow(path: Path, *more: Any) -> tuple[str, str]:
         found = digests(path, *more)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from dropbatch.cli import drafts
+from dropbatch.cli import init_files
 from dropbatch.cli.main import cli
 from dropbatch.settings import load
 
@@ -41,7 +41,7 @@ def test_options_answer_all_questions(tmp_path: Path):
 
 
 def test_a_person_is_asked_until_the_answer_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("dropbatch.cli.commands.init.somebody_is_there", lambda: True)
+    monkeypatch.setattr("dropbatch.cli.commands.init.is_interactive", lambda: True)
 
     result = init("--region", "eu-west-1", input="My Lab\nlab1\nnobody\nme@x.org\nmany\n0\n20\n32\n")
 
@@ -108,7 +108,7 @@ def test_a_pipelines_folder_works_as_it_is(tmp_path: Path):
 
 def test_a_new_pipelines_image_is_made_like_the_example():
     example = ROOT / "image" / "wordcount"
-    written = drafts.pipeline_files("x1")
+    written = init_files.pipeline_files("x1")
 
     assert written["Dockerfile"].splitlines()[1:] == (example / "Dockerfile").read_text().splitlines()[1:]
     for name in ("requirements.txt", "checksums.txt"):

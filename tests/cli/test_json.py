@@ -14,7 +14,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from checks.reference.commands import walk
-from dropbatch.cli import errors, following, runs
+from dropbatch.cli import errors, runs, waiting
 from dropbatch.cli.deployed import Deployed
 from dropbatch.cli.main import _INTERRUPTED, cli
 from dropbatch.contract.runs import State
@@ -105,7 +105,7 @@ def everything(world: World, iam: Any, monkeypatch: pytest.MonkeyPatch) -> World
     def ended(_: Deployed, __: str, names: Mapping[str, str], *___: Any, **____: Any) -> dict[str, runs.Run]:
         return {name: runs.read_item(world.done({"counts.txt": b"2"}, identity=name)) for name in names}
 
-    monkeypatch.setattr(following, "watch", ended)
+    monkeypatch.setattr(waiting, "wait_for", ended)
     return world
 
 

@@ -216,8 +216,8 @@ def test_runs_to_which_it_does_not_apply(world: World, arguments: list[str], cod
 @pytest.mark.parametrize(("answer", "code"), [(True, 0), (False, 1)])
 def test_a_person_is_asked(world: World, monkeypatch: pytest.MonkeyPatch, answer: bool, code: int):
     item = world.item(State.RUNNING)
-    monkeypatch.setattr("dropbatch.cli.ask.somebody_is_there", lambda: True)
-    monkeypatch.setattr("dropbatch.cli.ask.click.confirm", lambda *_, **__: answer)
+    monkeypatch.setattr("dropbatch.cli.confirmation.is_interactive", lambda: True)
+    monkeypatch.setattr("dropbatch.cli.confirmation.click.confirm", lambda *_, **__: answer)
 
     result = world.call("cancel", item["run_id"])
 

@@ -92,8 +92,8 @@ def test_a_narrow_terminal_shows_the_run_and_its_state(lab: World, monkeypatch: 
 
 
 TALK = """
-from dropbatch.cli.text import talk
-with talk() as voice:
+from dropbatch.cli.text import reporting
+with reporting() as voice:
     voice.now("uploading")
     voice.data("s3://one")
     voice.now("following")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from dropbatch.cli.trees import Folder, grow
+from dropbatch.cli.folder_tree import Folder, build_tree
 from tests.cli.conftest import INPUT, World
 
 
@@ -24,7 +24,7 @@ def put(world: World, *keys: str) -> None:
     ],
 )
 def test_what_is_shown_of_a_listing(keys: list[str], depth: int, entries: int, shown: dict[str, object]):
-    root = grow("lab/", [(f"lab/{key}", 1, "2026-01-01") for key in sorted(keys)], depth=depth, entries=entries)
+    root = build_tree("lab/", [(f"lab/{key}", 1, "2026-01-01") for key in sorted(keys)], depth=depth, entries=entries)
 
     def plain(folder: Folder) -> dict[str, object]:
         found: dict[str, object] = {name: plain(each) for name, each in folder.folders.items()}

@@ -9,7 +9,7 @@ from lambdas.arrival.dependencies import Dependencies
 from lambdas.arrival.flow import ArrivalFlow
 from lambdas.common.control_objects import ControlObjects
 from lambdas.ledger.table import Ledger
-from lambdas.run_events import parts
+from lambdas.run_events import assembly
 from tests.lambdas.simulated_aws import SimulatedAws
 
 INPUT = "in-bucket"
@@ -91,12 +91,12 @@ def make_arrival(aws: SimulatedAws, deployment: Deployment = DEPLOYMENT) -> Arri
     )
 
 
-def run_events(aws: SimulatedAws, deployment: Deployment = DEPLOYMENT, **more: Any) -> parts.Parts:
+def run_events(aws: SimulatedAws, deployment: Deployment = DEPLOYMENT, **more: Any) -> assembly.Parts:
     """The run events function on simulated services."""
-    clients = parts.Clients(
+    clients = assembly.Clients(
         dynamodb=aws.dynamodb, s3=aws.s3, events=aws.events, batch=aws.batch, sqs=aws.sqs, sns=aws.sns
     )
-    return parts.put_together(
+    return assembly.assemble(
         clients,
         deployment,
         table="ledger",

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from dropbatch.cli.commands.about_runs import Chosen, ask_and_put, options
+from dropbatch.cli.commands.run_requests import Chosen, ask_and_put, options
 from dropbatch.cli.context import Context
 
 __all__ = ["command"]

@@ -8,7 +8,7 @@ import click
 from dropbatch.cli import demo
 from dropbatch.cli.environment import project_root, sandbox_here
 from dropbatch.cli.errors import NotFoundError
-from dropbatch.cli.text import duration, printable, talk
+from dropbatch.cli.text import duration, printable, reporting
 
 __all__ = ["command"]
 
@@ -25,7 +25,7 @@ def command(file: Path | None) -> None:
     if root is None or sandbox is None:
         raise NotFoundError("no environments/sandbox.toml here or above: go to a checkout of the project")
     chosen = demo.choose_file(file, root)
-    with talk() as voice:
+    with reporting() as voice:
         try:
             deployed = demo.bring_up(root, sandbox, voice)
             outcome = demo.run(deployed, sandbox, chosen, demo.starter(root), voice)

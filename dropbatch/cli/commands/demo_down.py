@@ -5,7 +5,7 @@ import click
 from dropbatch.cli import demo
 from dropbatch.cli.environment import project_root, sandbox_here
 from dropbatch.cli.errors import NotFoundError
-from dropbatch.cli.text import talk
+from dropbatch.cli.text import reporting
 
 __all__ = ["command"]
 
@@ -17,7 +17,7 @@ def command() -> None:
     sandbox = sandbox_here(root)
     if root is None or sandbox is None:
         raise NotFoundError("no environments/sandbox.toml here or above: go to a checkout of the project")
-    with talk() as voice:
+    with reporting() as voice:
         try:
             demo.take_down(root, sandbox, voice)
         except KeyboardInterrupt:

@@ -8,13 +8,13 @@ from typing import Any
 
 import click
 
-from dropbatch.cli import following, results, runs, uploads
+from dropbatch.cli import results, runs, uploads, waiting
 from dropbatch.cli.completion import pipelines
 from dropbatch.cli.context import Context
 from dropbatch.cli.deployed import Deployed
 from dropbatch.cli.errors import UsageFault
 from dropbatch.cli.progress import Progress
-from dropbatch.cli.text import Talk, counted, printable, talk
+from dropbatch.cli.text import Reporter, counted, printable, reporting
 from dropbatch.contract import keys
 from dropbatch.contract.runs import State
 
@@ -67,7 +67,7 @@ def command(
     if marker and not all(path.is_dir() for path in files):
         raise UsageFault(f"{pipeline} takes folders, which {marker} closes: give directories only")
     planned = uploads.plan(files, group=group, pipeline=pipeline, marker=marker)
-    with talk() as voice:
+    with reporting() as voice:
         dropped = _upload(deployed, planned, voice, show=not as_json)
         if marker:
             dropped = [
@@ -87,7 +87,7 @@ def command(
         ended: dict[str, runs.Run] = {}
         if wait or directory is not None:
             names = {each.run_id: printable(_below(each.drop)) for each in dropped}
-            ended = following.watch(deployed, group, names, voice)
+            ended = waiting.wait_for(deployed, group, names, voice)
         for each, answer in zip(dropped, answers, strict=True):
             run = ended.get(answer["run_id"])
             if run is None:
@@ -98,7 +98,7 @@ def command(
                 voice.data(uri)
     if as_json:
         click.echo(json.dumps(answers, ensure_ascii=False, indent=2))
-    following.judge(ended.values())
+    waiting.raise_if_failed(ended.values())
 
 
 def _below(drop: uploads.Drop) -> str:
@@ -106,7 +106,9 @@ def _below(drop: uploads.Drop) -> str:
     return keys.InputKey.parse(drop.key).rest.strip("/")
 
 
-def _upload(deployed: Deployed, planned: Sequence[uploads.Drop], voice: Talk, *, show: bool) -> list[uploads.Dropped]:
+def _upload(
+    deployed: Deployed, planned: Sequence[uploads.Drop], voice: Reporter, *, show: bool
+) -> list[uploads.Dropped]:
     what = printable(planned[0].path.name) if len(planned) == 1 else f"{len(planned)} files"
     total = sum(each.path.stat().st_size for each in planned)
     progress = Progress(voice, f"uploading {what}", total, live=sys.stderr.isatty(), before=f"reading {what}")
@@ -122,7 +124,7 @@ def _upload(deployed: Deployed, planned: Sequence[uploads.Drop], voice: Talk, *,
     return dropped
 
 
-def _tell_what_is_there(dropped: Sequence[uploads.Dropped], voice: Talk) -> None:
+def _tell_what_is_there(dropped: Sequence[uploads.Dropped], voice: Reporter) -> None:
     same = [each for each in dropped if each.already_there]
     if same:
         what = "folders" if same[0].drop.key.endswith("/") else "files"
@@ -133,7 +135,7 @@ def _tell_what_is_there(dropped: Sequence[uploads.Dropped], voice: Talk) -> None
         )
 
 
-def _outcome(context: Context, run: runs.Run, directory: Path | None, voice: Talk) -> dict[str, Any]:
+def _outcome(context: Context, run: runs.Run, directory: Path | None, voice: Reporter) -> dict[str, Any]:
     """How a run ended and what it published; with a directory, its results are brought there."""
     answer: dict[str, Any] = {"state": run.state, "reason": run.reason or None, "outputs": []}
     if run.state is not State.SUCCEEDED:

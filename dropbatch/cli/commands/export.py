@@ -13,7 +13,7 @@ from dropbatch.cli.context import Context
 from dropbatch.cli.deployed import Deployed
 from dropbatch.cli.errors import CliError, NotFoundError
 from dropbatch.cli.progress import Progress
-from dropbatch.cli.text import counted, talk
+from dropbatch.cli.text import counted, reporting
 from dropbatch.contract import keys
 
 __all__ = ["command"]
@@ -90,7 +90,7 @@ def _fetch(deployed: Deployed, prefix: str, record: dict[str, Any], directory: P
     """Results into the crate; those that the command sent elsewhere are only referred to."""
     own = [each for each in record["outputs"] if keys.split_uri(each["uri"])[1].startswith(prefix)]
     total = sum(output["size"] for output in own)
-    with talk() as voice:
+    with reporting() as voice:
         progress = Progress(voice, f"fetching {counted(len(own), 'file')}", total, live=sys.stderr.isatty())
         brought = results.fetch(
             deployed, {**record, "outputs": own}, prefix, directory / _RESULTS, received=progress.sent

@@ -12,7 +12,7 @@ from dropbatch.cli.completion import run_ids
 from dropbatch.cli.context import Context
 from dropbatch.cli.errors import NotFoundError, ReachError, in_words
 from dropbatch.cli.progress import Progress
-from dropbatch.cli.text import counted, talk
+from dropbatch.cli.text import counted, reporting
 from dropbatch.contract.runs import State
 
 __all__ = ["command"]
@@ -65,7 +65,7 @@ def command(context: Context, what: str, directory: Path, overwrite: bool, as_js
         click.echo("the run succeeded and left no files", err=True)
     total = sum(output["size"] for output in record["outputs"])
     found = []
-    with talk() as voice:
+    with reporting() as voice:
         progress = Progress(
             voice, f"fetching {counted(len(record['outputs']), 'file')}", total, live=sys.stderr.isatty()
         )

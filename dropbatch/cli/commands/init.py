@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from dropbatch.cli import drafts
-from dropbatch.cli.ask import somebody_is_there
-from dropbatch.cli.drafts import Answers
+from dropbatch.cli import init_files
+from dropbatch.cli.confirmation import is_interactive
 from dropbatch.cli.environment import project_root
 from dropbatch.cli.errors import UsageFault
+from dropbatch.cli.init_files import Answers
 
 __all__ = ["command"]
 
@@ -55,10 +55,12 @@ def command(*, pipeline: str | None, directory: Path | None, as_json: bool, **gi
         _pipeline(root, pipeline, as_json=as_json)
         return
     answers = _ask(given)
-    found = drafts.faults(answers)
+    found = init_files.faults(answers)
     if found:
         raise UsageFault("\n".join(found))
-    written = drafts.write_all(root / "environments", {f"{answers.name}.toml": drafts.environment_text(answers)})
+    written = init_files.write_all(
+        root / "environments", {f"{answers.name}.toml": init_files.environment_text(answers)}
+    )
     _tell(written, None, as_json=as_json)
     click.echo(
         f"before you deploy: `dropbatch doctor --before-deploy {written[0]}`; then `npx cdktf deploy {answers.name}`",
@@ -69,7 +71,7 @@ def command(*, pipeline: str | None, directory: Path | None, as_json: bool, **gi
 def _ask(given: dict[str, Any]) -> Answers:
     answers = replace(Answers(), **given)
     missing = [each.name for each in fields(Answers) if each.name not in given]
-    if missing and not somebody_is_there():
+    if missing and not is_interactive():
         listed = ", ".join("--" + name.replace("_", "-") for name in missing)
         raise UsageFault(f"there is nobody to ask here: give {listed} too")
     for name in missing:
@@ -79,13 +81,13 @@ def _ask(given: dict[str, Any]) -> Answers:
 
 def _asked(answers: Answers, name: str) -> Answers:
     """Ask one question until the answer is one that the file may hold."""
-    before = set(drafts.faults(answers))
+    before = set(init_files.faults(answers))
     default = getattr(answers, name)
     while True:
         shown = None if name == "email" else default
         value = click.prompt(_QUESTIONS[name], default=shown, type=type(default), err=True)
         answers = replace(answers, **{name: value})
-        new = [fault for fault in drafts.faults(answers) if fault not in before]
+        new = [fault for fault in init_files.faults(answers) if fault not in before]
         if not new:
             return answers
         for fault in new:
@@ -93,8 +95,8 @@ def _asked(answers: Answers, name: str) -> Answers:
 
 
 def _pipeline(root: Path, name: str, *, as_json: bool) -> None:
-    table = drafts.pipeline_table(name)
-    written = drafts.write_all(root / "image" / name, drafts.pipeline_files(name), executable=name)
+    table = init_files.pipeline_table(name)
+    written = init_files.write_all(root / "image" / name, init_files.pipeline_files(name), executable=name)
     _tell(written, table, as_json=as_json)
     click.echo(
         "the table that was printed belongs in environments/*.toml; try the program: dropbatch-run --input FILE "

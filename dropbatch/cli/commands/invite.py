@@ -4,8 +4,8 @@ import json
 
 import click
 
+from dropbatch.cli.access_keys import make_key
 from dropbatch.cli.context import Context
-from dropbatch.cli.keys import make_key
 
 __all__ = ["command"]
 

@@ -13,7 +13,7 @@ from dropbatch.cli.context import Context
 from dropbatch.cli.deployed import Deployed
 from dropbatch.cli.errors import NotFoundError
 from dropbatch.cli.live_log import LiveLog
-from dropbatch.cli.patience import patiently
+from dropbatch.cli.offline import retry_while_offline
 
 __all__ = ["command"]
 
@@ -72,7 +72,7 @@ def _follow(deployed: Deployed, group: str, run: runs.Run, *, as_json: bool) -> 
     live = LiveLog(deployed, run)
     quiet = 0
     while True:
-        lines = patiently(live.lines, _away)
+        lines = retry_while_offline(live.lines, _away)
         _print_one_by_one(lines, run, as_json=as_json)
         # CloudWatch Logs has the last lines a moment after they were printed.
         quiet = 0 if lines else quiet + 1
@@ -81,7 +81,7 @@ def _follow(deployed: Deployed, group: str, run: runs.Run, *, as_json: bool) -> 
             return
         time.sleep(_LOOK_SECONDS)
         if not run.state.final:
-            run = patiently(functools.partial(runs.find, deployed, group, run.run_id), _away)
+            run = retry_while_offline(functools.partial(runs.find, deployed, group, run.run_id), _away)
             live.run = run
 
 

@@ -4,8 +4,8 @@ import json
 
 import click
 
-from dropbatch.cli import functions
-from dropbatch.cli.ask import agreed
+from dropbatch.cli import invoke
+from dropbatch.cli.confirmation import confirm
 from dropbatch.cli.context import Context
 
 __all__ = ["command"]
@@ -27,8 +27,8 @@ def command(context: Context, *, reason: str, stop: bool, yes: bool, as_json: bo
     """
     environment = context.deployed.environment
     running = "end what runs, to start it anew later" if stop else "let what runs finish"
-    agreed(f"Pause {environment} for all groups: start nothing, {running}", yes=yes, dry_run=False)
-    answer = functions.pull(context.deployed, "stop" if stop else "pause", reason=reason)
+    confirm(f"Pause {environment} for all groups: start nothing, {running}", yes=yes, dry_run=False)
+    answer = invoke.invoke_spend_guard(context.deployed, "stop" if stop else "pause", reason=reason)
     rest = "what ran was stopped and starts anew" if stop else "what runs is finished"
     click.echo(f"{environment} is paused: {rest}; `dropbatch resume` lets it go on", err=True)
     if as_json:

@@ -15,8 +15,8 @@ from dropbatch.cli.context import Context
 from dropbatch.cli.deployed import Deployed
 from dropbatch.cli.errors import NotFoundError
 from dropbatch.cli.report import fact_of, page, summarize
-from dropbatch.cli.text import Talk, counted, talk
-from dropbatch.cli.when import moment
+from dropbatch.cli.text import Reporter, counted, reporting
+from dropbatch.cli.times import parse_time
 from dropbatch.contract import ledger
 
 __all__ = ["command"]
@@ -59,8 +59,8 @@ def command(
     if pipeline is not None:
         pipeline = deployed.description.pipeline(pipeline)
     now = datetime.now(UTC)
-    start = moment(since, now) if since else (now - timedelta(days=days - 1)).replace(hour=0, minute=0, second=0)
-    with talk() as voice:
+    start = parse_time(since, now) if since else (now - timedelta(days=days - 1)).replace(hour=0, minute=0, second=0)
+    with reporting() as voice:
         voice.now("reading the ledger")
         found = runs.newest(deployed, group, since=start, limit=limit, pipeline=pipeline)
         if not found:
@@ -83,7 +83,7 @@ def command(
 
 
 def _records(
-    deployed: Deployed, found: Sequence[runs.Run], voice: Talk
+    deployed: Deployed, found: Sequence[runs.Run], voice: Reporter
 ) -> Iterator[tuple[str, Mapping[str, Any] | None]]:
     """Records of the runs that started, as far as there are any."""
     ended = [run for run in found if run.state.final and run.started_at]

@@ -5,12 +5,12 @@ from typing import Any
 
 import click
 
-from dropbatch.cli import following, foresight, requests, results, runs
-from dropbatch.cli.ask import agreed
+from dropbatch.cli import estimate, requests, results, runs, waiting
 from dropbatch.cli.completion import run_ids
+from dropbatch.cli.confirmation import confirm
 from dropbatch.cli.context import Context
 from dropbatch.cli.errors import CliError, DifferentError, UsageFault
-from dropbatch.cli.text import printable, size, talk
+from dropbatch.cli.text import printable, reporting, size
 from dropbatch.contract.reproduction import Comparison, NotReproducibleError, Pins, compare, pins_of
 from dropbatch.contract.runs import State, request_id
 
@@ -50,7 +50,7 @@ def command(
         if dry_run:
             click.echo(f"Would {what}", err=True)
         else:
-            agreed(what[0].upper() + what[1:], yes=yes)
+            confirm(what[0].upper() + what[1:], yes=yes)
             sent = requests.put(deployed, group, "reproduce", {"runs": [original.run_id]})
             answer["request"], answer["reproduction"] = sent.uri, _identity(original, pins, sent)
             click.echo(f"asked to {what}", err=True)
@@ -62,7 +62,7 @@ def command(
     comparison = None
     if again is not None:
         answer["reproduction"] = again.run_id
-        following.judge([again])
+        waiting.raise_if_failed([again])
         comparison = compare(record, _record(context, again))
         answer |= _plain(comparison)
     if as_json:
@@ -85,7 +85,7 @@ def _pins(record: dict[str, Any]) -> Pins:
 
 
 def _worst(context: Context, run: runs.Run) -> str:
-    return foresight.worst(context.deployed, run.pipeline, 1, run.item.get("overrides")).words
+    return estimate.max_cost(context.deployed, run.pipeline, 1, run.item.get("overrides")).words
 
 
 def _elsewhere(record: dict[str, Any]) -> str:
@@ -100,9 +100,9 @@ def _identity(original: runs.Run, pins: Pins, sent: requests.Sent) -> str:
 
 
 def _follow(context: Context, original: runs.Run, identity: str, sent: requests.Sent) -> runs.Run:
-    with talk() as voice:
-        names = {identity: following.name_of(original)}
-        return following.watch(context.deployed, context.group, names, voice, sent=sent)[identity]
+    with reporting() as voice:
+        names = {identity: waiting.name_of(original)}
+        return waiting.wait_for(context.deployed, context.group, names, voice, sent=sent)[identity]
 
 
 def _plain(found: Comparison) -> dict[str, Any]:

@@ -4,8 +4,8 @@ import json
 
 import click
 
-from dropbatch.cli import functions
-from dropbatch.cli.ask import agreed
+from dropbatch.cli import invoke
+from dropbatch.cli.confirmation import confirm
 from dropbatch.cli.context import Context
 
 __all__ = ["command"]
@@ -21,8 +21,8 @@ def command(context: Context, *, yes: bool, as_json: bool) -> None:
     For operators.
     """
     environment = context.deployed.environment
-    agreed(f"Let {environment} go on: all that waits starts, and costs money", yes=yes, dry_run=False)
-    answer = functions.pull(context.deployed, "resume")
+    confirm(f"Let {environment} go on: all that waits starts, and costs money", yes=yes, dry_run=False)
+    answer = invoke.invoke_spend_guard(context.deployed, "resume")
     click.echo(f"{environment} goes on; what waits starts within minutes", err=True)
     if as_json:
         click.echo(json.dumps({"environment": environment, "did": answer["did"]}, indent=2))

@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
-from dropbatch.cli import functions
-from dropbatch.cli.ask import agreed
-from dropbatch.cli.commands.about_runs import Chosen, ask_and_put, options, wait_option
+from dropbatch.cli import invoke
+from dropbatch.cli.commands.run_requests import Chosen, ask_and_put, options, wait_option
+from dropbatch.cli.confirmation import confirm
 from dropbatch.cli.context import Context
 from dropbatch.cli.errors import UsageFault
 from dropbatch.cli.text import counted, printable
@@ -49,7 +49,7 @@ def command(context: Context, /, *, dead_letters: bool, limit: int, **given: Any
 
 def _letters(context: Context, chosen: Chosen, limit: int) -> None:
     """Show what lies dead and why; send it back unless it is a dry run."""
-    letters = functions.ask_arrivals(context.deployed, "dead-letters", limit=limit)["letters"]
+    letters = invoke.invoke_arrival(context.deployed, "dead-letters", limit=limit)["letters"]
     answer: dict[str, Any] = {"letters": letters, "redriven": 0}
     if not chosen.as_json:
         for letter in letters:
@@ -60,8 +60,8 @@ def _letters(context: Context, chosen: Chosen, limit: int) -> None:
     elif chosen.dry_run:
         click.echo(f"Would {what}", err=True)
     else:
-        agreed(what[0].upper() + what[1:], yes=chosen.yes)
-        answer["redriven"] = functions.ask_arrivals(context.deployed, "redrive", limit=limit)["redriven"]
+        confirm(what[0].upper() + what[1:], yes=chosen.yes)
+        answer["redriven"] = invoke.invoke_arrival(context.deployed, "redrive", limit=limit)["redriven"]
         click.echo(f"sent {counted(answer['redriven'], 'dead letter')} back to the queue", err=True)
     if chosen.as_json:
         click.echo(json.dumps(answer, ensure_ascii=False, indent=2))

@@ -11,7 +11,7 @@ import click
 
 from dropbatch.cli.environment import sandbox_here
 from dropbatch.cli.errors import NotFoundError, ReachError, RunFailedError
-from dropbatch.cli.text import talk
+from dropbatch.cli.text import reporting
 
 if TYPE_CHECKING:
     from dropbatch.sandbox import Sandbox
@@ -44,7 +44,7 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object
 @_as_json
 def up(runner: str | None, as_json: bool) -> None:
     """Start the sandbox, or find it running. Prints its endpoint."""
-    with talk() as voice:
+    with reporting() as voice:
         endpoint = _sandbox().up(voice.now, runner=runner)
     click.echo(json.dumps({"url": endpoint.url}) if as_json else endpoint.url)
 
@@ -52,7 +52,7 @@ def up(runner: str | None, as_json: bool) -> None:
 @command.command("down", short_help="stop it; what it holds is kept", epilog="\b\nExample:\n  dropbatch sandbox down")
 def down() -> None:
     """Stop the sandbox; what it holds is kept for the next start."""
-    with talk() as voice:
+    with reporting() as voice:
         _sandbox().down(voice.now)
 
 

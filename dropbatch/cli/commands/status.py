@@ -13,14 +13,14 @@ import click
 from dropbatch.cli import runs
 from dropbatch.cli.completion import pipelines
 from dropbatch.cli.context import Context
-from dropbatch.cli.counting import Tally, tally
-from dropbatch.cli.following import name_of
-from dropbatch.cli.hands import hands
-from dropbatch.cli.patience import patiently
-from dropbatch.cli.pausing import Pause, pause_of
+from dropbatch.cli.offline import retry_while_offline
+from dropbatch.cli.pause_flag import Pause, read_pause
+from dropbatch.cli.run_counts import RunCounts, count_runs
 from dropbatch.cli.screen import on_terminal, show
 from dropbatch.cli.text import age, duration, printable
-from dropbatch.cli.when import moment
+from dropbatch.cli.thread_pool import thread_pool
+from dropbatch.cli.times import parse_time
+from dropbatch.cli.waiting import name_of
 from dropbatch.contract import ledger
 from dropbatch.contract.runs import State
 
@@ -47,7 +47,7 @@ _SHORT_ID = 12
 class _Seen:
     """What one look saw."""
 
-    counted: Tally
+    counted: RunCounts
     listed: Sequence[runs.Run]
     pause: Pause | None
 
@@ -84,17 +84,17 @@ def command(
     if pipeline is not None:
         pipeline = context.deployed.description.pipeline(pipeline)
     now = datetime.now(UTC)
-    start = moment(since, now) if since else (now - timedelta(days=days - 1)).replace(hour=0, minute=0, second=0)
+    start = parse_time(since, now) if since else (now - timedelta(days=days - 1)).replace(hour=0, minute=0, second=0)
     span = f"since {since}" if since else f"in the last {'day' if days == 1 else f'{days} days'}"
     where = f"{context.deployed.environment}/{context.group}"
 
     def look() -> _Seen:
         deployed, group = context.deployed, context.group
         deployed.dynamodb  # noqa: B018 – made here, not by several threads at once
-        with hands(2) as pool:
+        with thread_pool(2) as pool:
             listed = pool.submit(runs.newest, deployed, group, since=start, limit=limit, pipeline=pipeline)
-            pause = pool.submit(pause_of, deployed)
-            counted = tally(deployed, group, since=start, pipeline=pipeline)
+            pause = pool.submit(read_pause, deployed)
+            counted = count_runs(deployed, group, since=start, pipeline=pipeline)
             return _Seen(counted=counted, listed=listed.result(), pause=pause.result())
 
     if watch:
@@ -129,7 +129,7 @@ def _watch(look: Callable[[], _Seen], where: str, span: str, *, as_json: bool) -
     with live or nullcontext():
         while True:
             begun = time.monotonic()
-            seen = patiently(look, away)
+            seen = retry_while_offline(look, away)
             summary = where + _summary(seen, span)
             if as_json:
                 click.echo(json.dumps(_body(seen), ensure_ascii=False))

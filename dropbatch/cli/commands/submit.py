@@ -6,13 +6,13 @@ from typing import Any
 
 import click
 
-from dropbatch.cli import following, foresight, requests, runs
-from dropbatch.cli.ask import agreed
-from dropbatch.cli.commands.about_runs import wait_option
+from dropbatch.cli import estimate, requests, runs, waiting
+from dropbatch.cli.commands.run_requests import wait_option
 from dropbatch.cli.completion import pipelines
+from dropbatch.cli.confirmation import confirm
 from dropbatch.cli.context import Context
 from dropbatch.cli.errors import UsageFault
-from dropbatch.cli.text import counted, talk
+from dropbatch.cli.text import counted, reporting
 
 __all__ = ["command"]
 
@@ -91,14 +91,14 @@ def command(
             overrides=overrides,
         )
     if missing:
-        count = foresight.count_missing(deployed, body["prefix"])
+        count = estimate.count_missing(deployed, body["prefix"])
         what = f"look at {counted(count, 'file')} below {body['prefix']} and start those that have no run"
     else:
-        found, combinations = foresight.count_inputs(deployed, requests.inputs_of(body)), requests.grid(body)
+        found, combinations = estimate.count_inputs(deployed, requests.inputs_of(body)), requests.grid(body)
         count = found * combinations
         grid = f" × {combinations} combinations of parameters" if combinations > 1 else ""
         what = f"start {counted(count, 'run')} of {pipeline}: {counted(found, 'input')}{grid}"
-    worst = foresight.worst(deployed, pipeline, count, body.get("overrides"))
+    worst = estimate.max_cost(deployed, pipeline, count, body.get("overrides"))
     what += f"; {worst.words}"
     answer: dict[str, Any] = {
         "request": None,
@@ -111,7 +111,7 @@ def command(
     if dry_run:
         click.echo(f"Would {what}", err=True)
     else:
-        agreed(what[0].upper() + what[1:], yes=yes)
+        confirm(what[0].upper() + what[1:], yes=yes)
         sent = requests.put(deployed, group, answer["kind"], body)
         answer["request"] = sent.uri
         click.echo(f"asked to {what}", err=True)
@@ -122,15 +122,15 @@ def command(
             answer["ended"] = [run.outcome() for run in ended.values()]
     if as_json:
         click.echo(json.dumps(answer, ensure_ascii=False, indent=2, default=str))
-    following.judge(ended.values())
+    waiting.raise_if_failed(ended.values())
 
 
 def _follow(context: Context, sent: requests.Sent, count: int) -> dict[str, runs.Run]:
     deployed, group = context.deployed, context.group
-    with talk() as voice:
-        begun = following.started_by(deployed, group, sent, count, voice)
-        names = {run_id: following.name_of(run) for run_id, run in begun.items()}
-        return following.watch(deployed, group, names, voice)
+    with reporting() as voice:
+        begun = waiting.started_by(deployed, group, sent, count, voice)
+        names = {run_id: waiting.name_of(run) for run_id, run in begun.items()}
+        return waiting.wait_for(deployed, group, names, voice)
 
 
 def _check(

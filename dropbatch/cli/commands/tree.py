@@ -9,9 +9,9 @@ import click
 from dropbatch.cli.context import Context
 from dropbatch.cli.deployed import Deployed
 from dropbatch.cli.errors import NotFoundError, UsageFault
+from dropbatch.cli.folder_tree import Folder, build_tree
 from dropbatch.cli.screen import show
 from dropbatch.cli.text import counted, printable, size
-from dropbatch.cli.trees import Folder, grow
 from dropbatch.contract import keys, ledger
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def command(context: Context, /, *, prefix: str, only: str | None, depth: int, e
     top = _top(context.group, prefix)
     buckets = {"inputs": description.input_bucket, "results": description.output_bucket}
     grown = {
-        bucket: grow(top, _objects(context.deployed, bucket, top), depth=depth, entries=entries)
+        bucket: build_tree(top, _objects(context.deployed, bucket, top), depth=depth, entries=entries)
         for kind, bucket in buckets.items()
         if only in {None, kind}
     }

@@ -11,7 +11,7 @@ from botocore.response import StreamingBody
 from click.testing import CliRunner
 
 from dropbatch.cli.doctor import Outcome, before
-from dropbatch.cli.drafts import Answers, environment_text
+from dropbatch.cli.init_files import Answers, environment_text
 from dropbatch.cli.main import cli
 from dropbatch.settings import Settings, load
 from tests.cli.doctor.stubs import Stubs

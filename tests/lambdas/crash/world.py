@@ -26,9 +26,9 @@ from lambdas.arrival.dependencies import Dependencies
 from lambdas.arrival.flow import ArrivalFlow
 from lambdas.common.control_objects import ControlObjects
 from lambdas.ledger.table import Ledger
+from lambdas.run_events.assembly import Clients as RunEventsClients
+from lambdas.run_events.assembly import assemble
 from lambdas.run_events.flow import RunEventsFlow
-from lambdas.run_events.parts import Clients as RunEventsClients
-from lambdas.run_events.parts import put_together
 from lambdas.run_events.reconcile import Reconcile, UnrepairedError
 from tests.lambdas.conftest import DEPLOYMENT, OUTPUT, definitions
 from tests.lambdas.crash.people import People
@@ -364,7 +364,7 @@ class World:
             sqs=self._client(invocation, SimpleNamespace(send_message=self._sent)),
             sns=self._client(invocation, aws.sns),
         )
-        parts = put_together(
+        parts = assemble(
             clients,
             self.deployment,
             table="ledger",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from dropbatch import preflight
 from dropbatch.cli.errors import CliError
-from dropbatch.cli.text import Talk
+from dropbatch.cli.text import Reporter
 from dropbatch.sandbox.errors import TerraformError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _IN_GOOD_ORDER = "interrupted"
 _IN_THE_WAY = "the deploy before was interrupted, and left what Terraform does not know of"
 
 
-def synthesize(root: Path, voice: Talk) -> Path:
+def synthesize(root: Path, voice: Reporter) -> Path:
     """Write the Terraform of all environments; returns the sandbox stack's directory.
 
     Raises:
@@ -69,7 +69,7 @@ def _applying(sandbox: "Sandbox") -> Path:
 
 
 @contextlib.contextmanager
-def _alone(sandbox: "Sandbox", voice: Talk) -> Iterator[None]:
+def _alone(sandbox: "Sandbox", voice: Reporter) -> Iterator[None]:
     """Two commands at once would write to the same folders: the second waits.
 
     Raises:
@@ -86,7 +86,7 @@ def _alone(sandbox: "Sandbox", voice: Talk) -> Iterator[None]:
         yield
 
 
-def deploy(root: Path, sandbox: "Sandbox", voice: Talk) -> bool:
+def deploy(root: Path, sandbox: "Sandbox", voice: Reporter) -> bool:
     """Bring the sandbox to what the checkout says; returns whether anything had to be applied.
 
     What was under way when a deploy was interrupted may be there without Terraform's knowing, and of one that was
@@ -122,7 +122,7 @@ def deploy(root: Path, sandbox: "Sandbox", voice: Talk) -> bool:
         return True
 
 
-def _apply(root: Path, sandbox: "Sandbox", voice: Talk) -> None:
+def _apply(root: Path, sandbox: "Sandbox", voice: Reporter) -> None:
     from dropbatch.sandbox.terraform import Terraform  # noqa: PLC0415
 
     applying = _applying(sandbox)
@@ -142,7 +142,7 @@ def _apply(root: Path, sandbox: "Sandbox", voice: Talk) -> None:
     applying.unlink()
 
 
-def destroy(root: Path, sandbox: "Sandbox", voice: Talk) -> None:
+def destroy(root: Path, sandbox: "Sandbox", voice: Reporter) -> None:
     """Destroy what Terraform made."""
     from dropbatch.sandbox.terraform import Terraform  # noqa: PLC0415
 

@@ -8,14 +8,14 @@ from datetime import UTC, datetime, timedelta
 from dropbatch.cli import runs
 from dropbatch.cli.deployed import Deployed
 from dropbatch.cli.errors import RunFailedError
-from dropbatch.cli.patience import patiently
-from dropbatch.cli.pausing import pause_of
+from dropbatch.cli.offline import retry_while_offline
+from dropbatch.cli.pause_flag import read_pause
 from dropbatch.cli.requests import Sent
-from dropbatch.cli.text import Talk, counted, duration, printable
+from dropbatch.cli.text import Reporter, counted, duration, printable
 from dropbatch.contract import keys
 from dropbatch.contract.runs import State, request_id, run_id
 
-__all__ = ["judge", "name_of", "refusal_of", "rerun_ids", "started_by", "watch"]
+__all__ = ["name_of", "raise_if_failed", "refusal_of", "rerun_ids", "started_by", "wait_for"]
 
 _STILL_SECONDS, _QUIET_SECONDS = 3, 60
 _FIRST_SECONDS, _LONGEST_SECONDS = 0.2, 2.0
@@ -23,11 +23,11 @@ _SKEW = timedelta(minutes=2)
 """How far the clock of this machine may be ahead of the function's."""
 
 
-def watch(
+def wait_for(
     deployed: Deployed,
     group: str,
     names: Mapping[str, str],
-    voice: Talk,
+    voice: Reporter,
     *,
     attempts: Mapping[str, int] | None = None,
     sent: Sent | None = None,
@@ -57,10 +57,10 @@ def watch(
         nonlocal looked, warned
         voice.now(f"following {counted(len(names), 'run')}, Ctrl-C leaves them running")
         if sent is not None and seconds > 1:
-            patiently(functools.partial(refusal_of, deployed, group, sent), voice.now)
+            retry_while_offline(functools.partial(refusal_of, deployed, group, sent), voice.now)
         if seconds > _STILL_SECONDS and not looked:
             looked = True
-            pause = patiently(functools.partial(pause_of, deployed), voice.now)
+            pause = retry_while_offline(functools.partial(read_pause, deployed), voice.now)
             if pause is not None:
                 warned = True
                 voice.say(f"{deployed.environment} is {pause.words}")
@@ -77,7 +77,7 @@ def watch(
         raise
 
 
-def judge(ended: Iterable[runs.Run]) -> None:
+def raise_if_failed(ended: Iterable[runs.Run]) -> None:
     """Say so when not all succeeded.
 
     Raises:
@@ -137,7 +137,7 @@ def started_by(
     group: str,
     sent: Sent,
     expected: int,
-    voice: Talk,
+    voice: Reporter,
     *,
     sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, runs.Run]:
@@ -158,7 +158,7 @@ def started_by(
 
     try:
         while True:
-            found = patiently(look, voice.now)
+            found = retry_while_offline(look, voice.now)
             if len(found) >= expected:
                 return found
             voice.now(f"{len(found)} of {counted(expected, 'run')} begun, Ctrl-C leaves them running")
@@ -171,7 +171,7 @@ def started_by(
         raise
 
 
-def _left_alone(voice: Talk) -> None:
+def _left_alone(voice: Reporter) -> None:
     voice.say("not following any more; the runs go on: `dropbatch status` shows them")
 
 

@@ -1,4 +1,4 @@
-"""What a request will come to: how many runs, and what they cost at worst."""
+"""Estimate a request: the number of runs, and the most that they can cost."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,21 +9,21 @@ from dropbatch.cli.deployed import Deployed
 from dropbatch.cli.errors import NotFoundError
 from dropbatch.contract import globs, keys
 
-__all__ = ["Worst", "count_inputs", "count_missing", "worst"]
+__all__ = ["MaxCost", "count_inputs", "count_missing", "max_cost"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Worst:
-    """Most that some runs can use: every try lasts until its timeout. None: not known."""
+class MaxCost:
+    """The most that some runs can use, if every try lasts until its timeout. None: not known."""
 
     runs: int
     vcpu_hours: float | None = None
     gib_hours: float | None = None
     usd: float | None = None
 
-    def __add__(self, other: "Worst") -> "Worst":
-        """Both together: not known where one is not."""
-        return Worst(
+    def __add__(self, other: "MaxCost") -> "MaxCost":
+        """Return the sum: not known where one part is not."""
+        return MaxCost(
             runs=self.runs + other.runs,
             vcpu_hours=_plus(self.vcpu_hours, other.vcpu_hours),
             gib_hours=_plus(self.gib_hours, other.gib_hours),
@@ -44,10 +44,10 @@ def _plus(one: float | None, other: float | None) -> float | None:
 
 
 def count_inputs(deployed: Deployed, named: Sequence[str]) -> int:
-    """Inputs that a submission's entries stand for: objects, folders, and what matches patterns.
+    """Return the number of inputs of a submission's entries: objects, folders, and objects that match patterns.
 
     Raises:
-        NotFoundError: an entry stands for nothing.
+        NotFoundError: an entry matches no object.
     """
     found: set[tuple[str, str]] = set()
     for text in named:
@@ -55,7 +55,7 @@ def count_inputs(deployed: Deployed, named: Sequence[str]) -> int:
         matching = set(_matching(deployed, bucket, key))
         if not matching:
             raise NotFoundError(
-                f"{text} stands for no object: see `aws s3 ls {keys.uri(bucket, globs.literal_prefix(key))}`"
+                f"{text} matches no object: see `aws s3 ls {keys.uri(bucket, globs.literal_prefix(key))}`"
             )
         found |= {(bucket, each) for each in matching}
     return len(found)
@@ -78,16 +78,16 @@ def _keys(deployed: Deployed, bucket: str, prefix: str) -> Iterator[str]:
 
 
 def count_missing(deployed: Deployed, prefix: str) -> int:
-    """Files below a prefix; which of them have runs already is found out where the request is carried out."""
+    """Return the number of files below a prefix; those that have a run already are counted too."""
     listed = _keys(deployed, deployed.description.input_bucket, prefix)
     return sum(1 for key in listed if not key.endswith("/"))
 
 
-def worst(deployed: Deployed, pipeline: str, runs: int, overrides: Any = None) -> Worst:
-    """Most that runs of a pipeline can use, from its needs and the prices of the dearest pool."""
+def max_cost(deployed: Deployed, pipeline: str, runs: int, overrides: Any = None) -> MaxCost:
+    """Return the most that runs of a pipeline can use, with the prices of the most expensive pool."""
     needs = deployed.description.needs.get(pipeline)
     if needs is None:
-        return Worst(runs=runs)
+        return MaxCost(runs=runs)
     vcpus, memory_mib, timeout_minutes, tries = needs
     hours = runs * tries * _asked(overrides, "timeout_minutes", timeout_minutes) / 60
     vcpu_hours = hours * _asked(overrides, "vcpus", vcpus)
@@ -95,7 +95,7 @@ def worst(deployed: Deployed, pipeline: str, runs: int, overrides: Any = None) -
     costs = {pool: vcpu_hours * vcpu + gib_hours * gib for pool, (vcpu, gib) in deployed.description.prices.items()}
     # A pool without prices may be the dearest: then the worst case is not known.
     usd = max(costs.values()) if costs and costs.keys() >= deployed.description.pools.keys() else None
-    return Worst(runs=runs, vcpu_hours=vcpu_hours, gib_hours=gib_hours, usd=usd)
+    return MaxCost(runs=runs, vcpu_hours=vcpu_hours, gib_hours=gib_hours, usd=usd)
 
 
 def _asked(overrides: Any, name: str, default: int) -> int:

@@ -1,4 +1,4 @@
-"""Asking the deployment's functions, for operators: the spend guard switches pools, arrival moves dead letters."""
+"""Invoke the deployment's functions, for operators: the spend guard switches pools, arrival moves dead letters."""
 
 import json
 from typing import Any
@@ -7,11 +7,11 @@ from dropbatch.cli.deployed import Deployed
 from dropbatch.cli.errors import CliError
 from dropbatch.contract.deployment import resource_name
 
-__all__ = ["ask_arrivals", "pull"]
+__all__ = ["invoke_arrival", "invoke_spend_guard"]
 
 
-def pull(deployed: Deployed, action: str, *, reason: str = "") -> dict[str, Any]:
-    """Do `action`: pause, stop or resume.
+def invoke_spend_guard(deployed: Deployed, action: str, *, reason: str = "") -> dict[str, Any]:
+    """Invoke the spend guard with `action`: pause, stop or resume.
 
     Raises:
         CliError: the function could not do it, in its own words.
@@ -19,8 +19,8 @@ def pull(deployed: Deployed, action: str, *, reason: str = "") -> dict[str, Any]
     return _invoke(deployed, "spend-guard", {"action": action, "reason": reason}, f"the spend guard could not {action}")
 
 
-def ask_arrivals(deployed: Deployed, action: str, *, limit: int) -> dict[str, Any]:
-    """Look at dead letters (``dead-letters``) or send them back (``redrive``).
+def invoke_arrival(deployed: Deployed, action: str, *, limit: int) -> dict[str, Any]:
+    """Invoke the arrival function to list dead letters (``dead-letters``) or to send them back (``redrive``).
 
     Raises:
         CliError: the function could not do it, in its own words.

@@ -1,4 +1,4 @@
-"""Keys of the people who have IAM users of a deployment. Nothing but AWS keeps them."""
+"""Access keys of the people who have IAM users in a deployment. They are stored nowhere but in AWS."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 from dropbatch.cli.errors import CliError, NotFoundError
 from dropbatch.contract.deployment import resource_name
 
-__all__ = ["Key", "make_key"]
+__all__ = ["AccessKey", "make_key"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Key:
-    """An access key; the secret is known at this moment only."""
+class AccessKey:
+    """An access key; AWS shows the secret only once."""
 
     user: str
     """Name of the IAM user."""
@@ -30,8 +30,8 @@ class Key:
         )
 
 
-def make_key(iam: Any, environment: str, person: str, *, replace: bool) -> Key:
-    """Make the key of a person; with `replace` those that there were end.
+def make_key(iam: Any, environment: str, person: str, *, replace: bool) -> AccessKey:
+    """Create the access key of a person; with `replace`, delete the earlier ones.
 
     Raises:
         NotFoundError: the deployment has no such user.
@@ -52,4 +52,4 @@ def make_key(iam: Any, environment: str, person: str, *, replace: bool) -> Key:
     for each in found:
         iam.delete_access_key(UserName=user, AccessKeyId=each["AccessKeyId"])
     made = iam.create_access_key(UserName=user)["AccessKey"]
-    return Key(user=user, key_id=made["AccessKeyId"], secret=made["SecretAccessKey"])
+    return AccessKey(user=user, key_id=made["AccessKeyId"], secret=made["SecretAccessKey"])

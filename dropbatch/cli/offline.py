@@ -1,4 +1,4 @@
-"""Bearing with a network that is away for a while: a laptop that slept, a train in a tunnel."""
+"""Retry while the network is away: after a laptop slept, say."""
 
 import time
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import TypeVar
 from dropbatch.cli.errors import ReachError, in_words
 from dropbatch.cli.text import duration
 
-__all__ = ["patiently"]
+__all__ = ["retry_while_offline"]
 
 _SECONDS = 600.0
 _PAUSE_SECONDS = 3.0
@@ -15,8 +15,8 @@ _PAUSE_SECONDS = 3.0
 T = TypeVar("T")
 
 
-def patiently(look: Callable[[], T], tell: Callable[[str], None], *, seconds: float = _SECONDS) -> T:
-    """What `look` returns, asked again for some minutes while nobody answers; `tell` is told of it.
+def retry_while_offline(look: Callable[[], T], tell: Callable[[str], None], *, seconds: float = _SECONDS) -> T:
+    """Return the result of `look`; call it again for some minutes while the network is away, and report that by `tell`.
 
     Raises:
         Exception: whatever `look` raises, if it is something else, or goes on for longer.

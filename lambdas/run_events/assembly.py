@@ -19,7 +19,7 @@ from lambdas.run_events.mails import Mails
 from lambdas.run_events.reconcile import SLICE, Reconcile
 from lambdas.run_events.repairs import Repairs
 
-__all__ = ["Clients", "Parts", "put_together"]
+__all__ = ["Clients", "Parts", "assemble"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class Parts:
     reconcile: Reconcile
 
 
-def put_together(
+def assemble(
     clients: Clients,
     deployment: Deployment,
     *,

@@ -6,7 +6,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from dropbatch.cli import runs
 from dropbatch.cli.deployed import Deployed
 from dropbatch.cli.environment import choose
-from dropbatch.cli.patience import patiently
+from dropbatch.cli.offline import retry_while_offline
 from dropbatch.contract.runs import State
 from tests.cli.conftest import World
 
@@ -21,8 +21,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     def sleep(seconds: float) -> None:
         now[0] += seconds
 
-    monkeypatch.setattr("dropbatch.cli.patience.time.sleep", sleep)
-    monkeypatch.setattr("dropbatch.cli.patience.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("dropbatch.cli.offline.time.sleep", sleep)
+    monkeypatch.setattr("dropbatch.cli.offline.time.monotonic", lambda: now[0])
 
 
 def test_what_comes_back_is_waited_for():
@@ -35,7 +35,7 @@ def test_what_comes_back_is_waited_for():
             raise each
         return each
 
-    assert patiently(look, told.append) == "here"
+    assert retry_while_offline(look, told.append) == "here"
     assert told == [
         "no answer for 0.0 s, trying again: is there a network? Ctrl-C stops this",
         "no answer for 3.0 s, trying again: is there a network? Ctrl-C stops this",
@@ -49,7 +49,7 @@ def test_not_for_ever():
         raise GONE
 
     with pytest.raises(EndpointConnectionError):
-        patiently(look, told.append, seconds=60)
+        retry_while_offline(look, told.append, seconds=60)
 
     assert 19 <= len(told) <= 21
 
@@ -60,7 +60,7 @@ def test_other_faults_are_not_borne(error: Exception):
         raise error
 
     with pytest.raises(type(error)):
-        patiently(look, pytest.fail)
+        retry_while_offline(look, pytest.fail)
 
 
 def test_a_watched_lab_is_watched_on(world: World, monkeypatch: pytest.MonkeyPatch):

@@ -9,12 +9,12 @@ from typing import Any
 
 import click
 
-from dropbatch.cli import following, foresight, requests, runs
-from dropbatch.cli.ask import agreed
+from dropbatch.cli import estimate, requests, runs, waiting
 from dropbatch.cli.completion import pipelines, run_ids
+from dropbatch.cli.confirmation import confirm
 from dropbatch.cli.context import Context
 from dropbatch.cli.selection import select
-from dropbatch.cli.text import counted, talk
+from dropbatch.cli.text import counted, reporting
 
 __all__ = ["Chosen", "ask_and_put", "options", "wait_option"]
 
@@ -77,13 +77,13 @@ def ask_and_put(context: Context, kind: str, chosen: Chosen) -> None:
     body: dict[str, Any] = {"runs": [run.run_id for run in found]}
     answer: dict[str, Any] = {"request": None, "kind": kind, **body}
     if kind != "cancel":
-        bounds = (foresight.worst(deployed, run.pipeline, 1, run.item.get("overrides")) for run in found)
+        bounds = (estimate.max_cost(deployed, run.pipeline, 1, run.item.get("overrides")) for run in found)
         what += f"; {functools.reduce(operator.add, bounds).words}"
     sent = None
     if chosen.dry_run:
         click.echo(f"Would {what}", err=True)
     else:
-        agreed(what[0].upper() + what[1:], yes=chosen.yes)
+        confirm(what[0].upper() + what[1:], yes=chosen.yes)
         sent = requests.put(deployed, group, kind, body)
         answer["request"] = sent.uri
         click.echo(f"asked to {what}; `dropbatch status` shows what becomes of it", err=True)
@@ -96,19 +96,19 @@ def ask_and_put(context: Context, kind: str, chosen: Chosen) -> None:
         answer["ended"] = [run.outcome() for run in ended.values()]
     if chosen.as_json:
         click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
-    following.judge(ended.values())
+    waiting.raise_if_failed(ended.values())
 
 
 def _follow(context: Context, kind: str, found: Sequence[runs.Run], sent: requests.Sent) -> dict[str, runs.Run]:
     deployed, group = context.deployed, context.group
-    with talk() as voice:
+    with reporting() as voice:
         if kind == "rerun":
-            anew = following.rerun_ids(found, sent)
-            names = {anew[run.run_id]: following.name_of(run) for run in found}
-            return following.watch(deployed, group, names, voice, sent=sent)
-        names = {run.run_id: following.name_of(run) for run in found}
+            anew = waiting.rerun_ids(found, sent)
+            names = {anew[run.run_id]: waiting.name_of(run) for run in found}
+            return waiting.wait_for(deployed, group, names, voice, sent=sent)
+        names = {run.run_id: waiting.name_of(run) for run in found}
         attempts = {run.run_id: run.attempt + 1 for run in found}
-        return following.watch(deployed, group, names, voice, attempts=attempts, sent=sent)
+        return waiting.wait_for(deployed, group, names, voice, attempts=attempts, sent=sent)
 
 
 def _listed(found: Sequence[runs.Run]) -> str:

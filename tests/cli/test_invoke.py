@@ -65,7 +65,7 @@ def test_the_spend_guard_is_asked(functions: Functions, arguments: list[str], as
 @pytest.mark.parametrize("arguments", [["pause"], ["resume"], ["pause", "--stop"]])
 def test_nothing_is_done_unasked(functions: Functions, monkeypatch: pytest.MonkeyPatch, arguments: list[str]):
     alone = call(*arguments)
-    monkeypatch.setattr("dropbatch.cli.ask.somebody_is_there", lambda: True)
+    monkeypatch.setattr("dropbatch.cli.confirmation.is_interactive", lambda: True)
     refused = CliRunner().invoke(cli, arguments, input="n\n")
 
     assert (alone.exit_code, refused.exit_code) == (2, 1)

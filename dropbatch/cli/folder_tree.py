@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Folder", "grow"]
+__all__ = ["Folder", "build_tree"]
 
 
 @dataclass
@@ -42,7 +42,7 @@ def _leaf(leaf: Folder) -> dict[str, Any]:
     return {"name": leaf.name, "bytes": leaf.size, "newest": leaf.newest}
 
 
-def grow(top: str, objects: Iterable[tuple[str, int, str]], *, depth: int, entries: int) -> Folder:
+def build_tree(top: str, objects: Iterable[tuple[str, int, str]], *, depth: int, entries: int) -> Folder:
     """The tree below a prefix.
 
     Memory grows with what is shown, not with what is listed.

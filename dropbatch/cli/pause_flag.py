@@ -1,4 +1,4 @@
-"""Whether an environment is paused, and why: what nobody who waits should have to guess."""
+"""Read the flag that pauses an environment, with its reason."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,12 @@ from dropbatch.cli.errors import AccessError, in_words
 from dropbatch.cli.text import age, printable
 from dropbatch.contract import ledger
 
-__all__ = ["Pause", "pause_of"]
+__all__ = ["Pause", "read_pause"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pause:
-    """What the flag says."""
+    """A pause of the environment."""
 
     since: str
     """ISO-8601, in UTC."""
@@ -33,8 +33,8 @@ class Pause:
         return {"since": self.since, "by": self.by, "reason": self.reason}
 
 
-def pause_of(deployed: Deployed) -> Pause | None:
-    """The pause that the environment is in; none either where one may not look, as groups of older deployments."""
+def read_pause(deployed: Deployed) -> Pause | None:
+    """Return the pause, or None. None also where the caller may not read it, as in groups of older deployments."""
     key = ledger.to_item({"id": ledger.PAUSED})
     try:
         answer = deployed.dynamodb.get_item(TableName=deployed.description.ledger_table, Key=key)

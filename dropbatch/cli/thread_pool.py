@@ -1,17 +1,17 @@
-"""Threads that carry files, or ask several things at once."""
+"""A thread pool that cancels its pending tasks when it is left by an error."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-__all__ = ["hands"]
+__all__ = ["thread_pool"]
 
 
 @contextmanager
-def hands(count: int) -> Iterator[ThreadPoolExecutor]:
-    """So many threads. What was not begun when the block is left is not begun any more; what was begun is waited for.
+def thread_pool(count: int) -> Iterator[ThreadPoolExecutor]:
+    """Provide a pool of `count` threads. Cancel pending tasks on an error, and wait for running ones.
 
-    Not so after Ctrl-C: what is on its way may hang, and is gone on with by the next call.
+    Ctrl-C does not wait: a running transfer may hang, and the next call of the command resumes it.
     """
     pool = ThreadPoolExecutor(count)
     try:

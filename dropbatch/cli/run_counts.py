@@ -11,12 +11,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dropbatch.cli.deployed import Deployed
-from dropbatch.cli.hands import hands
 from dropbatch.cli.runs import days_since
+from dropbatch.cli.thread_pool import thread_pool
 from dropbatch.contract import ledger
 from dropbatch.contract.runs import FINAL_STATES, State
 
-__all__ = ["Tally", "tally"]
+__all__ = ["RunCounts", "count_runs"]
 
 _AT_ONCE = 16
 _PARTS = 4
@@ -28,7 +28,7 @@ _WINDOW = timedelta(minutes=10)
 
 
 @dataclass
-class Tally:
+class RunCounts:
     """How many runs are in which state, and how fast they end."""
 
     counts: Counter[State] = field(default_factory=Counter)
@@ -73,13 +73,13 @@ class Tally:
             self.counts[State(name)] += count
 
 
-def tally(deployed: Deployed, group: str, *, since: datetime, pipeline: str | None = None) -> Tally:
+def count_runs(deployed: Deployed, group: str, *, since: datetime, pipeline: str | None = None) -> RunCounts:
     """Count the runs of a group that were created since a moment."""
-    total = Tally()
+    total = RunCounts()
     lock = threading.Lock()
     lately = ledger.timestamp(datetime.now(UTC) - _WINDOW)
     first = ledger.timestamp(since)
-    with _Reader(deployed, with_pipeline=pipeline is not None) as reader, hands(_AT_ONCE) as pool:
+    with _Reader(deployed, with_pipeline=pipeline is not None) as reader, thread_pool(_AT_ONCE) as pool:
 
         def count_page(span: _Span, start: _Item | None = None) -> _Item | None:
             items, following = reader.page(span, start)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dropbatch.cli import following, requests, runs
+from dropbatch.cli import requests, runs, waiting
 from dropbatch.cli.requests import Sent
 from dropbatch.contract import keys
 from dropbatch.contract.runs import State, run_id
@@ -78,7 +78,7 @@ def test_rerun_follows_new_runs_and_fails_with_them(world: World, carried_out: A
     old = world.item(State.SUCCEEDED, version_id="v1", parameters={})
 
     def again(sent: Sent) -> None:
-        (identity,) = following.rerun_ids([runs.read_item(old)], sent).values()
+        (identity,) = waiting.rerun_ids([runs.read_item(old)], sent).values()
         world.item(State.FAILED, identity=identity, reason="the program ended with 3")
 
     carried_out(again)
@@ -137,7 +137,7 @@ def test_missing_files_cannot_be_waited_for(world: World):
 def test_who_waits_in_a_pause_is_told_so(world: World, monkeypatch: pytest.MonkeyPatch):
     item = world.item(State.FAILED, attempt=1)
     world.pause(reason="prices")
-    monkeypatch.setattr(following, "_STILL_SECONDS", 0)
+    monkeypatch.setattr(waiting, "_STILL_SECONDS", 0)
     looks = []
 
     def sleep(_: float) -> None:

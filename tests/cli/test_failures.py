@@ -110,7 +110,7 @@ def test_nobody_answers(away: World, monkeypatch: pytest.MonkeyPatch):
         (["status", "--pipeline", "wordcuont"], 2, "did you mean wordcount?"),
         (["--group", "labb", "status"], 2, "did you mean lab?"),
         (["retry", RUN, "--yes"], 2, "is SUCCEEDED, `retry` does not apply"),
-        (["submit", "--inputs", "inputs/none-*.txt", "--yes"], 3, "stands for no object"),
+        (["submit", "--inputs", "inputs/none-*.txt", "--yes"], 3, "matches no object"),
         (["report", "/dev/full"], 1, "No space left on device: make room"),
         (["report", "/nowhere/r.html"], 1, "/nowhere/r.html: No such file or directory"),
         (["export", RUN, "--ro-crate", "/dev/null/x"], 1, "/dev/null"),

@@ -133,7 +133,7 @@ def test_missing_is_a_backfill(world: World):
         (["{dir}/bad.json"], 2, "correct that place"),
         (["{dir}/list.json"], 2, "must hold an object"),
         (["{dir}/list.json", "--param", "k=1"], 2, "says everything itself"),
-        (["--inputs", "inputs/none.txt"], 3, "stands for no object"),
+        (["--inputs", "inputs/none.txt"], 3, "matches no object"),
         (["--inputs", "inputs/1.txt", "--param", "k"], 2, "write it as name=value"),
         (["--inputs", "inputs/1.txt", "--param", "k=1", "--param", "k=2"], 2, "is given twice"),
         (["--inputs", "inputs/1.txt", "--pipeline", "wordcuont"], 2, "known are wordcount"),

@@ -28,7 +28,7 @@ def deployer(aws: Client, name: str) -> Deployer:
     """Call it with a service and statements: a client that may do that and no more."""
     iam = aws("iam")
     iam.create_user(UserName=name)
-    key = iam.create_access_key(UserName=name)["Key"]
+    key = iam.create_access_key(UserName=name)["AccessKey"]
 
     def client(service: str, *statements: dict[str, Any]) -> Any:
         iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=allow(*statements))
@@ -92,7 +92,7 @@ class TestResources:
         arn = f"arn:aws:cloudwatch::000000000000:dashboard/{name}"
         document = allow({"Action": "cloudwatch:PutDashboard", "Resource": arn})
         iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=document)
-        key = iam.create_access_key(UserName=name)["Key"]
+        key = iam.create_access_key(UserName=name)["AccessKey"]
         environ = {
             **sandbox.environ(),
             "AWS_ACCESS_KEY_ID": key["AccessKeyId"],

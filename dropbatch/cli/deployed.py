@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from dropbatch.cli.errors import NotFoundError, UsageFault
-from dropbatch.cli.text import did_you_mean
 from dropbatch.contract.keys import SYSTEM_GROUP
+from dropbatch.contract.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from boto3.session import Session

@@ -15,7 +15,7 @@ from dropbatch.cli import completion
 from dropbatch.cli.context import Context
 from dropbatch.cli.environment import VARIABLE
 from dropbatch.cli.errors import in_words
-from dropbatch.cli.text import did_you_mean
+from dropbatch.contract.suggestions import did_you_mean
 
 __all__ = ["Context", "cli", "main"]
 

@@ -13,9 +13,10 @@ from typing import Any
 from dropbatch.cli.deployed import Deployed
 from dropbatch.cli.errors import NotFoundError, UsageFault
 from dropbatch.cli.offline import retry_while_offline
-from dropbatch.cli.text import did_you_mean
 from dropbatch.contract import keys, ledger
+from dropbatch.contract.batches import read_items
 from dropbatch.contract.runs import State
+from dropbatch.contract.suggestions import did_you_mean
 
 __all__ = [
     "Run",
@@ -34,7 +35,6 @@ __all__ = [
 FULL_ID = re.compile(r"r-[0-9a-f]{20}")
 _PREFIX = re.compile(r"(?:r-)?([0-9a-f]{1,20})")
 _LIKE = 1000  # recent runs, among which one like a mistyped id is looked for
-_BATCH_GET = 100  # keys that one BatchGetItem takes
 _AT_ONCE = 8
 _FIRST_SECONDS, _LONGEST_SECONDS = 0.15, 2.0
 
@@ -105,21 +105,10 @@ def took(run: Run) -> float | None:
 
 
 def get_many(deployed: Deployed, group: str, run_ids: Sequence[str]) -> dict[str, Run]:
-    """The runs among these ids that the ledger has, by id."""
-    table = deployed.description.ledger_table
-    found = {}
-    for start in range(0, len(run_ids), _BATCH_GET):
-        wanted = [
-            ledger.to_item({"id": ledger.run_key(group, run_id)}) for run_id in run_ids[start : start + _BATCH_GET]
-        ]
-        while wanted:
-            answer = deployed.dynamodb.batch_get_item(RequestItems={table: {"Keys": wanted, "ConsistentRead": True}})
-            for item in answer["Responses"].get(table, []):
-                run = read_item(ledger.from_item(item))
-                found[run.run_id] = run
-            left = answer.get("UnprocessedKeys", {}).get(table)
-            wanted = list(left["Keys"]) if left else []
-    return found
+    """Return those of the runs that the ledger has, by id."""
+    keys_of = (ledger.run_key(group, run_id) for run_id in run_ids)
+    items = read_items(deployed.dynamodb, deployed.description.ledger_table, keys_of)
+    return {item["run_id"]: read_item(item) for item in items.values()}
 
 
 def find(

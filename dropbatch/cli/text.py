@@ -1,7 +1,7 @@
 """Sizes, ages and durations in words; terminals that are none."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
@@ -11,7 +11,7 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Reporter", "age", "counted", "did_you_mean", "duration", "printable", "reporting", "size"]
+__all__ = ["Reporter", "age", "counted", "duration", "printable", "reporting", "size"]
 
 _KIB = 1024
 
@@ -58,14 +58,6 @@ def age(timestamp: str, now: datetime | None = None) -> str:
 def printable(text: str) -> str:
     """The text without control characters: a file's name must not steer the terminal."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """``did you mean x? ``, or nothing when no known name is like it."""
-    import difflib  # noqa: PLC0415 – for mistakes only
-
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"did you mean {near[0]}? " if near else ""
 
 
 class Reporter(Protocol):

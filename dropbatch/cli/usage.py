@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dropbatch.cli.deployed import Deployed
 from dropbatch.cli.runs import days_since
 from dropbatch.contract import ledger
+from dropbatch.contract.batches import read_items
 from dropbatch.contract.runs import State
 from dropbatch.contract.usage import MonthUsage, Usage, month_usage
 
@@ -46,12 +47,7 @@ def used(deployed: Deployed, group: str, wanted: Sequence[str]) -> list[Line]:
     table = deployed.description.ledger_table
     found = []
     for month in wanted:
-        keys = [ledger.to_item({"id": key}) for key in ledger.usage_keys(group, month)]
-        items = []
-        while keys:
-            answer = deployed.dynamodb.batch_get_item(RequestItems={table: {"Keys": keys, "ConsistentRead": True}})
-            items += [ledger.from_item(item) for item in answer["Responses"].get(table, [])]
-            keys = list(answer.get("UnprocessedKeys", {}).get(table, {"Keys": []})["Keys"])
+        items = read_items(deployed.dynamodb, table, ledger.usage_keys(group, month)).values()
         found += [
             Line(group=group, pipeline=pipeline, period=month, usage=usage)
             for pipeline, usage in month_usage(items).items()

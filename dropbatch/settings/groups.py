@@ -1,10 +1,10 @@
 """Rules about groups: what they may use and read, and who their people are."""
 
-import difflib
 from collections.abc import Iterator
 
 from dropbatch.contract import keys
 from dropbatch.contract.limits import MICRO_USD, VCPU_MS, needed, words
+from dropbatch.contract.suggestions import known_names
 from dropbatch.settings.group import GroupSettings
 from dropbatch.settings.models import Settings
 
@@ -66,8 +66,7 @@ def _sizes(where: str, group: GroupSettings) -> Iterator[str]:
 def _pipelines(settings: Settings, where: str, group: GroupSettings) -> Iterator[str]:
     for pipeline in group.pipelines or ():
         if pipeline not in settings.pipeline:
-            near = difflib.get_close_matches(pipeline, settings.pipeline, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"declared are {', '.join(sorted(settings.pipeline))}"
+            hint = known_names(pipeline, settings.pipeline)
             yield f"{where}.pipelines: must name declared pipelines, got {pipeline!r}: {hint}"
 
 

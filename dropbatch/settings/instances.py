@@ -7,11 +7,12 @@ of each type `ProcessorInfo.SupportedArchitectures` (arm64, else amd64), `VCpuIn
 `MemoryInfo.SizeInMiB` and the sum of `GpuInfo.Gpus[].Count`. A family newer than that is a line to be added.
 """
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+
+from dropbatch.contract.suggestions import nearest
 
 __all__ = ["Instance", "expand", "known", "near"]
 
@@ -56,7 +57,7 @@ def near(name: str) -> str | None:
     """The known family or type most like a name."""
     table = _table()
     known = [each.name for family in table.values() for each in family] if "." in name else list(table)
-    return next(iter(difflib.get_close_matches(name, known, n=1)), None)
+    return nearest(name, known)
 
 
 @cache

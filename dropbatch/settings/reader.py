@@ -1,6 +1,5 @@
 """Reading an environment file, and saying everything that is wrong with it."""
 
-import difflib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from dropbatch.contract.suggestions import known_names
 from dropbatch.settings import models
 from dropbatch.settings.bootstrap import Bootstrap
 from dropbatch.settings.models import DEFAULT_GROUP, Settings, Table
@@ -188,9 +188,7 @@ def _shown(value: Any) -> str:
 
 
 def _unknown_fix(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
-    return f"{hint}known are {', '.join(known)}" if known else "remove it: nothing can be set here yet"
+    return known_names(name, known) if known else "remove it: nothing can be set here yet"
 
 
 def _explain(detail: ErrorDetails, known: list[str]) -> tuple[str, str]:

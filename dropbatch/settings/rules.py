@@ -1,11 +1,11 @@
 """Rules that need more than one key: what a schema cannot see."""
 
-import difflib
 import ipaddress
 import itertools
 import json
 from collections.abc import Collection, Iterator
 
+from dropbatch.contract.suggestions import known_names
 from dropbatch.settings import bootstrap, containers, groups, machines
 from dropbatch.settings.models import RESERVED_FOLDERS, NetworkSettings, PipelineSettings, Settings
 
@@ -191,8 +191,7 @@ def _after(settings: Settings, name: str, pipeline: PipelineSettings) -> Iterato
     if parent is None:
         return
     if parent not in settings.pipeline:
-        near = difflib.get_close_matches(parent, settings.pipeline, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"declared are {', '.join(sorted(settings.pipeline))}"
+        hint = known_names(parent, settings.pipeline)
         yield f"{where}: must name a declared pipeline, got {parent!r}: {hint}"
     chain = [name]
     while parent is not None and parent in settings.pipeline and parent not in chain:
@@ -207,8 +206,7 @@ def _pools_of(settings: Settings, where: str, pipeline: PipelineSettings, declar
         yield f"{where}.pools: must not repeat a pool, got {list(pipeline.pools)}: name each once"
     for pool in pipeline.pools:
         if pool not in declared:
-            near = difflib.get_close_matches(pool, declared, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"declared are {', '.join(sorted(declared)) or 'none'}"
+            hint = known_names(pool, declared)
             yield f"{where}.pools: must name declared pools, got {pool!r}: {hint}"
         if pool not in settings.compute:
             continue

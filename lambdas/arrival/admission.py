@@ -1,6 +1,5 @@
 """What an arrived file means: a run of a pipeline, a request, nothing at all, or a refusal with its reason. Pure."""
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from dropbatch.contract import keys
@@ -8,9 +7,10 @@ from dropbatch.contract.deployment import Deployment, Pipeline
 from dropbatch.contract.manifest import RunSpec
 from dropbatch.contract.overrides import Overrides
 from dropbatch.contract.runs import run_id
+from dropbatch.contract.suggestions import known_names
 from lambdas.common.messages import Arrival
 
-__all__ = ["REQUESTS", "Admitted", "Ignored", "Rejected", "Requested", "choice", "judge", "refused"]
+__all__ = ["REQUESTS", "Admitted", "Ignored", "Rejected", "Requested", "judge", "refused"]
 
 REQUESTS = ("submit", "retry", "rerun", "reproduce", "cancel", "backfill")
 """Kinds of requests: what names of request files end in, before ``.json`` or ``.toml``."""
@@ -100,16 +100,6 @@ def refused(arrival: Arrival, deployment: Deployment, reason: str) -> Rejected:
     return Rejected(group=group, pipeline=key.folder, run_id=identity, arrival=arrival, reason=reason)
 
 
-def choice(name: str, known: Iterable[str]) -> str:
-    """How to mend a name that is not known."""
-    import difflib  # noqa: PLC0415 - names are seldom wrong: it is no part of every cold start
-
-    known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"{hint}known are {', '.join(known) or 'none'}"
-
-
 def _judge(arrival: Arrival, key: keys.InputKey, deployment: Deployment) -> Admitted | Requested:
     if arrival.key.endswith("/") and arrival.size == 0:
         raise _NotMeantError("a folder marker")
@@ -144,7 +134,7 @@ def _check_place(key: keys.InputKey, deployment: Deployment) -> None:
     if not key.group:
         raise _UnmatchedError(f"the file lies at the bucket's root: put it below {shape}")
     if key.group not in deployment.groups:
-        raise _UnmatchedError(f"no group is named {key.group!r}: {choice(key.group, deployment.groups)}")
+        raise _UnmatchedError(f"no group is named {key.group!r}: {known_names(key.group, deployment.groups)}")
     if key.folder in (keys.INPUTS, keys.CONFIGS):
         raise _NotMeantError(f"{key.folder}/ triggers nothing")
     if not key.folder:
@@ -152,7 +142,7 @@ def _check_place(key: keys.InputKey, deployment: Deployment) -> None:
     if key.folder == keys.SUBMISSIONS:
         return
     if key.folder not in deployment.pipelines:
-        raise _UnmatchedError(f"no pipeline is named {key.folder!r}: {choice(key.folder, deployment.pipelines)}")
+        raise _UnmatchedError(f"no pipeline is named {key.folder!r}: {known_names(key.folder, deployment.pipelines)}")
     if key.group not in deployment.pipelines[key.folder].definitions:
         raise _UnmatchedError(f"pipeline {key.folder!r} is not set up for group {key.group!r}: ask for it")
 

@@ -76,7 +76,7 @@ def test_another_region(away: World, monkeypatch: pytest.MonkeyPatch):
 def test_an_environment_that_does_not_exist_names_those_that_do(away: World):
     result = away.call("--env", "sandbx", "status")
 
-    assert_told(result, 3, "did you mean sandbox? there are sandbox", "check --env")
+    assert_told(result, 3, "did you mean 'sandbox'? there are sandbox", "check --env")
 
 
 def test_no_access(away: World, monkeypatch: pytest.MonkeyPatch):
@@ -104,11 +104,11 @@ def test_nobody_answers(away: World, monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["show", "r-aaab"], 3, "did you mean r-aaaa?"),
+        (["show", "r-aaab"], 3, "did you mean 'r-aaaa'?"),
         (["logs", RUN[:-1] + "b"], 3, f"did you mean {RUN}?"),
-        (["cancel", "r-aaac", "--yes"], 3, "did you mean r-aaaa?"),
-        (["status", "--pipeline", "wordcuont"], 2, "did you mean wordcount?"),
-        (["--group", "labb", "status"], 2, "did you mean lab?"),
+        (["cancel", "r-aaac", "--yes"], 3, "did you mean 'r-aaaa'?"),
+        (["status", "--pipeline", "wordcuont"], 2, "did you mean 'wordcount'?"),
+        (["--group", "labb", "status"], 2, "did you mean 'lab'?"),
         (["retry", RUN, "--yes"], 2, "is SUCCEEDED, `retry` does not apply"),
         (["submit", "--inputs", "inputs/none-*.txt", "--yes"], 3, "matches no object"),
         (["report", "/dev/full"], 1, "No space left on device: make room"),
@@ -123,7 +123,7 @@ def test_mistakes(world: World, *, arguments: list[str], code: int, words: str):
 
 
 def test_a_mistyped_command(world: World):
-    assert_told(world.call("stauts"), 2, "No such command 'stauts'. Did you mean status?", lines=4)
+    assert_told(world.call("stauts"), 2, "No such command 'stauts'. Did you mean 'status'?", lines=4)
 
 
 @contextmanager

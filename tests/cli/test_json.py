@@ -20,8 +20,8 @@ from dropbatch.cli.main import _INTERRUPTED, cli
 from dropbatch.contract.runs import State
 from tests.cli.conftest import INPUT, REGION, World, a_file
 from tests.cli.test_cost import spend
-from tests.cli.test_functions import Functions
 from tests.cli.test_invite import iam
+from tests.cli.test_invoke import Functions
 from tests.cli.test_reproduce import done as done_with_pins
 
 __all__ = ["iam"]

@@ -71,7 +71,7 @@ CASES = [
         f"read_prefixes = {[f'shared/{number:02}{70 * chr(120)}/' for number in range(20)]}",
         "group.hub.read_prefixes: must fit the 800 characters that a group's policy has for them, got 1600: name a",
     ),
-    ('member = ["x"]', "group.hub.member: unknown key, got ['x']: did you mean members? known are members, users"),
+    ('member = ["x"]', "group.hub.member: unknown key, got ['x']: did you mean 'members'? known are contacts, members"),
 ]
 
 

@@ -133,7 +133,7 @@ def test_the_deployment_survives_its_own_file(file: Path) -> None:
             "compute.spot.min_vcpus: must not exceed max_vcpus (4), got 5",
         ),
         ('"spot"\nmax', '"spto"\nmax', "compute.spot.kind: must be 'spot' or 'on_demand', got 'spto': choose one"),
-        ("[budget]", "[budgets]", "budgets: unknown table, got {'monthly_usd': 10}: did you mean budget?"),
+        ("[budget]", "[budgets]", "budgets: unknown table, got {'monthly_usd': 10}: did you mean 'budget'?"),
         ("monthly_usd = 10", "", "budget.monthly_usd: is required: add it"),
         (
             'pools = ["spot"]',

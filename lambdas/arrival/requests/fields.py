@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from lambdas.arrival.admission import choice
+from dropbatch.contract.suggestions import known_names
 from lambdas.arrival.requests.faults import Fault, shown
 
 __all__ = ["Fields"]
@@ -46,7 +46,7 @@ class Fields:
         """Note every field that has no meaning."""
         for name in self._body:
             if name not in known:
-                self.fault(shown(name).strip("'"), f"unknown field: {choice(name, known)}")
+                self.fault(shown(name).strip("'"), f"unknown field: {known_names(name, known)}")
 
     def text(self, name: str, *, longest: int = 1000) -> str | None:
         """A text that is not empty; None when it is missing or wrong."""

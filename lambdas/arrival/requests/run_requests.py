@@ -8,7 +8,8 @@ from dropbatch.contract import ledger
 from dropbatch.contract.batches import MAX_ITEMS
 from dropbatch.contract.items import Run, earlier_attempt
 from dropbatch.contract.runs import State, request_id, run_id
-from lambdas.arrival.admission import Admitted, Rejected, choice
+from dropbatch.contract.suggestions import known_names
+from lambdas.arrival.admission import Admitted, Rejected
 from lambdas.arrival.dependencies import Dependencies
 from lambdas.arrival.quota import Change
 from lambdas.arrival.reproducible import Originals, output_beside
@@ -93,7 +94,7 @@ class RunRequests:
             return f"is {run.state}: only results of runs that succeeded are made again, use rerun.json or retry.json"
         pipelines = self._deployment.pipelines
         if step.request != "cancel" and run.pipeline not in pipelines:
-            return f"is a run of pipeline {run.pipeline!r}, which is gone: {choice(run.pipeline, pipelines)}"
+            return f"is a run of pipeline {run.pipeline!r}, which is gone: {known_names(run.pipeline, pipelines)}"
         if step.request != "cancel" and step.group not in pipelines[run.pipeline].definitions:
             return f"is a run of {run.pipeline!r}, which is no longer set up for group {step.group!r}: ask for it"
         return None

@@ -10,7 +10,7 @@ from typing import Any
 from dropbatch.contract import keys
 from dropbatch.contract.deployment import Deployment, Pipeline
 from dropbatch.contract.overrides import Overrides
-from lambdas.arrival.admission import choice
+from dropbatch.contract.suggestions import known_names
 from lambdas.arrival.requests import legacy
 from lambdas.arrival.requests.faults import Fault, FaultsError, shown
 from lambdas.arrival.requests.fields import Fields
@@ -101,7 +101,7 @@ def the_pipeline(fields: Fields, *, group: str, key: str, deployment: Deployment
     if "pipeline" in fields:
         name = fields.text("pipeline")
         if name is not None and name not in usable:
-            fields.fault("pipeline", f"no pipeline is named {shown(name)}: {choice(name, usable)}")
+            fields.fault("pipeline", f"no pipeline is named {shown(name)}: {known_names(name, usable)}")
             return None
         return name
     folder = keys.InputKey.parse(key).rest.partition("/")[0]
@@ -109,7 +109,7 @@ def the_pipeline(fields: Fields, *, group: str, key: str, deployment: Deployment
         return folder
     if len(usable) == 1:
         return usable[0]
-    fields.fault("pipeline", f"is required, since there are several: add it; {choice('', usable)}")
+    fields.fault("pipeline", f"is required, since there are several: add it; {known_names('', usable)}")
     return None
 
 
@@ -181,7 +181,9 @@ def _overrides(fields: Fields, name: str, pipeline: Pipeline, deployment: Deploy
     timeout_minutes = table.whole("timeout_minutes", least=1, most=pipeline.max_timeout_minutes, limit=limit)
     pool = table.text("pool")
     if pool is not None and pool not in pipeline.pools:
-        table.fault("pool", f"must be a pool of pipeline {name!r}, got {shown(pool)}: {choice(pool, pipeline.pools)}")
+        table.fault(
+            "pool", f"must be a pool of pipeline {name!r}, got {shown(pool)}: {known_names(pool, pipeline.pools)}"
+        )
         pool = None
     _check_fit(table, pool or pipeline.pools[0], vcpus, memory_mib, deployment)
     return pool or pipeline.pools[0], Overrides(vcpus=vcpus, memory_mib=memory_mib, timeout_minutes=timeout_minutes)

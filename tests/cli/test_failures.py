@@ -105,7 +105,7 @@ def test_nobody_answers(away: World, monkeypatch: pytest.MonkeyPatch):
     ("arguments", "code", "words"),
     [
         (["show", "r-aaab"], 3, "did you mean 'r-aaaa'?"),
-        (["logs", RUN[:-1] + "b"], 3, f"did you mean {RUN}?"),
+        (["logs", RUN[:-1] + "b"], 3, f"did you mean '{RUN}'?"),
         (["cancel", "r-aaac", "--yes"], 3, "did you mean 'r-aaaa'?"),
         (["status", "--pipeline", "wordcuont"], 2, "did you mean 'wordcount'?"),
         (["--group", "labb", "status"], 2, "did you mean 'lab'?"),

@@ -123,7 +123,7 @@ def test_the_deployment_survives_its_own_file(file: Path) -> None:
         (
             "max_vcpus = 4",
             "max_vcpu = 4",
-            "compute.spot.max_vcpu: unknown key, got 4: did you mean max_vcpus? known are",
+            "compute.spot.max_vcpu: unknown key, got 4: did you mean 'max_vcpus'? known are",
         ),
         ("max_vcpus = 4", "max_vcpus = '4'", "compute.spot.max_vcpus: input should be a valid integer, got '4'"),
         ("max_vcpus = 4", "max_vcpus = 0", "compute.spot.max_vcpus: must be at least 1, got 0: raise it"),

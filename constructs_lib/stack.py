@@ -69,7 +69,6 @@ class DropbatchStack(TerraformStack):
                 permissions_boundary=settings.environment.permissions_boundary,
             ),
         )
-        groups = sorted(settings.group)
         timeout = settings.environment.function_seconds
         visibility = settings.environment.visibility_seconds or 6 * timeout
 
@@ -162,10 +161,8 @@ class DropbatchStack(TerraformStack):
                 job_logs=job_logs,
                 arrivals=arrivals,
                 operators=operators,
-                groups=groups,
-                pipelines=settings.pipeline,
+                settings=settings,
                 pools=pools,
-                prices=settings.prices,
             ),
         )
         places = Places(inputs=inputs, outputs=outputs, ledger=ledger, job_logs=job_logs, pointers=pointers)

@@ -1,15 +1,13 @@
 """A deployed environment as its users see it: what its SSM parameter says, and clients to talk to it."""
 
-import json
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from dropbatch.cli.errors import NotFoundError, UsageFault
 from dropbatch.contract.keys import SYSTEM_GROUP
-from dropbatch.contract.suggestions import did_you_mean
+from dropbatch.contract.parameter import DeploymentParameter, ParameterVersionError, parameter_name
+from dropbatch.contract.suggestions import did_you_mean, known_names
 
 if TYPE_CHECKING:
     from boto3.session import Session
@@ -20,50 +18,26 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_ssm import SSMClient
 
-__all__ = ["Deployed", "Description", "parameter_name", "read_description"]
-
-_VERSION = 1
+__all__ = ["Deployed", "Description", "read_description"]
 
 
-def parameter_name(environment: str) -> str:
-    """Name of the SSM parameter that describes an environment."""
-    return f"/dropbatch/{environment}"
+class Description(DeploymentParameter):
+    """The deployment's parameter, and the choice of a group or pipeline from it."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Description:
-    """Content of the SSM parameter."""
-
-    environment: str
-    region: str
-    input_bucket: str
-    output_bucket: str
-    ledger_table: str
-    log_group: str
-    groups: tuple[str, ...]
-    pipelines: tuple[str, ...]
-    folders: Mapping[str, str] = field(default_factory=dict)
-    """Of pipelines that take folders, the name of the object that closes one."""
-    pools: Mapping[str, str] = field(default_factory=dict)
-    """Job queue of each pool."""
-    prices: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    """USD per vCPU-hour and per GiB-hour of each pool that has prices."""
-    needs: Mapping[str, tuple[int, int, int, int]] = field(default_factory=dict)
-    """vCPUs, MiB, minutes until the timeout and tries of each pipeline."""
-    operators_topic_arn: str = ""
+    __slots__ = ()
 
     def group(self, name: str | None) -> str:
-        """The group meant: the one named, or the only one.
+        """Return the group that is meant: the one named, or the only one.
 
         Raises:
             UsageFault: it does not exist, or there are several to choose from.
         """
         if name == SYSTEM_GROUP:
-            return name  # files that belong to no group; who may look at them is IAM's to say
+            return name  # files that belong to no group; IAM decides who may see them
         return _one(name, self.groups, "group", self.environment)
 
     def pipeline(self, name: str | None) -> str:
-        """The pipeline meant: the one named, or the only one.
+        """Return the pipeline that is meant: the one named, or the only one.
 
         Raises:
             UsageFault: it does not exist, or there are several to choose from.
@@ -72,13 +46,13 @@ class Description:
 
 
 def _one(name: str | None, known: tuple[str, ...], kind: str, environment: str) -> str:
-    listed = ", ".join(sorted(known)) or "none"
     if name is None:
         if len(known) == 1:
             return known[0]
+        listed = ", ".join(sorted(known)) or "none"
         raise UsageFault(f"{environment} has several {kind}s: choose one with --{kind}: {listed}")
     if name not in known:
-        raise UsageFault(f"{environment} has no {kind} named {name}: {did_you_mean(name, known)}known are {listed}")
+        raise UsageFault(f"{environment} has no {kind} named {name}: {known_names(name, known)}")
     return name
 
 
@@ -88,27 +62,12 @@ def read_description(text: str) -> Description:
     Raises:
         UsageFault: it was written by a version that this one does not understand.
     """
-    body: Mapping[str, Any] = json.loads(text)
-    if body.get("version") != _VERSION:
+    try:
+        return Description(*DeploymentParameter.from_json(text))
+    except ParameterVersionError as error:
         raise UsageFault(
-            f"the environment was deployed by another version of dropbatch (format {body.get('version')!r}, this one "
-            f"reads {_VERSION}): update dropbatch"
-        )
-    return Description(
-        environment=body["environment"],
-        region=body["region"],
-        input_bucket=body["input_bucket"],
-        output_bucket=body["output_bucket"],
-        ledger_table=body["ledger_table"],
-        log_group=body["log_group"],
-        groups=tuple(body["groups"]),
-        pipelines=tuple(body["pipelines"]),
-        folders=body.get("folders", {}),
-        pools=body.get("pools", {}),
-        prices={pool: (vcpu, gib) for pool, (vcpu, gib) in body.get("prices", {}).items()},
-        needs={name: (each[0], each[1], each[2], each[3]) for name, each in body.get("needs", {}).items()},
-        operators_topic_arn=body.get("operators_topic_arn", ""),
-    )
+            f"the environment was deployed by another version of dropbatch ({error}): update dropbatch"
+        ) from error
 
 
 def _environments(ssm: "SSMClient") -> list[str]:

@@ -88,10 +88,9 @@ def max_cost(deployed: Deployed, pipeline: str, runs: int, overrides: Any = None
     needs = deployed.description.needs.get(pipeline)
     if needs is None:
         return MaxCost(runs=runs)
-    vcpus, memory_mib, timeout_minutes, tries = needs
-    hours = runs * tries * _asked(overrides, "timeout_minutes", timeout_minutes) / 60
-    vcpu_hours = hours * _asked(overrides, "vcpus", vcpus)
-    gib_hours = hours * _asked(overrides, "memory_mib", memory_mib) / 1024
+    hours = runs * needs.tries * _asked(overrides, "timeout_minutes", needs.timeout_minutes) / 60
+    vcpu_hours = hours * _asked(overrides, "vcpus", needs.vcpus)
+    gib_hours = hours * _asked(overrides, "memory_mib", needs.memory_mib) / 1024
     costs = {pool: vcpu_hours * vcpu + gib_hours * gib for pool, (vcpu, gib) in deployed.description.prices.items()}
     # A pool without prices may be the dearest: then the worst case is not known.
     usd = max(costs.values()) if costs and costs.keys() >= deployed.description.pools.keys() else None

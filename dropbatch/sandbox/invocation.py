@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from dropbatch.contract.parameter import DeploymentParameter, parameter_name
 from dropbatch.sandbox.errors import SandboxError
 
 __all__ = ["Invocation", "invoke"]
@@ -20,7 +21,7 @@ _SECONDS = 900
 
 @dataclass(frozen=True, kw_only=True)
 class Invocation:
-    """What came of it."""
+    """The result of a call."""
 
     function: str
     result: Any
@@ -32,8 +33,8 @@ class Invocation:
 def invoke(environ: Mapping[str, str], name: str, event: str) -> Invocation:
     """Call the function whose name ends in `name` (``run_events`` and ``run-events`` are the same).
 
-    ``{{input_bucket}}`` and the like in `event` stand for what the deployment's SSM parameter says, besides
-    ``{{group}}``, ``{{pipeline}}`` and ``{{queue}}``, each the first one.
+    Placeholders such as ``{{input_bucket}}`` in `event` are replaced by fields of the deployment's SSM parameter;
+    ``{{group}}``, ``{{pipeline}}`` and ``{{queue}}`` by the first of each.
     """
     session: Any = boto3.Session(
         aws_access_key_id=environ["AWS_ACCESS_KEY_ID"],
@@ -79,15 +80,16 @@ def _filled_in(event: str, ssm: Any, function: str) -> str:
         return event
     environment = function.removeprefix("dropbatch-").split("-")[0]
     try:
-        text = ssm.get_parameter(Name=f"/dropbatch/{environment}")["Parameter"]["Value"]
+        text = ssm.get_parameter(Name=parameter_name(environment))["Parameter"]["Value"]
     except ssm.exceptions.ParameterNotFound:
-        raise SandboxError(f"the event has placeholders, but there is no parameter /dropbatch/{environment}") from None
-    said = json.loads(text)
-    values = {key: value for key, value in said.items() if isinstance(value, (str, int))}
+        where = parameter_name(environment)
+        raise SandboxError(f"the event has placeholders, but there is no parameter {where}") from None
+    parameter = DeploymentParameter.from_json(text)
+    values = {name: text for name, text in parameter._asdict().items() if isinstance(text, str)}
     values |= {
-        "group": next(iter(said.get("groups") or []), ""),
-        "pipeline": next(iter(said.get("pipelines") or []), ""),
-        "queue": next(iter((said.get("pools") or {}).values()), ""),
+        "group": next(iter(parameter.groups), ""),
+        "pipeline": next(iter(parameter.pipelines), ""),
+        "queue": next(iter(parameter.pools.values()), ""),
     }
 
     def value(match: re.Match[str]) -> str:

@@ -2,18 +2,16 @@
 
 import ipaddress
 import itertools
-import json
 from collections.abc import Collection, Iterator
 
+from dropbatch.contract.parameter import MAX_BYTES
 from dropbatch.contract.suggestions import known_names
-from dropbatch.settings import bootstrap, containers, groups, machines
+from dropbatch.settings import bootstrap, containers, groups, machines, parameter
 from dropbatch.settings.models import RESERVED_FOLDERS, NetworkSettings, PipelineSettings, Settings
 
 __all__ = ["check"]
 
 _MOST_NOTIFICATIONS = 10  # that a budget may have
-_ENVIRONMENT_BYTES = 12  # of an environment's name, at most
-_PARAMETER_BYTES = 3000  # of the 4,096 that a parameter may have; names of buckets and the like take the rest
 
 
 def check(settings: Settings, *, expected_name: str, declared_pools: Collection[str]) -> list[str]:
@@ -146,17 +144,11 @@ def _pipelines(settings: Settings, declared: Collection[str]) -> Iterator[str]:
 
 
 def _parameter(settings: Settings) -> Iterator[str]:
-    """What the command finds a deployment by must fit the SSM parameter that it is kept in."""
-    names = sum(len(name) + len('"",') for name in (*settings.group, *settings.pipeline))
-    names += sum(len(name) + len('"":[192,1500000,20160,10],') for name in settings.pipeline)
-    folders = [(name, each.closing_marker) for name, each in settings.pipeline.items() if each.trigger == "folder"]
-    names += sum(len(name) + len(json.dumps(marker)) + len('"":,') for name, marker in folders)
-    pools = sum(2 * len(name) + len('"":"dropbatch--",') + _ENVIRONMENT_BYTES for name in settings.compute)
-    prices = len(json.dumps(settings.prices))
-    if (got := names + pools + prices) > _PARAMETER_BYTES:
+    """The command finds a deployment by an SSM parameter, which has a limit."""
+    if (got := parameter.size_bytes(settings)) > MAX_BYTES:
         yield (
-            f"group, pipeline and compute: names and prices must fit {_PARAMETER_BYTES} bytes together, which is what "
-            f"an SSM parameter has for them, got {got}: shorten them, or make two environments"
+            f"group, pipeline and compute: the deployment's SSM parameter, which has their names and prices, must fit "
+            f"{MAX_BYTES} bytes, got {got}: shorten names, or make two environments"
         )
 
 

@@ -44,7 +44,7 @@ def test_the_arrival_function_reads_requests_but_no_data(stack: Stack) -> None:
 
 def test_rights_of_the_run_events_function(stack: Stack) -> None:
     assert actions(stack, "run-events") == {
-        *(f"dynamodb:{name}" for name in ("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem", "Query")),
+        *(f"dynamodb:{name}" for name in ("BatchGetItem", "PutItem", "UpdateItem", "DeleteItem", "Query")),
         *(f"sqs:{name}" for name in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes", "SendMessage")),
         *("batch:ListJobs", "batch:DescribeJobs", "batch:CancelJob", "batch:TerminateJob"),
         *("batch:DescribeJobQueues", "batch:DescribeComputeEnvironments"),

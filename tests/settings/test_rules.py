@@ -227,6 +227,10 @@ def assert_fault(tmp_path: Path, text: str, expected: str) -> None:
 
 
 def test_names_that_do_not_fit_the_parameter_are_refused(tmp_path: Path) -> None:
-    many = "\n".join(f"[group.group{number:011}]" for number in range(160))
+    many = "\n".join(f"[group.group{number:011}]" for number in range(220))
 
-    assert_fault(tmp_path, f"{GOOD}\n{many}", "group, pipeline and compute: names and prices must fit 3000 bytes")
+    assert_fault(
+        tmp_path,
+        f"{GOOD}\n{many}",
+        "group, pipeline and compute: the deployment's SSM parameter",
+    )

@@ -8,6 +8,7 @@ from botocore.stub import Stubber
 
 from dropbatch.cli.deployed import Description
 from dropbatch.cli.doctor import Check, Finding, PoolNeed, Subject, examine
+from dropbatch.contract.parameter import PipelineNeeds
 
 REGION = "eu-central-1"
 SPOT = PoolNeed(name="spot", spot=True, max_vcpus=64, instance_types=("m6i", "c6i.large"))
@@ -21,7 +22,7 @@ DESCRIPTION = Description(
     ledger_table="ledger",
     log_group="logs",
     groups=("lab",),
-    pipelines=("wordcount",),
+    needs={"wordcount": PipelineNeeds(vcpus=1, memory_mib=512, timeout_minutes=60, tries=1)},
     pools={"spot": "dropbatch-dev-spot"},
     operators_topic_arn="arn:aws:sns:eu-central-1:123456789012:dropbatch-dev-operators",
 )

@@ -26,17 +26,6 @@ REQUIREMENTS = HERE / "requirements.txt"
 SKIPS = HERE / "skips.toml"
 
 
-class Planner(Terraform):
-    """Terraform that gives away its plan."""
-
-    def shown(self) -> str:
-        """The plan of the stack as JSON."""
-        self.init()
-        file = self._kept / "plan"
-        self._ask(["plan", "-input=false", "-no-color", "-lock=false", f"-out={file}"])
-        return self._ask(["show", "-json", str(file)])
-
-
 def main() -> int:
     """Check; prints what was found, returns 1 when that is not skipped, or when a skip is not needed."""
     checkov = own_venv("checkov", REQUIREMENTS) / "checkov"
@@ -67,7 +56,8 @@ def make_plans(folder: Path) -> dict[str, Path]:
         plans = {}
         for stack in sorted(outdir.glob("stacks/*")):
             plans[stack.name] = folder / f"{stack.name}.json"
-            plans[stack.name].write_text(Planner(folder, stack.name, sandbox.environ()).shown())
+            terraform = Terraform(folder, stack.name, sandbox.environ())
+            plans[stack.name].write_text(terraform.plan_json(folder / f"{stack.name}.plan"))
     finally:
         sandbox.destroy_state()
     return plans

@@ -135,6 +135,12 @@ class Terraform:
             code == _CHANGES_FOUND, tuple(each for each in changes if each.actions not in {("no-op",), ("read",)})
         )
 
+    def plan_json(self, file: Path) -> str:
+        """Write a plan to a file, without a lock, and return it as Terraform's JSON."""
+        self.init()
+        self._ask(["plan", "-input=false", "-no-color", "-lock=false", f"-out={file}"])
+        return self._ask(["show", "-json", str(file)])
+
     def apply(self, progress: Progress = _quiet) -> Applied:
         """Make the sandbox as the stack says."""
         return self._change(["apply", "-auto-approve"], progress, "comparing")

@@ -62,6 +62,12 @@ def told(lab: Lab, job_name: str) -> dict[str, Any] | None:
     return lines[0] if lines else None
 
 
+def mailed(lab: Lab) -> str | None:
+    """The mail that the alarm sent."""
+    mails = (path.read_text() for path in lab.sandbox.layout.mail.glob("*.txt"))
+    return next((mail for mail in mails if 'ALARM: "dropbatch-sandbox-submissions-refused"' in mail), None)
+
+
 def test_a_refused_run_says_why_and_starts_once_the_cause_is_removed(lab: Lab, refused: str) -> None:
     first = until(lambda: refusal(lab, refused), "the first refusal")
     assert "DISABLED" in first.reason
@@ -71,6 +77,9 @@ def test_a_refused_run_says_why_and_starts_once_the_cause_is_removed(lab: Lab, r
     assert again.since == first.since
     line = until(lambda: told(lab, first.job_name), "the line of the log")
     assert (line["event"], line["SubmissionsRefused"], line["reason"]) == ("submission refused", 1, again.reason)
+
+    mail = until(lambda: mailed(lab), "the alarm's mail")
+    assert "dropbatch --env sandbox doctor" in mail
 
     switch(lab, "ENABLED")
     end_lease(lab, first.job_name)

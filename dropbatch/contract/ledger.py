@@ -3,7 +3,7 @@
 | item | id                        | holds                                                                            |
 | ---- | ------------------------- | -------------------------------------------------------------------------------- |
 | RUN  | ``<group>#<run_id>``      | state, attempt, pipeline, input, parameters, job_name, index, pool, output, times |
-| JOB  | ``job#<job_name>``        | PREPARED or SUBMITTED, manifest, lease, definition, queue, job id                 |
+| JOB  | ``job#<job_name>``        | PREPARED or SUBMITTED, manifest, lease, definition, queue, job id, refused        |
 | USAGE | ``<group>#month#<yyyy-mm>#<shard>`` | sums by pipeline, each try counted once                               |
 | LIMIT | ``<group>#month#<yyyy-mm>`` | limit and unit, and what remains of it                                |
 | MAIL | ``<group>#mail#<window>`` | a request or a drop window of which a mail tells, once all its runs ended        |
@@ -35,6 +35,7 @@ __all__ = [
     "job_key",
     "limit_key",
     "mail_key",
+    "refused_key",
     "run_key",
     "timestamp",
     "to_item",
@@ -116,6 +117,14 @@ def day_key(group: str, day: str, run_id: str) -> str:
 def day_keys(group: str, day: str) -> list[str]:
     """All hash keys of a group's day."""
     return [f"{group}#{day}#{shard}" for shard in range(SHARDS)]
+
+
+def refused_key(group: str) -> str:
+    """Hash key, in the index by day, of JOB items that Batch refuses; range key: until when they count as refused.
+
+    The group leads there too: its members may read why their runs wait, though JOB items are not theirs to read by id.
+    """
+    return f"{group}#refused"
 
 
 def unfinished_key(run_id: str) -> str:

@@ -1,6 +1,7 @@
 """What the system itself asks for again: runs that wait for a job, and jobs of which nobody knows whether they came."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from dropbatch.contract import ledger
 from dropbatch.contract.overrides import Overrides
@@ -46,13 +47,13 @@ def submit_again(
     for message_id, message in messages.items():
         for request in message.resubmit:
             with failures.collect(message_id):
-                job = _taken_over(request, around, submitter.lease())
-                if job is not None:
-                    submitter.submit(job)
+                item = _taken_over(request, around, submitter.lease())
+                if item is not None:
+                    submitter.submit(_job_of(request.job_name, item), refused=item.get("refused"))
 
 
-def _taken_over(request: Resubmit, around: Surroundings, lease_until: str) -> Job | None:
-    """A prepared job whose lease ran out, under a new one; None when somebody has seen to it meanwhile."""
+def _taken_over(request: Resubmit, around: Surroundings, lease_until: str) -> dict[str, Any] | None:
+    """JOB item of a prepared job whose lease ran out, under a new one; None when somebody has seen to it meanwhile."""
     try:
         answer = around.dynamodb.update_item(
             TableName=around.table,
@@ -67,6 +68,11 @@ def _taken_over(request: Resubmit, around: Surroundings, lease_until: str) -> Jo
         )
     except around.dynamodb.exceptions.ConditionalCheckFailedException:
         return None
-    item = ledger.from_item(answer["Attributes"])
-    same = {name: item[name] for name in Job._fields if name not in ("name", "overrides")}
-    return Job(name=request.job_name, overrides=Overrides.from_item(item), **same)
+    return ledger.from_item(answer["Attributes"])
+
+
+def _job_of(name: str, item: Mapping[str, Any]) -> Job:
+    """The job of a JOB item. One of an earlier release does not say what was asked for: it keeps its revision."""
+    known = {"asked": item["definition"], **item}
+    same = {field: known[field] for field in Job._fields if field not in ("name", "overrides")}
+    return Job(name=name, overrides=Overrides.from_item(item), **same)

@@ -6,19 +6,20 @@ comes later can find out whether the job was submitted, and submit exactly the s
 
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from dropbatch.contract import jobs as names
 from dropbatch.contract import keys, ledger
+from dropbatch.contract.deployment import DEFAULT_PRIORITY
 from dropbatch.contract.manifest import Manifest, RunSpec
 from dropbatch.contract.overrides import Overrides
 from lambdas.arrival.surroundings import Surroundings
 from lambdas.common.batches import Failures
 
-__all__ = ["MAX_ARRAY", "Job", "Submitter", "new_job_name"]
+__all__ = ["MAX_ARRAY", "Job", "NoDefinitionError", "Submitter", "new_job_name"]
 
 MAX_ARRAY = 10_000
 """Children that an array job may have."""
@@ -26,11 +27,21 @@ MAX_ARRAY = 10_000
 log = logging.getLogger("dropbatch")
 
 
+class NoDefinitionError(LookupError):
+    """A job definition has no active revision."""
+
+
+_FAULTS = (ClientError, BotoCoreError, NoDefinitionError)
+
+
 class Job(NamedTuple):
     """A job to be submitted: which definition on which queue for whom."""
 
     name: str
+    asked: str
+    """The definition as it was asked for: by its name, which means its newest revision, or a revision of it."""
     definition: str
+    """The revision that is submitted; as `asked` as long as none was found."""
     queue: str
     group: str
     pipeline: str
@@ -72,7 +83,8 @@ class Submitter:
         with Failures().collect(job_name):
             job = Job(
                 name=job_name,
-                definition=self._revision(definition),
+                asked=definition,
+                definition=definition,
                 queue=queue,
                 group=group,
                 pipeline=pipeline,
@@ -81,6 +93,11 @@ class Submitter:
                 lease_until=lease_until,
                 overrides=overrides,
             )
+            try:
+                job = job._replace(definition=self._revision(definition))
+            except _FAULTS as error:
+                # Prepared all the same: the JOB item is where people find why it is not submitted.
+                log.warning("no revision of %s found for job %s: %s", definition, job_name, error)
             self._prepare(job, runs)
             self.submit(job)
 
@@ -93,34 +110,65 @@ class Submitter:
         item = {**fields, "id": ledger.job_key(job.name), "state": "PREPARED", "overrides": job.overrides.to_dict()}
         self._around.dynamodb.put_item(TableName=self._around.table, Item=ledger.to_item(item))
 
-    def submit(self, job: Job) -> bool:
+    def submit(self, job: Job, *, refused: Mapping[str, str] | None = None) -> bool:
         """Submit a prepared job; returns whether Batch is known to have taken it.
 
         When it is not known, or Batch refuses, the runs simply stay HELD: reconcile looks for the job by its name and
-        asks for it again.
+        asks for it again. `refused` is the refusal that is on record of an earlier submission.
         """
+        if refused is not None or ":" not in job.definition:
+            try:
+                job = self._renewed(job)
+            except _FAULTS as error:
+                self._not_taken(job, error, before=refused)
+                return False
         if ledger.timestamp(self._around.clock()) >= job.lease_until:
             # This invocation was held up for so long that another may have taken the job over.
             log.warning("job %s not submitted: its lease ran out", job.name)
             return False
         try:
             answer = self._around.batch.submit_job(**self._request(job))
-        except (ClientError, BotoCoreError) as error:
-            log.warning("job %s not submitted, its %d runs stay held: %s", job.name, job.size, error)
+        except _FAULTS as error:
+            self._not_taken(job, error, before=refused)
             return False
         self._around.dynamodb.update_item(
             TableName=self._around.table,
             Key=ledger.to_item({"id": ledger.job_key(job.name)}),
-            UpdateExpression="SET #state = :submitted, job_id = :id, submitted_at = :now",
-            ExpressionAttributeNames={"#state": "state"},
+            UpdateExpression="SET #state = :submitted, job_id = :id, submitted_at = :now "
+            "REMOVE refused, #day, created_at",
+            ExpressionAttributeNames={"#state": "state", "#day": "day"},
             ExpressionAttributeValues=ledger.to_item(
                 {":submitted": "SUBMITTED", ":id": answer["jobId"], ":now": ledger.timestamp(self._around.clock())}
             ),
         )
         return True
 
+    def _not_taken(self, job: Job, error: Exception, *, before: Mapping[str, str] | None = None) -> None:
+        """Note why a job was refused for good; anything else that kept it from being submitted is only logged."""
+        # Seldom: no part of every cold start.
+        from lambdas.arrival.refused import note_refusal, reason_of  # noqa: PLC0415
+
+        if reason := reason_of(error):
+            note_refusal(self._around, job, reason, before=before)
+        else:
+            log.warning("job %s not submitted, its %d runs stay held: %s", job.name, job.size, error)
+
+    def _renewed(self, job: Job) -> Job:
+        """The job with the revision that is the newest by now: a deploy may have removed why the last was refused."""
+        definition = self._revision(job.asked)
+        if definition == job.definition:
+            return job
+        self._around.dynamodb.update_item(
+            TableName=self._around.table,
+            Key=ledger.to_item({"id": ledger.job_key(job.name)}),
+            UpdateExpression="SET definition = :definition",
+            ExpressionAttributeValues=ledger.to_item({":definition": definition}),
+        )
+        return job._replace(definition=definition)
+
     def _request(self, job: Job) -> dict[str, Any]:
         wanted = job.overrides.request()
+        pipeline = self._around.deployment.pipelines.get(job.pipeline)
         return {
             **wanted,
             "jobName": job.name,
@@ -128,6 +176,9 @@ class Submitter:
             "jobDefinition": job.definition,
             # Every queue has a fair-share policy, which wants to know whose share a job counts against.
             "shareIdentifier": job.group,
+            # Nor does such a queue take a job without a priority, which an older revision of the definition lacks:
+            # terraform-provider-aws#31226, nextflow#3505.
+            "schedulingPriorityOverride": pipeline.priority if pipeline else DEFAULT_PRIORITY,
             "containerOverrides": {
                 "environment": [
                     {"name": names.MANIFEST, "value": job.manifest},
@@ -149,7 +200,7 @@ class Submitter:
         )
         revisions = [found["revision"] for page in pages for found in page["jobDefinitions"]]
         if not revisions:
-            raise LookupError(f"no active job definition {definition!r}: deploy the stack again")
+            raise NoDefinitionError(f"no active job definition {definition!r}: deploy the stack again")
         return f"{definition}:{max(revisions)}"
 
     def lease(self) -> str:

@@ -108,9 +108,9 @@ class Book:
         self._dynamodb.update_item(
             TableName=self._table,
             Key=ledger.to_item({"id": ledger.job_key(job_name)}),
-            UpdateExpression="SET #state = :submitted, job_id = :id",
+            UpdateExpression="SET #state = :submitted, job_id = :id REMOVE refused, #day, created_at",
             ConditionExpression="attribute_exists(id)",
-            ExpressionAttributeNames={"#state": "state"},
+            ExpressionAttributeNames={"#state": "state", "#day": "day"},
             ExpressionAttributeValues=ledger.to_item({":submitted": "SUBMITTED", ":id": job_id}),
         )
 

@@ -56,6 +56,7 @@ class Repairs:
         self._door = door
         self._deployment = deployment
         self._is_late = is_late
+        self._queues = {pool.queue for pool in deployment.pools.values()}
         self.counts: Counter[str] = Counter()
         self.failures = Failures()
         self.cut_short = False
@@ -96,6 +97,8 @@ class Repairs:
                 )
                 if job and job["state"] == "SUBMITTED":
                     submitted += [(job, mine)] if mine else []
+                elif job and job["queue"] not in self._queues:
+                    orphans += mine  # its pool was removed: they go to another
                 elif job and job["lease_until"] < ledger.timestamp(self._at):
                     self.counts[self._settle(job_name, job)] += 1
         lost = self._describe(submitted)

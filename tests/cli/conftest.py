@@ -102,6 +102,24 @@ class World:
         flag = {"id": ledger.PAUSED, "since": since, "by": by, "reason": reason, "stop": False}
         self.dynamodb.put_item(TableName=TABLE, Item=ledger.to_item(flag))
 
+    def refused(
+        self, job_name: str, *, runs: int = 1, reason: str = "", group: str = "lab", minutes_left: float = 10
+    ) -> None:
+        """Put a JOB item that Batch refuses, as the arrival function notes it."""
+        now = datetime.now(UTC)
+        at, since = (ledger.timestamp(now - timedelta(minutes=minutes)) for minutes in (3, 120))
+        item = {
+            "id": ledger.job_key(job_name),
+            "state": "PREPARED",
+            "group": group,
+            "pipeline": "wordcount",
+            "size": runs,
+            "refused": {"reason": reason or "ClientException: no", "since": since, "at": at},
+            "day": ledger.refused_key(group),
+            "created_at": ledger.timestamp(now + timedelta(minutes=minutes_left)),
+        }
+        self.dynamodb.put_item(TableName=TABLE, Item=ledger.to_item(item))
+
     def publish(
         self, item: dict[str, Any], files: dict[str, bytes], *, log: bytes = b"", status: str = "SUCCEEDED"
     ) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from dropbatch.contract import ledger
 from dropbatch.contract.deployment import Deployment, Pipeline, Pool
 from lambdas.arrival.flow import ArrivalFlow
 from lambdas.arrival.surroundings import Surroundings
@@ -71,7 +72,9 @@ def arrival(aws: SimulatedAws) -> ArrivalFlow:
     return make_arrival(aws)
 
 
-def make_arrival(aws: SimulatedAws, deployment: Deployment = DEPLOYMENT) -> ArrivalFlow:
+def make_arrival(
+    aws: SimulatedAws, deployment: Deployment = DEPLOYMENT, *, clock: ledger.Clock = ledger.utc_now
+) -> ArrivalFlow:
     """The arrival function on simulated services."""
     return ArrivalFlow(
         Surroundings(
@@ -85,6 +88,7 @@ def make_arrival(aws: SimulatedAws, deployment: Deployment = DEPLOYMENT) -> Arri
             bucket=OUTPUT,
             arrival_url="arrivals",
             dead_letter_url="dead",
+            clock=clock,
         )
     )
 

@@ -108,6 +108,9 @@ def _system(site: Site, environment: str) -> list[Statement]:
             actions=["batch:SubmitJob", "batch:UpdateJobQueue", "batch:UpdateComputeEnvironment"],
             resources=[site.arn("batch", f"{kind}/{name}-*") for kind in kinds],
         ),
+        # SubmitJob is authorized on its queue and definition, and on the job to be as well, whose id Batch gives:
+        # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbatch.html
+        Statement(sid="NewJobs", actions=["batch:SubmitJob"], resources=[site.arn("batch", "job/*")]),
     ]
 
 

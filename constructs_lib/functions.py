@@ -90,13 +90,16 @@ class Functions(Construct):
         props.arrivals.grant_send(role)
         props.arrivals.grant_send_dead(role)
         _grant_requests(role, props)
-        ours = [site.batch_names("job-definition"), site.batch_names("job-queue")]
+        ours, jobs = [site.batch_names("job-definition"), site.batch_names("job-queue")], site.arn("batch", "job/*")
         role.grant(
             # Has no resource level.
             Statement(sid="FindRevisions", actions=["batch:DescribeJobDefinitions"], resources=["*"]),
-            Statement(sid="SubmitJobs", actions=["batch:SubmitJob"], resources=ours),
+            # Of the job itself too, whose id Batch gives: "Actions, resources, and condition keys for AWS Batch" has
+            # `job*` and `job-queue*` as required for SubmitJob, beside the definition.
+            # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbatch.html
+            Statement(sid="SubmitJobs", actions=["batch:SubmitJob"], resources=[*ours, jobs]),
             # Jobs have no names of ours: their ids are Batch's.
-            Statement(sid="TagJobs", actions=["batch:TagResource"], resources=[*ours, site.arn("batch", "job/*")]),
+            Statement(sid="TagJobs", actions=["batch:TagResource"], resources=[*ours, jobs]),
             _end_jobs(site, "TerminateJob"),
             _announce(site),
         )

@@ -44,6 +44,8 @@ class JobProps:
     resources: Resources
     timeout_minutes: int
     tries: int
+    priority: int
+    """Scheduling priority, 0 to 9999, within the group's share of a queue."""
     execution: Role
     """Role by which the container is started."""
     log: LogGroup
@@ -107,6 +109,9 @@ class Job(Construct):
                 ],
             },
             timeout={"attempt_duration_seconds": props.timeout_minutes * 60},
+            # A queue with a fair-share policy takes no job without one: terraform-provider-aws#31226. The provider does
+            # not send 0 (`GetOk` in internal/service/batch/job_definition.go): then only the submission has it.
+            scheduling_priority=props.priority,
             deregister_on_new_revision=False,
             propagate_tags=True,
             tags={

@@ -44,6 +44,8 @@ class PipelineProps:
     resources: Resources
     timeout_minutes: int
     tries: int
+    priority: int
+    """Scheduling priority of its jobs, 0 to 9999, within their group's share of a queue."""
     retries: Sequence[Retry] = ()
     surroundings: Surroundings = field(default_factory=Surroundings)
 
@@ -83,6 +85,7 @@ class Pipeline(Construct):
                     resources=props.resources,
                     timeout_minutes=props.timeout_minutes,
                     tries=props.tries,
+                    priority=props.priority,
                     execution=execution,
                     log=props.shared.job_logs,
                     inputs=props.shared.inputs,

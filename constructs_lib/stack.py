@@ -25,6 +25,7 @@ from constructs_lib.pool import Pool
 from constructs_lib.preflight import Preflight, PreflightProps
 from constructs_lib.queue import Queue, QueueProps
 from constructs_lib.reachable import Reachable
+from constructs_lib.refused_submissions import RefusedSubmissions, RefusedSubmissionsProps
 from constructs_lib.registry import Registry, RegistryProps
 from constructs_lib.run_log import RunLog, RunLogProps
 from constructs_lib.site import Site, SiteProps
@@ -233,6 +234,8 @@ class DropbatchStack(TerraformStack):
                 oldest_message_minutes=settings.observability.oldest_message_minutes,
             ),
         )
+        lasts = settings.deployment().refusal
+        RefusedSubmissions(self, "RefusedSubmissions", RefusedSubmissionsProps(site=site, topic=tell, lasts=lasts))
         runs = RunLog(self, "RunLog", RunLogProps(site=site))
         return Dashboard(self, "Dashboard", DashboardProps(site=site, runs=runs, queues=queues, pools=pools))
 

@@ -105,6 +105,7 @@ def make_pipeline(scope: Construct, name: str, settings: Settings, shared: Share
             ),
             timeout_minutes=pipeline.timeout_minutes,
             tries=pipeline.tries,
+            priority=pipeline.priority,
             retries=[
                 Retry(
                     action=rule.action.upper(),

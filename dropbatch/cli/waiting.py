@@ -10,6 +10,7 @@ from dropbatch.cli.deployed import Deployed
 from dropbatch.cli.errors import RunFailedError
 from dropbatch.cli.offline import retry_while_offline
 from dropbatch.cli.pause_flag import read_pause
+from dropbatch.cli.refused import held_by, refusals_of
 from dropbatch.cli.requests import Sent
 from dropbatch.cli.text import Reporter, counted, duration, printable
 from dropbatch.contract import keys
@@ -17,7 +18,7 @@ from dropbatch.contract.runs import State, request_id, run_id
 
 __all__ = ["name_of", "raise_if_failed", "refusal_of", "rerun_ids", "started_by", "wait_for"]
 
-_STILL_SECONDS, _QUIET_SECONDS = 3, 60
+_STILL_SECONDS, _REFUSED_SECONDS, _QUIET_SECONDS = 3, 10, 60
 _FIRST_SECONDS, _LONGEST_SECONDS = 0.2, 2.0
 _SKEW = timedelta(minutes=2)
 """How far the clock of this machine may be ahead of the function's."""
@@ -46,15 +47,17 @@ def wait_for(
         RunFailedError: the request was refused.
     """
     begun = time.monotonic()
-    looked = warned = False
+    looked = asked = warned = False
+    seen: dict[str, runs.Run] = {}
 
     def moved(run: runs.Run) -> None:
+        seen[run.run_id] = run
         took = runs.took(run)
         ran = "" if took is None else f", ran {duration(took)}"
         voice.say(f"{duration(time.monotonic() - begun):>8}  {run.state:<9}  {names[run.run_id]}  {run.run_id}{ran}")
 
     def waiting(seconds: float) -> None:
-        nonlocal looked, warned
+        nonlocal looked, asked, warned
         voice.now(f"following {counted(len(names), 'run')}, Ctrl-C leaves them running")
         if sent is not None and seconds > 1:
             retry_while_offline(functools.partial(refusal_of, deployed, group, sent), voice.now)
@@ -64,6 +67,13 @@ def wait_for(
             if pause is not None:
                 warned = True
                 voice.say(f"{deployed.environment} is {pause.words}")
+        if seconds > _REFUSED_SECONDS and not asked and any(run.state is State.HELD for run in seen.values()):
+            asked = True
+            known = retry_while_offline(functools.partial(refusals_of, deployed, group), voice.now)
+            refused = [found for run in seen.values() if (found := held_by(run, known))]
+            if refused:
+                warned = True
+                voice.say(f"{refused[0].words}: it starts by itself once operators have removed the cause")
         if seconds > _QUIET_SECONDS and not warned:
             warned = True
             voice.say("nothing has moved for a minute: machines are busy, or take their time to start")

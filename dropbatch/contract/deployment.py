@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-__all__ = ["FILE_NAME", "Deployment", "Limit", "Pipeline", "Pool", "people_path", "resource_name"]
+__all__ = ["DEFAULT_PRIORITY", "FILE_NAME", "Deployment", "Limit", "Pipeline", "Pool", "people_path", "resource_name"]
 
 FILE_NAME = "deployment.json"
+DEFAULT_PRIORITY = 100
+"""Scheduling priority of jobs whose pipeline sets none: some may be put below it as well as above."""
 
 
 def resource_name(environment: str, *parts: str) -> str:
@@ -66,6 +68,8 @@ class Pipeline(NamedTuple):
     """The most that a request may ask for; so with the other two."""
     max_memory_mib: int = 8192
     max_timeout_minutes: int = 240
+    priority: int = DEFAULT_PRIORITY
+    """Scheduling priority of its jobs within their group's share: higher ones run first."""
 
 
 class Limit(NamedTuple):
@@ -90,6 +94,8 @@ class Deployment(NamedTuple):
     """What groups may use in a month, of those that have a limit."""
     lease_seconds: int = 180
     """How long a job name belongs to the invocation that made it. Longer than any invocation may last."""
+    reconcile_minutes: int = 5
+    """Minutes between two rounds of reconcile."""
     budget_action: str = "pause"
     """What the spend guard does when the budget is spent: ``pause``, ``stop`` or ``none``."""
     auto_resume: bool = False
@@ -111,6 +117,11 @@ class Deployment(NamedTuple):
     def lease(self) -> timedelta:
         """`lease_seconds` as a span of time."""
         return timedelta(seconds=self.lease_seconds)
+
+    @property
+    def refusal(self) -> timedelta:
+        """How long a refused submission counts as refused. A repetition, which renews it, comes within half of that."""
+        return 2 * (self.lease + timedelta(minutes=self.reconcile_minutes))
 
     def children(self, pipeline: str) -> tuple[str, ...]:
         """Pipelines that run after a pipeline, by name."""

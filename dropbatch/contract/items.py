@@ -33,6 +33,7 @@ __all__ = [
     "MailWindow",
     "MonthlyLimit",
     "Pause",
+    "Refusal",
     "Reservation",
     "Run",
     "earlier_attempt",
@@ -217,12 +218,25 @@ def earlier_attempt(run: Run, cause: str, *, reason: str, job_id: str, tries: in
     }
 
 
+class Refusal(NamedTuple):
+    """A submission that Batch refused, so that no repetition helps until the cause is removed."""
+
+    reason: str
+    """Batch's own words."""
+    since: str
+    """When it was refused first."""
+    at: str
+    """When it was refused last."""
+
+
 class Job(NamedTuple):
     """A job of Batch for the runs of one manifest. The item exists before the job does."""
 
     name: str
+    asked: str
+    """The definition that was asked for: its name, which means the newest revision, or ``name:revision``."""
     definition: str
-    """``name:revision``."""
+    """The revision that is submitted; as `asked` as long as none was found."""
     queue: str
     group: str
     pipeline: str
@@ -238,6 +252,8 @@ class Job(NamedTuple):
     submitted_at: str = ""
     moved: bool = False
     """Whether we canceled it to move its runs to another pool."""
+    refused: Refusal | None = None
+    """None once Batch has taken it."""
 
     @property
     def id(self) -> str:
@@ -253,6 +269,8 @@ class Job(NamedTuple):
         """Return the plain values of the item."""
         values = _written(self)
         del values["name"]
+        if self.refused is not None:
+            values["refused"] = self.refused._asdict()
         state = _SUBMITTED if self.submitted else _PREPARED
         return {"id": self.id, "state": state, **values, "overrides": self.overrides.to_dict()}
 
@@ -262,7 +280,9 @@ class Job(NamedTuple):
         values = {name: item[name] for name in cls._fields if name in item}
         values["name"] = item["id"].removeprefix(ledger.job_key(""))
         values["overrides"] = Overrides(**item.get("overrides", {}))
-        return cls(**values)
+        values["refused"] = Refusal(**item["refused"]) if "refused" in item else None
+        # An item of an earlier release does not say which definition was asked for: it keeps its revision.
+        return cls(**{"asked": item["definition"], **values})
 
 
 class MonthlyLimit(NamedTuple):

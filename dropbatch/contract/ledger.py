@@ -25,6 +25,7 @@ __all__ = [
     "job_key",
     "limit_key",
     "mail_key",
+    "refused_key",
     "run_key",
     "timestamp",
     "to_item",
@@ -104,6 +105,14 @@ def day_key(group: str, day: str, run_id: str) -> str:
 def day_keys(group: str, day: str) -> list[str]:
     """All hash keys of a group's day."""
     return [f"{group}#{day}#{shard}" for shard in range(SHARDS)]
+
+
+def refused_key(group: str) -> str:
+    """Hash key, in the index by day, of JOB items that Batch refuses; range key: until when they count as refused.
+
+    The group leads there too: its members may read why their runs wait, though JOB items are not theirs to read by id.
+    """
+    return f"{group}#refused"
 
 
 def unfinished_key(run_id: str) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from dropbatch.contract import keys
-from dropbatch.contract.deployment import Deployment, Pipeline, Pool, resource_name
+from dropbatch.contract.deployment import DEFAULT_PRIORITY, Deployment, Pipeline, Pool, resource_name
 from dropbatch.settings import instances
 from dropbatch.settings.compute import PoolSettings
 from dropbatch.settings.container import Container, RetryRule
@@ -190,6 +190,9 @@ class PipelineSettings(Container):
     """Minutes after which one try is stopped."""
     tries: Annotated[int, Field(ge=1, le=10)] = 2
     """How often Batch starts a job whose machine was taken away or whose image could not be pulled."""
+    priority: Annotated[int, Field(ge=0, le=9999)] = DEFAULT_PRIORITY
+    """Of jobs of one group that wait for a pool, those with the higher number run first. It works inside the group's
+    share: no group overtakes another by it."""
     after: PipelineName | None = None
     """Pipeline whose finished runs start this one; the input is what they left in their output directory."""
     memory_steps: tuple[Annotated[int, Field(ge=64, le=1_500_000)], ...] = Field(default=(), max_length=5, strict=False)
@@ -285,6 +288,7 @@ class Settings(BaseModel):
                     ),
                     max_memory_mib=pipeline.max_memory_mib or max(4 * pipeline.memory_mib, *pipeline.memory_steps, 0),
                     max_timeout_minutes=pipeline.max_timeout_minutes or 4 * pipeline.timeout_minutes,
+                    priority=pipeline.priority,
                 )
                 for name, pipeline in self.pipeline.items()
             },
@@ -300,6 +304,7 @@ class Settings(BaseModel):
             },
             budget_action=self.budget.action,
             lease_seconds=self.environment.lease_seconds,
+            reconcile_minutes=self.environment.reconcile_minutes,
             auto_resume=self.budget.auto_resume,
             mail_window_minutes=self.notify.window_minutes,
             unmatched=self.arrivals.unmatched,

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from dropbatch.contract import ledger
 from dropbatch.contract.batches import MAX_ITEMS, chunks
-from dropbatch.contract.items import Job, Run
+from dropbatch.contract.items import Run
 from dropbatch.contract.manifest import RunSpec
 from dropbatch.contract.overrides import Overrides
 from dropbatch.contract.runs import State
@@ -18,7 +18,8 @@ from lambdas.arrival.dependencies import Dependencies
 from lambdas.arrival.jobs import MAX_ARRAY, Submitter, new_job_name
 from lambdas.common.failures import Failures
 from lambdas.common.messages import Message
-from lambdas.common.system_messages import Held, Resubmit
+from lambdas.common.system_messages import Held
+from lambdas.ledger.jobs import take_lease
 from lambdas.ledger.transitions import ASSIGN_JOB
 
 __all__ = ["start_held", "submit_again"]
@@ -58,23 +59,9 @@ def submit_again(messages: Mapping[str, Message], deps: Dependencies, submitter:
     for message_id, message in messages.items():
         for request in message.resubmit:
             with failures.collect(message_id):
-                job = _take_lease(request, deps, submitter.lease())
+                job = take_lease(deps.ledger, request.job_name, old=request.lease_until, new=submitter.lease())
                 if job is not None:
                     submitter.submit(job)
-
-
-def _take_lease(request: Resubmit, deps: Dependencies, lease_until: str) -> Job | None:
-    """Return a prepared job under a new lease; None when another invocation took over the job."""
-    item = deps.ledger.update(
-        Key=ledger.to_item({"id": ledger.job_key(request.job_name)}),
-        UpdateExpression="SET lease_until = :new",
-        ConditionExpression="#state = :prepared AND lease_until = :old",
-        ExpressionAttributeNames={"#state": "state"},
-        ExpressionAttributeValues=ledger.to_item(
-            {":new": lease_until, ":prepared": "PREPARED", ":old": request.lease_until}
-        ),
-    )
-    return Job.from_item(item) if item else None
 
 
 class _Kind(NamedTuple):

@@ -13,18 +13,27 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from dropbatch.contract import jobs as names
 from dropbatch.contract import keys, ledger
+from dropbatch.contract.deployment import DEFAULT_PRIORITY
 from dropbatch.contract.items import Job
 from dropbatch.contract.manifest import Manifest, RunSpec
 from dropbatch.contract.overrides import Overrides
 from lambdas.arrival.dependencies import Dependencies
 from lambdas.common.failures import Failures
+from lambdas.ledger.jobs import mark_submitted, set_definition
 
-__all__ = ["MAX_ARRAY", "Submitter", "new_job_name"]
+__all__ = ["MAX_ARRAY", "NoDefinitionError", "Submitter", "new_job_name"]
 
 MAX_ARRAY = 10_000
 """Children that an array job may have."""
 
 log = logging.getLogger("dropbatch")
+
+
+class NoDefinitionError(LookupError):
+    """A job definition has no active revision."""
+
+
+_FAULTS = (ClientError, BotoCoreError, NoDefinitionError)
 
 
 def new_job_name(pipeline: str, group: str) -> str:
@@ -57,7 +66,8 @@ class Submitter:
         with Failures().collect(job_name):
             job = Job(
                 name=job_name,
-                definition=self._revision(definition),
+                asked=definition,
+                definition=definition,
                 queue=queue,
                 group=group,
                 pipeline=pipeline,
@@ -66,6 +76,11 @@ class Submitter:
                 lease_until=lease_until,
                 overrides=overrides,
             )
+            try:
+                job = job._replace(definition=self._revision(definition))
+            except _FAULTS as error:
+                # Prepared all the same: the JOB item is where people find why it is not submitted.
+                log.warning("no revision of %s found for job %s: %s", definition, job_name, error)
             self._prepare(job, runs)
             self.submit(job)
 
@@ -75,32 +90,49 @@ class Submitter:
         self._deps.ledger.put(job.to_item())
 
     def submit(self, job: Job) -> bool:
-        """Submit a prepared job; returns whether Batch is known to have taken it.
+        """Submit a prepared job; return whether Batch is known to have taken it.
 
-        When it is not known, or Batch refuses, the runs simply stay HELD: reconcile looks for the job by its name and
-        asks for it again.
+        When that is not known, or Batch refuses, the runs stay HELD: reconcile looks for the job by its name and asks
+        for it again.
         """
+        if job.refused is not None or ":" not in job.definition:
+            try:
+                job = self._renewed(job)
+            except _FAULTS as error:
+                self._not_taken(job, error)
+                return False
         if self._deps.ledger.now() >= job.lease_until:
             # This invocation was held up for so long that another may have taken the job over.
             log.warning("job %s not submitted: its lease ran out", job.name)
             return False
         try:
             answer = self._deps.batch.submit_job(**self._request(job))
-        except (ClientError, BotoCoreError) as error:
-            log.warning("job %s not submitted, its %d runs stay held: %s", job.name, job.size, error)
+        except _FAULTS as error:
+            self._not_taken(job, error)
             return False
-        self._deps.ledger.update(
-            Key=ledger.to_item({"id": job.id}),
-            UpdateExpression="SET #state = :submitted, job_id = :id, submitted_at = :now",
-            ExpressionAttributeNames={"#state": "state"},
-            ExpressionAttributeValues=ledger.to_item(
-                {":submitted": "SUBMITTED", ":id": answer["jobId"], ":now": self._deps.ledger.now()}
-            ),
-        )
+        mark_submitted(self._deps.ledger, job.name, answer["jobId"])
         return True
+
+    def _not_taken(self, job: Job, error: Exception) -> None:
+        """Note why a job was refused for good; any other failure is only logged."""
+        # Few submissions fail: no part of every cold start.
+        from lambdas.arrival.refused import note_refusal, reason_of  # noqa: PLC0415
+
+        if reason := reason_of(error):
+            note_refusal(self._deps, job, reason)
+        else:
+            log.warning("job %s not submitted, its %d runs stay held: %s", job.name, job.size, error)
+
+    def _renewed(self, job: Job) -> Job:
+        """Return the job with the newest revision: a deploy may have removed the cause of the refusal."""
+        definition = self._revision(job.asked)
+        if definition == job.definition:
+            return job
+        return set_definition(self._deps.ledger, job, definition)
 
     def _request(self, job: Job) -> dict[str, Any]:
         wanted = job.overrides.request()
+        pipeline = self._deps.deployment.pipelines.get(job.pipeline)
         return {
             **wanted,
             "jobName": job.name,
@@ -108,6 +140,9 @@ class Submitter:
             "jobDefinition": job.definition,
             # Every queue has a fair-share policy, which wants to know whose share a job counts against.
             "shareIdentifier": job.group,
+            # Nor does such a queue take a job without a priority, which an older revision of the definition lacks:
+            # terraform-provider-aws#31226, nextflow#3505.
+            "schedulingPriorityOverride": pipeline.priority if pipeline else DEFAULT_PRIORITY,
             "containerOverrides": {
                 "environment": [
                     {"name": names.MANIFEST, "value": job.manifest},
@@ -129,7 +164,7 @@ class Submitter:
         )
         revisions = [found["revision"] for page in pages for found in page["jobDefinitions"]]
         if not revisions:
-            raise LookupError(f"no active job definition {definition!r}: deploy the stack again")
+            raise NoDefinitionError(f"no active job definition {definition!r}: deploy the stack again")
         return f"{definition}:{max(revisions)}"
 
     def lease(self) -> str:

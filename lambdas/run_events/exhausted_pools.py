@@ -9,8 +9,9 @@ from typing import Any
 from dropbatch.contract import ledger
 from dropbatch.contract.deployment import Deployment
 from dropbatch.contract.endings import Ending
-from dropbatch.contract.items import ExhaustedPool, Job, Run
+from dropbatch.contract.items import ExhaustedPool, Run
 from dropbatch.contract.runs import State
+from lambdas.ledger.jobs import mark_moved
 from lambdas.ledger.table import Ledger
 
 __all__ = ["mark_exhausted", "move_off_exhausted_pools"]
@@ -52,17 +53,8 @@ def move_off_exhausted_pools(table: Ledger, batch: Any, deployment: Deployment, 
         job = table.job(job_name)
         if job and job.submitted and job.queue == deployment.pools[waiting[0].pool].queue:
             # AWS does not document whether children of an array get the reason for which their parent was canceled.
-            _mark_moved(table, job)
+            mark_moved(table, job)
             batch.cancel_job(jobId=job.job_id, reason=Ending.MOVED)
             moved += len(waiting)
             log.warning("job %s: %d runs are moved off pool %s", job.job_id, len(waiting), waiting[0].pool)
     return moved
-
-
-def _mark_moved(table: Ledger, job: Job) -> None:
-    table.update(
-        Key=ledger.to_item({"id": job.id}),
-        UpdateExpression="SET moved = :yes",
-        ConditionExpression="attribute_exists(id)",
-        ExpressionAttributeValues=ledger.to_item({":yes": True}),
-    )

@@ -13,6 +13,7 @@ from dropbatch.contract.items import Job, Run
 from lambdas.common.control_objects import ControlObjects
 from lambdas.common.failures import Failures
 from lambdas.common.system_messages import Held, Resubmit
+from lambdas.ledger.jobs import mark_submitted
 from lambdas.ledger.table import Ledger
 from lambdas.run_events.arrival_queue import ArrivalQueue
 from lambdas.run_events.changes import change_of
@@ -61,6 +62,7 @@ class Repairs:
         self._arrivals = arrivals
         self._deployment = deployment
         self._is_late = is_late
+        self._queues = {pool.queue for pool in deployment.pools.values()}
         self.counts: Counter[str] = Counter()
         self.failures = Failures()
         self.cut_short = False
@@ -99,6 +101,8 @@ class Repairs:
                 (orphans if job else unprepared).extend(run for run in runs if (run.run_id, run.attempt) not in known)
                 if job and job.submitted:
                     submitted += [(job, mine)] if mine else []
+                elif job and job.queue not in self._queues:
+                    orphans += mine  # its pool was removed: they go to another
                 elif job and job.lease_until < ledger.timestamp(self._at):
                     self.counts[self._settle(job)] += 1
         lost = self._describe(submitted)
@@ -115,13 +119,7 @@ class Repairs:
         pages = self._batch.get_paginator("list_jobs").paginate(**named)  # the first page may well be empty
         job_id = next((summary["jobId"] for page in pages for summary in page["jobSummaryList"]), None)
         if job_id:
-            self._ledger.update(
-                Key=ledger.to_item({"id": job.id}),
-                UpdateExpression="SET #state = :submitted, job_id = :id",
-                ConditionExpression="attribute_exists(id)",
-                ExpressionAttributeNames={"#state": "state"},
-                ExpressionAttributeValues=ledger.to_item({":submitted": "SUBMITTED", ":id": job_id}),
-            )
+            mark_submitted(self._ledger, job.name, job_id)
             return "submissions found in Batch"
         self._arrivals.ask_to_resubmit(Resubmit(job_name=job.name, lease_until=job.lease_until))
         return "jobs asked for again"

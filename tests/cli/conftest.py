@@ -34,7 +34,7 @@ DESCRIPTION = {
     "arrival_queue_url": "",
     "operators_topic_arn": "",
     "groups": ["lab"],
-    "pipelines": ["wordcount"],
+    "needs": {"wordcount": [1, 1024, 60, 1]},
     "pools": {"spot": "dropbatch-sandbox-spot"},
 }
 _TO_REACH = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL")
@@ -58,6 +58,8 @@ class World:
         return CliRunner().invoke(cli, arguments, prog_name="dropbatch")
 
     def describe(self, **changes: Any) -> None:
+        if "pipelines" in changes and "needs" not in changes:
+            changes["needs"] = {name: [1, 1024, 60, 1] for name in changes["pipelines"]}
         self.ssm.put_parameter(
             Name="/dropbatch/sandbox", Value=json.dumps(DESCRIPTION | changes), Type="String", Overwrite=True
         )
@@ -101,6 +103,24 @@ class World:
         since = ledger.timestamp(datetime.now(UTC) - timedelta(hours=2))
         flag = {"id": ledger.PAUSED, "since": since, "by": by, "reason": reason, "stop": False}
         self.dynamodb.put_item(TableName=TABLE, Item=ledger.to_item(flag))
+
+    def refused(
+        self, job_name: str, *, runs: int = 1, reason: str = "", group: str = "lab", minutes_left: float = 10
+    ) -> None:
+        """Put a JOB item that Batch refuses, as the arrival function notes it."""
+        now = datetime.now(UTC)
+        at, since = (ledger.timestamp(now - timedelta(minutes=minutes)) for minutes in (3, 120))
+        item = {
+            "id": ledger.job_key(job_name),
+            "state": "PREPARED",
+            "group": group,
+            "pipeline": "wordcount",
+            "size": runs,
+            "refused": {"reason": reason or "ClientException: no", "since": since, "at": at},
+            "day": ledger.refused_key(group),
+            "created_at": ledger.timestamp(now + timedelta(minutes=minutes_left)),
+        }
+        self.dynamodb.put_item(TableName=TABLE, Item=ledger.to_item(item))
 
     def publish(
         self, item: dict[str, Any], files: dict[str, bytes], *, log: bytes = b"", status: str = "SUCCEEDED"

@@ -58,7 +58,7 @@ def test_a_mistyped_file(world: World):
     result = world.call("logs", "scans/nots.txt")
 
     assert result.exit_code == 3
-    assert "did you mean scans/notes.txt? see `dropbatch status`" in result.stderr
+    assert "did you mean 'scans/notes.txt'? see `dropbatch status`" in result.stderr
 
 
 def test_an_environment_that_is_not_deployed(world: World):

@@ -173,7 +173,7 @@ def test_version():
         (["--group", "lba", "status"], 2, "known are lab"),
         (["status", "--pipeline", "wordcuont"], 2, "known are wordcount"),
         (["status", "--since", "2 fortnights"], 2, "write 30min, 2h, 3d"),
-        (["status", "--since", "2999-01-01"], 2, "choose another moment"),
+        (["status", "--since", "2999-01-01"], 2, "choose another time"),
         (["show", "r-xyz"], 2, "they look like r-"),
         (["show", "r-00000000000000000000"], 3, "see `dropbatch status`"),
         (["logs", "r-ffff"], 3, "see `dropbatch status`"),

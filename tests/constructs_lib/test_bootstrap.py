@@ -138,7 +138,7 @@ def test_a_boundary_reaches_no_other_environment_no_state_and_no_role(stack: Sta
 
     for each in document["Statement"]:
         assert not [action for action in each["Action"] if action.startswith(("iam:", "sts:"))]
-        if each["Sid"] not in {"Keys", "Events", "Jobs", "Agents"}:
+        if each["Sid"] not in {"Keys", "Events", "Jobs", "NewJobs", "Agents"}:
             assert all(f"dropbatch-{environment}" in arn or f"/{environment}" in arn for arn in each["Resource"]), each
 
 

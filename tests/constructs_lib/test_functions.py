@@ -64,7 +64,8 @@ def test_rights_of_the_spend_guard(stack: Stack) -> None:
 
 def test_jobs_are_submitted_to_this_deployment_only(stack: Stack) -> None:
     resources = statement(stack.rights(f"{P}-arrival.function"), "SubmitJobs")["Resource"]
-    assert [arn.rsplit(":", 1)[1] for arn in resources] == [f"job-definition/{P}-*", f"job-queue/{P}-*"]
+    # And of the job, which AWS names: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbatch.html
+    assert [arn.rsplit(":", 1)[1] for arn in resources] == [f"job-definition/{P}-*", f"job-queue/{P}-*", "job/*"]
 
 
 def test_every_resource_is_named_unless_aws_has_no_resource_level(stack: Stack) -> None:

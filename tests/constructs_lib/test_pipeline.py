@@ -34,6 +34,7 @@ def pipeline(scope, site, **props) -> Pipeline:
         "resources": Resources(vcpus=2, memory_mib=3500),
         "timeout_minutes": 90,
         "tries": 3,
+        "priority": 7,
     }
     return Pipeline(scope, "Pipeline", PipelineProps(shared=shared, **(defaults | props)))
 
@@ -69,6 +70,9 @@ class TestPipeline:
                 {"action": "EXIT", "on_reason": "*"},
             ],
         }
+
+    def test_jobs_have_a_priority_within_their_share(self, definition: Json) -> None:
+        assert definition["scheduling_priority"] == 7
 
     def test_old_revisions_stay(self, definition: Json) -> None:
         assert definition["deregister_on_new_revision"] is False

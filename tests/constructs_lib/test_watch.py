@@ -1,7 +1,9 @@
 import json
+from datetime import UTC, datetime
 
 import pytest
 
+from dropbatch.contract.metrics import REFUSED, embedded
 from tests.constructs_lib.synthesis import Stack, statement, statements
 
 
@@ -18,6 +20,7 @@ def test_people_are_told_of_dead_letters_old_messages_and_errors(stack: Stack) -
     assert set(alarms) == {
         *(f"{queue}-{what}" for queue in ("arrivals", "job-events") for what in ("dead-letters", "oldest-message")),
         *(f"{function}-errors" for function in ("arrival", "run-events", "spend-guard")),
+        "submissions-refused",
     }
     topic = f"${{{stack.address('aws_sns_topic', name='dropbatch-dev-people')}.arn}}"
     assert all(each["alarm_actions"] == [topic] for each in alarms.values())
@@ -25,6 +28,20 @@ def test_people_are_told_of_dead_letters_old_messages_and_errors(stack: Stack) -
     assert alarms["arrivals-dead-letters"]["dimensions"] == {"QueueName": "dropbatch-dev-arrivals-dead"}
     assert alarms["arrivals-oldest-message"]["threshold"] == 1800
     assert alarms["run-events-errors"]["dimensions"] == {"FunctionName": "dropbatch-dev-run-events"}
+
+
+def test_people_are_told_of_submissions_that_are_refused(stack: Stack) -> None:
+    alarm = stack.one("aws_cloudwatch_metric_alarm", alarm_name="dropbatch-dev-submissions-refused")
+    written = embedded(REFUSED, 1, environment="dev", at=datetime(2026, 1, 1, tzinfo=UTC), fields={})
+    (directive,) = written["_aws"]["CloudWatchMetrics"]
+    (dimensions,), (metric,) = directive["Dimensions"], directive["Metrics"]
+
+    assert (alarm["namespace"], alarm["metric_name"]) == (directive["Namespace"], metric["Name"])
+    assert alarm["dimensions"] == {name: written[name] for name in dimensions}
+    assert written[alarm["metric_name"]] > alarm["threshold"]
+    # A lease of three minutes and a round of reconcile every five: every job that is refused is so twice within it.
+    assert alarm["period"] == 2 * (180 + 300)
+    assert "dropbatch --env dev doctor" in alarm["alarm_description"]
 
 
 def test_people_are_told_of_queues_that_are_blocked(stack: Stack) -> None:

@@ -17,6 +17,7 @@ QUEUE = "aws_batch_job_queue:Pool-spot_Queue"
 ENVIRONMENT = "aws_batch_compute_environment:Pool-spot_Environment"
 TEMPLATE = "aws_launch_template:Pool-spot_Machines_Template"
 LOCAL = "local:*"
+REFUSED = "aws_cloudwatch_metric_alarm:RefusedSubmissions_Alarm"
 POINTERS = "aws_ssm_parameter:Pointers_Parameter"  # what a run needs, for the worst case of a request
 
 SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:token-AbCdEf"
@@ -36,8 +37,11 @@ CASES: dict[str, dict[str, tuple[str, set[str]]]] = {
                 "terraform_data:Kept_Message",
             },
         ),
-        "reconcile_minutes": ("reconcile_minutes = 1", {"aws_cloudwatch_event_rule:Functions_RunEvents_Schedule"}),
-        "lease_seconds": ("lease_seconds = 30", {FUNCTIONS, "aws_sqs_queue:*_Queue"}),
+        "reconcile_minutes": (
+            "reconcile_minutes = 1",
+            {"aws_cloudwatch_event_rule:Functions_RunEvents_Schedule", FUNCTIONS, REFUSED},
+        ),
+        "lease_seconds": ("lease_seconds = 30", {FUNCTIONS, "aws_sqs_queue:*_Queue", REFUSED}),
         "visibility_seconds": ("visibility_seconds = 500", {"aws_sqs_queue:*_Queue"}),
     },
     "state": {
@@ -201,6 +205,7 @@ CASES: dict[str, dict[str, tuple[str, set[str]]]] = {
         "retry": ('retry = [{ action = "retry", exit_code = "75" }]', {DEFINITION}),
         "timeout_minutes": ("timeout_minutes = 9", {DEFINITION, FUNCTIONS, POINTERS}),
         "tries": ("tries = 3", {DEFINITION, POINTERS}),
+        "priority": ("priority = 5", {DEFINITION, FUNCTIONS}),
         "marker": ('trigger = "folder"\nmarker = "END"', {FUNCTIONS, POINTERS}),
         "read_buckets": (
             'read_buckets = ["b-b"]',

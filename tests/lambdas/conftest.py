@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from dropbatch.contract import ledger
 from dropbatch.contract.deployment import Deployment, Pipeline, Pool
 from lambdas.arrival.dependencies import Dependencies
 from lambdas.arrival.flow import ArrivalFlow
@@ -73,11 +74,13 @@ def arrival(aws: SimulatedAws) -> ArrivalFlow:
     return make_arrival(aws)
 
 
-def make_arrival(aws: SimulatedAws, deployment: Deployment = DEPLOYMENT) -> ArrivalFlow:
+def make_arrival(
+    aws: SimulatedAws, deployment: Deployment = DEPLOYMENT, *, clock: ledger.Clock = ledger.utc_now
+) -> ArrivalFlow:
     """The arrival function on simulated services."""
     return ArrivalFlow(
         Dependencies(
-            ledger=Ledger(aws.dynamodb, "ledger"),
+            ledger=Ledger(aws.dynamodb, "ledger", clock=clock),
             objects=ControlObjects(aws.s3, OUTPUT),
             s3=aws.s3,
             batch=aws.batch,

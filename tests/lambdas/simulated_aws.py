@@ -21,8 +21,11 @@ PAGE = 500
 Tap = Callable[[str, Mapping[str, Any]], None]
 
 
-def error(code: str, operation: str) -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": f"{code} in {operation}"}}, operation)
+def error(code: str, operation: str, *, message: str = "", status: int | None = None) -> ClientError:
+    answer: Any = {"Error": {"Code": code, "Message": message or f"{code} in {operation}"}}
+    if status is not None:
+        answer["ResponseMetadata"] = {"HTTPStatusCode": status}
+    return ClientError(answer, operation)
 
 
 class _Service:
@@ -265,6 +268,10 @@ class Batch(_Service):
 
     def submit_job(self, **call: Any) -> dict[str, Any]:
         self._called("SubmitJob", call)
+        # All queues have a fair-share policy; AWS's words: terraform-provider-aws#31226.
+        if "schedulingPriorityOverride" not in call:
+            said = "Either schedulingPriority in job definition or schedulingPriorityOverride is required"
+            raise error("ClientException", "SubmitJob", message=said, status=400)
         job_id = f"job-{next(self._ids)}"
         self.jobs[job_id] = {**call, "jobId": job_id, "status": "SUBMITTED"}
         return {"jobId": job_id, "jobName": call["jobName"]}

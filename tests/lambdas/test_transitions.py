@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from dropbatch.contract.items import Job, LimitNotice, MailWindow, MonthlyLimit, Reservation, Run
+from dropbatch.contract.items import Job, LimitNotice, MailWindow, MonthlyLimit, Refusal, Reservation, Run
 from dropbatch.contract.manifest import ObjectSpec
 from dropbatch.contract.overrides import Overrides
 from dropbatch.contract.runs import State
@@ -65,8 +65,10 @@ def test_fields_at_their_default_are_not_written() -> None:
 @pytest.mark.parametrize(
     "item",
     [
-        Job("job", "d:1", "queue", "lab", "wordcount", 2, "s3://out/m", "2026", Overrides(vcpus=1), "id", "2026", True),
-        Job("job", "d:1", "queue", "lab", "wordcount", 1, "s3://out/m", "2026"),
+        Job(
+            "job", "d", "d:1", "queue", "lab", "wordcount", 2, "s3://m", "2026", Overrides(vcpus=1), "id", "2026", True
+        ),
+        Job("job", "d", "d:1", "queue", "lab", "wordcount", 1, "s3://m", "2026", refused=Refusal("no", "2026", "2026")),
         MonthlyLimit("lab", "2026-01", "vcpu_ms", 10, 4),
         MailWindow("lab", "2026", "", "2026", "2026", "2026", mailed="r-1", pending=False),
         LimitNotice("lab", "2026-01-01", "2026-01", "1", "0", "used", "2026"),

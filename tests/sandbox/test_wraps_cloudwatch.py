@@ -1,8 +1,10 @@
 """The wraps of CloudWatch: each gap of MiniStack and its repair."""
 
 import inspect
+import json
 import urllib.error
 import uuid
+from typing import Any
 
 import pytest
 
@@ -75,3 +77,41 @@ class TestAlarmListing:
     @pytest.mark.gap("missing_dashboards")
     def test_gap_given_plain_ministack_when_no_dashboard_is_deleted_then_the_error_has_another_name(self) -> None:
         assert "DashboardNotFoundError" in inspect.getsource(emulator.service("cloudwatch")._delete_dashboards)
+
+
+class TestEmbeddedMetrics:
+    """Functions write metrics into their logs."""
+
+    @pytest.mark.parametrize(("dimension", "state"), [("a", "ALARM"), (None, "INSUFFICIENT_DATA")])
+    def test_given_an_alarm_when_a_line_of_a_log_holds_its_metric_then_it_goes_off(
+        self, aws: Client, name: str, dimension: str | None, state: str
+    ) -> None:
+        aws("cloudwatch").put_metric_alarm(
+            AlarmName=name,
+            Namespace="n",
+            MetricName=name,
+            Dimensions=[{"Name": "D", "Value": "a"}],
+            Statistic="Sum",
+            Period=300,
+            EvaluationPeriods=1,
+            Threshold=0,
+            ComparisonOperator="GreaterThanThreshold",
+        )
+        logs = aws("logs")
+        logs.create_log_group(logGroupName=name)
+        logs.create_log_stream(logGroupName=name, logStreamName="s")
+        directive = {"Namespace": "n", "Dimensions": [["D"]], "Metrics": [{"Name": name, "Unit": "Count"}]}
+        line: dict[str, Any] = {"_aws": {"Timestamp": 1, "CloudWatchMetrics": [directive]}, name: 1}
+        if dimension is not None:  # without, the line is not as specified
+            line["D"] = dimension
+
+        logs.put_log_events(
+            logGroupName=name, logStreamName="s", logEvents=[{"timestamp": 1, "message": json.dumps(line)}]
+        )
+
+        (alarm,) = aws("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
+        assert alarm["StateValue"] == state
+
+    @pytest.mark.gap("embedded_metrics")
+    def test_gap_given_plain_ministack_when_logs_are_written_then_nothing_reads_metrics_from_them(self) -> None:
+        assert "CloudWatchMetrics" not in inspect.getsource(emulator.service("cloudwatch_logs"))

@@ -93,6 +93,20 @@ def test_the_deployment_says_what_starts_runs_and_what_requests_may_ask_for(file
     assert Deployment.from_json(deployment.to_json()) == deployment
 
 
+@pytest.mark.parametrize(("written", "expected"), [("", 100), ("priority = 0", 0), ("priority = 9999", 9999)])
+def test_the_deployment_knows_the_priority_of_a_pipeline(file: Path, written: str, expected: int) -> None:
+    deployment = read(file, GOOD + written).deployment()
+
+    assert deployment.pipelines["count"].priority == expected
+    assert Deployment.from_json(deployment.to_json()) == deployment
+
+
+def test_a_refusal_lasts_until_it_was_surely_repeated(file: Path) -> None:
+    text = GOOD.replace("[environment]", "[environment]\nlease_seconds = 100\nreconcile_minutes = 7")
+
+    assert read(file, text).deployment().refusal.total_seconds() == 2 * (100 + 7 * 60)
+
+
 def test_a_circle_of_pipelines_is_refused(file: Path) -> None:
     other = GOOD.partition("[pipeline.count]")[2]
     text = GOOD + f'after = "three"\n[pipeline.two]{other}after = "count"\n[pipeline.three]{other}after = "two"\n'
@@ -191,6 +205,12 @@ def test_the_deployment_survives_its_own_file(file: Path) -> None:
             "[pipeline.count]\nmax_memory_mib = 1000",
             "pipeline.count.max_memory_mib: must not be below memory_mib (1800), got 1000: raise it",
         ),
+        (
+            "[pipeline.count]",
+            "[pipeline.count]\npriority = 10000",
+            "pipeline.count.priority: must be at most 9999, got 10000: lower it",
+        ),
+        ("[pipeline.count]", "[pipeline.count]\npriority = -1", "pipeline.count.priority: must be at least 0, got -1"),
         ("[budget]", '[arrivals]\nunmatched = "drop"\n[budget]', "arrivals.unmatched: must be 'reject' or 'ignore'"),
     ],
 )

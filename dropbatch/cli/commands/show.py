@@ -6,13 +6,14 @@ from typing import Any
 
 import click
 
-from dropbatch.cli import results, runs
+from dropbatch.cli import refused, results, runs
 from dropbatch.cli.completion import run_ids
 from dropbatch.cli.context import Context
 from dropbatch.cli.errors import NotFoundError
 from dropbatch.cli.screen import on_terminal, show
 from dropbatch.cli.text import age, duration, printable, size
 from dropbatch.contract import keys
+from dropbatch.contract.runs import State
 
 __all__ = ["command"]
 
@@ -32,28 +33,33 @@ def command(context: Context, run: str, as_json: bool) -> None:
             record = results.read_record(context.deployed, found.output_prefix)
         except NotFoundError:
             record = None
+    refusal: refused.Refusal | None = None
+    if found.state is State.HELD:
+        refusal = refused.held_by(found, refused.refusals_of(context.deployed, found.group))
     if as_json or not on_terminal():
-        click.echo(json.dumps({"run": found.item, "record": record}, ensure_ascii=False, indent=2))
+        body = {"run": found.item, "record": record, "refused": refusal.to_dict() if refusal else None}
+        click.echo(json.dumps(body, ensure_ascii=False, indent=2))
         return
-    _print(found, record)
+    _print(found, record, refusal)
 
 
-def _print(run: runs.Run, record: Mapping[str, Any] | None) -> None:
+def _print(run: runs.Run, record: Mapping[str, Any] | None, refusal: refused.Refusal | None) -> None:
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for name, text in (*_of_ledger(run), *_of_record(run, record)):
+    for name, text in (*_of_ledger(run, refusal), *_of_record(run, record)):
         table.add_row(name, Text(printable(text)))
     show(table)
 
 
-def _of_ledger(run: runs.Run) -> Iterator[tuple[str, str]]:
+def _of_ledger(run: runs.Run, refusal: refused.Refusal | None) -> Iterator[tuple[str, str]]:
     attempt = f", attempt {run.attempt}" if run.attempt > 1 else ""
+    reason = refusal.words if refusal else run.reason
     yield "run", run.run_id
-    yield "state", run.state + attempt + (f": {run.reason}" if run.reason else "")
+    yield "state", run.state + attempt + (f": {reason}" if reason else "")
     yield "file", run.input
     where = f" in pool {run.item['pool']}" if run.item.get("pool") else ""
     yield "pipeline", run.pipeline + where

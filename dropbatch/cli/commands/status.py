@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from dropbatch.cli import runs
+from dropbatch.cli import refused, runs
 from dropbatch.cli.completion import pipelines
 from dropbatch.cli.context import Context
 from dropbatch.cli.offline import retry_while_offline
@@ -39,6 +39,8 @@ _COLOURS = {
 
 _LOOK_SECONDS = 2.0
 
+_NOT_LOST = "nothing is lost: they start by themselves once operators have removed the cause, see `dropbatch doctor`"
+
 _SHORT_ID = 12
 """Enough of a run id for a person; every command takes it."""
 
@@ -50,6 +52,13 @@ class _Seen:
     counted: RunCounts
     listed: Sequence[runs.Run]
     pause: Pause | None
+    refused: Mapping[str, refused.Refusal]
+    """Jobs that Batch refuses, by name."""
+
+    def reason(self, run: runs.Run) -> str:
+        """Why a run ended as it did, or why it waits; empty when there is nothing to say."""
+        refusal = refused.held_by(run, self.refused)
+        return refusal.words if refusal else run.reason
 
     def estimated_end(self, now: datetime) -> datetime | None:
         """None as long as nothing starts."""
@@ -91,11 +100,13 @@ def command(
     def look() -> _Seen:
         deployed, group = context.deployed, context.group
         deployed.dynamodb  # noqa: B018 – made here, not by several threads at once
-        with thread_pool(2) as pool:
+        with thread_pool(3) as pool:
             listed = pool.submit(runs.newest, deployed, group, since=start, limit=limit, pipeline=pipeline)
             pause = pool.submit(read_pause, deployed)
+            waiting = pool.submit(refused.refusals_of, deployed, group)
             counted = count_runs(deployed, group, since=start, pipeline=pipeline)
-            return _Seen(counted=counted, listed=listed.result(), pause=pause.result())
+            of_pipeline = {name: each for name, each in waiting.result().items() if pipeline in {None, each.pipeline}}
+            return _Seen(counted=counted, listed=listed.result(), pause=pause.result(), refused=of_pipeline)
 
     if watch:
         _watch(look, f"{where}: ", span, as_json=as_json)
@@ -107,7 +118,7 @@ def command(
     if not seen.counted.total:
         click.echo("drop a file with `dropbatch drop FILE --wait`", err=True)
     if seen.listed:
-        _print(seen.listed)
+        _print(seen)
 
 
 def _watch(look: Callable[[], _Seen], where: str, span: str, *, as_json: bool) -> NoReturn:
@@ -152,6 +163,8 @@ def _summary(seen: _Seen, span: str) -> str:
     if end is not None:
         left = duration((end - now).total_seconds())
         text += f"; {counted.per_minute(now):.1f} end per minute, all in about {left} if it goes on so"
+    if seen.refused:
+        text += f"\nBatch refuses {refused.in_words(list(seen.refused.values()))}\n{_NOT_LOST}"
     return text + (f"\n{seen.pause.words}" if seen.pause else "")
 
 
@@ -163,19 +176,20 @@ def _body(seen: _Seen) -> dict[str, object]:
         "ended_per_minute": round(seen.counted.per_minute(now), 3),
         "estimated_end": ledger.timestamp(end) if end else None,
         "paused": seen.pause.to_dict() if seen.pause else None,
-        "runs": [_plain(run) for run in seen.listed],
+        "refused": [refusal.to_dict() for refusal in seen.refused.values()],
+        "runs": [_plain(run) | {"reason": seen.reason(run)} for run in seen.listed],
     }
 
 
-def _print(listed: Sequence[runs.Run]) -> None:
+def _print(seen: _Seen) -> None:
     """For a terminal, what fits, and the reasons below; for a program, a row per run with everything in it."""
     if not on_terminal():
-        show(_table(listed, reasons=True))
+        show(_table(seen.listed, reason=seen.reason))
         return
-    show(_table(listed, id_length=_SHORT_ID))
-    for run in listed:
-        if run.reason:
-            click.echo(f"{run.run_id[:_SHORT_ID]}: {printable(run.reason)}")
+    show(_table(seen.listed, id_length=_SHORT_ID))
+    for run in seen.listed:
+        if reason := seen.reason(run):
+            click.echo(f"{run.run_id[:_SHORT_ID]}: {printable(reason)}")
 
 
 def _plain(run: runs.Run) -> dict[str, object]:
@@ -184,7 +198,9 @@ def _plain(run: runs.Run) -> dict[str, object]:
     return {name: getattr(run, name) for name in names + times}
 
 
-def _table(listed: Sequence[runs.Run], *, id_length: int | None = None, reasons: bool = False) -> "Table":
+def _table(
+    listed: Sequence[runs.Run], *, id_length: int | None = None, reason: Callable[[runs.Run], str] | None = None
+) -> "Table":
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
@@ -194,7 +210,7 @@ def _table(listed: Sequence[runs.Run], *, id_length: int | None = None, reasons:
     table.add_column("file")  # the one that gives way where it is narrow
     for name in ("dropped", "took"):
         table.add_column(name, no_wrap=True)
-    if reasons:
+    if reason:
         table.add_column("reason", no_wrap=True)
     for run in listed:
         table.add_row(
@@ -204,7 +220,7 @@ def _table(listed: Sequence[runs.Run], *, id_length: int | None = None, reasons:
             Text(name_of(run), no_wrap=True, overflow="ellipsis"),
             age(run.created_at),
             _took(run),
-            *([Text(printable(run.reason))] if reasons else []),
+            *([Text(printable(reason(run)))] if reason else []),
         )
     return table
 

@@ -1,11 +1,13 @@
 """Checks of what is deployed: who is told, what waits, what lies dead."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from dropbatch.cli.deployed import Deployed, Description
 from dropbatch.cli.doctor import images
 from dropbatch.cli.doctor.findings import Check, Finding, ok, problem, unknown
 from dropbatch.cli.doctor.subject import PoolNeed, Subject
+from dropbatch.cli.refused import Refusal, in_words, refusals
 from dropbatch.cli.text import counted
 from dropbatch.contract import ledger
 from dropbatch.contract.deployment import resource_name
@@ -102,6 +104,23 @@ def _paused(subject: Subject) -> Iterator[Finding]:
         yield ok("not paused")
 
 
+def _submissions(subject: Subject) -> Iterator[Finding]:
+    description = _described(subject)
+    by_reason: dict[str, list[Refusal]] = defaultdict(list)
+    for group in description.groups:
+        for refusal in refusals(subject.client("dynamodb"), description.ledger_table, group).values():
+            by_reason[refusal.reason].append(refusal)
+    for found in by_reason.values():
+        pipelines = ", ".join(sorted({f"{refusal.group}/{refusal.pipeline}" for refusal in found}))
+        yield problem(
+            f"{pipelines}: Batch refuses {in_words(found)}",
+            "remove the cause, most often with a deploy: they start by themselves within minutes; those that are no "
+            "longer wanted: `dropbatch cancel`",
+        )
+    if not by_reason:
+        yield ok("Batch refuses no job")
+
+
 def _letters(subject: Subject) -> Iterator[Finding]:
     sqs = subject.client("sqs")
     for queue in _QUEUES:
@@ -133,6 +152,7 @@ CHECKS = (
     Check(name="parameter", look=_parameter),
     Check(name="mail", look=_mail),
     Check(name="pause", look=_paused),
+    Check(name="submissions", look=_submissions),
     Check(name="dead letters", look=_letters),
     Check(name="images", look=images.deployed),
     Check(name="state lock", look=_lock),

@@ -12,7 +12,7 @@ from dropbatch.sandbox.errors import WrapError
 from dropbatch.sandbox.grants import Recorder
 from dropbatch.sandbox.mail import MailBox
 from dropbatch.sandbox.wraps.budgets import wrap_repeated_notifications
-from dropbatch.sandbox.wraps.cloudwatch import wrap_alarm_listing, wrap_missing_dashboards
+from dropbatch.sandbox.wraps.cloudwatch import wrap_alarm_listing, wrap_embedded_metrics, wrap_missing_dashboards
 from dropbatch.sandbox.wraps.deploy import (
     wrap_budget_actions,
     wrap_deploy_context,
@@ -72,6 +72,7 @@ def install(batch: BatchService, mail: MailBox, grants: Recorder) -> None:
     wrap_users_credentials()
     wrap_alarm_listing()
     wrap_missing_dashboards()
+    wrap_embedded_metrics()
     wrap_machine_objects()
     wrap_missing_images()
     wrap_repeated_notifications()

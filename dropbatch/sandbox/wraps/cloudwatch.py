@@ -1,6 +1,8 @@
 """Wraps of CloudWatch."""
 
+import json
 import re
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -8,7 +10,7 @@ from dropbatch.sandbox import emulator
 from dropbatch.sandbox.alarm_xml import alarm_xml
 from dropbatch.sandbox.emulator import expected
 
-__all__ = ["wrap_alarm_listing", "wrap_missing_dashboards"]
+__all__ = ["wrap_alarm_listing", "wrap_embedded_metrics", "wrap_missing_dashboards"]
 
 
 def wrap_alarm_listing() -> None:
@@ -39,3 +41,40 @@ def wrap_missing_dashboards() -> None:
         return status, headers, body
 
     cloudwatch._delete_dashboards = delete_dashboards
+
+
+def wrap_embedded_metrics() -> None:
+    """A line of a log in embedded metric format makes metrics on AWS, and those set off alarms; here it stays a line.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+    """
+    logs, cloudwatch = emulator.service("cloudwatch_logs"), emulator.service("cloudwatch")
+    original = expected(logs, "_append_log_events", "(stream, events)")
+    evaluate = expected(cloudwatch, "_evaluate_alarm", "(alarm)")
+
+    def append_log_events(stream: Any, events: Any) -> None:
+        original(stream, events)
+        for event in events:
+            for namespace, name, value, unit, dimensions in _embedded(event["message"]):
+                cloudwatch.record_metric(namespace, name, value, unit, dimensions)
+                for alarm in list(cloudwatch._alarms.values()):
+                    if (alarm.get("Namespace"), alarm.get("MetricName")) == (namespace, name):
+                        evaluate(alarm)
+
+    logs._append_log_events = append_log_events
+
+
+def _embedded(message: str) -> Iterator[tuple[str, str, float, str, dict[str, str]]]:
+    """Namespace, name, value, unit and dimensions of each metric that a line of a log holds."""
+    if '"CloudWatchMetrics"' not in message:
+        return
+    try:
+        line: Mapping[str, Any] = json.loads(message)
+        for directive in line["_aws"]["CloudWatchMetrics"]:
+            for names in directive["Dimensions"]:
+                dimensions = {name: str(line[name]) for name in names}
+                for metric in directive["Metrics"]:
+                    unit = metric.get("Unit", "None")
+                    yield directive["Namespace"], metric["Name"], float(line[metric["Name"]]), unit, dimensions
+    except (ValueError, KeyError, TypeError):
+        return  # AWS takes no metric from a line that is not as specified

@@ -112,6 +112,10 @@ def _judge(world: World, rounds: int) -> list[str]:
         faults.append("reconcile did not converge")
     told = {(said["run_id"], said["state"]) for entry in world.aws.events.entries for said in [_said(entry)]}
     faults += [f"never told: {run['run_id']}" for run in runs if (run["run_id"], run["state"]) not in told]
+    jobs_on_record = [
+        from_item(item) for item_id, item in world.aws.dynamodb.items.items() if item_id.startswith("job#")
+    ]
+    faults += [f"still called refused: {job['id']}" for job in jobs_on_record if "job_id" in job and "refused" in job]
     # A needless job is fenced off, but it costs money: only what cannot be known excuses one.
     specs = [world._run_of(child) for child in world.batch.children.values()]
     jobs = Counter((spec.run_id, spec.attempt) for spec in specs)

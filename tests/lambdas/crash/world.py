@@ -9,7 +9,7 @@ which reconcile must bring every file to its one result.
 import json
 import random
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -65,6 +65,7 @@ class Weather:
     lag: float = 0.3
     reclaim: float = 0.15
     no_capacity: float = 0.08
+    refuse: float = 0.05
 
 
 @dataclass
@@ -119,6 +120,8 @@ class _Batch(Batch):
         self.born: dict[str, datetime] = {}
 
     def submit_job(self, **call: Any) -> dict[str, Any]:
+        if self.world.chance("refuse"):
+            raise error("ClientException", "SubmitJob", status=400)
         answer = super().submit_job(**call)
         job_id, size = answer["jobId"], call.get("arrayProperties", {}).get("size", 1)
         self.born[job_id] = self.world.now
@@ -127,6 +130,11 @@ class _Batch(Batch):
             child["jobId"] = f"{job_id}:{index}" if size > 1 else job_id
             self.children[child["jobId"]] = child
         return answer
+
+    def _definitions(self, **call: Any) -> Iterator[dict[str, Any]]:
+        if self.world.chance("refuse"):  # a deploy is about to make it
+            return iter([{"jobDefinitions": []}])
+        return super()._definitions(**call)
 
     def cancel_job(self, **call: Any) -> dict[str, Any]:
         for child in self.children.values():

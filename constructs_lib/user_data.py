@@ -40,7 +40,9 @@ trap poweroff ERR
 # so the metadata service's hop limit does not keep them from the machine's credentials, and none of their packets is
 # forwarded. A rule for local packets does, since jobs run as a user other than root. Packets that no socket owns match
 # it too (https://git.kernel.org/pub/scm/linux/kernel/git/torvalds/linux.git/tree/net/netfilter/xt_owner.c). Task
-# credentials come from 169.254.170.2 and stay reachable. The ECS agent's package requires `iptables`
+# credentials come from 169.254.170.2 and stay reachable. The service's IPv6 address is off unless it is asked for
+# (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-options.html). The ECS agent's
+# package requires `iptables`
 # (https://github.com/aws/amazon-ecs-agent/blob/master/packaging/amazon-linux-ami-integrated/ecs-agent.spec).
 _RULE = """\
 rule=(OUTPUT --destination 169.254.169.254 --match owner ! --uid-owner 0 --jump REJECT)
@@ -49,8 +51,8 @@ _SET_RULE = """\
 iptables --check "${rule[@]}" 2> /dev/null || iptables --insert "${rule[@]}"
 """
 
-# Docker's volumes, of which jobs have one each for scratch space, lie on a disk of their own. It is attached while the
-# machine boots, and keeps its files when the machine boots again.
+# Docker's volumes, of which jobs have one each for scratch space, lie on a disk of their own. It may be attached while
+# the machine boots, and keeps its files when the machine boots again. `mkfs.xfs` refuses a disk that has other files.
 _MOUNT_SCRATCH = """\
 for _ in {1..60}; do
   for disk in /dev/sdf /dev/xvdf; do

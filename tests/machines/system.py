@@ -31,8 +31,8 @@ _DISK_BYTES = 320 << 20  # the least that mkfs.xfs takes is 300 MiB
 _SECONDS = 120
 
 # What is written stays in memory, but the report. systemd's control groups are below one of this machine. Each boot has
-# a network, and so a firewall, of its own. It ends by a signal, SIGHUP (129) to boot again (reboot(2), in a PID
-# namespace). What a dying process started dies with it.
+# a network, and so a firewall, of its own. It ends by a signal: SIGHUP (129) to boot again, SIGINT (130) to turn off
+# (reboot(2), in a PID namespace). What a dying process started dies with it.
 _LIVE = """\
 mount -t tmpfs tmpfs "$WORK"
 cd "$WORK"
@@ -45,12 +45,17 @@ mount -t overlay overlay -o "lowerdir=$BASE,upperdir=upper,workdir=work" root
 cp -a "$FILES/." root/
 mkdir "root$AT"
 mount --bind "$REPORT" "root$AT"
-while setpriv --pdeathsig KILL unshare --pid --fork --kill-child --mount --uts --ipc --cgroup --net sh -ec "$BOOT"
-      [ $? = 129 ]
-do :; done
+code=129
+while [ $code = 129 ]; do
+    code=0
+    setpriv --pdeathsig KILL unshare --pid --fork --kill-child --mount --uts --ipc --cgroup --net \\
+        sh -ec "$BOOT" || code=$?
+done
 echo $$ > "$group/cgroup.procs"
 find "$group/dropbatch-$$" -depth -type d -exec rmdir {} +
+exit $code
 """
+_OFF = 130
 _BOOT = """\
 cd root
 mount -t proc proc proc
@@ -133,9 +138,9 @@ class Machine:
 
     @property
     def log(self) -> str:
-        """What cloud-init and the scripts printed, over all boots, and the end of the journal, of this one."""
+        """What booting, cloud-init and the scripts printed, over all boots, and the end of this one's journal."""
         journal = self.call("journalctl", "--no-pager", "--lines=100", "--output=short-monotonic")
-        return "\n".join([*self._lines("cloud-init"), journal])
+        return "\n".join([*self._lines("output"), *self._lines("cloud-init"), journal])
 
     def call(self, *words: str) -> str:
         """Return what a program on the machine prints; empty where the machine is off."""
@@ -153,6 +158,7 @@ class Machine:
             if self.call("systemctl", "is-system-running").strip() in {"running", "degraded"}:
                 return True
             self._wait(end)
+        assert self._process.returncode == _OFF, self.log
         return False
 
     def boots_again(self) -> bool:
@@ -218,8 +224,8 @@ def machine(base: Path, folder: Path, user_data: str, others: Mapping[str, str],
             "BOOT": _BOOT,
         }
         names = [f"{name}={value}" for name, value in values.items()]
-        words = ("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--fork", "--kill-child", "sh", "-uc", _LIVE)
-        output = stack.enter_context((folder / "output").open("w"))
+        words = ("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--fork", "--kill-child", "sh", "-euc", _LIVE)
+        output = stack.enter_context((report / "output").open("w"))
         process = subprocess.Popen(_as_root(*names, *words), stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         booted = Machine(process, report)
         stack.callback(booted.stop)

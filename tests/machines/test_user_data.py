@@ -1,6 +1,6 @@
 """User data on machines that really boot: systemd starts the units of Amazon's ECS image in their order.
 
-What AWS Batch's machines with a GPU have beside is no part of user data: those pools have another image.
+Pools with GPUs have the same user data and another image.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -130,7 +130,7 @@ def test_a_machine_whose_boothook_never_ran_turns_itself_off(boot: Boot):
 
 
 def test_these_machines_lose_an_agent_whose_docker_is_stopped(boot: Boot):
-    """As an ECS image does: else the tests above would prove nothing."""
+    """As on Amazon's image; otherwise the tests above could not fail for that reason."""
     data = MIMEMultipart()
     stops = "systemctl stop docker.socket docker.service\nsystemctl start --no-block docker.service\n"
     data.attach(MIMEText(f"#!/bin/bash\n{stops}", "x-shellscript"))

@@ -32,7 +32,8 @@ _SECONDS = 120
 
 # What is written stays in memory, but the report. systemd's control groups are below one of this machine. Each boot has
 # a network, and so a firewall, of its own. It ends by a signal: SIGHUP (129) to boot again, SIGINT (130) to turn off
-# (reboot(2), in a PID namespace). What a dying process started dies with it.
+# (reboot(2), in a PID namespace). What a dying process started dies with it; the loop device goes when nothing has it
+# open any more.
 _LIVE = """\
 mount -t tmpfs tmpfs "$WORK"
 cd "$WORK"
@@ -45,6 +46,11 @@ mount -t overlay overlay -o "lowerdir=$BASE,upperdir=upper,workdir=work" root
 cp -a "$FILES/." root/
 mkdir "root$AT"
 mount --bind "$REPORT" "root$AT"
+if [ -n "$DISK" ]; then
+    DISK=$(losetup --find --show "$DISK")
+    exec 9< "$DISK"
+    losetup --detach "$DISK"
+fi
 code=129
 while [ $code = 129 ]; do
     code=0
@@ -213,14 +219,17 @@ def machine(base: Path, folder: Path, user_data: str, others: Mapping[str, str],
         each.mkdir()
     _write(tree, files(user_data, others))
     with ExitStack() as stack:
-        device = stack.enter_context(_blank_disk(folder / "disk")) if disk else ""
+        blank = folder / "disk"
+        if disk:
+            with blank.open("wb") as file:
+                file.truncate(_DISK_BYTES)
         values = {
             "BASE": base,
             "FILES": tree,
             "WORK": work,
             "REPORT": report,
             "AT": REPORT,
-            "DISK": device,
+            "DISK": blank if disk else "",
             "BOOT": _BOOT,
         }
         names = [f"{name}={value}" for name, value in values.items()]
@@ -241,14 +250,3 @@ def _write(tree: Path, texts: Mapping[str, str | None]) -> None:
         else:
             path.write_text(text, "utf-8")
             path.chmod(0o755 if text.startswith("#!") else 0o644)
-
-
-@contextmanager
-def _blank_disk(path: Path) -> Iterator[str]:
-    with path.open("wb") as file:
-        file.truncate(_DISK_BYTES)
-    device = _run("losetup", "--find", "--show", path).stdout.strip()
-    try:
-        yield device
-    finally:
-        _run("losetup", "--detach", device)

@@ -1,18 +1,21 @@
 """User data: what a pool's machines do when they start.
 
-Docker and the ECS agent wait for cloud-init, and stopping Docker cancels the agent's start
+The ECS agent waits for cloud-init to end, and stopping Docker cancels its start
 (https://github.com/aws/amazon-ecs-agent/blob/master/packaging/amazon-linux-ami-integrated/ecs.service: PartOf and After
 docker.service, After cloud-final.service). So nothing here stops or starts them. What has to be there before Docker is
 in a boothook: cloud-init runs it before network-online.target, which Docker waits for, and on every boot
 (https://github.com/canonical/cloud-init/blob/main/systemd/cloud-init.service.tmpl;
-https://docs.aws.amazon.com/AmazonECS/latest/developerguide/bootstrap_container_instance.html). The agent's settings
-are in a shell script, which runs once, after AWS Batch's own: both append to one file.
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/bootstrap_container_instance.html). On AWS Batch,
+chanzuckerberg/swipe mounts scratch disks so
+(https://github.com/chanzuckerberg/swipe/blob/main/terraform/modules/swipe-sfn-batch-queue/container_instance_user_data).
+The agent's settings are in a shell script, which runs once, since they are appended to a file, as AWS Batch does with
+its own.
 """
 
 __all__ = ["user_data"]
 
-# AWS Batch merges its own parts with these, so it wants MIME
-# (https://docs.aws.amazon.com/batch/latest/userguide/launch-templates.html).
+# AWS Batch merges its own part with these, so it wants MIME
+# (https://docs.aws.amazon.com/batch/latest/userguide/launch-templates.html; https://github.com/aws/aws-cdk/issues/9900).
 _ARCHIVE = """\
 MIME-Version: 1.0
 Content-Type: multipart/mixed; boundary="==dropbatch=="

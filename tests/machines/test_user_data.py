@@ -23,6 +23,7 @@ INSERTED = f"iptables --insert {RULE}"
 VOLUMES = "/var/lib/docker/volumes"
 FORMATTED = "mkfs.xfs -q /dev/sdf"
 MOUNTED = f"mount -o noatime /dev/sdf {VOLUMES}"
+BATCH_SETTINGS = ["ECS_CLUSTER=lab", "ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION=2m"]
 REACHED = [
     "root reaches metadata",
     "root reaches credentials",
@@ -42,11 +43,12 @@ def boot(base: Path, tmp_path: Path) -> Iterator[Boot]:
 
 
 def merged(data: str) -> str:
-    """Merge the archive as AWS Batch does: its own part tells the agent its cluster."""
+    """Add the part that AWS Batch adds (https://github.com/aws/aws-cdk/issues/9900), where it overlaps with ours."""
     both = MIMEMultipart()
-    both.attach(MIMEText("#!/bin/bash\necho ECS_CLUSTER=lab >> /etc/ecs/ecs.config\n", "x-shellscript"))
+    own = "".join(f"echo {line}>>/etc/ecs/ecs.config\n" for line in BATCH_SETTINGS)
     for part in message_from_string(data).get_payload():
         both.attach(part)
+    both.attach(MIMEText(f"#!/bin/bash\n{own}", "x-shellscript"))
     return both.as_string()
 
 
@@ -82,9 +84,9 @@ def test_the_agent_starts_on_a_machine_that_is_set_up(
         else [INSERTED, "dockerd", "ecs pre-start"]
     )
     assert booting.call("cat", "/etc/ecs/ecs.config").split() == [
-        "ECS_CLUSTER=lab",
         "ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION=5m",
         "ECS_ENABLE_AWSLOGS_EXECUTIONROLE_OVERRIDE=true",
+        *BATCH_SETTINGS,
     ]
 
 

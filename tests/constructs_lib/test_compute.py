@@ -194,21 +194,20 @@ class TestMachines:
         assert 'mount -o noatime "$disk" /var/lib/docker/volumes\n' in text
 
     @pytest.mark.parametrize("props", [{}, {"scratch_gib": 9}, {"session_manager": True}])
-    def test_start_script_is_a_script_that_bash_can_read(self, props: Json) -> None:
+    def test_user_data_is_scripts_that_bash_can_read(self, props: Json) -> None:
         template = synthesize(lambda scope, site: pool(scope, site, **props)).one("aws_launch_template")
-        script: Any
-        (script,) = (
-            part.get_payload(decode=True)
-            for part in message_from_bytes(base64.b64decode(template["user_data"])).walk()
-            if part.get_content_type() == "text/x-shellscript"
-        )
-        assert subprocess.run(["bash", "-n"], input=script, check=False, capture_output=True).returncode == 0
+        parts = list(message_from_bytes(base64.b64decode(template["user_data"])).walk())[1:]
+        assert [part.get_content_type() for part in parts] == ["text/cloud-boothook", "text/x-shellscript"]
+        for part in parts:
+            script: Any = part.get_payload(decode=True)
+            assert subprocess.run(["bash", "-n"], input=script, check=False, capture_output=True).returncode == 0
         assert ("amazon-ssm-agent" in script.decode()) is ("session_manager" in props)
 
     def test_start_script_is_mime_and_keeps_jobs_from_credentials(self, template: Json) -> None:
         text = base64.b64decode(template["user_data"]).decode()
         assert text.startswith("MIME-Version: 1.0\nContent-Type: multipart/mixed")
-        assert "169.254.169.254 --match owner ! --uid-owner 0 --jump REJECT" in text
+        assert "OUTPUT --destination 169.254.169.254 --match owner ! --uid-owner 0 --jump REJECT" in text
+        assert "FORWARD" not in text  # Batch's jobs have the host's network
         assert "169.254.170.2" not in text
 
     def test_instances_and_volumes_bear_the_cost_tag(self, template: Json) -> None:

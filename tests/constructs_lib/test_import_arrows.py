@@ -99,7 +99,7 @@ def test_only_tests_of_constructs_import_cdktf() -> None:
         for name in imported(path)
         if name.split(".")[0] in CDKTF | MAY_IMPORT_CDKTF
     }
-    assert found == {"constructs_lib", "infra"}
+    assert found == {"constructs_lib", "infra", "machines"}
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import itertools
 import json
 from collections.abc import Collection, Iterator
 
-from dropbatch.settings import bootstrap, containers, groups, machines
+from dropbatch.settings import bootstrap, containers, groups, image_uri, machines
 from dropbatch.settings.models import RESERVED_FOLDERS, NetworkSettings, PipelineSettings, Settings
 
 __all__ = ["check"]
@@ -34,6 +34,7 @@ def check(settings: Settings, *, expected_name: str, declared_pools: Collection[
         *_parameter(settings),
         *machines.pipelines(settings),
         *containers.check(settings),
+        *image_uri.check(settings),
         *groups.check(settings),
     ]
 

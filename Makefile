@@ -32,7 +32,7 @@ rehearse: $(CDKTF)  ## deploys by hand, interrupted too; acceptance; the move to
 	@$(RUN) -m pytest -m soak tests/delivery tests/checks
 	@DROPBATCH_CRASH_SCHEDULES=10000 $(RUN) -m pytest -n 2 tests/lambdas/crash
 
-lint:  ## style, types, formatting; workflows; checkov on the plan of every environment
+lint:  ## style, types, formatting; workflows; policies; checkov on the plan of every environment
 	$(SETUP) test
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
@@ -43,6 +43,7 @@ lint:  ## style, types, formatting; workflows; checkov on the plan of every envi
 	@.venv/bin/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@.venv/bin/check-jsonschema --quiet --builtin-schema vendor.github-actions .github/actions/*/action.yml
 	@.venv/bin/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+	@$(RUN) -m checks.rights
 	@$(RUN) -m checks.plans
 
 format:  ## mend what `make lint` says about style, where a tool can

@@ -67,6 +67,7 @@ class BootstrapStack(TerraformStack):
                 create_provider=github.create_provider,
                 buckets=github.buckets,
                 secrets=github.secrets,
+                repositories=github.repositories,
             ),
         )
         TerraformOutput(self, "plan_role", value=roles.plan_arn, description="For pull requests")

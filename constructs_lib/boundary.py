@@ -22,6 +22,8 @@ class BoundaryProps:
     """Names of further buckets, with ``*`` if need be: an existing input bucket, reference data."""
     secrets: Sequence[str] = ()
     """ARNs of secrets and parameters, with ``*`` if need be."""
+    repositories: Sequence[str] = ()
+    """ARNs of further repositories of images, with ``*`` if need be."""
 
 
 def boundary_name(environment: str) -> str:
@@ -79,7 +81,7 @@ def _system(site: Site, environment: str) -> list[Statement]:
     return [
         Statement(
             sid="Messages",
-            actions=[f"sqs:{verb}" for verb in ("*Message", "*MessageBatch", "ChangeMessage*", "GetQueue*")],
+            actions=[f"sqs:{verb}" for verb in ("*Message", "ChangeMessage*", "GetQueue*")],
             resources=[site.arn("sqs", f"{name}-*")],
         ),
         Statement(sid="Notices", actions=["sns:Publish"], resources=[site.arn("sns", f"{name}-*")]),
@@ -120,7 +122,7 @@ def _machines(props: BoundaryProps) -> list[Statement]:
         Statement(
             sid="Images",
             actions=["ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"],
-            resources=[site.arn("ecr", f"repository/{name}")],
+            resources=[site.arn("ecr", f"repository/{name}"), *props.repositories],
         ),
         Statement(
             sid="Agents",

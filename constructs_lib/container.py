@@ -36,6 +36,8 @@ class Surroundings:
     environment: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
     """ARN by variable."""
+    secret_keys: Sequence[str] = ()
+    """ARNs of customers' keys that the secrets are encrypted with."""
     mounts: Mapping[str, str] = field(default_factory=dict)
     """Place in the container by folder of the machine; ``:rw`` behind it lets the program write."""
     read_buckets: Sequence[str] = ()

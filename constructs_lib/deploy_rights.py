@@ -135,10 +135,11 @@ def change(site: Site, state: str, environment: str, boundary: str) -> list[Stat
         _on(
             "Topics",
             "sns",
-            "CreateTopic DeleteTopic SetTopicAttributes Subscribe Unsubscribe SetSubscriptionAttributes "
-            "TagResource UntagResource",
+            "CreateTopic DeleteTopic SetTopicAttributes Subscribe TagResource UntagResource",
             site.arn("sns", f"{name}-*"),
         ),
+        # Have no resource level: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html.
+        _on("Subscriptions", "sns", "Unsubscribe SetSubscriptionAttributes", "*"),
         _on(
             "Tables",
             "dynamodb",

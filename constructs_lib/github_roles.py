@@ -39,6 +39,8 @@ class GithubRolesProps:
     """Names of buckets beside their own that the environments' roles may reach."""
     secrets: Sequence[str] = ()
     """ARNs of secrets and parameters that the environments' pipelines may be given."""
+    repositories: Sequence[str] = ()
+    """ARNs of repositories beside their own that the environments' jobs may pull images from."""
 
 
 class GithubRoles(Construct):
@@ -79,7 +81,13 @@ class GithubRoles(Construct):
             boundary = Boundary(
                 self,
                 f"Boundary-{environment}",
-                BoundaryProps(site=site, environment=environment, buckets=props.buckets, secrets=props.secrets),
+                BoundaryProps(
+                    site=site,
+                    environment=environment,
+                    buckets=props.buckets,
+                    secrets=props.secrets,
+                    repositories=props.repositories,
+                ),
             )
             role = self._role(
                 f"Deploy-{environment}",

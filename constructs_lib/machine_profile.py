@@ -1,5 +1,6 @@
 """What the machines themselves may do."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cdktf_cdktf_provider_aws.iam_instance_profile import IamInstanceProfile
@@ -27,6 +28,8 @@ class MachineProfileProps:
 
     site: Site
     registry: Registry
+    repositories: Sequence[str] = ()
+    """ARNs of private repositories beside the registry that pipelines' images are in."""
     name: str = "machines"
     """Ends the names of role and profile."""
     session_manager: bool = False
@@ -80,7 +83,10 @@ class MachineProfile(Construct):
         if props.session_manager:
             # Have no resource level.
             role.grant(Statement(sid="OpenShells", actions=_SHELLS, resources=["*"]))
-        props.registry.grant_pull(role)
+        # ECS says with each task whether the agent pulls by the job's execution role (`ShouldPullWithExecutionRole` in
+        # https://github.com/aws/amazon-ecs-agent/blob/master/agent/engine/docker_task_engine.go); if not, it pulls by
+        # this one (https://docs.aws.amazon.com/AmazonECR/latest/userguide/ECR_on_ECS.html). So both get the right.
+        props.registry.grant_pull(role, *props.repositories)
         profile = IamInstanceProfile(self, "Profile", name=site.name(props.name), role=role.name)
         self.arn: str = profile.arn
         self.rights = role.rights

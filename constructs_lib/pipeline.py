@@ -1,6 +1,6 @@
 """A pipeline: its image, and a job definition with a role for every group that uses it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cdktf import DataResource, LocalExecProvisioner
@@ -16,6 +16,7 @@ from constructs_lib.reachable import Reachable
 from constructs_lib.registry import Registry
 from constructs_lib.role import Role, RoleProps
 from constructs_lib.site import Site
+from dropbatch.settings.image_uri import repository_of
 
 __all__ = ["Pipeline", "PipelineProps", "Shared"]
 
@@ -68,9 +69,10 @@ class Pipeline(Construct):
             ),
         )
         with execution.at_once():
-            props.shared.registry.grant_pull(execution)
+            other = repository_of(props.image.uri or "")
+            props.shared.registry.grant_pull(execution, *([other.arn] if other else []))
             props.shared.job_logs.grant_write(execution)
-            _grant_secrets(execution, props.surroundings.secrets.values())
+            _grant_secrets(execution, props.surroundings)
         uri, pushed = self._image(props)
         self.jobs = {
             group: Job(
@@ -126,8 +128,9 @@ class Pipeline(Construct):
         return f"{registry.url}:{image.tag}", [push]
 
 
-def _grant_secrets(execution: Role, arns: Iterable[str]) -> None:
+def _grant_secrets(execution: Role, surroundings: Surroundings) -> None:
     """Let containers of this pipeline, and of no other, be started with its secrets."""
+    arns = surroundings.secrets.values()
     # Behind the secret's name may stand key and version: `…:secret:name-AbCdEf:key:stage:version`.
     secrets = sorted({":".join(arn.split(":")[:7]) for arn in arns if ":secretsmanager:" in arn})
     parameters = sorted({arn for arn in arns if ":ssm:" in arn})
@@ -136,3 +139,19 @@ def _grant_secrets(execution: Role, arns: Iterable[str]) -> None:
         execution.grant(Statement(sid="ReadSecrets", actions=[action], resources=secrets))
     if parameters:
         execution.grant(Statement(sid="ReadParameters", actions=["ssm:GetParameters"], resources=parameters))
+    if surroundings.secret_keys:
+        # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_execution_IAM_role.html#task-execution-secrets;
+        # the services' names: https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service
+        services = sorted({f"{service}.{region}.amazonaws.com" for _, _, service, region, *_ in map(_parts, arns)})
+        execution.grant(
+            Statement(
+                sid="DecryptSecrets",
+                actions=["kms:Decrypt"],
+                resources=sorted(surroundings.secret_keys),
+                conditions={"StringEquals": {"kms:ViaService": services}},
+            )
+        )
+
+
+def _parts(arn: str) -> list[str]:
+    return arn.split(":")

@@ -62,14 +62,14 @@ class Registry(Construct):
         self.whole = [repository, expiry]
         """What makes the registry what it is."""
 
-    def grant_pull(self, role: Role) -> None:
-        """Let a role pull images."""
+    def grant_pull(self, role: Role, *others: str) -> None:
+        """Let a role pull images, and those of other repositories, by ARN."""
         role.grant(
             # Has no resource level: the token is good for what the other rights allow.
             Statement(sid="LogInToRegistry", actions=["ecr:GetAuthorizationToken"], resources=["*"]),
             Statement(
                 sid="PullImages",
                 actions=["ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"],
-                resources=[self.arn],
+                resources=[self.arn, *others],
             ),
         )

@@ -1,5 +1,7 @@
 """Network, pools and pipelines of a stack, from the settings of its environment."""
 
+from dataclasses import replace
+
 from constructs import Construct
 
 from constructs_lib.assets import Image
@@ -15,6 +17,7 @@ from constructs_lib.registry import Registry
 from constructs_lib.site import Site
 from dropbatch.contract.options import Options
 from dropbatch.settings import Settings
+from dropbatch.settings.image_uri import repository_of
 
 __all__ = ["make_pipeline", "make_pools"]
 
@@ -51,13 +54,15 @@ def _make_network(scope: Construct, settings: Settings, site: Site) -> Network |
 def make_pools(scope: Construct, settings: Settings, site: Site, registry: Registry) -> dict[str, Pool]:
     """The network and the pools in it, by name."""
     network = _make_network(scope, settings, site)
-    profile = MachineProfile(scope, "MachineProfile", MachineProfileProps(site=site, registry=registry))
+    others = {repository.arn for each in settings.pipeline.values() if (repository := repository_of(each.image))}
+    machines = MachineProfileProps(site=site, registry=registry, repositories=sorted(others))
+    profile = MachineProfile(scope, "MachineProfile", machines)
     open_profile = profile
     if any(pool.session_manager for pool in settings.compute.values()):
         open_profile = MachineProfile(
             scope,
             "OpenMachineProfile",
-            MachineProfileProps(site=site, registry=registry, name="open-machines", session_manager=True),
+            replace(machines, name="open-machines", session_manager=True),
         )
     return {
         name: Pool(
@@ -118,6 +123,7 @@ def make_pipeline(scope: Construct, name: str, settings: Settings, shared: Share
             surroundings=Surroundings(
                 environment=pipeline.environment,
                 secrets=pipeline.secrets,
+                secret_keys=pipeline.secret_keys,
                 mounts=pipeline.mounts,
                 read_buckets=pipeline.read_buckets,
                 after=[pipeline.after] if pipeline.after else [],

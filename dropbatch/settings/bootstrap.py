@@ -23,6 +23,9 @@ def _free(name: str) -> str:
 Digits = Annotated[str, StringConstraints(pattern=r"^\d+$")]
 BucketPattern = Annotated[str, StringConstraints(pattern=r"^[a-z0-9.*-]{3,63}$")]
 SecretArn = Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:(secretsmanager|ssm):\S+$")]
+RepositoryArn = Annotated[
+    str, StringConstraints(pattern=r"^arn:aws[a-z-]*:ecr:[a-z0-9*-]+:[\d*]{1,12}:repository/[a-z0-9/._*-]+$")
+]
 Service = Annotated[str, StringConstraints(pattern=r"^[a-z0-9.-]+\.amazonaws\.com$")]
 
 
@@ -57,6 +60,9 @@ class GithubSettings(Table):
     buckets, and what ``read_buckets`` names."""
     secrets: tuple[SecretArn, ...] = Field(default=(), strict=False)
     """ARNs of secrets and parameters that these environments' pipelines may be given, ``*`` for any characters."""
+    repositories: tuple[RepositoryArn, ...] = Field(default=(), strict=False)
+    """ARNs of private ECR repositories beside their own that these environments' jobs may pull images from, ``*`` for
+    any characters."""
 
 
 class Bootstrap(Table):

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from dropbatch.settings.compute import Architecture
+from dropbatch.settings.names import KeyArn
 from dropbatch.settings.table import Table
 
 __all__ = ["Container", "RetryRule"]
@@ -60,6 +61,9 @@ class Container(Table):
     """Environment variables; nothing secret."""
     secrets: Mapping[VariableName, SecretArn] = Field(default_factory=dict)
     """Environment variables whose values are secrets of Secrets Manager or parameters of Systems Manager, by ARN."""
+    secret_keys: tuple[KeyArn, ...] = Field(default=(), max_length=10, strict=False)
+    """Keys of yours that the secrets are encrypted with, by ARN; their policies must let this account's roles use them.
+    Default: the keys of Secrets Manager and Systems Manager."""
     tags: Mapping[TagKey, TagValue] = Field(default_factory=dict)
     """Tags of the jobs, besides ours."""
     read_buckets: tuple[BucketName, ...] = Field(default=(), strict=False)

@@ -39,6 +39,11 @@ def _variables(where: str, pipeline: PipelineSettings) -> Iterator[str]:
     for name in pipeline.secrets:
         if name in pipeline.environment:
             yield (f"{where}.secrets.{name}: must not be in environment too, got both: remove one of them")
+    if pipeline.secret_keys and not pipeline.secrets:
+        yield (
+            f"{where}.secret_keys: must go with secrets, got {list(pipeline.secret_keys)} without any: name the "
+            "secrets, or remove the keys"
+        )
 
 
 def _mounts(where: str, pipeline: PipelineSettings) -> Iterator[str]:

@@ -10,7 +10,7 @@ from dropbatch.settings import instances
 from dropbatch.settings.compute import PoolSettings
 from dropbatch.settings.container import Container, RetryRule
 from dropbatch.settings.group import GroupSettings
-from dropbatch.settings.names import Email, EnvironmentName, GroupName, PipelineName, PoolName
+from dropbatch.settings.names import Email, EnvironmentName, GroupName, KeyArn, PipelineName, PoolName
 from dropbatch.settings.table import Table
 
 __all__ = [
@@ -38,7 +38,6 @@ __all__ = [
 DEFAULT_GROUP = "lab"
 RESERVED_FOLDERS = (keys.INPUTS, keys.CONFIGS, keys.SUBMISSIONS)
 
-KeyArn = Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[\w-]+$")]
 PolicyName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_+=,.@-][A-Za-z0-9_+=,.@/-]*$", max_length=512)]
 WebOrigin = Annotated[str, StringConstraints(pattern=r"^https://[a-z0-9.-]+(:\d+)?$|^http://localhost(:\d+)?$")]
 RetentionDays = Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 3653]
@@ -175,9 +174,11 @@ class PipelineSettings(Container):
 
     image: str = ""
     """A directory of this repository with a Dockerfile, or the full URI of an image; beside ``base``, a directory with
-    what is to be added, or nothing."""
+    what is to be added, or nothing. An image in a private repository of Amazon ECR may be pulled; if the repository is
+    another account's, its policy must let this account pull."""
     base: Annotated[str, StringConstraints(pattern=r"^[\w./:@-]*$")] = ""
-    """URI of an image of yours, with any Python or none: it gets the runtime, and stays otherwise as it is."""
+    """URI of an image of yours, with any Python or none: it gets the runtime, and stays otherwise as it is. Whoever
+    builds must be logged in to its registry."""
     command: tuple[str, ...] = Field(min_length=1, strict=False)
     """Argument list; ``{input}``, ``{output}`` and ``{scratch}`` are filled in."""
     pools: tuple[PoolName, ...] = Field(min_length=1, strict=False)

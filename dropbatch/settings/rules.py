@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 
 from dropbatch.contract.parameter import MAX_BYTES
 from dropbatch.contract.suggestions import known_names
-from dropbatch.settings import bootstrap, containers, groups, machines, parameter
+from dropbatch.settings import bootstrap, containers, groups, image_uri, machines, parameter
 from dropbatch.settings.models import RESERVED_FOLDERS, NetworkSettings, PipelineSettings, Settings
 
 __all__ = ["check"]
@@ -32,6 +32,7 @@ def check(settings: Settings, *, expected_name: str, declared_pools: Collection[
         *_parameter(settings),
         *machines.pipelines(settings),
         *containers.check(settings),
+        *image_uri.check(settings),
         *groups.check(settings),
     ]
 

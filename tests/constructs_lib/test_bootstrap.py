@@ -93,7 +93,13 @@ def test_a_deploy_role_changes_its_own_environment_only(stack: Stack) -> None:
     for each in stack.rights("dropbatch-deploy-dev"):
         if all(action.split(":")[1].startswith(("Get", "List", "Describe", "View")) for action in each["Action"]):
             continue
-        if each["Sid"] in {"LogPolicies", "OldDefinitions", "NewNetwork", "TagNew"}:  # no resource level
+        if each["Sid"] in {
+            "LogPolicies",
+            "OldDefinitions",
+            "NewNetwork",
+            "Subscriptions",
+            "TagNew",
+        }:  # no resource level
             assert each["Resource"] == ["*"]
         elif each["Sid"] == "ClaimDefaultGroup":  # whose it is going to be, and nobody's before
             assert each["Condition"]["Null"] == {"aws:ResourceTag/research-stack-id": "true"}
@@ -102,6 +108,13 @@ def test_a_deploy_role_changes_its_own_environment_only(stack: Stack) -> None:
             assert "dropbatch-dev" in json.dumps(each["Condition"]), each["Sid"]
         else:
             assert all("dropbatch-dev" in arn or "/dev" in arn for arn in each["Resource"]), each["Sid"]
+
+
+def test_subscriptions_are_ended_and_changed_on_all_resources_since_sns_has_no_type_for_them(stack: Stack) -> None:
+    granted = {action: each for each in stack.rights("dropbatch-deploy-dev") for action in each["Action"]}
+    for action in ("sns:Unsubscribe", "sns:SetSubscriptionAttributes"):
+        assert granted[action]["Resource"] == ["*"]
+        assert "Condition" not in granted[action]
 
 
 def test_a_deploy_role_passes_roles_to_the_services_that_it_sets_up_only(stack: Stack) -> None:
@@ -142,9 +155,10 @@ def test_a_boundary_reaches_no_other_environment_no_state_and_no_role(stack: Sta
             assert all(f"dropbatch-{environment}" in arn or f"/{environment}" in arn for arn in each["Resource"]), each
 
 
-def test_a_boundary_lets_the_buckets_and_secrets_through_that_the_file_names(tmp_path: Path) -> None:
+def test_a_boundary_lets_buckets_secrets_and_repositories_through_that_the_file_names(tmp_path: Path) -> None:
     secret = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:lab/*"
-    text = f'{FILE}buckets = ["labdata", "reference-*"]\nsecrets = ["{secret}"]\n'
+    images = "arn:aws:ecr:eu-central-1:222222222222:repository/lab/*"
+    text = f'{FILE}buckets = ["labdata", "reference-*"]\nsecrets = ["{secret}"]\nrepositories = ["{images}"]\n'
     stack = synthesized(settings(tmp_path, text))
 
     found = json.loads(stack.one("aws_iam_policy", name="dropbatch-boundary-dev")["policy"])["Statement"]
@@ -152,6 +166,8 @@ def test_a_boundary_lets_the_buckets_and_secrets_through_that_the_file_names(tmp
         *("dropbatch-dev-*", "dropbatch-dev-*/*", "labdata", "labdata/*", "reference-*", "reference-*/*")
     }
     assert statement(found, "Secrets")["Resource"] == [secret]
+    own, other = statement(found, "Images")["Resource"]
+    assert (own.rpartition(":")[2], other) == ("repository/dropbatch-dev", images)
 
 
 def test_policies_fit_a_role(stack: Stack) -> None:

@@ -170,6 +170,7 @@ class TestPipeline:
                 "TOKEN": "arn:aws:secretsmanager:eu-central-1:1:secret:token-AbCdEf:key::",
                 "LICENCE": "arn:aws:ssm:eu-central-1:1:parameter/lab/licence",
             },
+            secret_keys=["arn:aws:kms:eu-central-1:1:key/mine"],
             mounts={"/ref": "/ref", "/db": "/data:rw"},
             read_buckets=["reference"],
             tags={"project": "p1"},
@@ -211,6 +212,29 @@ class TestPipeline:
         ]
         assert statement(rights, "ReadParameters")["Resource"] == ["arn:aws:ssm:eu-central-1:1:parameter/lab/licence"]
         assert not [each for each in rich.rights("dropbatch-test-align-lab") if "Secret" in each["Sid"]]
+
+    def test_keys_of_secrets_are_used_through_the_services_that_keep_them_only(self, rich: Stack) -> None:
+        granted = statement(rich.rights("dropbatch-test-align.execution"), "DecryptSecrets")
+        assert (granted["Action"], granted["Resource"]) == (["kms:Decrypt"], ["arn:aws:kms:eu-central-1:1:key/mine"])
+        assert granted["Condition"] == {
+            "StringEquals": {
+                "kms:ViaService": ["secretsmanager.eu-central-1.amazonaws.com", "ssm.eu-central-1.amazonaws.com"]
+            }
+        }
+
+    def test_without_a_key_of_ones_own_nothing_may_be_decrypted(self, stack: Stack) -> None:
+        rights = stack.rights("dropbatch-test-align.execution")
+        assert not [each for each in rights if "kms:Decrypt" in each["Action"]]
+
+    def test_an_image_in_another_private_repository_may_be_pulled_from_there(self, stack: Stack) -> None:
+        uri = "222222222222.dkr.ecr.eu-west-1.amazonaws.com/lab/other:1"
+        other = synthesize(lambda scope, site: pipeline(scope, site, image=Image(uri=uri)))
+
+        def pulled(of: Stack) -> list[str]:
+            found: list[str] = statement(of.rights("dropbatch-test-align.execution"), "PullImages")["Resource"]
+            return found
+
+        assert pulled(other) == [*pulled(stack), "arn:aws:ecr:eu-west-1:222222222222:repository/lab/other"]
 
     def test_rules_of_the_pipeline_come_first(self, rich: Stack) -> None:
         definition = rich.one("aws_batch_job_definition", name="dropbatch-test-align-lab")

@@ -47,6 +47,11 @@ CASES: dict[tuple[str, str], tuple[str, str, set[str]]] = {
         {"aws_iam_openid_connect_provider:*", *TRUSTS},
     ),
     ("github", "buckets"): ("[github]", '[github]\nbuckets = ["labdata"]', BOUNDARY),
+    ("github", "repositories"): (
+        "[github]",
+        '[github]\nrepositories = ["arn:aws:ecr:*:222222222222:repository/lab/*"]',
+        BOUNDARY,
+    ),
     ("github", "secrets"): ("[github]", '[github]\nsecrets = ["arn:aws:ssm:*:*:parameter/lab/*"]', BOUNDARY),
 }
 EVERYTHING = {("account", "region")}  # changes

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from constructs_lib.bootstrap_stack import BootstrapStack, BootstrapStackProps
-from dropbatch.settings import Bootstrap
+from dropbatch.settings import load_bootstrap
 from tests.constructs_lib.synthesis import Stack
 from tests.infra.plans import stack_of
 from tests.project import ROOT
@@ -36,15 +36,8 @@ def full() -> Stack:
 def boundary() -> list[dict[str, Any]]:
     from cdktf import Testing  # noqa: PLC0415
 
-    github = {
-        "repository": "lab/dropbatch",
-        "owner_id": "1",
-        "repository_id": "2",
-        "environments": ("full",),
-        "buckets": ("reference-*",),
-        "secrets": ("arn:aws:secretsmanager:*:*:secret:token-*", "arn:aws:ssm:*:*:parameter/lab/*"),
-    }
-    settings = Bootstrap.model_validate({"account": {"region": "eu-central-1"}, "github": github})
+    settings = load_bootstrap(ROOT / "tests/infra/bootstrap.toml")
+    assert settings is not None
     stack = Stack(json.loads(Testing.synth(BootstrapStack(Testing.app(), "b", BootstrapStackProps(settings=settings)))))
     document = resolved(stack.one("aws_iam_policy", name="dropbatch-boundary-full")["policy"], stack)
     found: list[dict[str, Any]] = json.loads(document)["Statement"]

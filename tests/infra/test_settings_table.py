@@ -201,6 +201,10 @@ CASES: dict[str, dict[str, tuple[str, set[str]]]] = {
             f'secrets = {{ TOKEN = "{SECRET}" }}',
             {DEFINITION, "aws_iam_role_policy:Pipeline-count_Execution_*"},
         ),
+        "secret_keys": (
+            f'secrets = {{ TOKEN = "{SECRET}" }}\nsecret_keys = ["{KEY}"]',
+            {DEFINITION, "aws_iam_role_policy:Pipeline-count_Execution_*"},  # the definition has the secret
+        ),
         "tags": ('tags = { project = "x" }', {DEFINITION}),
         "retry": ('retry = [{ action = "retry", exit_code = "75" }]', {DEFINITION}),
         "timeout_minutes": ("timeout_minutes = 9", {DEFINITION, FUNCTIONS, POINTERS}),
@@ -341,6 +345,16 @@ def test_a_pipeline_may_go_around_another_image(base: Stack) -> None:
         DEFINITION,
         "terraform_data:Pipeline-count_Image",
         "terraform_data:Preflight_Check",
+    }
+
+
+def test_an_image_in_a_private_repository_may_be_pulled(base: Stack) -> None:
+    private = BASE.replace("quay.io/lab/count:1", "222222222222.dkr.ecr.eu-central-1.amazonaws.com/lab/count:1")
+
+    assert difference(base, stack_of(private)) == {
+        DEFINITION,
+        "aws_iam_role_policy:Pipeline-count_Execution_Grants",
+        "aws_iam_role_policy:MachineProfile_Role_Grants",
     }
 
 

@@ -8,6 +8,7 @@ from dropbatch.settings import instances
 from tests.settings.test_settings import GOOD, faults, read
 
 SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:token-AbCdEf"
+KEY = "arn:aws:kms:eu-central-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"
 ARM = '[compute.arm]\nkind = "spot"\nmax_vcpus = 4\narchitecture = "arm64"\n'
 
 POOLS = [
@@ -69,6 +70,14 @@ PIPELINES = [
     (
         f'environment = {{ TOKEN = "x" }}\nsecrets = {{ TOKEN = "{SECRET}" }}',
         "pipeline.count.secrets.TOKEN: must not be in environment too, got both: remove one",
+    ),
+    (
+        f'secret_keys = ["{KEY}"]',
+        f"pipeline.count.secret_keys: must go with secrets, got ['{KEY}'] without any: name the secrets, or remove",
+    ),
+    (
+        f'secrets = {{ TOKEN = "{SECRET}" }}\nsecret_keys = ["alias/mine"]',
+        "pipeline.count.secret_keys[0]: must match ^arn:aws[a-z-]*:kms:",
     ),
     (
         'mounts = { "/ref" = "/tmp" }',

@@ -44,6 +44,9 @@ def image_finding(subject: Subject, pipeline: str, image: str, wanted: set[str])
     if ".dkr.ecr." not in host:
         return unknown(f"{pipeline}: {image} is in a registry that is not looked at")
     repository, tag = _split(rest)
+    ours = repository == resource_name(subject.environment)
+    if subject.sandbox and not ours:
+        return unknown(f"{pipeline}: {image} is in a registry that is not looked at from the sandbox")
     if subject.sandbox:
         # Nothing is pushed there: jobs run from the build context that the deploy laid down.
         if subject.sandbox_directory is None:
@@ -57,7 +60,8 @@ def image_finding(subject: Subject, pipeline: str, image: str, wanted: set[str])
     except (ecr.exceptions.ImageNotFoundException, ecr.exceptions.RepositoryNotFoundException):
         has = set()
     if not has:
-        return problem(f"{pipeline}: {image} is not there", "deploy again, which builds and pushes it")
+        fix = "deploy again, which builds and pushes it" if ours else "push it there, or correct the pipeline's image"
+        return problem(f"{pipeline}: {image} is not there", fix)
     if wanted and not has & wanted:
         return problem(
             f"{pipeline}: {image} is for {', '.join(sorted(has))}, the machines are {', '.join(sorted(wanted))}",

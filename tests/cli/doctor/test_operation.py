@@ -109,6 +109,21 @@ def test_in_the_sandbox_the_build_context_is_looked_for(tmp_path: Path, there: b
     assert image_finding(subject, "wordcount", IMAGE, {"amd64"}).outcome is outcome
 
 
+def test_of_an_image_in_another_private_repository_the_sandbox_knows_nothing(tmp_path: Path):
+    subject = Stubs().subject(sandbox=True, sandbox_directory=tmp_path)
+
+    found = image_finding(subject, "wordcount", IMAGE.replace("dropbatch-dev", "lab/other"), {"amd64"})
+    assert found.outcome is Outcome.UNKNOWN
+
+
+def test_an_image_that_another_private_repository_lacks_is_not_pushed_by_a_deploy():
+    stubs = Stubs().answer("ecr", "batch_get_image", {"images": []})
+
+    found = image_finding(stubs.subject(), "wordcount", IMAGE.replace("dropbatch-dev", "lab/other"), {"amd64"})
+    assert found.outcome is Outcome.PROBLEM
+    assert "push it there" in str(found)
+
+
 def test_a_pipeline_without_a_job_definition():
     stubs = Stubs().answer("batch", "describe_job_definitions", {"jobDefinitions": []})
 

@@ -1,0 +1,1 @@
+"""Check every policy of every stack against AWS's Service Authorization Reference."""

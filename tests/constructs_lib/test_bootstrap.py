@@ -93,8 +93,17 @@ def test_a_deploy_role_changes_its_own_environment_only(stack: Stack) -> None:
     for each in stack.rights("dropbatch-deploy-dev"):
         if all(action.split(":")[1].startswith(("Get", "List", "Describe", "View")) for action in each["Action"]):
             continue
-        if each["Sid"] in {"LogPolicies", "OldDefinitions", "NewNetwork", "TagNew"}:  # no resource level
+        if each["Sid"] in {
+            "LogPolicies",
+            "OldDefinitions",
+            "NewNetwork",
+            "Subscriptions",
+            "TagNew",
+        }:  # no resource level
             assert each["Resource"] == ["*"]
+        elif each["Sid"] in {"TagEventSources", "TagNewEventSources", "NewRules"}:  # named by number
+            ((_, tag),) = each["Condition"]["StringEquals"].items()
+            assert tag == "dropbatch-dev"
         elif each["Sid"] == "ClaimDefaultGroup":  # whose it is going to be, and nobody's before
             assert each["Condition"]["Null"] == {"aws:ResourceTag/research-stack-id": "true"}
             assert each["Condition"]["StringEquals"] == {"aws:RequestTag/research-stack-id": "dropbatch-dev"}

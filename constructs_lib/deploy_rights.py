@@ -142,7 +142,7 @@ def change(site: Site, state: str, environment: str, boundary: str) -> list[Stat
             "CreateTopic DeleteTopic SetTopicAttributes Subscribe TagResource UntagResource",
             site.arn("sns", f"{name}-*"),
         ),
-        # Have no resource level.
+        # Have no resource level: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html.
         _on("Subscriptions", "sns", "Unsubscribe SetSubscriptionAttributes", "*"),
         _on(
             "Tables",

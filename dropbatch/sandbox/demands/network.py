@@ -28,7 +28,7 @@ MADE = {
 """What a call makes. It has no id yet, and no tags but those of the request."""
 
 ONLY_WITH_TAGS = frozenset({"security-group-rule"})
-"""What is checked only if the request has tags for it."""
+"""What is checked only if the request has tags for it, as the reference says of AuthorizeSecurityGroupEgress."""
 
 NAMED: dict[str, dict[str, tuple[str, ...]]] = {
     "AssociateRouteTable": {

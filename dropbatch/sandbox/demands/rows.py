@@ -31,7 +31,7 @@ class Row:
     @property
     def tags(self) -> bool:
         """Whether what is given are tags."""
-        return self.demands.endswith(("TagQueue", "AddTagsToResource")) or ":Tag" in self.demands
+        return ":Tag" in self.demands or self.demands.endswith(":AddTagsToResource")
 
 
 ROWS = (

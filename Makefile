@@ -27,9 +27,9 @@ test: $(CDKTF)  ## all tests, those against the sandbox with the real Terraform 
 	$(SETUP) test
 	@$(RUN) -m pytest -n 5 --dist loadscope --no-loadscope-reorder
 
-rehearse: $(CDKTF)  ## deploys by hand, interrupted too; acceptance; the move to CDK Terrain; 10,000 schedules of deaths
+rehearse: $(CDKTF)  ## deploys by hand, interrupted, and of everything as the deploy role; acceptance; CDK Terrain; 10,000 schedules of deaths
 	$(SETUP) test
-	@$(RUN) -m pytest -m soak tests/delivery tests/checks
+	@$(RUN) -m pytest -m soak tests/delivery tests/checks tests/e2e/test_full_environment.py
 	@DROPBATCH_CRASH_SCHEDULES=10000 $(RUN) -m pytest -n 2 tests/lambdas/crash
 
 lint:  ## style, types, formatting; workflows; policies; checkov on the plan of every environment

@@ -4,11 +4,12 @@ from constructs_lib.policy import Statement
 from constructs_lib.site import Site
 from dropbatch.contract.deployment import people_path
 
-__all__ = ["change", "find", "look"]
+__all__ = ["change", "find", "look", "network"]
 
 _LOOK = [
     "batch:Describe*",
     "batch:List*",
+    "billing:GetBillingViewData",  # ViewBudget depends on it
     "budgets:ViewBudget",
     "budgets:ListTagsForResource",
     "cloudwatch:DescribeAlarms",
@@ -50,7 +51,6 @@ _NETWORK = [
     "CreateVpc",
     "CreateSubnet",
     "CreateRouteTable",
-    "CreateRoute",
     "CreateInternetGateway",
     "CreateNatGateway",
     "CreateSecurityGroup",
@@ -79,6 +79,9 @@ _NETWORK_LATER = [
     "DeleteVpc",
     "DeleteVpcEndpoints",
     "DetachInternetGateway",
+    # When an address is deleted whose NAT gateway is gone already:
+    # https://github.com/hashicorp/terraform-provider-aws/blob/v5.100.0/internal/service/ec2/ec2_eip.go
+    "DisassociateAddress",
     "DisassociateRouteTable",
     "ModifyLaunchTemplate",
     "ModifySecurityGroupRules",
@@ -116,6 +119,7 @@ def change(site: Site, state: str, environment: str, boundary: str) -> list[Stat
     iam = f"arn:{site.partition}:iam::{site.account}"
     roles = [f"{iam}:role/{name}-*", f"{iam}:role/{name}.*"]
     tagged = {"StringEquals": {"aws:ResourceTag/research-stack-id": name}}
+    requested = {"StringEquals": {"aws:RequestTag/research-stack-id": name}}
     people = people_path(environment)
     bounded = {"StringEquals": {"iam:PermissionsBoundary": boundary}}
     return [
@@ -157,6 +161,20 @@ def change(site: Site, state: str, environment: str, boundary: str) -> list[Stat
             actions=[f"lambda:{verb}EventSourceMapping" for verb in ("Create", "Update", "Delete")],
             resources=["*"],  # named by number; the condition says whose
             conditions={"ArnLike": {"lambda:FunctionArn": site.arn("lambda", f"function:{name}-*")}},
+        ),
+        # AWS checks the tags of a new mapping on `event-source-mapping:*`, since it has no id yet:
+        # https://github.com/aws-samples/sample-autonomous-cloud-coding-agents/pull/408
+        Statement(
+            sid="TagNewEventSources",
+            actions=["lambda:TagResource"],
+            resources=[site.arn("lambda", "event-source-mapping:*")],
+            conditions=requested,
+        ),
+        Statement(
+            sid="TagEventSources",
+            actions=["lambda:TagResource", "lambda:UntagResource"],
+            resources=[site.arn("lambda", "event-source-mapping:*")],
+            conditions=tagged,
         ),
         _on(
             "Rules",
@@ -261,6 +279,33 @@ def change(site: Site, state: str, environment: str, boundary: str) -> list[Stat
                 }
             },
         ),
+        # The smoke test after a deploy: one file of that name, its result, and what the ledger says meanwhile.
+        _on("Try", "s3", "PutObject GetObject", f"arn:{site.partition}:s3:::{name}-*put-*/*/smoke-*"),
+        # Buckets with a key of the lab (`storage.kms_key_arn`) demand these of who reads and writes; whichever the key:
+        # https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
+        Statement(
+            sid="TryWithKey",
+            actions=["kms:Decrypt", "kms:GenerateDataKey"],
+            resources=["*"],
+            conditions={
+                "StringLike": {
+                    "kms:EncryptionContext:aws:s3:arn": f"arn:{site.partition}:s3:::{name}-*",
+                    "kms:ViaService": "s3.*.amazonaws.com",
+                }
+            },
+        ),
+        _on("Follow", "dynamodb", "GetItem BatchGetItem Query", site.arn("dynamodb", f"table/{name}-ledger*")),
+        _on("State", "s3", "PutObject DeleteObject", f"{state}/dropbatch/{environment}.tfstate*"),
+        _on("Lock", "s3", "GetObject", f"{state}/dropbatch/{environment}.tfstate.tflock"),
+    ]
+
+
+def network(site: Site, environment: str) -> list[Statement]:
+    """Make, change and delete the environment's network and launch templates, which are named by number."""
+    name = f"dropbatch-{environment}"
+    tagged = {"StringEquals": {"aws:ResourceTag/research-stack-id": name}}
+    requested = {"StringEquals": {"aws:RequestTag/research-stack-id": name}}
+    return [
         # What does not exist yet has no tag to go by; the network's parts are named by number.
         _on("NewNetwork", "ec2", " ".join(_NETWORK), "*"),
         # Tags say whose a thing is: they are given with its creation, or to what has none, as a VPC's default group.
@@ -276,18 +321,21 @@ def change(site: Site, state: str, environment: str, boundary: str) -> list[Stat
             resources=[site.arn("ec2", "security-group/*")],
             conditions={
                 "Null": {"aws:ResourceTag/research-stack-id": "true"},
-                "StringEquals": {"aws:RequestTag/research-stack-id": name},
+                **requested,
             },
+        ),
+        # AWS checks the call on the group, which OwnNetwork grants, and on the new rule, whose tags are the request's:
+        # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html
+        Statement(
+            sid="NewRules",
+            actions=["ec2:AuthorizeSecurityGroupEgress"],
+            resources=[site.arn("ec2", "security-group-rule/*")],
+            conditions=requested,
         ),
         # Named by number; the tag says whose.
         Statement(
             sid="OwnNetwork", actions=[f"ec2:{action}" for action in _NETWORK_LATER], resources=["*"], conditions=tagged
         ),
-        # The smoke test after a deploy: one file of that name, its result, and what the ledger says meanwhile.
-        _on("Try", "s3", "PutObject GetObject", f"arn:{site.partition}:s3:::{name}-*put-*/*/smoke-*"),
-        _on("Follow", "dynamodb", "GetItem BatchGetItem Query", site.arn("dynamodb", f"table/{name}-ledger*")),
-        _on("State", "s3", "PutObject DeleteObject", f"{state}/dropbatch/{environment}.tfstate*"),
-        _on("Lock", "s3", "GetObject", f"{state}/dropbatch/{environment}.tfstate.tflock"),
     ]
 
 

@@ -99,6 +99,15 @@ class GithubRoles(Construct):
             )
             role.grant(*deploy_rights.find(props.state.arn, environment))
             role.grant(*deploy_rights.change(site, props.state.arn, environment, boundary.arn))
+            # A policy apart, as Look is.
+            network = IamPolicy(
+                self,
+                f"Network-{environment}",
+                name=f"dropbatch-bootstrap-network-{environment}",
+                description=f"Network and launch templates of {environment}",
+                policy=policy_json(deploy_rights.network(site, environment)),
+            )
+            IamRolePolicyAttachment(self, f"Deploy-{environment}-Network", role=role.name, policy_arn=network.arn)
             self.deploy_arns[environment] = role.arn
             self.boundary_names[environment] = boundary.name
 

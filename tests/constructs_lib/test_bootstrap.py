@@ -101,6 +101,9 @@ def test_a_deploy_role_changes_its_own_environment_only(stack: Stack) -> None:
             "TagNew",
         }:  # no resource level
             assert each["Resource"] == ["*"]
+        elif each["Sid"] in {"TagEventSources", "TagNewEventSources", "NewRules"}:  # named by number
+            ((_, tag),) = each["Condition"]["StringEquals"].items()
+            assert tag == "dropbatch-dev"
         elif each["Sid"] == "ClaimDefaultGroup":  # whose it is going to be, and nobody's before
             assert each["Condition"]["Null"] == {"aws:ResourceTag/research-stack-id": "true"}
             assert each["Condition"]["StringEquals"] == {"aws:RequestTag/research-stack-id": "dropbatch-dev"}

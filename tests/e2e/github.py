@@ -11,6 +11,7 @@ SUBJECTS = {
     "dropbatch-plan": "repo:lab/dropbatch:pull_request",
     "dropbatch-deploy-sandbox": "repo:lab/dropbatch:environment:sandbox",
     "dropbatch-deploy-prod": "repo:lab/dropbatch:environment:prod",
+    "dropbatch-deploy-full": "repo:lab/dropbatch:environment:full",
 }
 """Roles of the bootstrap stack, and one workflow each that may take them."""
 

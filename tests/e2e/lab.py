@@ -26,7 +26,7 @@ from tests.e2e import github
 from tests.project import bootstrap_toml, copy_project
 
 _DECLARED = (Path(__file__).parent / "lab.toml").read_text()
-_BOOTSTRAP = bootstrap_toml("sandbox", "prod")
+_BOOTSTRAP = bootstrap_toml("sandbox", "prod", "full")
 STATE_BUCKET = "dropbatch-state-000000000000-eu-central-1"
 """What the bootstrap stack makes."""
 _T = TypeVar("_T")
@@ -81,15 +81,19 @@ class Lab:
         return (
             there >= github.SUBJECTS.keys()
             and all(iam.list_role_policies(RoleName=each)["PolicyNames"] for each in github.SUBJECTS)
-            and all(iam.list_attached_role_policies(RoleName=each)["AttachedPolicies"] for each in github.SUBJECTS)
+            and all(
+                len(iam.list_attached_role_policies(RoleName=each)["AttachedPolicies"])
+                == (2 if "-deploy-" in each else 1)
+                for each in github.SUBJECTS
+            )
         ) or None
 
     def terraform(self, environment: str = "sandbox", role: str | None = None) -> Terraform:
         """Terraform as a role of the bootstrap stack (``plan``, ``deploy-sandbox``).
 
-        Default: the sandbox's stack as its deploy role, others as the account's owner.
+        Default: the account's own stack as the account's owner, an environment's as its deploy role.
         """
-        role = role or ("deploy-sandbox" if environment == "sandbox" else None)
+        role = role or (None if environment == "bootstrap" else f"deploy-{environment}")
         credentials = github.credentials(self.environ, role) if role else {}
         terraform = Terraform(self.root, environment, self.environ | credentials)
         terraform.init()

@@ -1,10 +1,13 @@
-"""An environment with every setting of infrastructure away from its default, applied, changed and destroyed."""
+"""An environment with every setting of infrastructure away from its default: planned by the role of pull requests, and
+applied, changed and destroyed by its deploy role, with the boundary on whatever it makes."""
 
 import shutil
 from typing import Any
 
 import pytest
 
+from tests.authorization_reference import unknown_checks
+from tests.e2e import github
 from tests.e2e.lab import Lab
 from tests.e2e.remains import remains
 from tests.project import ROOT
@@ -14,24 +17,42 @@ pytestmark = [pytest.mark.e2e, pytest.mark.soak]
 # MiniStack tells these two otherwise than it was told them.
 EMULATOR = ("aws_flow_log.", "aws_vpc_security_group_egress_rule.")
 
+CHANGES = {
+    'kind = "spot"': 'kind = "on_demand"',
+    "max_vcpus = 8": "max_vcpus = 12",
+    '["m6i.large", "c6i"]': '["m5"]',
+    "root_gib = 60": "root_gib = 70",
+    'ami = "ami-0123456789abcdef0"\n': "",
+    "scratch_gib = 100\n": "",
+    "monthly_usd = 50": "monthly_usd = 60",
+    'nat = "per_zone"\negress = "all"\nflow_logs = true': "",
+    "log_retention_days = 30\noldest_message_minutes = 10": "log_retention_days = 60\noldest_message_minutes = 20",
+    "archive_results_days = 30": "archive_results_days = 40",
+    'users = ["anna", "ben.ng"]': 'users = ["anna"]',
+    "memory_mib = 512": "memory_mib = 600",
+}
+"""What is changed after the first apply: text of ``full.toml`` and what comes in its place."""
+
 
 def test_all_settings_at_once_are_applied_changed_and_destroyed(lab: Lab) -> None:
     file = lab.root / "environments" / "full.toml"
-    shutil.copy(ROOT / "tests" / "infra" / "full.toml", file)
+    text = (ROOT / "tests" / "infra" / "full.toml").read_text()
+    file.write_text(text.replace('name = "full"', 'name = "full"\npermissions_boundary = "dropbatch-boundary-full"', 1))
     try:
         # Given an environment that has everything
         lab.synthesize()
         terraform = lab.terraform("full")
         terraform.apply()
+        terraform = lab.terraform("full", role="plan")
         assert [each for each in terraform.plan().changes if not each.address.startswith(EMULATOR)] == []
 
-        # When a pool is changed in all that Batch takes a change of, below a queue that uses it
+        # When a pool is changed in all that Batch takes a change of, below a queue that uses it, and much else besides
         before = pools(lab)
-        text = (
-            file.read_text().replace('kind = "spot"', 'kind = "on_demand"').replace("max_vcpus = 8", "max_vcpus = 12")
-        )
-        text = text.replace('["m6i.large", "c6i"]', '["m5"]').replace("root_gib = 60", "root_gib = 70")
-        file.write_text(text.replace('ami = "ami-0123456789abcdef0"\n', "").replace("scratch_gib = 100\n", ""))
+        text = file.read_text()
+        for old, new in CHANGES.items():
+            assert old in text
+            text = text.replace(old, new)
+        file.write_text(text)
         lab.synthesize()
         terraform = lab.terraform("full")
         terraform.apply()
@@ -47,6 +68,10 @@ def test_all_settings_at_once_are_applied_changed_and_destroyed(lab: Lab) -> Non
         file.unlink()
         shutil.rmtree(lab.root / "cdktf.out" / "stacks" / "full")
     assert remains(lab, "full") == []
+    # And IAM was asked for what AWS's IAM would be, by the roles that deployed
+    uses = [each for each in lab.sandbox.control({"grants": True})["uses"] if each[0] in github.SUBJECTS]
+    assert {action for _, action, _ in uses} >= {"lambda:DeleteEventSourceMapping", "ec2:CreateFlowLogs"}
+    assert unknown_checks(uses) == set()
 
 
 def pools(lab: Lab) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dropbatch.sandbox.grants import policies_of, unused
+from tests.authorization_reference import unknown_checks
 from tests.e2e.lab import Lab, until
 
 pytestmark = pytest.mark.e2e
@@ -132,3 +133,12 @@ def test_every_right_of_our_own_code_was_used_by_the_suite(lab: Lab, whole_suite
 
     assert {role for role, _ in granted} == {"job", "arrival.function", "run-events.function", "spend-guard.function"}
     assert granted - used == set()
+
+
+@pytest.mark.last
+def test_iam_was_asked_for_what_the_reference_of_aws_knows(lab: Lab) -> None:
+    """Action and resource of every check since the sandbox started, of functions, jobs, members and who deployed."""
+    uses = lab.sandbox.control({"grants": True})["uses"]
+
+    assert uses
+    assert unknown_checks(uses) == set()

@@ -13,6 +13,7 @@ from dropbatch.sandbox.grants import Recorder
 from dropbatch.sandbox.mail import MailBox
 from dropbatch.sandbox.wraps.budgets import wrap_repeated_notifications
 from dropbatch.sandbox.wraps.cloudwatch import wrap_alarm_listing, wrap_embedded_metrics, wrap_missing_dashboards
+from dropbatch.sandbox.wraps.demands import wrap_demands, wrap_mapping_actions, wrap_mapping_context
 from dropbatch.sandbox.wraps.deploy import (
     wrap_budget_actions,
     wrap_deploy_context,
@@ -58,6 +59,8 @@ def install(batch: BatchService, mail: MailBox, grants: Recorder) -> None:
     wrap_deploy_context()
     wrap_budget_actions()
     wrap_network_tags()
+    wrap_mapping_actions()
+    wrap_mapping_context()
     wrap_log_streams()
     wrap_batch_resources(batch)
     wrap_owner_key()
@@ -77,4 +80,5 @@ def install(batch: BatchService, mail: MailBox, grants: Recorder) -> None:
     wrap_missing_images()
     wrap_repeated_notifications()
     wrap_mail(mail)
+    wrap_demands()
     wrap_grants(grants)

@@ -3,9 +3,12 @@
 import functools
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from dropbatch.sandbox import emulator
+from dropbatch.sandbox.demands.call import Call, query_members
+from dropbatch.sandbox.demands.network import MADE, NAMED, made_tags
 from dropbatch.sandbox.emulator import expected
 
 __all__ = ["wrap_budget_actions", "wrap_deploy_context", "wrap_deploy_resources", "wrap_network_tags"]
@@ -25,6 +28,9 @@ _KINDS = {
     "vpc": "vpc",
     "vpce": "vpc-endpoint",
 }
+# Services whose calls about tags name a resource by its ARN, and by which parameters.
+_BY_ARN = ("dynamodb", "ecr", "events", "monitoring", "sns")
+_ARN = ("ResourceArn", "resourceArn", "ResourceARN")
 # Actions of IAM that can be bound to the boundary of the role or user they are about.
 _NEW = ("CreateRole", "CreateUser", "PutRolePermissionsBoundary", "PutUserPermissionsBoundary")
 _LATER = re.compile("(Attach|Delete|Detach|Put)(Role|User)Policy|Delete(Role|User)PermissionsBoundary")
@@ -42,16 +48,21 @@ def wrap_deploy_resources() -> None:
     named = {
         "budgets": _budget,
         "ec2": _part_of_network,
+        "ecr": _repositories,
         "events": _rule,
         "iam": _identity,
         "lambda": _function,
         "monitoring": _watch,
-        "sns": _subscription,
     }
 
     @functools.wraps(original)
     def extract_resource_arn(service: str, method: str, path: str, headers: Any, body: bytes, *others: Any) -> Any:
         query, region, account = others
+        operation = _first(query, "Action")
+        if service == "ec2" and operation.startswith("Describe") and operation not in NAMED:
+            return "*"
+        if service in _BY_ARN and (arn := _arn_of(_json(body), query)):
+            return arn
         found = named[service](path, _json(body), query) if service in named else None
         if found is None:
             return original(service, method, path, headers, body, *others)
@@ -65,6 +76,11 @@ _Found = tuple[str, bool, str] | None
 """Service, whether it has regions, and the resource."""
 
 
+def _arn_of(asked: dict[str, Any], query: Any) -> str:
+    """The ARN by which the calls about tags name what they are about."""
+    return next((arn for name in _ARN for arn in (str(asked.get(name) or ""), _first(query, name)) if arn), "")
+
+
 def _budget(_: str, asked: dict[str, Any], __: Any) -> _Found:
     name = asked.get("BudgetName") or (asked.get("Budget") or asked.get("NewBudget") or {}).get("BudgetName")
     name = name or str(asked.get("ResourceARN", "")).rpartition("/")[2]
@@ -72,7 +88,13 @@ def _budget(_: str, asked: dict[str, Any], __: Any) -> _Found:
 
 
 def _part_of_network(_: str, __: dict[str, Any], query: Any) -> _Found:
-    ec2 = emulator.service("ec2")
+    operation, ec2 = _first(query, "Action"), emulator.service("ec2")
+    asked = Call(action=f"ec2:{operation}", resource="*", members=query_members(query))
+    for type_, paths in NAMED.get(operation, {}).items():
+        if named := [each for path in paths for each in asked.values(path)]:
+            return "ec2", True, f"{type_}/{named[0]}"
+    if operation in MADE:
+        return "ec2", True, f"{MADE[operation]}/*"
     ids = [value for parameter in _NETWORK if (value := _first(query, parameter))]
     if name := _first(query, "LaunchTemplateName"):
         ids += [each for each, body in ec2._launch_templates.items() if body["LaunchTemplateName"] == name]
@@ -86,6 +108,11 @@ def _part_of_network(_: str, __: dict[str, Any], query: Any) -> _Found:
     return ("ec2", True, f"{kind}/{ids[0]}") if kind else None
 
 
+def _repositories(_: str, asked: dict[str, Any], __: Any) -> _Found:
+    names = asked.get("repositoryNames")
+    return ("ecr", True, f"repository/{names[0]}") if isinstance(names, list) and names else None
+
+
 def _rule(_: str, asked: dict[str, Any], __: Any) -> _Found:
     name = asked.get("Rule") or asked.get("Name")
     # Rules of the default bus are named without it.
@@ -94,6 +121,8 @@ def _rule(_: str, asked: dict[str, Any], __: Any) -> _Found:
 
 def _identity(_: str, __: dict[str, Any], query: Any) -> _Found:
     path = _first(query, "Path") or "/"
+    if arn := _first(query, "OpenIDConnectProviderArn"):
+        return "iam", False, arn.rpartition(":")[2]
     if name := _first(query, "InstanceProfileName"):
         return "iam", False, f"instance-profile/{name}"
     if name := _first(query, "UserName"):
@@ -116,12 +145,6 @@ def _watch(_: str, __: dict[str, Any], query: Any) -> _Found:
     return ("cloudwatch", True, f"alarm:{name}") if name else None
 
 
-def _subscription(_: str, __: dict[str, Any], query: Any) -> _Found:
-    """The topic, whose ARN a subscription's begins with."""
-    parts = _first(query, "SubscriptionArn").split(":")
-    return ("sns", True, parts[5]) if len(parts) == 7 else None
-
-
 def wrap_budget_actions() -> None:
     """IAM has two actions for budgets, to look and to change; MiniStack asks for the names of the calls."""
     actions = emulator.module("core.iam_actions")
@@ -142,7 +165,7 @@ def wrap_budget_actions() -> None:
 
 
 def wrap_deploy_context() -> None:
-    """``iam:PermissionsBoundary`` and ``lambda:FunctionArn`` are never evaluated: put them into the context."""
+    """``iam:PermissionsBoundary``, ``lambda:FunctionArn`` and EC2's ``aws:RequestTag`` are not told: tell them."""
     actions = emulator.module("core.iam_actions")
     original = expected(
         actions, "request_tag_context", "(service: str, iam_action: str, body: bytes, params: dict) -> dict"
@@ -155,8 +178,10 @@ def wrap_deploy_context() -> None:
     actions.request_tag_context = request_tag_context
 
 
-def _context(action: str, body: bytes, params: Any) -> dict[str, str]:
+def _context(action: str, body: bytes, params: Any) -> Mapping[str, Any]:
     service, _, verb = action.partition(":")
+    if service == "ec2" and verb in MADE and verb not in NAMED:
+        return made_tags(query_members(params), MADE[verb])
     if action == "lambda:CreateEventSourceMapping":
         return {"lambda:FunctionArn": str(_json(body).get("FunctionName", ""))}
     if service != "iam" or not (verb in _NEW or _LATER.fullmatch(verb)):
@@ -168,15 +193,22 @@ def _context(action: str, body: bytes, params: Any) -> dict[str, str]:
 
 
 def wrap_network_tags() -> None:
-    """``aws:ResourceTag`` is not known of parts of a network: look it up."""
-    tagging = emulator.service("tagging")
+    """``aws:ResourceTag`` is not known of parts of a network: look it up. Flow logs lose theirs: keep them."""
+    tagging, ec2 = emulator.service("tagging"), emulator.service("ec2")
+    parse = expected(ec2, "_parse_tag_specs", "(p, resource_type, resource_id)")
+
+    # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_TagSpecification.html names them vpc-flow-log.
+    def parse_tag_specs(params: Any, kind: str, resource_id: str) -> Any:
+        return parse(params, "vpc-flow-log" if kind == "flow-log" else kind, resource_id)
+
+    ec2._parse_tag_specs = parse_tag_specs
     original = expected(tagging, "resource_tags", "(arn: str) -> dict[str, str] | None")
 
     @functools.wraps(original)
     def resource_tags(arn: str) -> Any:
         parts = arn.split(":", 5)
         if len(parts) == 6 and parts[2] == "ec2":
-            tags = emulator.service("ec2")._tags.get(parts[5].rpartition("/")[2]) or []
+            tags = ec2._tags.get(parts[5].rpartition("/")[2]) or []
             return {each["Key"]: each["Value"] for each in tags}
         return original(arn)
 

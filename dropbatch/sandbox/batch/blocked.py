@@ -6,11 +6,10 @@ Texts and limits: AWS Batch user guide, "Jobs stuck in a RUNNABLE status" and "j
 from dataclasses import dataclass
 from typing import Any
 
-from dropbatch.sandbox.batch.errors import ClientError
 from dropbatch.sandbox.batch.model import Job, Status
 from dropbatch.sandbox.batch.store import Store
 
-__all__ = ["MAX_RESOURCE", "NO_CAPACITY", "RESOURCE_REQUIREMENT", "Heads", "check_actions"]
+__all__ = ["MAX_RESOURCE", "NO_CAPACITY", "RESOURCE_REQUIREMENT", "Heads"]
 
 NO_CAPACITY = (
     "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - Service cannot fulfill the capacity requested for instance type "
@@ -24,12 +23,6 @@ RESOURCE_REQUIREMENT = (
     "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - The job resource requirement (vCPU/memory/GPU) is higher than that "
     "can be met by the CE(s) attached to the job queue."
 )
-_REASONS = {
-    "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY",
-    "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE",
-    "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
-}
-_LEAST_SECONDS, _MOST_SECONDS = 600, 86_400
 
 
 @dataclass
@@ -81,19 +74,3 @@ class Heads:
         actions = queue.get("jobStateTimeLimitActions") or []
         fitting = [each for each in actions if head.reason.partition(" - ")[0] == each["reason"]]
         return min(fitting, key=lambda each: int(each["maxTimeSeconds"]), default=None)
-
-
-def check_actions(actions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """`actions` of a queue, if AWS would take them."""
-    for each in actions:
-        if each["reason"] not in _REASONS:
-            allowed = ", ".join(sorted(_REASONS))
-            raise ClientError(f"jobStateTimeLimitActions.reason: one of {allowed}, got {each['reason']!r}")
-        if each["state"] != "RUNNABLE" or each["action"] != "CANCEL":
-            raise ClientError("jobStateTimeLimitActions: state must be RUNNABLE and action CANCEL")
-        if not _LEAST_SECONDS <= int(each["maxTimeSeconds"]) <= _MOST_SECONDS:
-            raise ClientError(
-                f"jobStateTimeLimitActions.maxTimeSeconds: must be {_LEAST_SECONDS} to {_MOST_SECONDS}, "
-                f"got {each['maxTimeSeconds']}"
-            )
-    return actions

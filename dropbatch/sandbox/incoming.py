@@ -7,10 +7,10 @@ import json
 import re
 from collections.abc import Mapping
 from html import unescape
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
-__all__ = ["JSON", "Read", "read"]
+__all__ = ["JSON", "Incoming", "Read", "read"]
 
 JSON = frozenset({"dynamodb", "events", "logs", "sqs", "ssm"})
 """Services whose requests are JSON, with the operation in a header."""
@@ -21,30 +21,31 @@ _PART = re.compile(r"<PartNumber>\s*(\d+)\s*</PartNumber>")
 _META = "x-amz-meta-"
 
 
-def read(
-    service: str, method: str, path: str, headers: Mapping[str, str], body: bytes, query: Mapping[str, Any]
-) -> Read | None:
-    """Operation and parameters of a request; None of one that no rule is about, or that cannot be read.
+class Incoming(NamedTuple):
+    """A request as MiniStack gives it to a service."""
 
-    Args:
-        service: as boto3 names it.
-        method: of HTTP.
-        path: decoded, with the bucket in it.
-        headers: names in lower case.
-        body: the whole of it.
-        query: parameters of the address.
-    """
+    method: str
+    path: str
+    """Decoded, of S3 with the bucket in it."""
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    body: bytes
+    query: Mapping[str, Any]
+
+
+def read(service: str, request: Incoming) -> Read | None:
+    """Operation and parameters of a request; None of one that no rule is about, or that cannot be read."""
     if service in JSON:
-        return _json(headers, body)
+        return _json(request)
     if service == "sns":
-        return _form(body)
-    return _s3(method, path, headers, body, query) if service == "s3" else None
+        return _form(request.body)
+    return _s3(request) if service == "s3" else None
 
 
-def _json(headers: Mapping[str, str], body: bytes) -> Read | None:
-    operation = headers.get("x-amz-target", "").rpartition(".")[2]
+def _json(request: Incoming) -> Read | None:
+    operation = request.headers.get("x-amz-target", "").rpartition(".")[2]
     try:
-        params = json.loads(body or b"{}")
+        params = json.loads(request.body or b"{}")
     except ValueError:
         return None
     if not operation or not isinstance(params, dict):
@@ -57,7 +58,8 @@ def _form(body: bytes) -> Read | None:
     return (fields.pop("Action"), fields) if "Action" in fields else None
 
 
-def _s3(method: str, path: str, headers: Mapping[str, str], body: bytes, query: Mapping[str, Any]) -> Read | None:
+def _s3(request: Incoming) -> Read | None:
+    method, path, headers, body, query = request
     key = path.removeprefix("/").partition("/")[2]
     asked = {name for name in query if name != "x-id" and not name.lower().startswith("x-amz-")}
     if not key:

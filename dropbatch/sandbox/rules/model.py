@@ -60,8 +60,8 @@ def usable_pattern(pattern: str) -> re.Pattern[str] | None:
     r"""`pattern` for Python, or None when Python's syntax or characters differ from those of the model's.
 
     Left out: classes by Unicode property (``\p{L}``, ``\p{Print}``), which `re` does not know; pairs of surrogates, as
-    in DynamoDB's text of statements, since Python's strings have whole characters; and those that are not a
-    pattern of whole values in `re` at all (flags or anchors in the middle).
+    in DynamoDB's text of statements, since Python's strings have whole characters; and ranges that begin with a class
+    (``[\w-_]``), which are an error in `re`.
     """
     if r"\p{" in pattern or r"\uD800" in pattern:
         return None

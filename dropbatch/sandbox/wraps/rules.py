@@ -7,7 +7,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from dropbatch.sandbox import emulator
-from dropbatch.sandbox.incoming import JSON, read
+from dropbatch.sandbox.incoming import JSON, Incoming, read
 from dropbatch.sandbox.rules import Violation, violations
 
 __all__ = ["wrap_rules"]
@@ -27,30 +27,27 @@ def wrap_rules() -> None:
 
 def _checked(service: str, handler: Handler) -> Handler:
     async def handle(method: str, path: str, headers: Any, body: bytes, query: Any) -> Answer:
-        found = read(service, method, path, headers, body, query)
-        if found is None:
-            return await handler(method, path, headers, body, query)
-        broken = list(violations(service, *found))
+        request = Incoming(method, path, headers, body, query)
+        found = read(service, request)
+        broken = list(violations(service, *found)) if found else []
         for violation in broken:
             if not violation.rule.entry:
                 return _refusal(service, violation)
-        if broken:
-            return await _entries(handler, method, path, headers, found[1], query)
+        if broken and found:
+            return await _entries(handler, request, found[1])
         return await handler(method, path, headers, body, query)
 
     return handle
 
 
-async def _entries(
-    handler: Handler, method: str, path: str, headers: Any, params: dict[str, Any], query: Any
-) -> Answer:
+async def _entries(handler: Handler, request: Incoming, params: dict[str, Any]) -> Answer:
     """PutEvents takes the entries that keep the rules, and answers for each of the others with an error."""
     results = [_entry_error(entry) for entry in params["Entries"]]
     taken = [entry for entry, error in zip(params["Entries"], results, strict=True) if error is None]
     answers: Iterator[Any] = iter(())
     if taken:
         body = json.dumps({**params, "Entries": taken}).encode()
-        status, answered, text = await handler(method, path, headers, body, query)
+        status, answered, text = await handler(*request._replace(body=body))
         if status != HTTPStatus.OK:
             return status, answered, text
         answers = iter(json.loads(text)["Entries"])

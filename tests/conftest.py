@@ -45,21 +45,31 @@ request_checks.watch_clients()
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
-    """What a fixture asks of AWS is held against AWS's rules, and"""
-    yield
-    _only_what_aws_takes(item)
+    """Fail a test whose fixtures ask AWS for something that it would refuse."""
+    yield from _only_what_aws_takes(item)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
-    """so is what a test asks."""
-    yield
-    _only_what_aws_takes(item)
+    """Fail a test that asks AWS for something that it would refuse."""
+    yield from _only_what_aws_takes(item)
 
 
-def _only_what_aws_takes(item: pytest.Item) -> None:
-    found = request_checks.taken()
-    if found and not item.get_closest_marker("refused_requests"):
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
+    """Fail a test whose fixtures, at their end, ask AWS for something that it would refuse."""
+    yield from _only_what_aws_takes(item)
+
+
+def _only_what_aws_takes(item: pytest.Item) -> Generator[None]:
+    meant = item.get_closest_marker("refused_requests") is not None
+    try:
+        yield
+    except BaseException:
+        if (found := request_checks.taken()) and not meant:
+            item.add_report_section("call", "refused requests", "\n".join(found))
+        raise
+    if (found := request_checks.taken()) and not meant:
         pytest.fail("\n".join(["AWS would refuse:", *found]), pytrace=False)
 
 

@@ -31,7 +31,7 @@ Value = Mapping[str, Any]
 def _bodies(params: Params) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Every part that names a table and has an item or a key, with its place."""
     if "TransactItems" in params:
-        yield from scopes("TransactWriteItems", params)
+        yield from scopes(params)
     elif "RequestItems" in params:
         for table, wanted in params["RequestItems"].items():
             if isinstance(wanted, Mapping):
@@ -183,15 +183,9 @@ def _returned(params: Params, known: Known) -> Iterator[str]:
         yield f"ReturnValues: must be NONE or ALL_OLD, got {params['ReturnValues']}"
 
 
-def _expressions(operations: tuple[str, ...], kind: str) -> Callable[[Params, Known], Iterator[str]]:
+def _expressions(kind: str) -> Callable[[Params, Known], Iterator[str]]:
     def check(params: Params, known: Known) -> Iterator[str]:
-        if operations == ("BatchGetItem",) or "RequestItems" in params:
-            operation = "BatchGetItem"
-        else:
-            operation = "TransactWriteItems" if "TransactItems" in params else operations[0]
-        for found, message in check_expressions(operation, params, known):
-            if found == kind:
-                yield message
+        yield from (message for found, message in check_expressions(params) if found == kind)
 
     return check
 
@@ -202,25 +196,25 @@ DYNAMODB_RULES: tuple[Rule, ...] = (
     _rule(
         name="placeholders all defined and all used",
         operations=_EXPRESSING,
-        check=_expressions(_EXPRESSING, "placeholders"),
+        check=_expressions("placeholders"),
         source=f"{_GUIDE}Expressions.ExpressionAttributeNames.html",
     ),
     _rule(
         name="reserved words",
         operations=_EXPRESSING,
-        check=_expressions(_EXPRESSING, "reserved"),
+        check=_expressions("reserved"),
         source=f"{_GUIDE}ReservedWords.html",
     ),
     _rule(
         name="size of an expression",
         operations=_EXPRESSING,
-        check=_expressions(_EXPRESSING, "size"),
+        check=_expressions("size"),
         source=f"{_GUIDE}Constraints.html#limits-expression-parameters",
     ),
     _rule(
         name="each attribute updated once, and none of the key",
         operations=("UpdateItem", "TransactWriteItems"),
-        check=_expressions(("UpdateItem",), "update"),
+        check=_expressions("update"),
         source=f"{_GUIDE}Expressions.UpdateExpressions.html",
     ),
     _rule(

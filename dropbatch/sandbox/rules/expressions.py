@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from dropbatch.sandbox.rules.reserved_words import RESERVED_WORDS
-from dropbatch.sandbox.rules.rule import Known, Params
+from dropbatch.sandbox.rules.rule import Params
 
 __all__ = ["FIELDS", "Expression", "check_expressions", "read", "scopes", "updated"]
 
@@ -71,13 +71,13 @@ def _targets(tokens: list[str]) -> Iterator[str]:
                 yield part
 
 
-def scopes(operation: str, params: Params) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def scopes(params: Params) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Every part of a request that has expressions and placeholders of its own, with its place."""
-    if operation in ("TransactWriteItems", "TransactGetItems"):
+    if "TransactItems" in params:
         for index, action in enumerate(params.get("TransactItems") or ()):
             for verb, body in action.items():
                 yield f"TransactItems[{index}].{verb}.", body
-    elif operation == "BatchGetItem":
+    elif "RequestItems" in params:
         for table, body in (params.get("RequestItems") or {}).items():
             yield f"RequestItems.{table}.", body
     else:
@@ -90,9 +90,9 @@ def updated(body: Mapping[str, Any]) -> list[str]:
     return [names.get(each, each) for each in read(body.get("UpdateExpression") or "", True).targets]
 
 
-def check_expressions(operation: str, params: Params, known: Known) -> Iterator[tuple[str, str]]:
+def check_expressions(params: Params) -> Iterator[tuple[str, str]]:
     """What is wrong with the expressions of a request, each with the rule it belongs to."""
-    for place, body in scopes(operation, params):
+    for place, body in scopes(params):
         present = [name for name in FIELDS if body.get(name) is not None]
         parts = [read(body[name], name == "UpdateExpression") for name in present]
         for name, part in zip(present, parts, strict=True):

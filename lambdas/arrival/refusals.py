@@ -17,6 +17,9 @@ __all__ = ["Refusals"]
 
 log = logging.getLogger("dropbatch")
 
+_MOST_MESSAGE_BYTES = 1_048_576
+"""Of a message with its attributes: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html."""
+
 
 class Refusals:
     """Keeps what was refused, and sees that people hear of it."""
@@ -40,9 +43,7 @@ class Refusals:
         """Send a message that can never be understood to the dead letters, with the reason beside it."""
         log.error("message %s to the dead letters: %s", record["messageId"], reason)
         self._around.sqs.send_message(
-            QueueUrl=self._around.dead_letter_url,
-            MessageBody=record["body"],
-            MessageAttributes={"reason": {"DataType": "String", "StringValue": _plain(reason[:1000])}},
+            QueueUrl=self._around.dead_letter_url, MessageBody=record["body"], **_beside(record["body"], reason)
         )
 
 
@@ -67,6 +68,13 @@ def _item(rejected: Rejected, *, now: str) -> dict[str, Any]:
         "unfinished": ledger.unfinished_key(rejected.run_id),
         **request_fields(rejected.request),
     }
+
+
+def _beside(body: str, reason: str) -> dict[str, Any]:
+    """The reason as an attribute, cut to what the body leaves room for, or nothing."""
+    room = _MOST_MESSAGE_BYTES - len(body.encode("utf-8", "surrogatepass")) - len("reason" + "String")
+    text = _plain(reason[:1000]).encode()[: max(room, 0)].decode(errors="ignore")
+    return {"MessageAttributes": {"reason": {"DataType": "String", "StringValue": text}}} if text else {}
 
 
 def _plain(text: str) -> str:

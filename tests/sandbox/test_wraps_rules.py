@@ -127,7 +127,7 @@ class TestFairShare:
 
 
 @pytest.mark.refused_requests
-def test_given_a_client_of_boto3_when_it_breaks_a_rule_then_the_test_hears_of_it_whatever_the_answer(
+def test_given_a_client_of_boto3_when_it_breaks_a_rule_then_the_violation_is_recorded_whatever_the_answer(
     aws: Client,
 ) -> None:
     with pytest.raises(ClientError):
@@ -140,7 +140,7 @@ def test_given_a_client_of_boto3_when_it_breaks_a_rule_then_the_test_hears_of_it
     )
 
 
-def test_given_a_simulated_client_when_the_priority_is_missing_then_the_test_hears_of_it() -> None:
+def test_given_a_simulated_client_when_the_priority_is_missing_then_the_violation_is_recorded() -> None:
     request = {"jobName": "j", "jobQueue": "q", "jobDefinition": "d", "shareIdentifier": "lab", "jobTag": "x"}
 
     for check in (request_checks.check, request_checks.check_once, request_checks.check_once):

@@ -16,6 +16,8 @@ import pytest
 from botocore.loaders import JSONFileLoader
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
+from tests import request_checks
+
 _OWN_ROOM = "tests/docs/test_tutorials.py"
 """Long enough to be shared out apart from the folder it is in."""
 _NO_ROOM = "tests/lambdas/crash"
@@ -36,6 +38,39 @@ os.environ |= {"GOGC": "off", "GOMEMLIMIT": "1GiB"}
 # command, which makes a session each time.
 _read_once = functools.cache(JSONFileLoader().load_file)
 setattr(JSONFileLoader, "load_file", lambda _, file_path: _read_once(file_path))  # noqa: B010 – typed otherwise
+
+
+request_checks.watch_clients()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
+    """Fail a test whose fixtures ask AWS for something that it would refuse."""
+    yield from _only_what_aws_takes(item)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """Fail a test that asks AWS for something that it would refuse."""
+    yield from _only_what_aws_takes(item)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
+    """Fail a test whose fixtures, at their end, ask AWS for something that it would refuse."""
+    yield from _only_what_aws_takes(item)
+
+
+def _only_what_aws_takes(item: pytest.Item) -> Generator[None]:
+    meant = item.get_closest_marker("refused_requests") is not None
+    try:
+        yield
+    except BaseException:
+        if (found := request_checks.taken()) and not meant:
+            item.add_report_section("call", "refused requests", "\n".join(found))
+        raise
+    if (found := request_checks.taken()) and not meant:
+        pytest.fail("\n".join(["AWS would refuse:", *found]), pytrace=False)
 
 
 @pytest.hookimpl(wrapper=True)

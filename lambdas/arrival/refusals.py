@@ -14,6 +14,9 @@ __all__ = ["Refusals"]
 
 log = logging.getLogger("dropbatch")
 
+_MOST_MESSAGE_BYTES = 1_048_576
+"""Of a message with its attributes: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html."""
+
 
 class Refusals:
     """Records rejected files in the ledger, and sends unknown messages to the dead letters."""
@@ -37,10 +40,15 @@ class Refusals:
         """Send a message that can never be understood to the dead letters, with the reason as an attribute."""
         log.error("message %s to the dead letters: %s", record["messageId"], reason)
         self._deps.sqs.send_message(
-            QueueUrl=self._deps.dead_letter_url,
-            MessageBody=record["body"],
-            MessageAttributes={"reason": {"DataType": "String", "StringValue": _plain(reason[:1000])}},
+            QueueUrl=self._deps.dead_letter_url, MessageBody=record["body"], **_reason_attribute(record["body"], reason)
         )
+
+
+def _reason_attribute(body: str, reason: str) -> dict[str, Any]:
+    """The reason as an attribute, cut to the room that the body leaves, or nothing."""
+    room = _MOST_MESSAGE_BYTES - len(body.encode("utf-8", "surrogatepass")) - len("reason" + "String")
+    text = _plain(reason[:1000]).encode()[: max(room, 0)].decode(errors="ignore")
+    return {"MessageAttributes": {"reason": {"DataType": "String", "StringValue": text}}} if text else {}
 
 
 def _plain(text: str) -> str:

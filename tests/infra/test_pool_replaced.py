@@ -104,6 +104,7 @@ def test_a_compute_environment_is_replaced_below_its_queue_and_jobs_run_on_the_n
         jobQueue=QUEUE,
         jobDefinition=jobs.definition,
         shareIdentifier="lab",
+        schedulingPriorityOverride=0,
         containerOverrides={"command": ["true"]},
     )["jobId"]
     assert jobs.until(job, "SUCCEEDED", "FAILED")["status"] == "SUCCEEDED"

@@ -6,7 +6,7 @@ it, to count it or to end the invocation right there.
 
 import io
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,26 +14,14 @@ from botocore.exceptions import ClientError
 
 from dropbatch.contract.ledger import BY_DAY, UNFINISHED, from_item
 from tests.lambdas.expressions import holds, update
+from tests.lambdas.simulated_service import Service, Tap, error
+from tests.request_checks import Check, check
+
+__all__ = ["PAGE", "SNS", "SQS", "Batch", "DynamoDB", "Events", "SimulatedAws", "error"]
 
 RANGE_KEYS = {BY_DAY: "created_at", UNFINISHED: "updated_at"}
 PAGE = 500
 """Items on a page of a query."""
-Tap = Callable[[str, Mapping[str, Any]], None]
-
-
-def error(code: str, operation: str, *, message: str = "", status: int | None = None) -> ClientError:
-    answer: Any = {"Error": {"Code": code, "Message": message or f"{code} in {operation}"}}
-    if status is not None:
-        answer["ResponseMetadata"] = {"HTTPStatusCode": status}
-    return ClientError(answer, operation)
-
-
-class _Service:
-    def __init__(self, tap: Tap) -> None:
-        self._tap = tap
-
-    def _called(self, operation: str, arguments: Mapping[str, Any]) -> None:
-        self._tap(operation, arguments)
 
 
 class _ConditionalCheckFailedError(ClientError):
@@ -48,14 +36,16 @@ class _NoSuchKeyError(ClientError):
     pass
 
 
-class DynamoDB(_Service):
+class DynamoDB(Service):
+    name = "dynamodb"
+
     exceptions = SimpleNamespace(
         ConditionalCheckFailedException=_ConditionalCheckFailedError,
         TransactionCanceledException=_TransactionCanceledError,
     )
 
-    def __init__(self, tap: Tap) -> None:
-        super().__init__(tap)
+    def __init__(self, tap: Tap, check: Check = check) -> None:
+        super().__init__(tap, check)
         self.items: dict[str, dict[str, Any]] = {}
 
     def plain(self, item_id: str) -> dict[str, Any]:
@@ -170,11 +160,13 @@ class DynamoDB(_Service):
             raise _ConditionalCheckFailedError(body, "UpdateItem")
 
 
-class S3(_Service):
+class S3(Service):
+    name = "s3"
+
     exceptions = SimpleNamespace(NoSuchKey=_NoSuchKeyError, ClientError=ClientError)
 
-    def __init__(self, tap: Tap) -> None:
-        super().__init__(tap)
+    def __init__(self, tap: Tap, check: Check = check) -> None:
+        super().__init__(tap, check)
         self.objects: dict[tuple[str, str], bytes] = {}
         self.versions: dict[tuple[str, str], str] = {}
 
@@ -222,9 +214,11 @@ class S3(_Service):
         return sorted(found, key=lambda each: each[0].encode())
 
 
-class Batch(_Service):
-    def __init__(self, tap: Tap) -> None:
-        super().__init__(tap)
+class Batch(Service):
+    name = "batch"
+
+    def __init__(self, tap: Tap, check: Check = check) -> None:
+        super().__init__(tap, check)
         self.jobs: dict[str, dict[str, Any]] = {}
         self.definitions: dict[str, int] = {}
         self.deregistered: set[str] = set()
@@ -326,9 +320,11 @@ class Batch(_Service):
         return {}
 
 
-class SQS(_Service):
-    def __init__(self, tap: Tap) -> None:
-        super().__init__(tap)
+class SQS(Service):
+    name = "sqs"
+
+    def __init__(self, tap: Tap, check: Check = check) -> None:
+        super().__init__(tap, check)
         self.sent: list[dict[str, Any]] = []
         self.taken: set[str] = set()
         """Ids of messages that are hidden or deleted; a message's id is its place among those sent."""
@@ -362,9 +358,11 @@ def _attributes(sent: Mapping[str, Any]) -> dict[str, Any]:
     return {"MessageAttributes": sent["MessageAttributes"]} if "MessageAttributes" in sent else {}
 
 
-class SNS(_Service):
-    def __init__(self, tap: Tap) -> None:
-        super().__init__(tap)
+class SNS(Service):
+    name = "sns"
+
+    def __init__(self, tap: Tap, check: Check = check) -> None:
+        super().__init__(tap, check)
         self.mails: list[dict[str, Any]] = []
 
     def publish(self, **call: Any) -> dict[str, Any]:
@@ -373,9 +371,11 @@ class SNS(_Service):
         return {}
 
 
-class Events(_Service):
-    def __init__(self, tap: Tap) -> None:
-        super().__init__(tap)
+class Events(Service):
+    name = "events"
+
+    def __init__(self, tap: Tap, check: Check = check) -> None:
+        super().__init__(tap, check)
         self.entries: list[dict[str, Any]] = []
 
     def put_events(self, **call: Any) -> dict[str, Any]:
@@ -387,14 +387,14 @@ class Events(_Service):
 class SimulatedAws:
     """All services of one account. Set `tap` to watch or to break calls."""
 
-    def __init__(self) -> None:
+    def __init__(self, check: Check = check) -> None:
         self.tap: Tap = lambda operation, call: None
-        self.dynamodb = DynamoDB(self._called)
-        self.s3 = S3(self._called)
-        self.batch = Batch(self._called)
-        self.sqs = SQS(self._called)
-        self.events = Events(self._called)
-        self.sns = SNS(self._called)
+        self.dynamodb = DynamoDB(self._called, check)
+        self.s3 = S3(self._called, check)
+        self.batch = Batch(self._called, check)
+        self.sqs = SQS(self._called, check)
+        self.events = Events(self._called, check)
+        self.sns = SNS(self._called, check)
 
     def _called(self, operation: str, call: Mapping[str, Any]) -> None:
         self.tap(operation, call)

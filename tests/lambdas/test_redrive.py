@@ -1,3 +1,5 @@
+import pytest
+
 from lambdas.arrival.flow import ArrivalFlow
 from lambdas.arrival.redrive import DeadLetters
 from tests.lambdas.conftest import sqs_record
@@ -45,3 +47,18 @@ def test_a_reason_holds_nothing_that_the_queue_refuses(aws: SimulatedAws, arriva
     (letter,) = letters(aws).show(limit=1)["letters"]
 
     assert letter["reason"].endswith("fields a??b")
+
+
+@pytest.mark.parametrize("free", [0, 12, 13, 40, 2000])
+def test_a_message_of_the_largest_size_is_buried_with_as_much_of_the_reason_as_fits(
+    aws: SimulatedAws, arrival: ArrivalFlow, free: int
+) -> None:
+    body = "x" * (1_048_576 - free)
+
+    arrival.process([sqs_record(body)])
+
+    (sent_,) = aws.sqs.sent
+    reason = sent_.get("MessageAttributes", {}).get("reason", {}).get("StringValue", "")
+    assert sent_["MessageBody"] == body
+    assert "not JSON: Expecting value: line 1 column 1 (char 0)".startswith(reason)
+    assert len(reason) == min(max(free - len("reasonString"), 0), 51)

@@ -236,7 +236,7 @@ def test_reconcile_finds_a_submission_whose_answer_was_lost(
 ) -> None:
     break_once(aws, arrival, "SubmitJob")
     (run,) = aws.dynamodb.runs()
-    aws.batch.submit_job(jobName=run["job_name"], schedulingPriorityOverride=1)
+    aws.batch.jobs["job-1"] = {"jobName": run["job_name"], "jobId": "job-1", "status": "SUBMITTED"}
 
     assert reconcile.run(at=LATER) == {"submissions found in Batch": 1}
 

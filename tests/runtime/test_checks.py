@@ -11,6 +11,7 @@ import pytest
 
 from dropbatch.contract.manifest import ObjectSpec
 from dropbatch.runtime import checks
+from tests.request_checks import check
 
 BODY = b"x" * 10_000_000
 LARGE = ObjectSpec(bucket="b", key="k", version_id="v", size=len(BODY))
@@ -25,6 +26,7 @@ class Client:
         self.asked: list[dict[str, Any]] = []
 
     def head_object(self, **words: Any) -> dict[str, Any]:
+        check("s3", "HeadObject", words)
         self.asked.append(words)
         return self.head
 

@@ -11,6 +11,7 @@ from botocore.exceptions import IncompleteReadError
 from dropbatch.contract.manifest import ObjectSpec
 from dropbatch.runtime import transfer
 from dropbatch.runtime.errors import StageInError
+from tests.request_checks import check
 
 BODY = b"all of it"
 
@@ -25,6 +26,7 @@ class Flaky:
 
     def get_object(self, **call: Any) -> dict[str, Any]:
         assert call == {"Bucket": "b", "Key": "k", "VersionId": "v"}
+        check("s3", "GetObject", call)
         self.asked += 1
         return {"Body": self, **self.answer}
 

@@ -43,6 +43,7 @@ class BatchStack:
             type="MANAGED",
             computeResources={
                 "type": "SPOT",
+                "allocationStrategy": "SPOT_PRICE_CAPACITY_OPTIMIZED",
                 "minvCpus": 0,
                 "maxvCpus": 8,
                 "instanceTypes": ["optimal"],

@@ -131,6 +131,7 @@ class World:
             type="MANAGED",
             computeResources={
                 "type": "SPOT",
+                "allocationStrategy": "SPOT_PRICE_CAPACITY_OPTIMIZED",
                 "minvCpus": 0,
                 "maxvCpus": vcpus,
                 "instanceTypes": ["optimal"],
@@ -173,8 +174,10 @@ class World:
         return self
 
     def submit(self, *command: str, name: str = "job", queue: str = "spot", **more: Any) -> str:
-        overrides = {"containerOverrides": {"command": list(command)}} if command else {}
-        answer = self.call("SubmitJob", jobName=name, jobQueue=queue, jobDefinition="count", **overrides, **more)
+        overrides: dict[str, Any] = {"containerOverrides": {"command": list(command)}} if command else {}
+        if "shareIdentifier" in more:
+            overrides["schedulingPriorityOverride"] = 0
+        answer = self.call("SubmitJob", jobName=name, jobQueue=queue, jobDefinition="count", **{**overrides, **more})
         return str(answer["jobId"])
 
     def job(self, job_id: str) -> dict[str, Any]:

@@ -131,7 +131,7 @@ def test_given_waiting_jobs_when_saved_and_restored_then_they_still_wait(world: 
             {"dependsOn": [{"type": "N_TO_N", "jobId": "JOB"}], "arrayProperties": {"size": 2}},
             "has 2 children, .* has 0",
         ),
-        ({"dependsOn": [{"type": "ONE"}], "arrayProperties": {"size": 2}}, "N_TO_N or SEQUENTIAL, got 'ONE'"),
+        ({"dependsOn": [{"type": "ONE"}], "arrayProperties": {"size": 2}}, "one of N_TO_N, SEQUENTIAL, got 'ONE'"),
     ],
 )
 def test_given_a_dependency_that_cannot_be_when_submitted_then_refused(

@@ -75,7 +75,7 @@ class TestSubmitting:
     def test_given_an_array_of_an_impossible_size_when_submitted_then_refused(self, world: World, size: int) -> None:
         world.ready()
 
-        with pytest.raises(RefusedError, match="must be 2 to 10000"):
+        with pytest.raises(RefusedError, match="must be 2 to 10,000"):
             world.submit(arrayProperties={"size": size})
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from dropbatch.sandbox import wraps
 from dropbatch.sandbox.batch.api import _operations
 from dropbatch.sandbox.batch.faults import KINDS
+from dropbatch.sandbox.rules import RULES
 from tests.sandbox.batch_world import World
 
 ROOT = Path(__file__).parents[2]
@@ -49,3 +50,12 @@ def test_the_readme_links_to_it() -> None:
 
 def test_the_pinned_version_is_named() -> None:
     assert f"MiniStack](https://github.com/ministackorg/ministack) {wraps.MINISTACK}" in PAGE
+
+
+def test_every_call_that_has_rules_is_listed() -> None:
+    section = PAGE.split("\n## Rules of the services\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| [\w ]+ \| `.*` \| (\d+) \| (.*) \|$", section, re.MULTILINE)
+
+    assert [(int(count), calls.split(", ")) for count, calls in rows] == [
+        (len(rules), sorted({call for rule in rules for call in rule.operations})) for rules in RULES.values()
+    ]

@@ -128,9 +128,9 @@ def test_given_a_job_larger_than_its_pool_when_it_is_at_the_head_then_told_and_c
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"maxTimeSeconds": 599}, "must be 600 to 86400, got 599"),
+        ({"maxTimeSeconds": 599}, "must be 600 to 86,400, got 599"),
         ({"reason": "whatever"}, "got 'whatever'"),
-        ({"action": "TERMINATE"}, "action CANCEL"),
+        ({"action": "TERMINATE"}, "action: must be CANCEL"),
     ],
 )
 def test_given_a_time_limit_that_aws_refuses_when_a_queue_is_made_then_refused(

@@ -13,10 +13,11 @@ from dropbatch.sandbox.batch.jobs import Jobs
 from dropbatch.sandbox.batch.policies import Policies
 from dropbatch.sandbox.batch.queues import Queues
 from dropbatch.sandbox.batch.scheduler import Scheduler
-from dropbatch.sandbox.batch.shapes import operation_of, problems
+from dropbatch.sandbox.batch.shapes import operation_of, problems, without_nulls
 from dropbatch.sandbox.batch.store import Store
 from dropbatch.sandbox.batch.submit import Submit
 from dropbatch.sandbox.batch.tags import Tags
+from dropbatch.sandbox.rules import NOTHING, Known, violations
 
 __all__ = ["LOST", "Api", "Response"]
 
@@ -58,13 +59,23 @@ class Api:
             sent = json.loads(body or b"{}")
         except ValueError as error:
             raise ClientError(f"the body is not JSON: {error}") from None
-        request = members | {key: value for key, value in sent.items() if value is not None}
+        request = without_nulls(members | sent)
         if wrong := problems(name, request):
             raise ClientError(wrong)
         if name == "SubmitJob" and self._faults.throttled():
             raise ThrottlingError("Too Many Requests")
         with self._store.lock:
+            for violation in violations("batch", name, request, self._known(name, request)):
+                raise ClientError(violation.message)
             return operate(request)
+
+    def _known(self, name: str, request: dict[str, Any]) -> Known:
+        """The resources that a request names and that rules ask about."""
+        if name != "SubmitJob":
+            return NOTHING
+        return Known(
+            queue=self._store.queue(request["jobQueue"]), definition=self._store.definition(request["jobDefinition"])
+        )
 
 
 def _operations(

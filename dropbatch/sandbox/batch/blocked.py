@@ -7,14 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from dropbatch.contract import batch_reasons
-from dropbatch.sandbox.batch.errors import ClientError
 from dropbatch.sandbox.batch.model import Job, Status
 from dropbatch.sandbox.batch.store import Store
 
-__all__ = ["Heads", "check_actions"]
-
-_REASONS = {reason.start for reason in batch_reasons.TIME_LIMIT_REASONS}
-_LEAST_SECONDS, _MOST_SECONDS = 600, 86_400
+__all__ = ["Heads"]
 
 
 @dataclass
@@ -66,19 +62,3 @@ class Heads:
         actions = queue.get("jobStateTimeLimitActions") or []
         fitting = [each for each in actions if head.reason.partition(" - ")[0] == each["reason"]]
         return min(fitting, key=lambda each: int(each["maxTimeSeconds"]), default=None)
-
-
-def check_actions(actions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """`actions` of a queue, if AWS would take them."""
-    for each in actions:
-        if each["reason"] not in _REASONS:
-            allowed = ", ".join(sorted(_REASONS))
-            raise ClientError(f"jobStateTimeLimitActions.reason: one of {allowed}, got {each['reason']!r}")
-        if each["state"] != "RUNNABLE" or each["action"] != "CANCEL":
-            raise ClientError("jobStateTimeLimitActions: state must be RUNNABLE and action CANCEL")
-        if not _LEAST_SECONDS <= int(each["maxTimeSeconds"]) <= _MOST_SECONDS:
-            raise ClientError(
-                f"jobStateTimeLimitActions.maxTimeSeconds: must be {_LEAST_SECONDS} to {_MOST_SECONDS}, "
-                f"got {each['maxTimeSeconds']}"
-            )
-    return actions

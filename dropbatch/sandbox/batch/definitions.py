@@ -3,7 +3,6 @@
 from typing import Any
 
 from dropbatch.sandbox.batch.errors import ClientError
-from dropbatch.sandbox.batch.names import check_name
 from dropbatch.sandbox.batch.paging import page
 from dropbatch.sandbox.batch.store import Resource, Store
 
@@ -11,9 +10,6 @@ __all__ = ["Definitions", "requirements"]
 
 _KIND = "job-definition"
 _EMPTY_LISTS = ("command", "volumes", "environment", "mountPoints", "ulimits", "resourceRequirements", "secrets")
-_LEAST_TIMEOUT_SECONDS = 60
-_MOST_ATTEMPTS = 10
-_MOST_RULES = 5
 
 
 class Definitions:
@@ -24,7 +20,7 @@ class Definitions:
 
     def register(self, request: dict[str, Any]) -> dict[str, Any]:
         """RegisterJobDefinition: always a new revision; numbers are never given twice."""
-        name = check_name("jobDefinitionName", request.get("jobDefinitionName"))
+        name = request["jobDefinitionName"]
         if request["type"] != "container" or not request.get("containerProperties"):
             raise ClientError("not supported in the sandbox: job definitions other than type container")
         revisions = self._store.definitions.setdefault(name, [])
@@ -45,7 +41,7 @@ class Definitions:
         if request.get("retryStrategy"):
             definition["retryStrategy"] = retry_strategy(request["retryStrategy"])
         if request.get("timeout"):
-            definition["timeout"] = timeout(request["timeout"])
+            definition["timeout"] = dict(request["timeout"])
         if request.get("schedulingPriority") is not None:
             definition["schedulingPriority"] = request["schedulingPriority"]
         revisions.append(definition)
@@ -87,25 +83,8 @@ class Definitions:
 def retry_strategy(strategy: dict[str, Any]) -> dict[str, Any]:
     """A ``RetryStrategy`` as AWS gives it back."""
     attempts = int(strategy.get("attempts") or 1)
-    if not 1 <= attempts <= _MOST_ATTEMPTS:
-        raise ClientError(f"retryStrategy.attempts: must be 1 to {_MOST_ATTEMPTS}, got {attempts}")
-    rules = [dict(rule) for rule in strategy.get("evaluateOnExit") or []]
-    if len(rules) > _MOST_RULES:
-        raise ClientError(f"retryStrategy.evaluateOnExit: at most {_MOST_RULES} rules, got {len(rules)}")
-    for rule in rules:
-        action = str(rule.get("action", ""))
-        if action.upper() not in {"RETRY", "EXIT"}:
-            raise ClientError(f"retryStrategy.evaluateOnExit.action: must be RETRY or EXIT, got {action!r}")
-        rule["action"] = action.lower()
+    rules = [{**rule, "action": str(rule["action"]).lower()} for rule in strategy.get("evaluateOnExit") or []]
     return {"attempts": attempts, "evaluateOnExit": rules}
-
-
-def timeout(value: dict[str, Any]) -> dict[str, int]:
-    """A ``JobTimeout``."""
-    seconds = int(value.get("attemptDurationSeconds") or 0)
-    if seconds < _LEAST_TIMEOUT_SECONDS:
-        raise ClientError(f"timeout.attemptDurationSeconds: at least {_LEAST_TIMEOUT_SECONDS}, got {seconds}")
-    return {"attemptDurationSeconds": seconds}
 
 
 def requirements(container: dict[str, Any]) -> tuple[float, int]:

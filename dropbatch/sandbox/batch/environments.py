@@ -3,7 +3,6 @@
 from typing import Any
 
 from dropbatch.sandbox.batch.errors import ClientError
-from dropbatch.sandbox.batch.names import check_name
 from dropbatch.sandbox.batch.paging import chosen
 from dropbatch.sandbox.batch.scheduler import Scheduler
 from dropbatch.sandbox.batch.store import Resource, Store
@@ -22,7 +21,7 @@ class Environments:
 
     def create(self, request: dict[str, Any]) -> dict[str, Any]:
         """CreateComputeEnvironment."""
-        name = check_name("computeEnvironmentName", request.get("computeEnvironmentName"))
+        name = request["computeEnvironmentName"]
         if name in self._store.environments:
             raise ClientError("Object already exists")
         resources = dict(request.get("computeResources") or {})

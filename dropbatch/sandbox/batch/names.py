@@ -1,12 +1,8 @@
 """ARNs of Batch resources, and reading references that may be a name or an ARN."""
 
-import re
-
 from dropbatch.sandbox.batch.errors import ClientError
 
-__all__ = ["Arns", "check_name", "split_definition"]
-
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
+__all__ = ["Arns", "split_definition"]
 
 
 class Arns:
@@ -28,13 +24,6 @@ class Arns:
         if not reference.startswith(prefix):
             raise ClientError(f"{reference} is not the ARN of a {kind} in {self.region} of account {self.account}")
         return reference.removeprefix(prefix)
-
-
-def check_name(field: str, name: object) -> str:
-    """`name`, if it follows AWS's rule for names of Batch resources."""
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise ClientError(f"{field}: must be 1 to 128 letters, digits, hyphens or underscores, got {name!r}")
-    return name
 
 
 def split_definition(reference: str) -> tuple[str, int | None]:

@@ -3,7 +3,6 @@
 from typing import Any
 
 from dropbatch.sandbox.batch.errors import ClientError
-from dropbatch.sandbox.batch.names import check_name
 from dropbatch.sandbox.batch.paging import page
 from dropbatch.sandbox.batch.store import Resource, Store
 
@@ -20,7 +19,7 @@ class Policies:
 
     def create(self, request: dict[str, Any]) -> dict[str, Any]:
         """CreateSchedulingPolicy."""
-        name = check_name("name", request.get("name"))
+        name = request["name"]
         if name in self._store.policies:
             raise ClientError("Object already exists")
         policy: Resource = {

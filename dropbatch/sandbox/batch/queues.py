@@ -2,9 +2,7 @@
 
 from typing import Any
 
-from dropbatch.sandbox.batch.blocked import check_actions
 from dropbatch.sandbox.batch.errors import ClientError
-from dropbatch.sandbox.batch.names import check_name
 from dropbatch.sandbox.batch.paging import chosen
 from dropbatch.sandbox.batch.scheduler import Scheduler
 from dropbatch.sandbox.batch.store import Resource, Store
@@ -12,7 +10,6 @@ from dropbatch.sandbox.batch.store import Resource, Store
 __all__ = ["Queues"]
 
 _KIND = "job-queue"
-_MOST_ENVIRONMENTS = 3
 
 
 class Queues:
@@ -24,7 +21,7 @@ class Queues:
 
     def create(self, request: dict[str, Any]) -> dict[str, Any]:
         """CreateJobQueue."""
-        name = check_name("jobQueueName", request.get("jobQueueName"))
+        name = request["jobQueueName"]
         if name in self._store.queues:
             raise ClientError("Object already exists")
         queue: Resource = {
@@ -35,7 +32,7 @@ class Queues:
             "statusReason": "JobQueue Healthy",
             "priority": request["priority"],
             "computeEnvironmentOrder": self._order(request.get("computeEnvironmentOrder") or []),
-            "jobStateTimeLimitActions": check_actions(list(request.get("jobStateTimeLimitActions") or [])),
+            "jobStateTimeLimitActions": list(request.get("jobStateTimeLimitActions") or []),
             "jobQueueType": "ECS",
             "tags": dict(request.get("tags") or {}),
         }
@@ -53,7 +50,6 @@ class Queues:
             queue["schedulingPolicyArn"] = self._policy(request["schedulingPolicyArn"])
         if request.get("computeEnvironmentOrder"):
             queue["computeEnvironmentOrder"] = self._order(request["computeEnvironmentOrder"])
-        check_actions(list(request.get("jobStateTimeLimitActions") or []))
         for field in ("state", "priority", "jobStateTimeLimitActions"):
             if request.get(field) is not None:
                 queue[field] = request[field]
@@ -85,8 +81,8 @@ class Queues:
         return queue
 
     def _order(self, order: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        if not 1 <= len(order) <= _MOST_ENVIRONMENTS:
-            raise ClientError(f"computeEnvironmentOrder: must name 1 to {_MOST_ENVIRONMENTS}, got {len(order)}")
+        if not order:
+            raise ClientError("computeEnvironmentOrder: must name a compute environment")
         resolved = []
         for entry in order:
             environment = self._store.environment(entry["computeEnvironment"])

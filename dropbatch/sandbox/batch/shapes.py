@@ -5,13 +5,12 @@ from functools import cache
 from typing import Any
 from urllib.parse import unquote
 
-from botocore.loaders import Loader
-from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
 
 from dropbatch.sandbox.batch.errors import ClientError
+from dropbatch.sandbox.rules.model import beyond_botocore, model_of
 
-__all__ = ["operation_of", "problems"]
+__all__ = ["operation_of", "problems", "without_nulls"]
 
 _TAGS_PATH = "/v1/tags/"
 _TAG_OPERATIONS = {"GET": "ListTagsForResource", "POST": "TagResource", "DELETE": "UntagResource"}
@@ -32,33 +31,29 @@ def operation_of(method: str, path: str, query: Mapping[str, Any]) -> tuple[str,
 
 
 def problems(operation: str, request: dict[str, Any]) -> str:
-    """What is wrong with a request's shape (missing members, wrong types), or nothing.
+    """What is wrong with a request's shape (missing members, wrong types, unknown values), or nothing.
 
-    Members set to null count as left out, and unknown ones are let pass, both as AWS does.
+    Unknown members are let pass, as AWS does.
     """
-    shape = _model().operation_model(operation).input_shape
+    shape = model_of("batch").operation_model(operation).input_shape
     if shape is None:
         return ""
-    report = ParamValidator().validate(_without_nulls(request), shape)
+    report = ParamValidator().validate(request, shape)
     found = [text for text in report.generate_report().splitlines() if not text.startswith("Unknown parameter")]
-    return "; ".join(found)
+    return "; ".join(found or beyond_botocore("batch", operation, request))
 
 
-def _without_nulls(value: Any) -> Any:
+def without_nulls(value: Any) -> Any:
+    """`value` without members set to null, which AWS takes as left out."""
     if isinstance(value, dict):
-        return {key: _without_nulls(each) for key, each in value.items() if each is not None}
+        return {key: without_nulls(each) for key, each in value.items() if each is not None}
     if isinstance(value, list):
-        return [_without_nulls(each) for each in value]
+        return [without_nulls(each) for each in value]
     return value
 
 
 @cache
-def _model() -> ServiceModel:
-    return ServiceModel(Loader().load_service_model("batch", "service-2"), "batch")
-
-
-@cache
 def _paths() -> dict[tuple[str, str], str]:
-    model = _model()
+    model = model_of("batch")
     http = {name: model.operation_model(name).http for name in model.operation_names}
     return {(each["method"], each["requestUri"].lower()): name for name, each in http.items()}

@@ -4,20 +4,17 @@ import re
 import uuid
 from typing import Any
 
-from dropbatch.sandbox.batch.definitions import requirements, retry_strategy, timeout
+from dropbatch.sandbox.batch.definitions import requirements, retry_strategy
 from dropbatch.sandbox.batch.dependencies import check_dependencies
 from dropbatch.sandbox.batch.errors import ClientError
 from dropbatch.sandbox.batch.model import Job, Template
-from dropbatch.sandbox.batch.names import check_name
 from dropbatch.sandbox.batch.scheduler import Scheduler
 from dropbatch.sandbox.batch.store import Resource, Store
 
 __all__ = ["Submit"]
 
-_SHARE = re.compile(r"[A-Za-z0-9]{1,255}")
+_LEAST_PRIORITY = 0
 _PARAMETER = re.compile(r"Ref::([A-Za-z0-9_-]+)")
-_MOST_CHILDREN = 10_000
-_MOST_OVERRIDE_CHARACTERS = 8192
 
 
 class Submit:
@@ -28,15 +25,15 @@ class Submit:
         self._scheduler = scheduler
 
     def submit(self, request: dict[str, Any]) -> dict[str, Any]:
-        """SubmitJob."""
-        name = check_name("jobName", request.get("jobName"))
+        """SubmitJob, of a request that breaks no rule of `dropbatch.sandbox.rules`."""
+        name = request["jobName"]
         queue = self._queue(request["jobQueue"])
         definition = self._definition(request["jobDefinition"])
         job = Job(
             id=str(uuid.uuid4()),
             name=name,
             queue_arn=queue["jobQueueArn"],
-            template=self._template(request, queue, definition),
+            template=self._template(request, definition),
             created_at=self._scheduler.now_ms(),
         )
         for index in range(_array_size(request)):
@@ -70,7 +67,7 @@ class Submit:
             raise ClientError(f"JobDefinition {reference} is not ACTIVE")
         return definition
 
-    def _template(self, request: dict[str, Any], queue: Resource, definition: Resource) -> Template:
+    def _template(self, request: dict[str, Any], definition: Resource) -> Template:
         parameters = {**definition["parameters"], **(request.get("parameters") or {})}
         container = _overridden(definition["containerProperties"], request.get("containerOverrides") or {})
         container["command"] = _filled_in(container.get("command") or [], parameters)
@@ -83,46 +80,28 @@ class Submit:
             memory_mib=memory_mib,
             parameters=parameters,
             retry=retry_strategy({**(definition.get("retryStrategy") or {}), **(request.get("retryStrategy") or {})}),
-            timeout_seconds=timeout(limit)["attemptDurationSeconds"] if limit else None,
+            timeout_seconds=limit.get("attemptDurationSeconds") if limit else None,
             tags=dict(request.get("tags") or {}),
             propagate_tags=bool(request.get("propagateTags", definition["propagateTags"])),
-            share_identifier=_share(request, queue),
-            scheduling_priority=int(
-                request.get("schedulingPriorityOverride") or definition.get("schedulingPriority") or 0
-            ),
+            share_identifier=request.get("shareIdentifier"),
+            scheduling_priority=_priority(request, definition),
             depends_on=check_dependencies(request, self._store),
             platform_capabilities=definition["platformCapabilities"],
         )
 
 
-def _share(request: dict[str, Any], queue: Resource) -> str | None:
-    share = request.get("shareIdentifier")
-    if not queue.get("schedulingPolicyArn"):
-        if share:
-            raise ClientError(f"shareIdentifier: job queue {queue['jobQueueName']} has no scheduling policy")
-        return None
-    if not share:
-        raise ClientError(
-            f"shareIdentifier: required, because job queue {queue['jobQueueName']} has a fair-share policy"
-        )
-    if not _SHARE.fullmatch(share):
-        raise ClientError(f"shareIdentifier: must be 1 to 255 letters and digits, got {share!r}")
-    return str(share)
+def _priority(request: dict[str, Any], definition: Resource) -> int:
+    """The override, which may be 0, before the definition's; a queue without a policy asks for neither."""
+    given = (request.get("schedulingPriorityOverride"), definition.get("schedulingPriority"))
+    return next((int(priority) for priority in given if priority is not None), _LEAST_PRIORITY)
 
 
 def _array_size(request: dict[str, Any]) -> int:
     size = (request.get("arrayProperties") or {}).get("size")
-    if size is None:
-        return 0
-    if not 2 <= int(size) <= _MOST_CHILDREN:
-        raise ClientError(f"arrayProperties.size: must be 2 to {_MOST_CHILDREN}, got {size}")
-    return int(size)
+    return int(size or 0)
 
 
 def _overridden(properties: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
-    length = len(str(overrides))
-    if length > _MOST_OVERRIDE_CHARACTERS:
-        raise ClientError(f"containerOverrides: at most {_MOST_OVERRIDE_CHARACTERS} characters, got {length}")
     container = dict(properties)
     if overrides.get("command"):
         container["command"] = list(overrides["command"])

@@ -35,6 +35,7 @@ from dropbatch.sandbox.wraps.iam import (
     wrap_wildcards,
 )
 from dropbatch.sandbox.wraps.router import wrap_unknown_services
+from dropbatch.sandbox.wraps.rules import wrap_rules
 from dropbatch.sandbox.wraps.s3 import wrap_hidden_objects, wrap_version_listing, wrap_version_ranges
 from dropbatch.sandbox.wraps.sns import wrap_mail
 from dropbatch.sandbox.wraps.sqs import wrap_sqs_batches
@@ -54,6 +55,7 @@ def install(batch: BatchService, mail: MailBox, grants: Recorder) -> None:
     """Put all wraps in place."""
     check_version()
     wrap_split_answers()
+    wrap_rules()
     wrap_unknown_services()
     wrap_deploy_resources()
     wrap_deploy_context()

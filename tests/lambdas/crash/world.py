@@ -33,6 +33,7 @@ from lambdas.run_events.reconcile import Reconcile, UnrepairedError
 from tests.lambdas.conftest import DEPLOYMENT, OUTPUT, definitions
 from tests.lambdas.crash.people import People
 from tests.lambdas.simulated_aws import Batch, DynamoDB, SimulatedAws, error
+from tests.request_checks import Check, check_once, operation_named
 
 CHAINED = DEPLOYMENT._replace(
     pipelines={
@@ -45,6 +46,7 @@ RUN_NEEDS = 3_600_000
 _LAST_POOL = CHAINED.pools["ondemand"].queue
 SAFEGUARDS = frozenset({"claim", "lease", "fence", "no retry of SubmitJob"})
 _LAG = timedelta(seconds=30)
+_NO_CHECK: Check = lambda *request: None  # noqa: E731 -- the client of an invocation does it
 _TIMEOUT = timedelta(seconds=60)  # of the functions; Lambda ends them then
 
 
@@ -95,6 +97,7 @@ class _Client:
         world = self._world
         for left in reversed(range(self._tries)):
             world.reach(self._invocation)
+            check_once(self._service.name, operation_named(self._service.name, name), call)
             if world.chance("throttle"):
                 if left:
                     continue
@@ -114,7 +117,7 @@ class _Batch(Batch):
     """Batch with children, states, and a memory that takes a while to show up in ListJobs."""
 
     def __init__(self, world: "World") -> None:
-        super().__init__(lambda operation, call: None)
+        super().__init__(lambda operation, call: None, _NO_CHECK)
         self.world = world
         self.children: dict[str, dict[str, Any]] = {}
         self.born: dict[str, datetime] = {}
@@ -187,7 +190,7 @@ class World:
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
         self.lag = _LAG if self.random.random() < Weather.lag else timedelta(0)
         self.excuses = 0
-        self.aws = SimulatedAws()
+        self.aws = SimulatedAws(check=_NO_CHECK)
         self.aws.batch = self.batch = _Batch(self)
         self.batch.definitions = definitions(CHAINED)
         if "claim" not in safeguards:
@@ -353,7 +356,7 @@ class World:
                 objects=ControlObjects(self._client(invocation, aws.s3), OUTPUT),
                 s3=self._client(invocation, aws.s3),
                 batch=self._client(invocation, aws.batch, retry="no retry of SubmitJob" not in self.safeguards),
-                sqs=self._client(invocation, SimpleNamespace(send_message=self._sent)),
+                sqs=self._client(invocation, SimpleNamespace(name="sqs", send_message=self._sent)),
                 events=self._client(invocation, aws.events),
                 deployment=self.deployment,
                 bucket=OUTPUT,
@@ -369,7 +372,7 @@ class World:
             s3=self._client(invocation, aws.s3),
             events=self._client(invocation, aws.events),
             batch=self._client(invocation, aws.batch),
-            sqs=self._client(invocation, SimpleNamespace(send_message=self._sent)),
+            sqs=self._client(invocation, SimpleNamespace(name="sqs", send_message=self._sent)),
             sns=self._client(invocation, aws.sns),
         )
         parts = assemble(
@@ -402,5 +405,5 @@ class World:
             condition = call.get("ConditionExpression", "").removesuffix(" AND lease_until = :old")
             return table.update_item(**(call | {"ConditionExpression": condition}))
 
-        names = ("get_item", "batch_get_item", "put_item", "transact_write_items", "exceptions")
+        names = ("name", "get_item", "batch_get_item", "put_item", "transact_write_items", "exceptions")
         return SimpleNamespace(update_item=update_item, **{name: getattr(table, name) for name in names})

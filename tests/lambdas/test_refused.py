@@ -55,8 +55,10 @@ class Life:
         """JOB items that people find as refused now."""
         values = {":group": ledger.refused_key(group), ":now": ledger.timestamp(self.now)}
         pages = self.aws.dynamodb.get_paginator("query").paginate(
+            TableName="ledger",
             IndexName=ledger.BY_DAY,
-            KeyConditionExpression="day = :group AND created_at > :now",
+            KeyConditionExpression="#day = :group AND created_at > :now",
+            ExpressionAttributeNames={"#day": "day"},
             ExpressionAttributeValues=ledger.to_item(values),
         )
         return [ledger.from_item(item) for page in pages for item in page["Items"]]

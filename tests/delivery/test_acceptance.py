@@ -30,6 +30,19 @@ def test_what_is_deployed_for_it_is_a_valid_environment_that_may_be_destroyed(tm
     assert {pool.kind for pool in settings.compute.values()} == {"spot", "on_demand"}
 
 
+def test_what_its_second_deploy_adds_is_valid_too(tmp_path: Path) -> None:
+    file = tmp_path / "acceptance.toml"
+    place = "eu-central-1:123456789012"
+    added = observed_jobs._PIPELINES.format(
+        image="123456789012.dkr.ecr.eu-central-1.amazonaws.com/acceptance-elsewhere:1",
+        secret=f"arn:aws:secretsmanager:{place}:secret:acceptance-elsewhere-0a-AbCdEf",
+        key=f"arn:aws:kms:{place}:key/0",
+        word="0a",
+    )
+    file.write_text((ROOT / "delivery/acceptance.toml").read_text() + added)
+    assert {"elsewhere", "secret"} <= load(file).pipeline.keys()
+
+
 def test_after_a_failure_the_rest_is_tried_and_all_is_destroyed(monkeypatch: pytest.MonkeyPatch) -> None:
     tried = []
 

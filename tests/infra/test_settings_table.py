@@ -331,16 +331,6 @@ def test_a_pool_and_a_pipeline_may_have_gpus() -> None:
     assert configuration == {"image_type": "ECS_AL2023_NVIDIA"}
 
 
-def test_a_pipeline_may_go_around_another_image(base: Stack) -> None:
-    around = BASE.replace('image = "quay.io/lab/count:1"', 'base = "quay.io/lab/count:1"')
-
-    assert difference(base, stack_of(around)) == {
-        DEFINITION,
-        "terraform_data:Pipeline-count_Image",
-        "terraform_data:Preflight_Check",
-    }
-
-
 def test_the_check_before_a_deploy_knows_the_architecture() -> None:
     (check,) = (
         each
@@ -349,6 +339,16 @@ def test_the_check_before_a_deploy_knows_the_architecture() -> None:
     )
     (provisioner,) = check["provisioner"]
     assert re.search(r"--tag '?other-arm64-[0-9a-f]{24}@arm64'?", provisioner["local-exec"]["command"])
+
+
+def test_a_pipeline_may_go_around_another_image(base: Stack) -> None:
+    around = BASE.replace('image = "quay.io/lab/count:1"', 'base = "quay.io/lab/count:1"')
+
+    assert difference(base, stack_of(around)) == {
+        DEFINITION,
+        "terraform_data:Pipeline-count_Image",
+        "terraform_data:Preflight_Check",
+    }
 
 
 def test_a_limit_in_dollars_is_for_the_functions_to_know() -> None:

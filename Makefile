@@ -62,9 +62,9 @@ confirm:  ## to destroy ENV, CONFIRM must be its name
 	$(SETUP) synth
 	@$(RUN) -m delivery.environments "$$ENV" --destroy "$$CONFIRM"
 
-images:  ## build the images of all environments that workflows deploy, into INTO
+images:  ## build the images of all environments that workflows deploy, into INTO; ARCHITECTURE=arm64: those only
 	$(SETUP) synth
-	@$(RUN) -m delivery.images --into "$(INTO)"
+	@$(RUN) -m delivery.images --into "$(INTO)" $${ARCHITECTURE:+--architecture "$$ARCHITECTURE"}
 
 plan:  ## what a deploy of ENV would do; LOOK=1: without a lock; SEAL=file: kept, encrypted with PLAN_KEY
 	$(SETUP) synth

@@ -22,6 +22,12 @@ _FROM_OUTSIDE = {"pull_request_target", "workflow_run", "issue_comment"}
 _SAME_REPOSITORY = "github.event.pull_request.head.repo.full_name == github.repository"
 _ENVIRONMENT = "$/.github/workflows/environment.yml"
 _WRITES = {"id-token", "issues", "pull-requests"}
+_DURATION = 3600
+"""Seconds that credentials of an OIDC role last unless ``role-duration-seconds`` asks for more:
+https://github.com/aws-actions/configure-aws-credentials/blob/v5.1.1/action.yml"""
+_TIMEOUT = 360
+"""Minutes that a job may run without ``timeout-minutes``:
+https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#jobsjob_idtimeout-minutes"""
 
 
 @dataclass(frozen=True)
@@ -126,8 +132,22 @@ def _job(job: Job, targets: set[str], root: Path) -> Iterator[str]:
         yield f"{job.where}: {', '.join(job.triggers & _FROM_OUTSIDE)} gives credentials to code of others"
     if "pull_request" in job.triggers and "write" in rights.values() and _SAME_REPOSITORY not in job.condition:
         yield f"{job.where}: code of forks gets no credentials: if: {_SAME_REPOSITORY}"
+    yield from _durations(job)
     if any("AWS_DEPLOY_ROLE" in role for role in job.roles()) and "environment" not in job.body:
         yield f"{job.where}: a role that may deploy is for jobs of an environment"
+
+
+def _durations(job: Job) -> Iterator[str]:
+    """Credentials that end while their job still runs, in the middle of an apply."""
+    longest = 60 * int(job.body.get("timeout-minutes", _TIMEOUT))
+    for step in job.steps:
+        given = step.get("with", {})
+        if "role-to-assume" in given and int(given.get("role-duration-seconds", _DURATION)) < longest:
+            yield (
+                f"{job.where}: may run for {longest} seconds and its credentials last "
+                f"{given.get('role-duration-seconds', _DURATION)}: set a shorter timeout-minutes, or a longer "
+                "role-duration-seconds and the role's session_hours (constructs_lib/github_roles.py)"
+            )
 
 
 def _approval(jobs: list[Job]) -> Iterator[str]:

@@ -19,6 +19,8 @@ __all__ = ["GithubRoles", "GithubRolesProps"]
 
 _HOST = "token.actions.githubusercontent.com"
 _AUDIENCE = "sts.amazonaws.com"
+_DEPLOY_HOURS = 2
+"""As long as the job that applies may run: ``timeout-minutes`` and ``role-duration-seconds`` in ``environment.yml``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +98,7 @@ class GithubRoles(Construct):
                 name=f"dropbatch-deploy-{environment}",
                 description=f"Deploys {environment}",
                 subjects=[f"environment:{environment}"],
+                session_hours=_DEPLOY_HOURS,
             )
             role.grant(*deploy_rights.find(props.state.arn, environment))
             role.grant(*deploy_rights.change(site, props.state.arn, environment, boundary.arn))
@@ -112,7 +115,15 @@ class GithubRoles(Construct):
             self.boundary_names[environment] = boundary.name
 
     def _role(
-        self, id_: str, props: GithubRolesProps, provider: str, *, name: str, description: str, subjects: Sequence[str]
+        self,
+        id_: str,
+        props: GithubRolesProps,
+        provider: str,
+        *,
+        name: str,
+        description: str,
+        subjects: Sequence[str],
+        session_hours: int | None = None,
     ) -> Role:
         owner, repository = props.repository.split("/")
         # Since 15 July 2026 new and renamed repositories' tokens say the numbers too: both forms are taken.
@@ -124,6 +135,7 @@ class GithubRoles(Construct):
                 name=name,
                 description=description,
                 federated=provider,
+                session_hours=session_hours,
                 conditions={
                     "StringEquals": {
                         f"{_HOST}:aud": _AUDIENCE,

@@ -22,13 +22,13 @@ class PreflightProps:
     repository: str
     """Name of the registry of images, which need not exist yet."""
     tags: Mapping[str, str]
-    """Tag of the image of each pipeline that has one of ours."""
+    """Tag of the image of each pipeline that has one of ours; ``<tag>@arm64`` when it is built for that."""
     input_bucket: str | None = None
     """An existing bucket, which must be versioned and send events."""
 
 
 class Preflight(Construct):
-    """A command that fails when the deploy would: an image must be built and no engine is there.
+    """A command that fails when the deploy would: an image must be built and no engine is there that can.
 
     It runs when there is something new to check.
     """

@@ -25,6 +25,9 @@ class RoleProps:
     """Or else: the ARN of the identity provider whose identities may, under the conditions."""
     conditions: Mapping[str, Mapping[str, str | Sequence[str]]] = field(default_factory=dict)
     """Further conditions on assuming it. Default: none."""
+    session_hours: int | None = None
+    """Longest session that may be asked for, 1 to 12 hours. Default: AWS's, one hour
+    (https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html)."""
     boundary: str | None = None
     """ARN of the policy that says the most the role can do, whatever it is granted. Default: none."""
 
@@ -50,6 +53,7 @@ class Role(Construct):
             name=props.name,
             description=props.description,
             assume_role_policy=policy_json([trust]),
+            max_session_duration=None if props.session_hours is None else props.session_hours * 3600,
             permissions_boundary=props.boundary,
         )
         # What cdktf would give for these, without a call to its Node process for each: roles are what there is most of.

@@ -240,7 +240,11 @@ class DropbatchStack(TerraformStack):
         return Dashboard(self, "Dashboard", DashboardProps(site=site, runs=runs, queues=queues, pools=pools))
 
     def _preflight(self, settings: Settings, site: Site, assets: Assets) -> None:
-        tags = {name: image.tag for name, image in assets.images.items() if image.uri is None}
+        tags = {
+            name: image.tag if image.architecture == "amd64" else f"{image.tag}@{image.architecture}"
+            for name, image in assets.images.items()
+            if image.uri is None
+        }
         if not tags and settings.storage.input_bucket is None:
             return
         preflight = Preflight(

@@ -1,21 +1,22 @@
 """Which environments a workflow can deploy: those whose state is kept in S3.
 
 ``make environments`` prints their names as a JSON list; with ``ENV=dev`` it checks that one and prints its region. In a
-workflow the same goes to the step's outputs ``environments`` and ``region``. To destroy one, its name is given twice.
+workflow the same goes to the step's outputs ``environments`` and ``region``, and ``architectures`` are those that their
+images are built for. To destroy one, its name is given twice.
 """
 
 import argparse
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from delivery import github
 from delivery.errors import DeliveryError, ending
 from dropbatch.settings import Settings, SettingsError, load_all, load_bootstrap
 
-__all__ = ["deployable", "every", "main", "one", "region_of"]
+__all__ = ["architectures", "deployable", "every", "main", "one", "region_of"]
 
 _PLACEHOLDER = "CHANGE-ME"
 
@@ -69,6 +70,12 @@ def region_of(directory: Path, name: str) -> str:
     return settings.environment.region
 
 
+def architectures(environments: Iterable[Settings]) -> list[str]:
+    """What the images of these environments are built for. The usual one is always among them: a job for each runs."""
+    pools = [each.compute[pipeline.pools[0]] for each in environments for pipeline in each.pipeline.values()]
+    return sorted({"amd64", *(pool.architecture for pool in pools)})
+
+
 def _fault(settings: Settings) -> str | None:
     if settings.state.backend != "s3":
         return (
@@ -111,9 +118,10 @@ def main(argv: list[str], env: Mapping[str, str]) -> int:
             print(region)
             github.set_outputs(env, region=region)
         else:
-            names = json.dumps(sorted(deployable(directory)))
+            found = deployable(directory)
+            names = json.dumps(sorted(found))
             print(names)
-            github.set_outputs(env, environments=names)
+            github.set_outputs(env, environments=names, architectures=json.dumps(architectures(found.values())))
         return 0
 
     return ending(step)

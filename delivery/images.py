@@ -13,8 +13,11 @@ from dropbatch.images import PushError, save
 __all__ = ["main", "save_all"]
 
 
-def save_all(root: Path, folder: Path) -> list[Path]:
-    """Archives of the images of all environments that a workflow can deploy, one for each tag."""
+def save_all(root: Path, folder: Path, architecture: str | None = None) -> list[Path]:
+    """Archives of the images of all environments that a workflow can deploy, one for each tag.
+
+    With `architecture`, only the images for it.
+    """
     archives: dict[str, Path] = {}
     with tempfile.TemporaryDirectory(prefix="dropbatch-images-") as scratch:
         for settings in deployable(root / "environments").values():
@@ -23,7 +26,8 @@ def save_all(root: Path, folder: Path) -> list[Path]:
             except AssetError as error:
                 raise DeliveryError("\n".join(error.faults)) from error
             for image in images:
-                if image.uri is None and image.tag not in archives:
+                wanted = architecture in (None, image.architecture)
+                if image.uri is None and wanted and image.tag not in archives:
                     try:
                         archives[image.tag] = save(
                             root, image.directory, image.tag, folder, base=image.base, architecture=image.architecture
@@ -34,13 +38,15 @@ def save_all(root: Path, folder: Path) -> list[Path]:
 
 
 def main(argv: list[str]) -> int:
-    """``--into FOLDER``."""
+    """``--into FOLDER [--architecture A]``."""
     parser = argparse.ArgumentParser(prog="python -m delivery.images", description="Build the images that are needed.")
     parser.add_argument("--into", type=Path, required=True, metavar="FOLDER")
-    folder: Path = parser.parse_args(argv).into
+    parser.add_argument("--architecture", choices=["amd64", "arm64"], help="build only the images for it")
+    options = parser.parse_args(argv)
+    folder: Path = options.into
 
     def step() -> int:
-        for archive in save_all(Path.cwd(), folder):
+        for archive in save_all(Path.cwd(), folder, options.architecture):
             print(f"{archive.name}: {archive.stat().st_size / 2**20:.0f} MiB")
         return 0
 

@@ -1,39 +1,56 @@
 """Checks before a deploy changes anything; Terraform runs them first: ``python3 -m dropbatch.before_deploy …``.
 
-A deploy that cannot end should not begin: images that must be built need an engine, and an input bucket of others must
-keep versions and send events.
+A deploy that cannot end should not begin: images that must be built need an engine that can build for their
+architecture, and an input bucket of others must keep versions and send events.
 """
 
 import argparse
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NoReturn
 
-from dropbatch.images import PushError, engine
+from dropbatch.images import ARCHIVES, PushError, builds, cannot_build, engine
 
 __all__ = ["faults", "main"]
 
 
 def faults(
-    *, region: str, repository: str, tags: Sequence[str], input_bucket: str | None, env: Mapping[str, str]
+    *, region: str, repository: str, tags: Mapping[str, str], input_bucket: str | None, env: Mapping[str, str]
 ) -> list[str]:
-    """What stands against a deploy, one line each, with the fix."""
+    """What stands against a deploy, one line each, with the fix. `tags` are of images, each with its architecture."""
     found = []
     if tags and not env.get("DROPBATCH_SANDBOX_DIR"):  # the sandbox takes build contexts as they are
-        found += _image_faults(region, repository, tags)
+        found += _image_faults(region, repository, tags, env)
     if input_bucket is not None:
         found += _bucket_faults(region, input_bucket)
     return found
 
 
-def _image_faults(region: str, repository: str, tags: Sequence[str]) -> list[str]:
+def _image_faults(region: str, repository: str, tags: Mapping[str, str], env: Mapping[str, str]) -> list[str]:
     try:
-        engine()
+        builder = engine()
     except PushError as error:
         missing = [tag for tag in tags if not _has_image(region, repository, tag)]
-        return [f"{error} (to be built: {', '.join(missing)})"] if missing else []
-    return []
+        return [_needs(missing, str(error))] if missing else []
+    archives = Path(env[ARCHIVES]) if env.get(ARCHIVES) else None
+    by_architecture: dict[str, list[str]] = {}
+    for tag, architecture in tags.items():
+        if archives is None or not (archives / f"{tag}.tar").is_file():
+            by_architecture.setdefault(architecture, []).append(tag)
+    faults = []
+    for architecture, built in by_architecture.items():
+        if not builds(builder, architecture):
+            missing = [tag for tag in built if not _has_image(region, repository, tag)]
+            if missing:
+                faults.append(_needs(missing, cannot_build(builder, architecture)))
+    return faults
+
+
+def _needs(tags: list[str], fault: str) -> str:
+    """The fix stays at the end, after the last colon, where `doctor` looks for it."""
+    return f"image {', '.join(tags)}: {fault}"
 
 
 def _has_image(region: str, repository: str, tag: str) -> bool:
@@ -80,17 +97,19 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: list[str], env: Mapping[str, str]) -> int:
-    """``--region R --repository NAME [--tag T]… [--input-bucket B]``; exit code 1 with one line per fault."""
+    """``--region R --repository NAME [--tag T[@arm64]]… [--input-bucket B]``; exit code 1 with one line per fault."""
     parser = _Parser(prog="python3 -m dropbatch.before_deploy", description="Say what a deploy would fail at.")
     parser.add_argument("--region", required=True)
     parser.add_argument("--repository", required=True, help="name of the registry of images; it need not exist yet")
-    parser.add_argument("--tag", action="append", default=[], help="tag of an image that the deploy needs")
+    parser.add_argument(
+        "--tag", action="append", default=[], help="tag of an image that the deploy needs; for arm64: <tag>@arm64"
+    )
     parser.add_argument("--input-bucket", help="an existing bucket")
     options = parser.parse_args(argv)
     found = faults(
         region=options.region,
         repository=options.repository,
-        tags=options.tag,
+        tags={tag: architecture or "amd64" for tag, _, architecture in (each.partition("@") for each in options.tag)},
         input_bucket=options.input_bucket,
         env=env,
     )

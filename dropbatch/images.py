@@ -7,7 +7,10 @@ The build context is the pipeline's folder (``opt/pipeline/``) and the parts of 
 import argparse
 import base64
 import hashlib
+import json
 import os
+import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -19,7 +22,18 @@ from typing import NoReturn
 from dropbatch.commit import commit_of
 from dropbatch.contract.jobs import COMMIT_FILE
 
-__all__ = ["ARCHIVES", "PushError", "context_files", "digest", "engine", "main", "push", "save"]
+__all__ = [
+    "ARCHIVES",
+    "PushError",
+    "builds",
+    "cannot_build",
+    "context_files",
+    "digest",
+    "engine",
+    "main",
+    "push",
+    "save",
+]
 
 ARCHIVES = "DROPBATCH_IMAGES"
 """Variable that names a folder of images built before, ``<tag>.tar`` each: what was tried in one environment is what
@@ -33,6 +47,9 @@ _PACKAGE_PARTS = ("__init__.py", "contract", "runtime")
 _BASE_PARTS = ("Dockerfile", "bundle.py", "requirements.txt", "checksums.txt", "tools.txt")
 _DIGITS = 24
 _INFO_SECONDS = 30.0
+_BINFMT = Path("/proc/sys/fs/binfmt_misc")
+_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+"""Architectures as Linux names them, in ``uname -m`` and in the names of emulators."""
 
 
 class PushError(Exception):
@@ -212,7 +229,54 @@ def _push_to_ecr(make: Callable[[str, str], None], tag: str, repository: str) ->
     return f"pushed {image}"
 
 
+def builds(builder: str, architecture: str) -> bool:
+    """Whether the engine can build for an architecture: its own, or one that it emulates; True when it does not say.
+
+    Docker's Buildx lists both as platforms (https://docs.docker.com/build/building/multi-platform/#qemu). Podman lists
+    the emulated ones in ``host.emulatedArchitectures`` unless there are none, and older versions have no such field:
+    https://github.com/containers/podman/blob/main/libpod/define/info.go
+    """
+    machine = _MACHINES[architecture]
+    if platform.machine() in (machine, architecture):
+        return True
+    listed = _platforms(builder)
+    if listed is None:
+        return True
+    return architecture in listed or (builder == "podman" and any(_BINFMT.glob(f"*{machine}*")))
+
+
+def _platforms(builder: str) -> set[str] | None:
+    """Architectures that an engine names; None when it names none, as Docker without Buildx."""
+    command = [builder, "info", "--format", "json"] if builder == "podman" else [builder, "buildx", "inspect"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_INFO_SECONDS)
+    except subprocess.TimeoutExpired:
+        return None
+    if done.returncode or not done.stdout.strip():
+        return None
+    if builder != "podman":
+        lines = re.findall(r"^Platforms:(.*)$", done.stdout, re.MULTILINE)
+        return set(re.findall(r"linux/(\w+)", " ".join(lines))) or None
+    try:
+        host = json.loads(done.stdout)["host"]
+        return {host["arch"], *(name.rpartition("/")[2] for name in host.get("emulatedArchitectures", []))}
+    except (ValueError, KeyError):
+        return None
+
+
+def cannot_build(builder: str, architecture: str) -> str:
+    """Why an engine does not build for an architecture, and the fix."""
+    run = "sudo podman run" if builder == "podman" else "docker run"  # it registers with the kernel
+    return (
+        f"an image for {architecture} has to be built, and {builder} on this {platform.machine()} machine has no "
+        f"emulator for it: `{run} --privileged --rm docker.io/tonistiigi/binfmt --install {architecture}`, or "
+        f"deploy from an {architecture} machine"
+    )
+
+
 def _build(builder: str, files: Mapping[str, Path], image: str, base: str, architecture: str) -> None:
+    if not builds(builder, architecture):
+        raise PushError(cannot_build(builder, architecture))
     with tempfile.TemporaryDirectory(prefix="dropbatch-image-") as scratch:
         _lay_out(files, Path(scratch))
         dockerfile = f"{scratch}/{BUILD_FOLDER if base else PIPELINE_FOLDER}/Dockerfile"

@@ -7,11 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore
 from botocore.config import Config
+from botocore.model import ServiceModel, StructureShape
 
 from dropbatch.contract.deployment import FILE_NAME, Deployment
 
-__all__ = ["client", "deployment", "logger", "time_spent", "variables"]
+__all__ = ["NEEDED", "client", "deployment", "logger", "time_spent", "variables"]
+
+NEEDED = {
+    "s3": {"PutObject": {"IfNoneMatch": "1.35.2"}},
+    "batch": {"SubmitJob": {"shareIdentifier": "1.23.2"}},
+}
+"""The youngest parameters that the functions send, by service and operation, and the first botocore that knows each.
+
+Lambda brings boto3, and which one depends on the runtime's version and the region:
+https://docs.aws.amazon.com/lambda/latest/dg/lambda-python.html#python-sdk-included
+"""
 
 
 def logger() -> logging.Logger:
@@ -52,6 +64,9 @@ def client(service: str, *, retry: bool = True) -> Any:
     Args:
         service: name as boto3 knows it.
         retry: False for calls that must not be repeated behind our back, because a repetition has an effect of its own.
+
+    Raises:
+        RuntimeError: boto3 is too old for a parameter in `NEEDED`.
     """
     # Thirteen seconds of silence within one region are enough; the queue brings the message again in any case.
     config = Config(
@@ -59,4 +74,20 @@ def client(service: str, *, retry: bool = True) -> Any:
         read_timeout=10,
         retries={"mode": "standard", "total_max_attempts": 4 if retry else 1},
     )
-    return boto3.client(service, config=config)  # type: ignore[call-overload]
+    made = boto3.client(service, config=config)  # type: ignore[call-overload]
+    _check_features(service, made.meta.service_model)
+    return made
+
+
+def _check_features(service: str, model: ServiceModel) -> None:
+    """Fail at the cold start, not at the first run that needs the parameter. The model is the client's own, loaded."""
+    for operation, parameters in NEEDED.get(service, {}).items():
+        shape = model.operation_model(operation).input_shape
+        known = shape.members if isinstance(shape, StructureShape) else {}
+        for parameter, version in parameters.items():
+            if parameter not in known:
+                raise RuntimeError(
+                    f"{service} {operation}: parameter {parameter} needs botocore {version} or newer, got "
+                    f"{botocore.__version__} with boto3 {boto3.__version__}: let Lambda update the function's runtime, "
+                    "or add a layer with a newer boto3"
+                )

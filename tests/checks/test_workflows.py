@@ -58,6 +58,15 @@ def test_ours_lack_nothing(project: Path) -> None:
         # pins
         ("ci", CHECKOUT, "actions/checkout@v6", "must be pinned by its full commit, got actions/checkout@v6"),
         ("drift", CHECKOUT, CHECKOUT.partition(" ")[0], "beside the commit must stand its version"),
+        # credentials last as long as the job
+        (
+            "environment",
+            "          role-duration-seconds: 7200 #",
+            "          #",
+            "7200 seconds and its credentials last 3600",
+        ),
+        ("environment", "    timeout-minutes: 120\n", "    timeout-minutes: 121\n", "7260 seconds and its credentials"),
+        ("drift", "    timeout-minutes: 30\n", "", "may run for 21600 seconds and its credentials last 3600"),
         # rights
         ("ci", "permissions: {}\n", "", "ci.yml: permissions: {} must stand at the top"),
         (

@@ -4,12 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from constructs_lib.bootstrap_stack import BootstrapStack, BootstrapStackProps
 from dropbatch.settings import Bootstrap, SettingsError, load, load_bootstrap
 from dropbatch.settings.bootstrap import RESERVED
 from tests.constructs_lib.synthesis import Stack, statement
-from tests.project import bootstrap_toml
+from tests.project import ROOT, bootstrap_toml
 from tests.settings.test_settings import GOOD
 
 Json = dict[str, Any]
@@ -78,6 +79,19 @@ def test_roles_are_bound_to_the_repository_in_both_forms(stack: Stack, role: str
             ],
         }
     }
+
+
+def test_sessions_are_as_long_as_workflows_ask_for(stack: Stack) -> None:
+    """Else AWS refuses the session, at the last step before the apply."""
+    jobs = YAML(typ="safe").load(ROOT / ".github/workflows/environment.yml")["jobs"]
+    (asked,) = (
+        int(step["with"]["role-duration-seconds"])
+        for step in jobs["apply"]["steps"]
+        if "role-to-assume" in step.get("with", {})
+    )
+    for name in ("dropbatch-deploy-dev", "dropbatch-deploy-prod"):
+        assert stack.one("aws_iam_role", name=name).get("max_session_duration", 3600) >= asked
+    assert "max_session_duration" not in stack.one("aws_iam_role", name="dropbatch-plan")
 
 
 def test_the_plan_role_changes_nothing_and_reads_no_data(stack: Stack) -> None:

@@ -208,7 +208,8 @@ class TestWorkflows:
         # Given a merge, its images, and its plan
         _, outputs = repository.act("deploy.yml", "choose", inputs={}, github={"event_name": "push"})
         assert json.loads(outputs["environments"]) == ["dev"]
-        repository.act("deploy.yml", "images")
+        (architecture,) = json.loads(outputs["architectures"])
+        repository.act("deploy.yml", "images", matrix={"architecture": architecture})
         planner, plan = repository.act("environment.yml", "plan")
         sealed = repository.folder / "artifacts/plan-dev/sealed"
         assert plan == {"changed": "true", "digest": hashlib.sha256(sealed.read_bytes()).hexdigest()}

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -29,7 +30,7 @@ def test_only_those_are_deployed_whose_state_outlives_the_workflow(
     outputs = project / "outputs"
     assert main([], {"GITHUB_OUTPUT": str(outputs)}) == 0
     assert json.loads(capsys.readouterr().out) == ["prod"]
-    assert outputs.read_text() == 'environments=["prod"]\n'
+    assert outputs.read_text() == 'environments=["prod"]\narchitectures=["amd64"]\n'
 
 
 def test_one_gives_its_region(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -114,3 +115,12 @@ def test_the_smoke_test_takes_a_pipeline_that_a_file_starts() -> None:
 def test_where_files_start_nothing_there_is_nothing_to_try() -> None:
     with pytest.raises(DeliveryError, match=r"lab1\.toml: no pipeline is started by a file"):
         choose_pipeline(settings_of(BASE.replace('pools = ["spot"]\n', 'pools = ["spot"]\ntrigger = "submit"\n')))
+
+
+def test_images_are_built_for_the_architectures_of_the_pools(project: Path) -> None:
+    outputs = project / "outputs"
+    prod = project / "environments/prod.toml"
+    text = re.sub(r"^\[compute\.\w+\]$", r'\g<0>\narchitecture = "arm64"', prod.read_text(), flags=re.MULTILINE)
+    prod.write_text(re.sub(r"^instance_types = .*$", "", text, flags=re.MULTILINE))
+    assert main([], {"GITHUB_OUTPUT": str(outputs)}) == 0
+    assert 'architectures=["amd64", "arm64"]\n' in outputs.read_text()

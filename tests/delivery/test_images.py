@@ -47,3 +47,9 @@ def test_an_image_that_is_not_there_is_named(project: Path, capsys: pytest.Captu
     shutil.rmtree(project / "image/wordcount")
     assert main(["--into", "built"]) == 1
     assert "error: environments/prod.toml: pipeline.wordcount.image: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("architecture", "built"), [("amd64", 1), ("arm64", 0)])
+def test_a_machine_builds_for_its_own_architecture(project: Path, architecture: str, built: int) -> None:
+    assert main(["--into", "built", "--architecture", architecture]) == 0
+    assert len(list(Path("built").glob("*.tar"))) == built

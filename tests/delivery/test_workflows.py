@@ -67,6 +67,19 @@ def test_a_merge_goes_through_dev_to_prod(event: Any, environments: str, failing
     assert Workflow("deploy.yml").jobs_that_run(event, outputs, failing) == jobs
 
 
+@pytest.mark.parametrize(("architecture", "runner"), [("amd64", "ubuntu-24.04"), ("arm64", "ubuntu-24.04-arm")])
+def test_an_image_is_built_on_a_machine_of_its_architecture(architecture: str, runner: str) -> None:
+    job = Workflow("deploy.yml").jobs["images"]
+    contexts = {
+        "matrix": {"architecture": architecture},
+        "needs": {"choose": {"outputs": {"architectures": '["amd64", "arm64"]'}}},
+    }
+    assert filled(job["runs-on"], contexts) == runner
+    assert filled(job["strategy"]["matrix"]["architecture"], contexts) == "['amd64', 'arm64']"
+    (build,) = (step for step in job["steps"] if "make images" in step.get("run", ""))
+    assert filled(build["env"]["ARCHITECTURE"], contexts) == architecture
+
+
 @pytest.mark.parametrize(("changed", "jobs"), [("true", ["plan", "apply"]), ("false", ["plan"])])
 def test_what_changes_nothing_asks_nobody(changed: str, jobs: list[str]) -> None:
     assert Workflow("environment.yml").jobs_that_run({}, {"plan": {"changed": changed}}) == jobs

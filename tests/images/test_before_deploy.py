@@ -44,8 +44,18 @@ def an_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
 
 
-def found(tags: list[str], bucket: str | None = None, **env: str) -> list[str]:
-    return faults(region="eu-central-1", repository="dropbatch-dev", tags=tags, input_bucket=bucket, env=env)
+def an_engine_that_says(folder: Path, name: str, says: str) -> Path:
+    """The folder, with a program that answers everything with the same text."""
+    folder.mkdir()
+    (folder / "answer").write_text(says)
+    (folder / name).write_text(f"#!/bin/sh\ncat {folder}/answer\n")
+    (folder / name).chmod(0o755)
+    return folder
+
+
+def found(tags: list[str], bucket: str | None = None, architecture: str = "amd64", **env: str) -> list[str]:
+    wanted = dict.fromkeys(tags, architecture)
+    return faults(region="eu-central-1", repository="dropbatch-dev", tags=wanted, input_bucket=bucket, env=env)
 
 
 class TestImages:
@@ -61,8 +71,8 @@ class TestImages:
 
         said = capsys.readouterr().err.splitlines()
         assert said == [
-            "error: an image has to be built, and neither docker nor podman is on PATH: install one, or name a ready "
-            "image in the environment file (pipeline.<name>.image) (to be built: align-01)",
+            "error: image align-01: an image has to be built, and neither docker nor podman is on PATH: install one, "
+            "or name a ready image in the environment file (pipeline.<name>.image)",
             "error: nothing was changed",
         ]
 
@@ -74,6 +84,54 @@ class TestImages:
     @pytest.mark.usefixtures("an_engine", "aws")
     def test_with_an_engine_nothing_is_asked(self) -> None:
         assert found(["align-01"]) == []
+
+    @pytest.mark.parametrize(
+        ("engine", "can"),
+        [
+            (("docker", "Platforms: linux/amd64*, linux/amd64/v2, linux/arm64, linux/386"), True),
+            (("docker", "Platforms: linux/amd64, linux/amd64/v2, linux/386"), False),
+            (("docker", "Driver: docker"), True),  # says nothing: it is tried
+            (("podman", '{"host": {"arch": "amd64", "emulatedArchitectures": ["linux/arm", "linux/arm64"]}}'), True),
+            (("podman", '{"host": {"arch": "amd64"}}'), False),
+            (("podman", '{"host": {"arch": "arm64"}}'), True),  # Podman's own virtual machine
+        ],
+    )
+    def test_the_engine_must_build_for_the_architecture(
+        self, aws: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: tuple[str, str], can: bool
+    ) -> None:
+        # Given an amd64 machine whose kernel has no emulators, and what the engine says it can do
+        name, says = engine
+        monkeypatch.setattr("dropbatch.images.platform.machine", lambda: "x86_64")
+        monkeypatch.setattr("dropbatch.images._BINFMT", tmp_path / "none")
+        monkeypatch.setenv("PATH", f"{an_engine_that_says(tmp_path / 'bin', name, says)}:/bin")
+        if not can:
+            aws["ecr"].add_response("describe_images", {"imageDetails": [{}]})
+            aws["ecr"].add_client_error("describe_images", "ImageNotFoundException")
+
+        faults_found = found(["there-01", "align-02"], architecture="arm64")
+
+        if can:
+            assert faults_found == []
+        else:
+            (fault,) = faults_found
+            assert fault.startswith(f"image align-02: an image for arm64 has to be built, and {name} on this x86_64")
+            assert fault.endswith("--install arm64`, or deploy from an arm64 machine")
+
+    @pytest.mark.usefixtures("aws")
+    def test_an_image_built_elsewhere_needs_no_emulator(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("dropbatch.images.platform.machine", lambda: "x86_64")
+        monkeypatch.setenv("PATH", f"{an_engine_that_says(tmp_path / 'bin', 'docker', 'Platforms: linux/amd64')}:/bin")
+        (tmp_path / "align-02.tar").touch()
+        assert found(["align-02"], architecture="arm64", DROPBATCH_IMAGES=str(tmp_path)) == []
+
+    def test_the_command_takes_an_architecture(
+        self, aws: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr("dropbatch.images.platform.machine", lambda: "x86_64")
+        monkeypatch.setenv("PATH", f"{an_engine_that_says(tmp_path / 'bin', 'docker', 'Platforms: linux/amd64')}:/bin")
+        aws["ecr"].add_client_error("describe_images", "ImageNotFoundException")
+        assert main([*ARGUMENTS, "--tag", "align-02@arm64", "--tag", "fold-01"], {}) == 1
+        assert "error: image align-02: an image for arm64" in capsys.readouterr().err
 
     @pytest.mark.usefixtures("no_engine", "aws")
     def test_the_sandbox_builds_nothing(self) -> None:

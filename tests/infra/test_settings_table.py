@@ -1,5 +1,7 @@
 """Each setting changes the expected resources, and no others."""
 
+import json
+import re
 from collections.abc import Iterator
 from fnmatch import fnmatch
 
@@ -336,6 +338,16 @@ def test_a_pool_and_a_pipeline_may_have_gpus() -> None:
         ]["ec2_configuration"]
     )
     assert configuration == {"image_type": "ECS_AL2023_NVIDIA"}
+
+
+def test_the_check_before_a_deploy_knows_the_architecture() -> None:
+    (check,) = (
+        each
+        for each in stack_of(having("compute.spot", 'architecture = "arm64"')).resources("terraform_data")
+        if "before_deploy" in json.dumps(each)
+    )
+    (provisioner,) = check["provisioner"]
+    assert re.search(r"--tag '?other-arm64-[0-9a-f]{24}@arm64'?", provisioner["local-exec"]["command"])
 
 
 def test_a_pipeline_may_go_around_another_image(base: Stack) -> None:

@@ -8,16 +8,17 @@ from dropbatch.cli.doctor.findings import Check, Finding, ok, problem, unknown
 from dropbatch.cli.doctor.subject import PoolNeed, Subject
 from dropbatch.cli.errors import CredentialsError, in_words
 
-__all__ = ["CHECKS", "COST_TAG"]
+__all__ = ["CHECKS", "COST_TAG", "SERVICE_ROLES"]
 
 COST_TAG = "research-stack-id"
 _BILLING_REGION = "us-east-1"
 
-_ROLES = {
+SERVICE_ROLES = {
     "AWSServiceRoleForBatch": "batch.amazonaws.com",
     "AWSServiceRoleForECS": "ecs.amazonaws.com",
     "AWSServiceRoleForEC2Spot": "spot.amazonaws.com",
 }
+"""Service-linked roles that pools need, by name, and the service of each."""
 
 _QUOTAS = {
     # (class of machines, spot) -> Service Quotas' code, all in vCPUs.
@@ -66,9 +67,9 @@ def _region(subject: Subject) -> Iterator[Finding]:
 
 def _roles(subject: Subject) -> Iterator[Finding]:
     iam = subject.client("iam")
-    needed = {name: service for name, service in _ROLES.items() if "Spot" not in name}
+    needed = {name: service for name, service in SERVICE_ROLES.items() if "Spot" not in name}
     if any(pool.spot for pool in subject.pools):
-        needed = _ROLES
+        needed = SERVICE_ROLES
     for name, service in needed.items():
         try:
             iam.get_role(RoleName=name)

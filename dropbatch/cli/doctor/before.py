@@ -11,13 +11,14 @@ from typing import Any
 
 from dropbatch import before_deploy
 from dropbatch.cli.deployed import Deployed
+from dropbatch.cli.doctor.account import SERVICE_ROLES
 from dropbatch.cli.doctor.findings import Check, Finding, ok, problem
 from dropbatch.cli.doctor.images import image_finding
 from dropbatch.cli.doctor.subject import PoolNeed, Subject
 from dropbatch.cli.text import age, counted
 from dropbatch.contract.deployment import resource_name
 from dropbatch.images import context_files, digest
-from dropbatch.settings import Settings
+from dropbatch.settings import Settings, SettingsError, load_bootstrap
 
 __all__ = ["FIRST", "LAST", "subject_of"]
 
@@ -73,6 +74,60 @@ def _account(subject: Subject) -> Iterator[Finding]:
         yield ok(f"{meant}, as the file says")
 
 
+def _bootstrap(subject: Subject) -> Iterator[Finding]:
+    """Whether bootstrap can be deployed: it makes service-linked roles, and AWS refuses those that are there already.
+
+    The provider does not adopt them: https://github.com/hashicorp/terraform-provider-aws/issues/29318
+    """
+    if subject.sandbox:
+        return
+    try:
+        account = getattr(load_bootstrap(subject.project / "bootstrap.toml"), "account", None)
+    except SettingsError as error:
+        for fault in error.faults:
+            text, _, fix = fault.rpartition(": ")
+            yield problem(text, fix)
+        return
+    if account is None:
+        return
+    bucket = f"dropbatch-state-{subject.account}-{account.region}"
+    if _has_bucket(subject, bucket):
+        yield ok(f"deployed: its bucket {bucket} is there")
+        return
+    present = [name for name, service in SERVICE_ROLES.items() if service in account.service_linked_roles]
+    present = [name for name in present if _has_role(subject, name)]
+    if not present:
+        yield ok("not deployed; nothing stands against it")
+        return
+    left = [each for each in account.service_linked_roles if each not in {SERVICE_ROLES[name] for name in present}]
+    text = f"{', '.join(present)}: in the account already, and `npx cdktf deploy bootstrap` would fail to create them"
+    fix = f"in bootstrap.toml, [account]: `service_linked_roles = {json.dumps(left)}`"
+    if _settings(subject).state.backend == "s3":
+        yield problem(text, fix)
+    else:
+        yield ok(f"not deployed, and this environment needs no state bucket; before a deploy of it, {fix}")
+
+
+def _has_bucket(subject: Subject, bucket: str) -> bool:
+    s3 = subject.client("s3")
+    try:
+        s3.head_bucket(Bucket=bucket)
+    except s3.exceptions.ClientError as error:
+        if error.response["Error"]["Code"] not in ("404", "NoSuchBucket"):
+            raise
+        return False
+    return True
+
+
+def _has_role(subject: Subject, name: str) -> bool:
+    iam = subject.client("iam")
+    try:
+        iam.get_role(RoleName=name)
+    except iam.exceptions.NoSuchEntityException:
+        return False
+    return True
+
+
 def _tools(subject: Subject) -> Iterator[Finding]:
     terraform = shutil.which("terraform")
     if terraform is None:
@@ -90,7 +145,7 @@ def _tools(subject: Subject) -> Iterator[Finding]:
 
 def _images(subject: Subject) -> Iterator[Finding]:
     settings = _settings(subject)
-    tags = {}
+    tags: dict[str, str] = {}
     for name, pipeline in settings.pipeline.items():
         folder = subject.project / pipeline.image if pipeline.image else None
         if not pipeline.base and (folder is None or not folder.is_dir()):
@@ -100,12 +155,15 @@ def _images(subject: Subject) -> Iterator[Finding]:
             else:
                 yield problem(f"{name}: {pipeline.image} is no folder here", f"`dropbatch init --pipeline {name}`")
             continue
-        tags[name] = f"{name}-{digest(context_files(subject.project, folder, base=pipeline.base), base=pipeline.base)}"
+        architecture = settings.compute[pipeline.pools[0]].architecture
+        kind = name if architecture == "amd64" else f"{name}-{architecture}"
+        content = digest(context_files(subject.project, folder, base=pipeline.base), base=pipeline.base)
+        tags[f"{kind}-{content}"] = architecture
     env: Mapping[str, str] = {"DROPBATCH_SANDBOX_DIR": "here"} if subject.sandbox else {}
     faults = before_deploy.faults(
         region=subject.region,
         repository=resource_name(subject.environment),
-        tags=list(tags.values()),
+        tags=tags,
         input_bucket=settings.storage.input_bucket,
         env=env,
     )
@@ -113,7 +171,8 @@ def _images(subject: Subject) -> Iterator[Finding]:
         text, _, fix = fault.rpartition(": ")
         yield problem(text, fix)
     if tags and not faults:
-        yield ok(f"{', '.join(tags)}: there, or can be built here")
+        names = ", ".join(tag.rpartition("-")[0] for tag in tags)
+        yield ok(f"{names}: there, or can be built here")
 
 
 def _state(subject: Subject) -> Iterator[Finding]:
@@ -159,6 +218,7 @@ def _locked(lock: Mapping[str, str], subject: Subject) -> Finding:
 FIRST = (Check(name="environment file", look=_file), Check(name="tools", look=_tools))
 LAST = (
     Check(name="account", look=_account),
+    Check(name="bootstrap", look=_bootstrap),
     Check(name="images", look=_images),
     Check(name="state", look=_state),
 )

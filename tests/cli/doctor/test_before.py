@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,74 @@ def test_the_account_that_is_meant(project: Path, meant: str, outcome: Outcome):
     (found,) = stubs.look(CHECKS["account"], settings=load(path))
 
     assert found.outcome is outcome
+
+
+IN_S3 = '[state]\nbackend = "s3"\nbucket = "some-state"'
+ROLE = {"Role": {"Path": "/", "RoleName": "x", "RoleId": "A" * 16, "Arn": "a" * 20, "CreateDate": "2026-01-01"}}
+
+
+def account_with(*roles: str, project: Path) -> Stubs:
+    """An account without bootstrap's bucket, which has these service-linked roles."""
+    (project / "bootstrap.toml").write_text('[account]\nregion = "eu-central-1"\n')
+    stubs = Stubs().answer("sts", "get_caller_identity", {"Account": "123456789012", "Arn": "a" * 20, "UserId": "u"})
+    stubs.fail("s3", "head_bucket", "404")
+    for name in ("AWSServiceRoleForBatch", "AWSServiceRoleForECS", "AWSServiceRoleForEC2Spot"):
+        if name in roles:
+            stubs.answer("iam", "get_role", ROLE, RoleName=name)
+        else:
+            stubs.fail("iam", "get_role", "NoSuchEntity")
+    return stubs
+
+
+def test_roles_that_bootstrap_would_fail_to_create_are_found(project: Path):
+    stubs = account_with("AWSServiceRoleForBatch", "AWSServiceRoleForECS", project=project)
+
+    (found,) = stubs.look(CHECKS["bootstrap"], settings=settings(project, IN_S3), project=project)
+
+    assert found.outcome is Outcome.PROBLEM
+    assert found.text.startswith("AWSServiceRoleForBatch, AWSServiceRoleForECS: in the account already")
+    assert found.fix == 'in bootstrap.toml, [account]: `service_linked_roles = ["spot.amazonaws.com"]`'
+
+
+def test_without_a_state_bucket_to_be_made_they_are_no_problem(project: Path):
+    stubs = account_with("AWSServiceRoleForEC2Spot", project=project)
+
+    (found,) = stubs.look(CHECKS["bootstrap"], settings=settings(project), project=project)
+
+    assert found.outcome is Outcome.OK
+    assert '`service_linked_roles = ["batch.amazonaws.com", "ecs.amazonaws.com"]`' in found.text
+
+
+def test_an_account_without_them_is_ready_for_bootstrap(project: Path):
+    stubs = account_with(project=project)
+
+    (found,) = stubs.look(CHECKS["bootstrap"], settings=settings(project, IN_S3), project=project)
+
+    assert (found.outcome, found.text) == (Outcome.OK, "not deployed; nothing stands against it")
+
+
+def test_after_bootstrap_its_roles_are_its_own(project: Path):
+    (project / "bootstrap.toml").write_text('[account]\nregion = "eu-central-1"\n')
+    stubs = Stubs().answer("sts", "get_caller_identity", {"Account": "123456789012", "Arn": "a" * 20, "UserId": "u"})
+    stubs.answer("s3", "head_bucket", {}, Bucket="dropbatch-state-123456789012-eu-central-1")
+
+    (found,) = stubs.look(CHECKS["bootstrap"], settings=settings(project, IN_S3), project=project)
+
+    assert found.outcome is Outcome.OK
+
+
+def test_an_image_for_arm64_is_looked_for_by_its_own_tag(project: Path, monkeypatch: pytest.MonkeyPatch):
+    path = project / "environments" / "dev.toml"
+    path.write_text(re.sub(r"(\[compute\.\w+\])", r'\1\narchitecture = "arm64"', environment_text(Answers())))
+    asked = []
+    monkeypatch.setattr("dropbatch.images.shutil.which", lambda _: None)
+    monkeypatch.setattr("dropbatch.before_deploy._has_image", lambda *call: asked.append(call[-1]))
+
+    (found,) = Stubs().look(CHECKS["images"], settings=load(path), project=project)
+
+    assert found.outcome is Outcome.PROBLEM
+    assert found.fix.startswith("install one")
+    assert [tag.rpartition("-")[0] for tag in asked] == ["wordcount-arm64"]
 
 
 def test_a_lock_in_s3_names_who_and_how_to_remove_it(project: Path):

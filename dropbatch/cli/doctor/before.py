@@ -11,6 +11,7 @@ from typing import Any
 
 from dropbatch import before_deploy
 from dropbatch.cli.deployed import Deployed
+from dropbatch.cli.doctor import machines
 from dropbatch.cli.doctor.findings import Check, Finding, ok, problem
 from dropbatch.cli.doctor.images import image_finding
 from dropbatch.cli.doctor.subject import PoolNeed, Subject
@@ -160,5 +161,6 @@ FIRST = (Check(name="environment file", look=_file), Check(name="tools", look=_t
 LAST = (
     Check(name="account", look=_account),
     Check(name="images", look=_images),
+    machines.BEFORE_DEPLOY,
     Check(name="state", look=_state),
 )

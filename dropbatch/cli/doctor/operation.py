@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from dropbatch.cli.deployed import Deployed, Description
-from dropbatch.cli.doctor import images
+from dropbatch.cli.doctor import images, machines
 from dropbatch.cli.doctor.findings import Check, Finding, ok, problem, unknown
 from dropbatch.cli.doctor.subject import PoolNeed, Subject
 from dropbatch.cli.text import counted
@@ -135,5 +135,6 @@ CHECKS = (
     Check(name="pause", look=_paused),
     Check(name="dead letters", look=_letters),
     Check(name="images", look=images.deployed),
+    machines.DEPLOYED,
     Check(name="state lock", look=_lock),
 )

@@ -200,9 +200,7 @@ def test_given_a_job_runs_when_its_environment_is_deleted_then_its_machine_goes_
     updatable(world)
     long = running(world)
     world.environment("other")
-    world.call(
-        "UpdateJobQueue", jobQueue="spot", computeEnvironmentOrder=[{"order": 1, "computeEnvironment": "other"}]
-    )
+    world.call("UpdateJobQueue", jobQueue="spot", computeEnvironmentOrder=[{"order": 1, "computeEnvironment": "other"}])
     world.call("UpdateComputeEnvironment", computeEnvironment="spot", state="DISABLED")
     assert world.job(long)["status"] == "RUNNING"
 

@@ -79,7 +79,7 @@ smoke:  ## drop a file in ENV and wait for its result (SMOKE_FILE, SMOKE_PIPELIN
 	$(SETUP) synth
 	@$(RUN) -m delivery.smoke "$$ENV"
 
-patch:  ## give the pools of ENV machines with the newest image; jobs that run go on on theirs
+patch:  ## give the pools of ENV machines with the newest image; running jobs keep theirs
 	$(SETUP) synth
 	@$(RUN) -m delivery.patch "$$ENV"
 

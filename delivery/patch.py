@@ -1,4 +1,4 @@
-"""``make patch ENV=dev``: give every pool machines with the newest image. Jobs that run go on on theirs."""
+"""``make patch ENV=dev``: give every pool machines with the newest image. Running jobs keep theirs."""
 
 import argparse
 import os

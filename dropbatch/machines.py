@@ -157,7 +157,7 @@ def _change(batch: Any, text: str) -> int:
         return _failed(error)
     if changed:
         name = given["environment"].rpartition("/")[2]
-        print(f"{name}: new jobs get new machines ({', '.join(changed)}); jobs that run go on on theirs")
+        print(f"{name}: new jobs get new machines ({', '.join(changed)}); running jobs keep theirs")
     return 0
 
 
@@ -170,7 +170,7 @@ def _patch(batch: Any, environment: str, pools: Sequence[str]) -> int:
             code = _failed(error)
             continue
         if own is None:
-            print(f"{pool}: new jobs get machines with the newest image; jobs that run go on on theirs")
+            print(f"{pool}: new jobs get machines with the newest image; running jobs keep theirs")
         else:
             print(f"{pool}: has an image of your own, {own}: build a newer one, set ami to it and deploy")
     return code

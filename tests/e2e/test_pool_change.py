@@ -1,5 +1,8 @@
 """A pool whose machines are changed by a deploy while a run is on them."""
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -40,6 +43,15 @@ def test_a_deploy_that_changes_machines_ends_and_the_run_on_them_succeeds_once(l
         assert (item["state"], item["attempt"], item.get("earlier", [])) == ("SUCCEEDED", 1, [])
         assert lab.result(item, "result.txt") == b"done\n"
         assert environment(lab, pool)["status"] == "VALID"
+
+        # And its machines can be patched, with nothing else changed
+        before = environment(lab, pool)["computeResources"]
+        command = [sys.executable, "-m", "delivery.patch", "sandbox"]
+        done = subprocess.run(
+            command, cwd=lab.root, env={**os.environ, **lab.environ}, capture_output=True, text=True, check=True
+        )
+        assert f"{pool}: new jobs get machines with the newest image" in done.stdout
+        assert environment(lab, pool)["computeResources"] == before
     finally:
         end.touch()
         file.write_text(text)

@@ -109,7 +109,7 @@ class TestChange:
 
         assert main(["change", "--region", "eu-central-1"], {VARIABLE: text}) == 0
         assert capsys.readouterr().out == (
-            "dropbatch-dev-spot-1: new jobs get new machines (launchTemplate); jobs that run go on on theirs\n"
+            "dropbatch-dev-spot-1: new jobs get new machines (launchTemplate); running jobs keep theirs\n"
         )
 
     def test_a_refusal_names_the_fix(self, aws: Any, capsys: pytest.CaptureFixture[str]) -> None:

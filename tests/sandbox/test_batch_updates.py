@@ -89,7 +89,15 @@ def test_given_a_job_runs_when_its_machines_are_replaced_then_it_goes_on_and_new
     assert environment(world)["status"] == "VALID"
 
 
-@pytest.mark.parametrize("change", [{"maxvCpus": 9}, {"minvCpus": 1}, {"maxvCpus": 4, "instanceTypes": ["m6i"]}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"maxvCpus": 9},
+        {"minvCpus": 1},
+        {"maxvCpus": 4, "instanceTypes": ["m6i"]},
+        {"ec2Configuration": [{"imageType": "ECS_AL2023"}]},
+    ],
+)
 def test_given_only_its_size_changes_when_updated_then_no_machine_is_replaced(
     world: World, change: dict[str, Any]
 ) -> None:

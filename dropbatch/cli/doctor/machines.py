@@ -59,7 +59,7 @@ def _image(subject: Subject, pool: str, environment: Mapping[str, Any]) -> Findi
     if status == "UPDATE_AVAILABLE":
         return problem(
             f"{pool}: Batch has a newer image than that of the machines{running}",
-            f"`make patch ENV={subject.environment}`: new jobs get machines with it, running jobs go on",
+            f"`make patch ENV={subject.environment}`: new jobs get machines with it, running jobs keep theirs",
         )
     if status == "LATEST":
         return ok(f"{pool}: the newest image that Batch has{running}")

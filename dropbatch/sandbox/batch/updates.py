@@ -35,10 +35,17 @@ _DEFAULT_MINUTES, _MOST_MINUTES = 30, 7200
 def infrastructure_changes(environment: Resource, changes: Mapping[str, Any]) -> list[str]:
     """Return the members of a ``ComputeResourceUpdate`` that replace the machines of this environment."""
     resources = environment.get("computeResources") or {}
+    resources = {**resources, "ec2Configuration": _images(resources)}
     changed = [key for key in sorted(_INFRASTRUCTURE & changes.keys()) if changes[key] != resources.get(key)]
     if changes.get("updateToLatestImageVersion"):
         changed.append("updateToLatestImageVersion")
     return changed
+
+
+def _images(resources: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the ``ec2Configuration`` without what only Batch writes there."""
+    given = resources.get("ec2Configuration") or []
+    return [{key: value for key, value in each.items() if key != "batchImageStatus"} for each in given]
 
 
 def check_infrastructure_update(environment: Resource, changed: list[str]) -> None:

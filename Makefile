@@ -6,7 +6,7 @@ SETUP = @$(PYTHON) dropbatch/preflight.py
 RUN = .venv/bin/python
 CDKTF = node_modules/.package-lock.json
 
-.PHONY: help demo demo-down test rehearse soak lint format synth bench-synth bench-arrival bench-staging bench-overhead bench-import bench-status bench-help bench-scheduler reference picture pins environments confirm images plan apply smoke drift drift-issue comment cdk-terrain release aws-acceptance
+.PHONY: help demo demo-down test rehearse soak lint format synth bench-synth bench-arrival bench-staging bench-overhead bench-import bench-status bench-help bench-scheduler reference picture pins environments confirm images plan apply smoke patch drift drift-issue comment cdk-terrain release aws-acceptance
 
 $(CDKTF): package-lock.json
 	@npm ci --no-audit --no-fund --silent
@@ -79,6 +79,10 @@ apply:  ## do what `make plan` said, and nothing else; SEALED=file with DIGEST: 
 smoke:  ## drop a file in ENV and wait for its result (SMOKE_FILE, SMOKE_PIPELINE, SMOKE_GROUP)
 	$(SETUP) synth
 	@$(RUN) -m delivery.smoke "$$ENV"
+
+patch:  ## give the pools of ENV machines with the newest image; running jobs keep theirs
+	$(SETUP) synth
+	@$(RUN) -m delivery.patch "$$ENV"
 
 drift:  ## whether ENV is still what was deployed; what is not goes to the folder INTO
 	$(SETUP) synth

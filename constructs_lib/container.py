@@ -90,7 +90,10 @@ class Container:
             # Scratch is a volume of the job's own on the machine's disk. Docker gives it the owner and mode of the
             # image's /tmp, so that any user may write; it goes with the container.
             "volumes": [
-                {"name": "scratch"},
+                # With an empty host, as ECS describes such a volume. The provider sees a difference between no host and
+                # an empty one, and would make a new revision at each deploy (`equivalentContainerPropertiesJSON`,
+                # terraform-provider-aws, internal/service/batch/container_properties.go).
+                {"name": "scratch", "host": {}},
                 *(
                     {"name": f"mount-{number}", "host": {"sourcePath": folder}}
                     for number, folder in enumerate(around.mounts)

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cdktf import DataResource, LocalExecProvisioner
 from cdktf_cdktf_provider_aws.iam_instance_profile import IamInstanceProfile
 from constructs import Construct
 
 from constructs_lib.policy import Statement
+from constructs_lib.project_command import project_command
 from constructs_lib.registry import Registry
 from constructs_lib.role import Role, RoleProps
 from constructs_lib.site import Site
@@ -88,5 +90,14 @@ class MachineProfile(Construct):
         # this one (https://docs.aws.amazon.com/AmazonECR/latest/userguide/ECR_on_ECS.html). So both get the right.
         props.registry.grant_pull(role, *props.repositories)
         profile = IamInstanceProfile(self, "Profile", name=site.name(props.name), role=role.name)
+        command = project_command(
+            "dropbatch.machines", "await-profile", "--region", site.region, "--profile", site.name(props.name)
+        )
+        known = DataResource(
+            self,
+            "Known",
+            triggers_replace={"profile": profile.unique_id},
+            provisioners=[LocalExecProvisioner(type="local-exec", command=command)],
+        )
         self.arn: str = profile.arn
-        self.rights = role.rights
+        self.rights = [*role.rights, known]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from cdktf import Fn, TerraformLocal
 from cdktf_cdktf_provider_aws.batch_compute_environment import (
@@ -20,6 +21,7 @@ from cdktf_cdktf_provider_aws.batch_scheduling_policy import (
 from constructs import Construct
 
 from constructs_lib.existing_network import ExistingNetwork
+from constructs_lib.machine_change import MachineChange, MachineChangeProps
 from constructs_lib.machine_profile import MachineProfile
 from constructs_lib.machine_template import MachineTemplate, MachineTemplateProps
 from constructs_lib.network import Network
@@ -29,8 +31,7 @@ from dropbatch.contract import batch_reasons
 __all__ = ["Pool", "PoolProps"]
 
 _ALLOCATION = {"SPOT": "SPOT_CAPACITY_OPTIMIZED", "EC2": "BEST_FIT_PROGRESSIVE"}
-"""Those with which provider 5.100 changes an environment in place, and jobs on it may end. With others, a new version
-of the machines' template is planned as a change, found to be a replacement when it is applied, and fails then."""
+"""Those with which Batch replaces machines (`dropbatch.machines`) and provider 5.100 never replaces the environment."""
 _HEAD_OF_QUEUE_SECONDS = 600  # the least AWS takes
 
 
@@ -76,7 +77,13 @@ class Pool(Construct):
                 f"pool {props.name}: share identifiers take letters and digits only, got {sorted(props.shares)}: "
                 "rename the group"
             )
-        environment = self._environment(props)
+        machines = self._machines(props)
+        environment = self._environment(props, machines)
+        MachineChange(
+            self,
+            "Change",
+            MachineChangeProps(site=props.site, environment_arn=environment.arn, resources=machines),
+        )
         policy = self._fair_share(props)
         queue = BatchJobQueue(
             self,
@@ -105,7 +112,8 @@ class Pool(Construct):
         self.queue_arn: str = queue.arn
         self.queue_name: str = queue.name
 
-    def _environment(self, props: PoolProps) -> BatchComputeEnvironment:
+    def _machines(self, props: PoolProps) -> dict[str, Any]:
+        """Return what the machines are, as Batch names it."""
         template = MachineTemplate(
             self,
             "Machines",
@@ -118,6 +126,34 @@ class Pool(Construct):
             ),
         )
         kind = "SPOT" if props.spot else "EC2"
+        image = {"imageType": "ECS_AL2023_NVIDIA" if props.gpu else "ECS_AL2023"}
+        return {
+            "type": kind,
+            "allocationStrategy": _ALLOCATION[kind],
+            "instanceTypes": list(props.instance_types),
+            "instanceRole": props.profile.arn,
+            "subnets": props.network.subnet_ids,
+            "securityGroupIds": [props.network.security_group_id],
+            "launchTemplate": {"launchTemplateId": template.id, "version": template.version},
+            "ec2Configuration": [image | ({"imageIdOverride": props.ami} if props.ami else {})],
+        }
+
+    def _environment(self, props: PoolProps, machines: Mapping[str, Any]) -> BatchComputeEnvironment:
+        template, (image,) = machines["launchTemplate"], machines["ec2Configuration"]
+        resources = {
+            "type": machines["type"],
+            "allocation_strategy": machines["allocationStrategy"],
+            "instance_type": machines["instanceTypes"],
+            "instance_role": machines["instanceRole"],
+            "subnets": machines["subnets"],
+            "security_group_ids": machines["securityGroupIds"],
+            "launch_template": {"launch_template_id": template["launchTemplateId"], "version": template["version"]},
+            "ec2_configuration": [
+                BatchComputeEnvironmentComputeResourcesEc2Configuration(
+                    image_type=image["imageType"], image_id_override=image.get("imageIdOverride")
+                )
+            ],
+        }
         return BatchComputeEnvironment(
             self,
             "Environment",
@@ -127,27 +163,16 @@ class Pool(Construct):
             compute_environment_name_prefix=props.site.name(props.name, ""),
             type="MANAGED",
             state="ENABLED",
-            compute_resources={
-                "type": kind,
-                "allocation_strategy": _ALLOCATION[kind],
-                "min_vcpus": props.min_vcpus,
-                "max_vcpus": props.max_vcpus,
-                "instance_type": list(props.instance_types),
-                "instance_role": props.profile.arn,
-                "subnets": props.network.subnet_ids,
-                "security_group_ids": [props.network.security_group_id],
-                "launch_template": {"launch_template_id": template.id, "version": template.version},
-                "ec2_configuration": [
-                    BatchComputeEnvironmentComputeResourcesEc2Configuration(
-                        image_type="ECS_AL2023_NVIDIA" if props.gpu else "ECS_AL2023", image_id_override=props.ami
-                    )
-                ],
-            },
-            update_policy={"job_execution_timeout_minutes": 30, "terminate_jobs_on_update": False},
+            compute_resources={"min_vcpus": props.min_vcpus, "max_vcpus": props.max_vcpus, **resources},
             lifecycle={
                 "create_before_destroy": True,
-                # Batch moves the one, the spend guard the other.
-                "ignore_changes": ["compute_resources[0].desired_vcpus", "state"],
+                "ignore_changes": [
+                    # Batch moves the one, the spend guard the other.
+                    *("compute_resources[0].desired_vcpus", "state"),
+                    # Changing these replaces the machines, which is left to `MachineChange`, with a policy of its own.
+                    *(f"compute_resources[0].{each}" for each in resources),
+                    "update_policy",
+                ],
             },
             depends_on=props.profile.rights,
         )

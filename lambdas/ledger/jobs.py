@@ -64,7 +64,8 @@ def take_lease(table: Ledger, job_name: str, *, old: str, new: str) -> Job | Non
 
 def set_definition(table: Ledger, job: Job, definition: str) -> Job:
     """Note the revision that is submitted; return the job with it."""
-    _update(table, job.name, "SET definition = :definition", {":definition": definition})
+    names = {"#definition": "definition"}
+    _update(table, job.name, "SET #definition = :definition", {":definition": definition}, names=names)
     return job._replace(definition=definition)
 
 

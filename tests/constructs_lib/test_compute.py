@@ -13,6 +13,17 @@ from constructs_lib.registry import Registry, RegistryProps
 from tests.constructs_lib.synthesis import Stack, statement, synthesize
 
 Json = dict[str, Any]
+INFRASTRUCTURE = {
+    "type": "type",
+    "allocation_strategy": "allocationStrategy",
+    "instance_type": "instanceTypes",
+    "instance_role": "instanceRole",
+    "subnets": "subnets",
+    "security_group_ids": "securityGroupIds",
+    "launch_template": "launchTemplate",
+    "ec2_configuration": "ec2Configuration",
+}
+"""Batch's name by Terraform's."""
 
 
 def network(scope, site) -> Network:
@@ -119,8 +130,36 @@ class TestPool:
 
     def test_deploy_neither_resumes_a_pause_nor_resizes(self, stack: Stack) -> None:
         ignored = stack.one("aws_batch_compute_environment")["lifecycle"]["ignore_changes"]
-        assert set(ignored) == {"compute_resources[0].desired_vcpus", "state"}
+        assert {"compute_resources[0].desired_vcpus", "state"} <= set(ignored)
         assert stack.one("aws_batch_job_queue")["lifecycle"] == {"ignore_changes": ["state"]}
+
+    def test_whatever_replaces_machines_is_left_to_the_command(self, stack: Stack) -> None:
+        environment = stack.one("aws_batch_compute_environment")
+        ignored = {each.rpartition(".")[2] for each in environment["lifecycle"]["ignore_changes"]}
+        resources = environment["compute_resources"]
+        assert resources.keys() - ignored == {"min_vcpus", "max_vcpus"}  # these only scale
+        assert "update_policy" in ignored
+        assert "update_policy" not in environment
+        (wanted,) = (
+            each["triggers_replace"]["resources"]
+            for each in stack.resources("terraform_data")
+            if "resources" in each["triggers_replace"]
+        )
+        assert {INFRASTRUCTURE[name] for name in ignored & resources.keys()} == wanted.keys()
+        alike = wanted.keys() - {"launchTemplate", "ec2Configuration"}
+        assert {key: wanted[key] for key in alike} == {
+            key: resources[name] for name, key in INFRASTRUCTURE.items() if key in alike
+        }
+        template = resources["launch_template"]
+        assert wanted["launchTemplate"] == {
+            "launchTemplateId": template["launch_template_id"],
+            "version": template["version"],
+        }
+        assert wanted["ec2Configuration"] == [{"imageType": "ECS_AL2023"}]
+
+    def test_environment_waits_until_its_profile_is_known_everywhere(self, stack: Stack) -> None:
+        waited = [each for each in stack.one("aws_batch_compute_environment")["depends_on"] if "terraform_data" in each]
+        assert [each.rpartition("_")[0] for each in waited] == ["terraform_data.Profile_Known"]
 
     def test_machines_follow_the_launch_template_by_version(self, stack: Stack) -> None:
         template = stack.one("aws_batch_compute_environment")["compute_resources"]["launch_template"]

@@ -24,6 +24,7 @@ ARROWS: dict[str, tuple[set[str], set[str] | None]] = {
     "dropbatch.settings": ({"dropbatch.contract"}, {"pydantic", "pydantic_core"}),
     "dropbatch.images": ({"dropbatch", "dropbatch.contract"}, {"boto3", "botocore"}),
     "dropbatch.before_deploy": ({"dropbatch.images"}, {"boto3", "botocore"}),
+    "dropbatch.machines": ({"dropbatch.contract"}, {"boto3", "botocore"}),
     "dropbatch.runtime": ({"dropbatch", "dropbatch.contract"}, AWS_SDK),
     "dropbatch.cli": (
         {
@@ -37,7 +38,10 @@ ARROWS: dict[str, tuple[set[str], set[str] | None]] = {
     "constructs_lib": ({"dropbatch.contract", "dropbatch.settings", "dropbatch.images"}, CDKTF),
     "main": ({"constructs_lib", "dropbatch.settings"}, CDKTF),
     "delivery": (
-        {"constructs_lib", "main", "dropbatch", "dropbatch.contract", "dropbatch.images", "dropbatch.settings"},
+        {
+            *("constructs_lib", "main", "dropbatch", "dropbatch.contract", "dropbatch.images"),
+            *("dropbatch.machines", "dropbatch.settings"),
+        },
         set(),
     ),
     # Measures everything, and so may use everything.

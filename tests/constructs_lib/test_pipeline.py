@@ -94,6 +94,7 @@ class TestPipeline:
     def test_program_is_not_root_and_writes_to_scratch_only(self, container: Json) -> None:
         assert container["user"] == "10001:10001"
         assert container["readonlyRootFilesystem"] is True
+        assert container["volumes"] == [{"name": "scratch", "host": {}}]
         assert container["mountPoints"] == [{"sourceVolume": "scratch", "containerPath": "/tmp", "readOnly": False}]
         assert "privileged" not in container
 
@@ -195,7 +196,7 @@ class TestPipeline:
     def test_folders_of_the_machine_are_seen_and_kept_from_writing(self, rich_container: Json) -> None:
         points = {each["containerPath"]: each["readOnly"] for each in rich_container["mountPoints"]}
         assert points == {"/tmp": False, "/ref": True, "/data": False}
-        hosts = [each["host"]["sourcePath"] for each in rich_container["volumes"] if "host" in each]
+        hosts = [each["host"]["sourcePath"] for each in rich_container["volumes"] if each["host"]]
         assert hosts == ["/ref", "/db"]
 
     def test_variables_of_the_pipeline_do_not_replace_ours(self, rich_container: Json) -> None:

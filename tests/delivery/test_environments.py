@@ -92,7 +92,7 @@ def test_what_a_workflow_is_given_runs_nothing(project: Path, name: str) -> None
         "SETUP=@true",
         f"RUN=env PYTHONPATH={ROOT} {sys.executable}",
     ]
-    for target in ("environments", "confirm", "plan", "apply", "drift", "smoke"):
+    for target in ("environments", "confirm", "plan", "apply", "patch", "drift", "smoke"):
         done = subprocess.run(
             [*command, target],
             cwd=project,

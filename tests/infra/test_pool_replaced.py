@@ -1,9 +1,10 @@
-"""A pool whose compute environment has to be replaced, below the queue that uses it: applied, not only planned."""
+"""A pool that is changed while a long job runs on it: applied by the real Terraform, not only planned."""
 
 import base64
 import copy
 import json
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,11 @@ from dropbatch.sandbox import Sandbox
 from dropbatch.sandbox.errors import TerraformError
 from dropbatch.sandbox.terraform import Terraform
 from tests.infra.plans import BASE, stack_of
+from tests.project import ROOT
 from tests.sandbox.batch_stack import BatchStack, Client
 
 Json = dict[str, Any]
-Applied = Callable[[Json], None]
+Applied = Callable[..., None]
 QUEUE = "dropbatch-lab1-spot"
 
 
@@ -31,8 +33,9 @@ def pool() -> Json:
         needed |= new
         texts = [json.dumps(body["resource"][type_][name]) for type_, name in map(resources.__getitem__, new)]
         new = {each for each in resources.keys() - needed if any(re.search(rf"\b{each}\b", text) for text in texts)}
+    changes = {each for each in resources if re.match(r"terraform_data\.Pool-spot_Change", each)}
     found: Json = {}
-    for each in needed - {name for name in needed if name.startswith("terraform_data.")}:
+    for each in changes | (needed - {name for name in needed if name.startswith("terraform_data.")}):
         type_, name = resources[each]
         resource = copy.deepcopy(body["resource"][type_][name])
         resource["depends_on"] = [
@@ -44,11 +47,19 @@ def pool() -> Json:
 
 @pytest.fixture
 def applied(sandbox: Sandbox, tmp_path: Path) -> Applied:
-    def apply(stack: Json) -> None:
+    """Apply a stack, if what it would change are resources of these types."""
+    (tmp_path / "dropbatch").symlink_to(ROOT / "dropbatch")
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+
+    def apply(stack: Json, *expected: str) -> None:
         folder = tmp_path / "cdktf.out" / "stacks" / "lab1"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "cdk.tf.json").write_text(json.dumps(stack))
-        Terraform(tmp_path, "lab1", sandbox.environ()).apply()
+        terraform = Terraform(tmp_path, "lab1", sandbox.environ())
+        terraform.init()
+        if expected:
+            assert sorted(each.address.partition(".")[0] for each in terraform.plan().changes) == sorted(expected)
+        terraform.apply()
 
     return apply
 
@@ -63,53 +74,84 @@ def replaced(pool: Json, prefix: str, **lifecycle: bool) -> Json:
 
 
 def set_up_otherwise(pool: Json) -> Json:
-    """The pool with machines that do something else when they start."""
+    """The pool with other machines, that do something else when they start."""
     changed = copy.deepcopy(pool)
     (template,) = changed["resource"]["aws_launch_template"].values()
     template["user_data"] = base64.b64encode(b"#!/bin/sh\n").decode()
+    (environment,) = changed["resource"]["aws_batch_compute_environment"].values()
+    (command,) = changed["resource"]["terraform_data"].values()
+    environment["compute_resources"]["instance_type"] = ["c7i"]
+    command["triggers_replace"]["resources"]["instanceTypes"] = ["c7i"]
+    return changed
+
+
+def shared_otherwise(pool: Json) -> Json:
+    """The pool with another memory of who used it."""
+    changed = copy.deepcopy(pool)
+    (policy,) = changed["resource"]["aws_batch_scheduling_policy"].values()
+    policy["fair_share_policy"]["share_decay_seconds"] = 1800
     return changed
 
 
 @pytest.mark.e2e
-def test_a_compute_environment_is_replaced_below_its_queue_and_jobs_run_on_the_new_one(
-    pool: Json, applied: Applied, sandbox: Sandbox, aws: Client
+def test_a_pool_is_changed_under_a_long_job_and_nothing_is_lost(
+    pool: Json, applied: Applied, sandbox: Sandbox, aws: Client, tmp_path: Path
 ) -> None:
     jobs, batch = BatchStack(sandbox, aws), aws("batch")
 
-    def environments() -> list[str]:
+    def environments() -> list[Json]:
         found = batch.describe_compute_environments()["computeEnvironments"]
-        return [each["computeEnvironmentName"] for each in found if "lab1" in each["computeEnvironmentName"]]
+        return [each for each in found if "lab1" in each["computeEnvironmentName"]]
 
-    # Given a pool
+    def submit(*command: str) -> str:
+        job = batch.submit_job(
+            jobName="job",
+            jobQueue=QUEUE,
+            jobDefinition=jobs.definition,
+            shareIdentifier="lab",
+            schedulingPriorityOverride=1,
+            containerOverrides={"command": list(command)},
+        )
+        return str(job["jobId"])
+
+    # Given a pool, and a job on it that takes its time
     applied(pool)
     (before,) = environments()
+    end = tmp_path / "end"
+    jobs.program("until", f"#!/bin/sh\nuntil [ -e {end} ]; do sleep 0.1; done\n")
+    long = submit("until")
+    jobs.until(long, "RUNNING")
 
-    # When its machines are set up otherwise, then it stays, and takes the new version of their template
-    applied(set_up_otherwise(pool))
-    assert environments() == [before]
-    (found,) = batch.describe_compute_environments(computeEnvironments=[before])["computeEnvironments"]
-    assert found["computeResources"]["launchTemplate"]["version"] == "2"
+    # When its machines shall be others, then the deploy ends while the job goes on
+    applied(set_up_otherwise(pool), "aws_launch_template", "terraform_data")
+    (found,) = environments()
+    assert found["computeEnvironmentArn"] == before["computeEnvironmentArn"]
+    assert (found["status"], jobs.job(long)["status"]) == ("UPDATING", "RUNNING")
+    assert (found["computeResources"]["launchTemplate"]["version"], found["computeResources"]["instanceTypes"]) == (
+        "2",
+        ["c7i"],
+    )
+    assert found["updatePolicy"] == {"terminateJobsOnUpdate": False, "jobExecutionTimeoutMinutes": 7200}
 
-    # When its compute environment is replaced
-    applied(replaced(pool, "dropbatch-lab1-other-"))
+    # And the next one touches what it shall touch only, new jobs start, and the long one ends on its first try
+    applied(shared_otherwise(set_up_otherwise(pool)), "aws_batch_scheduling_policy")
+    assert jobs.until(submit("true"), "SUCCEEDED", "FAILED")["status"] == "SUCCEEDED"
+    assert jobs.job(long)["status"] == "RUNNING"
+    end.touch()
+    ended = jobs.until(long, "SUCCEEDED", "FAILED")
+    assert (ended["status"], len(ended["attempts"])) == ("SUCCEEDED", 1)
+    assert environments()[0]["status"] == "VALID"
 
-    # Then the queue goes on with the new one, and the old one is gone
-    (after,) = environments()
-    assert (before.startswith("dropbatch-lab1-spot-"), after.startswith("dropbatch-lab1-other-")) == (True, True)
+    # When the compute environment itself is replaced, then the queue goes on with the new one, and the old one is gone
+    applied(replaced(set_up_otherwise(pool), "dropbatch-lab1-other-"))
+    (after,) = (each["computeEnvironmentName"] for each in environments())
+    assert after.startswith("dropbatch-lab1-other-")
     (queue,) = batch.describe_job_queues(jobQueues=[QUEUE])["jobQueues"]
     assert (queue["status"], queue["state"]) == ("VALID", "ENABLED")
     assert [each["computeEnvironment"].rpartition("/")[2] for each in queue["computeEnvironmentOrder"]] == [after]
-    job = batch.submit_job(
-        jobName="job",
-        jobQueue=QUEUE,
-        jobDefinition=jobs.definition,
-        shareIdentifier="lab",
-        schedulingPriorityOverride=0,
-        containerOverrides={"command": ["true"]},
-    )["jobId"]
-    assert jobs.until(job, "SUCCEEDED", "FAILED")["status"] == "SUCCEEDED"
+    assert jobs.until(submit("true"), "SUCCEEDED", "FAILED")["status"] == "SUCCEEDED"
 
     # And destroyed first, as Terraform does by default, it could not be
     with pytest.raises(TerraformError, match="found existing JobQueue relationship"):
-        applied(replaced(pool, "dropbatch-lab1-third-", create_before_destroy=False))
-    assert environments() == [after]
+        applied(replaced(set_up_otherwise(pool), "dropbatch-lab1-third-", create_before_destroy=False))
+    assert [each["computeEnvironmentName"] for each in environments()] == [after]

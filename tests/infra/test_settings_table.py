@@ -17,6 +17,7 @@ FUNCTIONS = "aws_lambda_function:Functions_*_Function"
 DEFINITION = "aws_batch_job_definition:Pipeline-count_Lab_Definition"
 QUEUE = "aws_batch_job_queue:Pool-spot_Queue"
 ENVIRONMENT = "aws_batch_compute_environment:Pool-spot_Environment"
+CHANGE = "terraform_data:Pool-spot_Change_Command"
 TEMPLATE = "aws_launch_template:Pool-spot_Machines_Template"
 LOCAL = "local:*"
 REFUSED = "aws_cloudwatch_metric_alarm:RefusedSubmissions_Alarm"
@@ -81,6 +82,7 @@ CASES: dict[str, dict[str, tuple[str, set[str]]]] = {
                 "aws_route_table_association:Network_Private_*",
                 "aws_vpc_endpoint:*",
                 "aws_batch_compute_environment:*",
+                "terraform_data:Pool-*_Change_Command",
             },
         ),
         "cidr": ('cidr = "10.9.0.0/16"', {"aws_vpc:*", "aws_subnet:*"}),
@@ -100,6 +102,7 @@ CASES: dict[str, dict[str, tuple[str, set[str]]]] = {
                 "aws_security_group:*",
                 "aws_vpc_security_group_egress_rule:*",
                 "aws_batch_compute_environment:*",
+                "terraform_data:Pool-*_Change_Command",
                 "data:aws_availability_zones",
             },
         ),
@@ -161,15 +164,15 @@ CASES: dict[str, dict[str, tuple[str, set[str]]]] = {
         "oldest_message_minutes": ("oldest_message_minutes = 3", {"aws_cloudwatch_metric_alarm:*Oldest"}),
     },
     "compute.spot": {
-        "kind": ('kind = "on_demand"', {ENVIRONMENT, FUNCTIONS}),
+        "kind": ('kind = "on_demand"', {ENVIRONMENT, CHANGE, FUNCTIONS}),
         "max_vcpus": ("max_vcpus = 9", {ENVIRONMENT}),
         "min_vcpus": ("min_vcpus = 1", {ENVIRONMENT}),
         "architecture": (
             'architecture = "arm64"',
             {ENVIRONMENT, FUNCTIONS, "terraform_data:*", "aws_batch_job_definition:Pipeline-other_*"},
         ),
-        "instance_types": ('instance_types = ["c6i"]', {ENVIRONMENT, FUNCTIONS}),
-        "ami": ('ami = "ami-01234567"', {ENVIRONMENT}),
+        "instance_types": ('instance_types = ["c6i"]', {ENVIRONMENT, CHANGE, FUNCTIONS}),
+        "ami": ('ami = "ami-01234567"', {ENVIRONMENT, CHANGE}),
         "priority": ("priority = 5", {QUEUE}),
         "root_gib": ("root_gib = 99", {TEMPLATE}),
         "scratch_gib": ("scratch_gib = 99", {TEMPLATE}),
@@ -177,6 +180,8 @@ CASES: dict[str, dict[str, tuple[str, set[str]]]] = {
             "session_manager = true",
             {
                 ENVIRONMENT,
+                CHANGE,
+                "terraform_data:OpenMachineProfile_Known",
                 TEMPLATE,
                 "aws_iam_role:OpenMachineProfile_*",
                 "aws_iam_role_policy:OpenMachineProfile_*",

@@ -128,6 +128,17 @@ class TestSchedulingPolicies:
 
 
 class TestJobDefinitions:
+    def test_given_a_volume_that_docker_places_when_described_then_its_host_is_empty(self, world: World) -> None:
+        place = {"sourcePath": "/data"}
+        volumes = [{"name": "scratch"}, {"name": "data", "host": place}, {"name": "empty", "host": {}}]
+        requirements = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "128"}]
+        container = {"image": "i", "resourceRequirements": requirements, "volumes": volumes}
+        world.call("RegisterJobDefinition", jobDefinitionName="v", type="container", containerProperties=container)
+
+        (found,) = world.call("DescribeJobDefinitions", jobDefinitionName="v")["jobDefinitions"]
+
+        assert [each["host"] for each in found["containerProperties"]["volumes"]] == [{}, place, {}]
+
     def test_given_two_registrations_when_described_then_both_revisions_newest_first(self, world: World) -> None:
         world.definition()
         world.definition()

@@ -41,9 +41,9 @@ _STYLES = {Outcome.OK: "green", Outcome.PROBLEM: "bold red", Outcome.UNKNOWN: "y
 def command(context: Context, path: Path | None, as_json: bool) -> None:
     """Look for what keeps an environment from working, and say the fix of each. Changes nothing.
 
-    Credentials, region, mail, cost tag, service-linked roles, vCPU quotas, images, pause, refused submissions, dead
-    letters, the state's lock. What cannot be looked at is called unknown, never ok. Exit code 1 when there is a
-    problem.
+    Credentials, region, mail, cost tag, service-linked roles, vCPU quotas, images of jobs and of machines, pause,
+    refused submissions, dead letters, the state's lock. What cannot be looked at is called unknown, never ok. Exit
+    code 1 when there is a problem.
     """
     checks: tuple[Check, ...]
     if path is None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from dropbatch import before_deploy
 from dropbatch.cli.deployed import Deployed
+from dropbatch.cli.doctor import machines
 from dropbatch.cli.doctor.account import SERVICE_ROLES
 from dropbatch.cli.doctor.findings import Check, Finding, ok, problem
 from dropbatch.cli.doctor.images import image_finding
@@ -220,5 +221,6 @@ LAST = (
     Check(name="account", look=_account),
     Check(name="bootstrap", look=_bootstrap),
     Check(name="images", look=_images),
+    machines.BEFORE_DEPLOY,
     Check(name="state", look=_state),
 )

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from dropbatch.cli.deployed import Deployed, Description
-from dropbatch.cli.doctor import images
+from dropbatch.cli.doctor import images, machines
 from dropbatch.cli.doctor.findings import Check, Finding, ok, problem, unknown
 from dropbatch.cli.doctor.subject import PoolNeed, Subject
 from dropbatch.cli.refused import Refusal, in_words, refusals
@@ -155,5 +155,6 @@ CHECKS = (
     Check(name="submissions", look=_submissions),
     Check(name="dead letters", look=_letters),
     Check(name="images", look=images.deployed),
+    machines.DEPLOYED,
     Check(name="state lock", look=_lock),
 )

@@ -100,6 +100,7 @@ def requirements(container: dict[str, Any]) -> tuple[float, int]:
 
 def _container(properties: dict[str, Any]) -> dict[str, Any]:
     container = {**{field: [] for field in _EMPTY_LISTS}, **{k: v for k, v in properties.items() if v is not None}}
+    container["volumes"] = [_volume(each) for each in container["volumes"]]
     if not container.get("image"):
         raise ClientError("containerProperties.image must be given")
     vcpus, memory = requirements(container)
@@ -108,3 +109,13 @@ def _container(properties: dict[str, Any]) -> dict[str, Any]:
     if memory < 4:
         raise ClientError("containerProperties.resourceRequirements: a MEMORY of at least 4 (MiB) must be given")
     return container
+
+
+def _volume(volume: dict[str, Any]) -> dict[str, Any]:
+    """Return a volume as ECS describes it: with an empty ``host`` where Docker chooses the place.
+
+    AWS publishes no answer of Batch with such a volume. Terraform's provider compares what it wrote with the answer,
+    member by member (terraform-provider-aws, internal/service/batch/container_properties.go).
+    """
+    placed = any(key.endswith("VolumeConfiguration") for key in volume)
+    return volume if placed else {**volume, "host": volume.get("host") or {}}

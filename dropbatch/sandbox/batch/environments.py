@@ -6,6 +6,7 @@ from dropbatch.sandbox.batch.errors import ClientError
 from dropbatch.sandbox.batch.paging import chosen
 from dropbatch.sandbox.batch.scheduler import Scheduler
 from dropbatch.sandbox.batch.store import Resource, Store
+from dropbatch.sandbox.batch.updates import check_infrastructure_update, infrastructure_changes, update_policy
 
 __all__ = ["Environments"]
 
@@ -13,7 +14,12 @@ _KIND = "compute-environment"
 
 
 class Environments:
-    """The operations on compute environments. Every change takes effect at once."""
+    """The operations on compute environments.
+
+    A scaling update takes effect at once, an infrastructure update for jobs that are placed from then on: those that
+    run keep their machines as long as the update policy says. Source: AWS Batch user guide, "Updating compute
+    environments", https://docs.aws.amazon.com/batch/latest/userguide/updating-compute-environments.html.
+    """
 
     def __init__(self, store: Store, scheduler: Scheduler) -> None:
         self._store = store
@@ -51,13 +57,19 @@ class Environments:
     def update(self, request: dict[str, Any]) -> dict[str, Any]:
         """UpdateComputeEnvironment."""
         environment = self._get(request["computeEnvironment"])
+        terminate, minutes = update_policy(request.get("updatePolicy") or environment.get("updatePolicy") or {})
+        changes = dict(request.get("computeResources") or {})
+        replaced = infrastructure_changes(environment, changes)
+        if replaced:
+            check_infrastructure_update(environment, replaced)
         for field in ("state", "serviceRole", "updatePolicy", "unmanagedvCpus"):
             if request.get(field) is not None:
                 environment[field] = request[field]
-        changes = dict(request.get("computeResources") or {})
         changes.pop("updateToLatestImageVersion", None)
         if changes:
             environment["computeResources"] = {**environment.get("computeResources", {}), **changes}
+        if replaced:
+            self._scheduler.replace_machines(environment, minutes=0 if terminate else minutes)
         self._scheduler.environment_changed()
         return {
             "computeEnvironmentName": environment["computeEnvironmentName"],
@@ -65,7 +77,13 @@ class Environments:
         }
 
     def delete(self, request: dict[str, Any]) -> dict[str, Any]:
-        """DeleteComputeEnvironment; it must be disabled and in no queue's order."""
+        """DeleteComputeEnvironment: it must be disabled and in no queue's order; its machines go with it.
+
+        AWS asks for ended jobs on Fargate only
+        (https://docs.aws.amazon.com/batch/latest/APIReference/API_DeleteComputeEnvironment.html) and calls deletion
+        the way to stop paying for instances whose jobs still run (API_UpdateComputeEnvironment, ``state``), so jobs on
+        EC2 lose theirs.
+        """
         environment = self._get(request["computeEnvironment"])
         arn = environment["computeEnvironmentArn"]
         if environment["state"] != "DISABLED":
@@ -74,6 +92,7 @@ class Environments:
             if any(entry["computeEnvironment"] == arn for entry in queue["computeEnvironmentOrder"]):
                 raise ClientError("Cannot delete, found existing JobQueue relationship")
         del self._store.environments[environment["computeEnvironmentName"]]
+        self._scheduler.reclaim(lambda job: job.current is not None and job.current.environment_arn == arn)
         return {}
 
     def describe(self, request: dict[str, Any]) -> dict[str, Any]:

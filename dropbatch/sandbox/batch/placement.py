@@ -132,7 +132,8 @@ class Placement:
         found = []
         for entry in queue["computeEnvironmentOrder"]:
             environment = self._store.environment(entry["computeEnvironment"])
-            if environment and environment["state"] == "ENABLED" and environment["status"] == "VALID":
+            # One that is updated takes jobs, on its new machines.
+            if environment and environment["state"] == "ENABLED" and environment["status"] in {"VALID", "UPDATING"}:
                 most = environment.get("computeResources", {}).get("maxvCpus", environment.get("unmanagedvCpus", 0))
                 found.append((environment, float(most)))
         return found

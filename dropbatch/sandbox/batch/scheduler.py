@@ -22,7 +22,8 @@ from dropbatch.sandbox.batch.model import Attempt, Job, Status
 from dropbatch.sandbox.batch.placement import Placement
 from dropbatch.sandbox.batch.retry import retries
 from dropbatch.sandbox.batch.runner import Exit, Runner, Running, StartError, Task
-from dropbatch.sandbox.batch.store import Store
+from dropbatch.sandbox.batch.store import Resource, Store
+from dropbatch.sandbox.batch.updates import Updates, note_image
 
 __all__ = ["Scheduler"]
 
@@ -69,6 +70,7 @@ class Scheduler:
         self._heads = Heads(store)
         self._fresh: list[Job] = []
         self._followers = Followers(store)
+        self._updates = Updates(store)
         self._live: dict[str, _Live] = {}
         self._deadlines: list[tuple[float, int, Callable[[], None]]] = []
         self._deadline_ids = 0
@@ -125,11 +127,31 @@ class Scheduler:
                 live.container.kill()
         return [live.job for live in lives]
 
+    def replace_machines(self, environment: Resource, *, minutes: int) -> None:
+        """Give jobs that begin from now on new machines; those that run keep theirs for so many minutes.
+
+        AWS does not document what it says of a job that the update ends; its instance is terminated, and so it is told
+        as for any instance that goes.
+        """
+        arn = environment["computeEnvironmentArn"]
+        running = [live.job for live in self._live.values() if live.job.current]
+        old = self._updates.begin(
+            environment, [job.id for job in running if job.current and job.current.environment_arn == arn]
+        )
+        if minutes:
+            self._at(self._clock.now() + minutes * 60, lambda: self._reclaim_old(old))
+        else:
+            self._reclaim_old(old)
+
+    def _reclaim_old(self, jobs: set[str]) -> None:
+        self.reclaim(lambda job: job.id in jobs)
+
     # --- life ------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Take up the jobs in the store and begin."""
         with self._store.lock:
+            self._updates.forget()
             for job in self._store.jobs.values():
                 self._take_up(job)
         self._thread.start()
@@ -225,6 +247,7 @@ class Scheduler:
         task_id = uuid.uuid4().hex
         arns = self._store.arns
         name = arns.name("compute-environment", environment)
+        note_image(self._store.environments[name])
         cluster = f"AWSBatch-{name}"
         job.current = Attempt(
             task_arn=f"arn:aws:ecs:{arns.region}:{arns.account}:task/{cluster}/{task_id}", environment_arn=environment
@@ -301,6 +324,7 @@ class Scheduler:
         attempt.stopped_at = self._clock.now_ms()
         job.attempts.append(attempt)
         job.current = None
+        self._updates.ended(job.id, attempt.environment_arn)
         if exit_.code == 0 and not live.stop_reason:
             self._end(job, Status.SUCCEEDED, attempt.status_reason)
         elif live.retry_allowed and retries(

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from dropbatch.contract.batch_reasons import HOST_TERMINATED
 from dropbatch.sandbox.batch.clock import Clock
-from dropbatch.sandbox.batch.scheduler import HOST_LOST
 from tests.sandbox.batch_world import RefusedError, World, eventually
 
 AGAIN = {"attempts": 3, "evaluateOnExit": [{"onStatusReason": "Host EC2*", "action": "RETRY"}]}
@@ -36,6 +36,7 @@ def updatable(world: World, strategy: str = "SPOT_CAPACITY_OPTIMIZED", vcpus: in
             "subnets": ["subnet-1"],
             "instanceRole": "ecsInstanceRole",
             "ec2Configuration": [{"imageType": "ECS_AL2023"}],
+            "spotIamFleetRole": "arn:aws:iam::000000000000:role/fleet",
         },
         **more,
     )
@@ -136,7 +137,7 @@ def test_given_a_job_outlives_the_policy_when_time_is_up_then_its_machine_is_tak
         world.scheduler.environment_changed()
 
     eventually(lambda: len(world.job(long)["attempts"]) == 1)
-    assert world.job(long)["attempts"][0]["statusReason"] == HOST_LOST
+    assert world.job(long)["attempts"][0]["statusReason"] == HOST_TERMINATED.example
     world.until(long, "RUNNING")  # by its own retries, on a new machine
     assert environment(world)["status"] == "VALID"
     world.scheduler.stop()
@@ -151,7 +152,7 @@ def test_given_jobs_are_to_be_terminated_when_updated_then_they_are_at_once_and_
     update(world, {"terminateJobsOnUpdate": True}, instanceTypes=["c7i"])
 
     eventually(lambda: len(world.job(long)["attempts"]) == 1)
-    assert world.job(long)["attempts"][0]["statusReason"] == HOST_LOST
+    assert world.job(long)["attempts"][0]["statusReason"] == HOST_TERMINATED.example
     world.until(long, "RUNNING")
 
 
@@ -200,7 +201,7 @@ def test_given_aws_cannot_replace_its_machines_when_asked_to_then_refused(
 
 def test_given_a_policy_beyond_five_days_when_updated_then_refused(world: World) -> None:
     updatable(world)
-    with pytest.raises(RefusedError, match="must be 1 to 7200, got 7201"):
+    with pytest.raises(RefusedError, match="at most 7,200, got 7,201"):
         update(world, {"jobExecutionTimeoutMinutes": 7201}, instanceTypes=["c7i"])
 
 
@@ -215,7 +216,7 @@ def test_given_a_job_runs_when_its_environment_is_deleted_then_its_machine_goes_
     world.call("DeleteComputeEnvironment", computeEnvironment="spot")
 
     eventually(lambda: len(world.job(long)["attempts"]) == 1)
-    assert world.job(long)["attempts"][0]["statusReason"] == HOST_LOST
+    assert world.job(long)["attempts"][0]["statusReason"] == HOST_TERMINATED.example
     world.until(long, "RUNNING")
 
 

@@ -29,7 +29,7 @@ _INFRASTRUCTURE = frozenset(
 https://docs.aws.amazon.com/batch/latest/userguide/infrastructure-updates.html"""
 _STRATEGIES = ("BEST_FIT_PROGRESSIVE", "SPOT_CAPACITY_OPTIMIZED", "SPOT_PRICE_CAPACITY_OPTIMIZED")
 _SERVICE_LINKED = "/aws-service-role/batch.amazonaws.com/"
-_DEFAULT_MINUTES, _MOST_MINUTES = 30, 7200
+_DEFAULT_MINUTES = 30
 
 
 def infrastructure_changes(environment: Resource, changes: Mapping[str, Any]) -> list[str]:
@@ -71,8 +71,6 @@ def update_policy(policy: Mapping[str, Any]) -> tuple[bool, int]:
     https://docs.aws.amazon.com/batch/latest/APIReference/API_UpdatePolicy.html
     """
     minutes = int(policy.get("jobExecutionTimeoutMinutes") or _DEFAULT_MINUTES)
-    if not 1 <= minutes <= _MOST_MINUTES:
-        raise ClientError(f"updatePolicy.jobExecutionTimeoutMinutes: must be 1 to {_MOST_MINUTES}, got {minutes}")
     return bool(policy.get("terminateJobsOnUpdate")), minutes
 
 

@@ -4,7 +4,7 @@ import ast
 import inspect
 from collections.abc import Iterator
 
-from dropbatch.contract import items
+from dropbatch.contract import items, mail_items
 from dropbatch.contract.runs import FINAL_STATES, State
 from lambdas.ledger.transitions import TRANSITIONS, Transition
 
@@ -14,7 +14,8 @@ _INTRODUCTION = """\
 # The ledger
 
 One DynamoDB table holds every run and every job. It is the one place that says which state a run is in. The functions
-write it; the command reads it. This page is generated from `dropbatch/contract/items.py` and
+write it; the command reads it. This page is generated from `dropbatch/contract/items.py`,
+`mail_items.py` and
 `lambdas/ledger/transitions.py`.
 
 A run is in one of seven states.
@@ -58,13 +59,13 @@ def _listed(states: object) -> str:
 
 def _items() -> Iterator[str]:
     """Every item type with its fields: name, type and docstring."""
-    module = ast.parse(inspect.getsource(items))
-    for node in module.body:
-        if isinstance(node, ast.ClassDef) and node.name in items.__all__:
-            yield from (f"### {node.name}", "", _one_line(ast.get_docstring(node) or ""), "")
-            yield from ("| field | type | meaning |", "| --- | --- | --- |")
-            yield from _fields(node)
-            yield ""
+    for module in (items, mail_items):
+        for node in ast.parse(inspect.getsource(module)).body:
+            if isinstance(node, ast.ClassDef) and node.name in module.__all__:
+                yield from (f"### {node.name}", "", _one_line(ast.get_docstring(node) or ""), "")
+                yield from ("| field | type | meaning |", "| --- | --- | --- |")
+                yield from _fields(node)
+                yield ""
 
 
 def _fields(node: ast.ClassDef) -> Iterator[str]:

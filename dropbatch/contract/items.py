@@ -5,12 +5,10 @@
 | `Run`            | ``<group>#<run_id>``                | one input processed once by one pipeline             |
 | `Job`            | ``job#<job_name>``                  | a job of AWS Batch that works on one or many runs    |
 | `MonthlyLimit`   | ``<group>#month#<yyyy-mm>``         | the rest of what a group may use in a month          |
-| `MailWindow`     | ``<group>#mail#<window>``           | runs that one mail reports together                  |
-| `LimitNotice`    | ``<group>#mail#limit-<yyyy-mm-dd>`` | a mail about runs over a group's limit, once a day   |
 | `Pause`          | ``flag#paused``                     | nothing is submitted while it exists                 |
 | `ExhaustedPool`  | ``flag#dry#<pool>``                 | a pool had no capacity; runs pass it over for a time |
 
-Usage by month (``<group>#month#<yyyy-mm>#<shard>``) is a set of counters: `dropbatch.contract.usage`.
+Mail windows and limit notices are in `dropbatch.contract.mail_items`. Usage by month (``<group>#month#<yyyy-mm>#<shard>``) is a set of counters: `dropbatch.contract.usage`.
 
 A field at its default is not written: most runs have few of them, and the ledger's space is paid for. Named tuples
 and not dataclasses: they are made in a third of the time when a function starts.
@@ -29,19 +27,15 @@ from dropbatch.contract.usage import NOTHING, Usage
 __all__ = [
     "ExhaustedPool",
     "Job",
-    "LimitNotice",
-    "MailWindow",
     "MonthlyLimit",
     "Pause",
     "Refusal",
     "Reservation",
     "Run",
     "earlier_attempt",
-    "read_mail",
 ]
 
 _PREPARED, _SUBMITTED = "PREPARED", "SUBMITTED"
-_LIMIT = "limit-"
 
 
 class Reservation(NamedTuple):
@@ -312,80 +306,6 @@ class MonthlyLimit(NamedTuple):
         return cls(item["group"], month, item["unit"], item["limit"], item["remaining"])
 
 
-class MailWindow(NamedTuple):
-    """Runs that one mail reports: those of a request, or those dropped within some minutes."""
-
-    group: str
-    window: str
-    """Identity of the request, or the time at which the minutes began."""
-    request: str
-    """Key of the request file; empty for dropped files."""
-    start: str
-    """No run of the window was created before."""
-    until: str
-    updated_at: str
-    """Time from which the mail is due."""
-    mailed: str = ""
-    """Run that was alone in the window and was mailed at its end."""
-    pending: bool = True
-    """Whether the mail is still to be sent."""
-
-    @property
-    def id(self) -> str:
-        """Id of the item."""
-        return ledger.mail_key(self.group, self.window)
-
-    def to_item(self) -> dict[str, Any]:
-        """Return the plain values of the item."""
-        values = self._asdict()
-        values["from"] = values.pop("start")
-        return {"id": self.id, **_pending_mail(values)}
-
-    @classmethod
-    def from_item(cls, item: Mapping[str, Any]) -> "MailWindow":
-        """Read the plain values of an item."""
-        values = {name: item[name] for name in cls._fields if name in item}
-        return cls(**values, start=item["from"], pending="unfinished" in item)
-
-
-class LimitNotice(NamedTuple):
-    """A mail to a group's contacts: some runs were over the limit. One a day."""
-
-    group: str
-    day: str
-    """``yyyy-mm-dd``."""
-    month: str
-    limit: str
-    """In words, with its unit, like `remaining`."""
-    remaining: str
-    reason: str
-    updated_at: str
-    pending: bool = True
-
-    @property
-    def id(self) -> str:
-        """Id of the item."""
-        return ledger.mail_key(self.group, f"{_LIMIT}{self.day}")
-
-    def to_item(self) -> dict[str, Any]:
-        """Return the plain values of the item."""
-        values = self._asdict()
-        del values["day"]
-        return {"id": self.id, "kind": "limit", **_pending_mail(values)}
-
-    @classmethod
-    def from_item(cls, item: Mapping[str, Any]) -> "LimitNotice":
-        """Read the plain values of an item."""
-        values = {name: item[name] for name in cls._fields if name in item}
-        day = item["id"].removeprefix(ledger.mail_key(item["group"], _LIMIT))
-        return cls(**values, day=day, pending="unfinished" in item)
-
-
-def read_mail(item: Mapping[str, Any]) -> MailWindow | LimitNotice:
-    """Read the plain values of an item of either kind."""
-    return LimitNotice.from_item(item) if item.get("kind") == "limit" else MailWindow.from_item(item)
-
-
 class Pause(NamedTuple):
     """The deployment is paused."""
 
@@ -430,9 +350,3 @@ def _written(item: Any) -> dict[str, Any]:
     """The fields of an item that are not at their default."""
     defaults = item._field_defaults
     return {name: value for name, value in item._asdict().items() if name not in defaults or value != defaults[name]}
-
-
-def _pending_mail(values: dict[str, Any]) -> dict[str, Any]:
-    if values.pop("pending"):
-        values["unfinished"] = ledger.MAILS
-    return {name: value for name, value in values.items() if name != "mailed" or value}

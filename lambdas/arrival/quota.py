@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from dropbatch.contract.batches import chunks
-from dropbatch.contract.items import LimitNotice, Reservation, Run
+from dropbatch.contract.items import Reservation, Run
 from dropbatch.contract.limits import words
+from dropbatch.contract.mail_items import LimitNotice
 from dropbatch.contract.runs import State
 from lambdas.arrival.admission import Admitted
 from lambdas.arrival.dependencies import Dependencies

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from dropbatch.contract import ledger
-from dropbatch.contract.items import MailWindow, Run
+from dropbatch.contract.items import Run
+from dropbatch.contract.mail_items import MailWindow
 from dropbatch.contract.runs import State
 from lambdas.ledger.table import Ledger
 

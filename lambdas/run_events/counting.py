@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from dropbatch.contract import keys, ledger
-from dropbatch.contract.items import MailWindow, Run
+from dropbatch.contract.items import Run
+from dropbatch.contract.mail_items import MailWindow
 from lambdas.common.control_objects import read_object
 from lambdas.common.mail_windows import window_name
 from lambdas.ledger.table import Ledger

@@ -4,8 +4,9 @@ import unicodedata
 from datetime import datetime
 from urllib.parse import quote
 
-from dropbatch.contract.items import LimitNotice, Run
+from dropbatch.contract.items import Run
 from dropbatch.contract.keys import SUBMISSIONS, rejection_key, split_uri, uri
+from dropbatch.contract.mail_items import LimitNotice
 from dropbatch.contract.runs import State
 from dropbatch.contract.usage import UNKNOWN
 from lambdas.common.mail import Mail

@@ -13,7 +13,8 @@ from typing import Any
 
 from dropbatch.contract import keys, ledger
 from dropbatch.contract.deployment import Deployment
-from dropbatch.contract.items import LimitNotice, MailWindow, Run, read_mail
+from dropbatch.contract.items import Run
+from dropbatch.contract.mail_items import LimitNotice, MailWindow, read_mail
 from lambdas.common.failures import Failures
 from lambdas.common.mail import Mail
 from lambdas.common.mail_windows import open_windows

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from dropbatch.contract.items import Job, LimitNotice, MailWindow, MonthlyLimit, Refusal, Reservation, Run
+from dropbatch.contract.items import Job, MonthlyLimit, Refusal, Reservation, Run
+from dropbatch.contract.mail_items import LimitNotice, MailWindow
 from dropbatch.contract.manifest import ObjectSpec
 from dropbatch.contract.overrides import Overrides
 from dropbatch.contract.runs import State

@@ -8,7 +8,8 @@
 | `Pause`          | ``flag#paused``                     | nothing is submitted while it exists                 |
 | `ExhaustedPool`  | ``flag#dry#<pool>``                 | a pool had no capacity; runs pass it over for a time |
 
-Mail windows and limit notices are in `dropbatch.contract.mail_items`. Usage by month (``<group>#month#<yyyy-mm>#<shard>``) is a set of counters: `dropbatch.contract.usage`.
+Mail windows and limit notices are in `dropbatch.contract.mail_items`. Usage by month
+(``<group>#month#<yyyy-mm>#<shard>``) is a set of counters: `dropbatch.contract.usage`.
 
 A field at its default is not written: most runs have few of them, and the ledger's space is paid for. Named tuples
 and not dataclasses: they are made in a third of the time when a function starts.

@@ -13,6 +13,7 @@ from lambdas.common.announce import Announcer
 from lambdas.common.batches import Failures, chunks
 from lambdas.common.own_messages import Finished, Held
 from lambdas.common.specs import spec_of
+from lambdas.run_events.blocked import BLOCKED, blocked_queues
 from lambdas.run_events.book import Book
 from lambdas.run_events.changes import JobChange, change_of
 from lambdas.run_events.door import Door
@@ -68,6 +69,9 @@ class RunEventsFlow:
         What has been begun is finished, a slice at a time, and nothing more is begun once half of its time is `spent`.
         """
         failures = Failures(spent)
+        for message_id, blocked in blocked_queues(records):
+            with failures.collect(message_id):
+                self._mails.queue_blocked(blocked)
         for part in chunks(_furthest(records).values(), _AT_ONCE):
             if failures.put_off(message_id for message_id, _ in part):
                 continue
@@ -202,7 +206,8 @@ def _furthest(records: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, JobC
     found: dict[str, tuple[str, JobChange]] = {}
     for record in records:
         try:
-            change = change_of(json.loads(record["body"])["detail"])
+            event = json.loads(record["body"])
+            change = None if event.get("detail-type") == BLOCKED else change_of(event["detail"])
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             # EventBridge writes these messages; one that cannot be read tells nothing about any run.
             log.error("unreadable job event %s dropped: %r", record["messageId"], error)

@@ -10,9 +10,10 @@ from dropbatch.contract.keys import SUBMISSIONS, rejection_key, split_uri, uri
 from dropbatch.contract.runs import State
 from dropbatch.contract.usage import UNKNOWN
 from lambdas.common.letter import Letter
+from lambdas.run_events.blocked import BlockedQueue
 from lambdas.run_events.tally import Tally
 
-__all__ = ["about_limit", "about_many", "about_one"]
+__all__ = ["about_blocked_queue", "about_limit", "about_many", "about_one"]
 
 _MAX_SUBJECT = 100  # SNS: shorter than that, printable ASCII, no line breaks
 _SHOWN = 5
@@ -32,6 +33,17 @@ _PHASES = {
 }
 
 _Run = Mapping[str, Any]
+
+
+def about_blocked_queue(blocked: BlockedQueue) -> Letter:
+    """The mail about a job queue whose first job cannot be placed."""
+    lines = [
+        f"A job queue is blocked: {blocked.queue}. Its first job cannot be placed, and those behind it wait.",
+        "",
+        f"Job:      {blocked.job_id}",
+        f"Reason:   {blocked.reason or 'not known'}",
+    ]
+    return Letter(subject=_subject(f"job queue {blocked.queue} is blocked"), body="\n".join(lines))
 
 
 def about_one(run: _Run, *, region: str, bucket: str) -> Letter:

@@ -16,8 +16,9 @@ from dropbatch.contract.deployment import Deployment
 from lambdas.common.batches import Failures
 from lambdas.common.letter import Letter
 from lambdas.common.windows import open_windows
+from lambdas.run_events.blocked import BlockedQueue
 from lambdas.run_events.counting import Counting
-from lambdas.run_events.letters import about_limit, about_many, about_one
+from lambdas.run_events.letters import about_blocked_queue, about_limit, about_many, about_one
 from lambdas.run_events.tally import Tally
 
 __all__ = ["Mails"]
@@ -72,6 +73,12 @@ class Mails:
             if len(runs) == 1 and runs[0]["run_id"] == run["run_id"]:
                 self._send(about_one(run, region=self._deployment.region, bucket=self._bucket), run["group"])
                 self._update(window["id"], "SET mailed = :run", {":run": run["run_id"]})
+
+    def queue_blocked(self, blocked: BlockedQueue) -> None:
+        """Tell operators of a blocked job queue."""
+        letter = about_blocked_queue(blocked)
+        self._sns.publish(TopicArn=self._topic_arn, Subject=letter.subject, Message=letter.body)
+        log.info("mailed: %s", letter.subject)
 
     def send_due(self, *, at: datetime, failures: Failures, is_over: Callable[[], bool] = lambda: False) -> None:
         """Send the mails of windows that are over and all of whose runs ended, until the time `is_over`."""

@@ -192,6 +192,6 @@ def is_from(stack: Stack, arn: str, source: str) -> bool:
         return f"{reference[1]}.{reference[2]}" == source
     type_, _, id_ = source.partition(".")
     body = stack.body["resource"][type_][id_]
-    name = body.get("alarm_name") or body.get("name", "")
+    name = str(body.get("alarm_name") or body.get("name", ""))
     tail = re.split(r"[/:]", arn)[-1]
     return name.startswith(tail[:-1]) if tail.endswith("*") and len(tail) > 1 else name == tail

@@ -3,17 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cdktf_cdktf_provider_aws.cloudwatch_event_rule import CloudwatchEventRule
-from cdktf_cdktf_provider_aws.cloudwatch_event_target import (
-    CloudwatchEventTarget,
-    CloudwatchEventTargetInputTransformer,
-)
 from cdktf_cdktf_provider_aws.cloudwatch_metric_alarm import CloudwatchMetricAlarm
 from constructs import Construct
 
 from constructs_lib.function import Function
-from constructs_lib.json_text import json_text
-from constructs_lib.pool import Pool
 from constructs_lib.queue import Queue
 from constructs_lib.site import Site
 from constructs_lib.topic import Topic
@@ -28,13 +21,14 @@ class AlarmsProps:
     site: Site
     queues: Sequence[Queue]
     functions: Sequence[Function]
-    pools: Sequence[Pool]
+    rules: Sequence[str]
+    """Names of rules on the default event bus."""
     topic: Topic
     oldest_message_minutes: int = 30
 
 
 class Alarms(Construct):
-    """Dead letters, messages that wait too long, functions that fail, job queues that are blocked."""
+    """Dead letters, messages that wait too long, functions that fail, events that do not reach their target."""
 
     def __init__(self, scope: Construct, id_: str, props: AlarmsProps) -> None:
         super().__init__(scope, id_)
@@ -77,7 +71,19 @@ class Alarms(Construct):
                 statistic="Sum",
                 periods=3,  # once is mended by the queue, which delivers again
             )
-        self._blocked_queues(props.pools)
+        for rule in props.rules:
+            short = rule.removeprefix(props.site.name(""))
+            # Missing as long as nothing fails: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html
+            self._alarm(
+                "".join(part.capitalize() for part in short.split("-")) + "Undelivered",
+                name=f"{short}-undelivered",
+                description=f"Events of the rule {rule} do not reach their target: look at the target's policy or role",
+                namespace="AWS/Events",
+                metric="FailedInvocations",
+                dimensions={"RuleName": rule},
+                above=0,
+                statistic="Sum",
+            )
 
     def _alarm(
         self,
@@ -108,32 +114,4 @@ class Alarms(Construct):
             treat_missing_data="notBreaching",
             alarm_actions=[self._topic.arn],
             ok_actions=[self._topic.arn],
-        )
-
-    def _blocked_queues(self, pools: Sequence[Pool]) -> None:
-        """A job at the head of a queue cannot be placed; what is behind it waits too."""
-        rule = CloudwatchEventRule(
-            self,
-            "Blocked",
-            name=self._site.name("queue-blocked"),
-            description="Job queues whose first job cannot be placed",
-            event_pattern=json_text(
-                {
-                    "source": ["aws.batch"],
-                    "detail-type": ["Batch Job Queue Blocked"],
-                    "resources": [pool.queue_arn for pool in pools],
-                }
-            ),
-        )
-        self._topic.accept_from("BlockedQueues", "events.amazonaws.com", rule.arn)
-        CloudwatchEventTarget(
-            self,
-            "BlockedTarget",
-            rule=rule.name,
-            arn=self._topic.arn,
-            input_transformer=CloudwatchEventTargetInputTransformer(
-                # Not from `resources`, which names the job first.
-                input_paths={"queue": "$.detail.jobQueue", "job": "$.detail.jobId", "reason": "$.detail.statusReason"},
-                input_template='"A job queue is blocked: <queue>, by job <job>: <reason>"',
-            ),
         )

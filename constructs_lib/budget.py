@@ -4,7 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cdktf import TerraformVariable
-from cdktf_cdktf_provider_aws.budgets_budget import BudgetsBudget, BudgetsBudgetCostFilter, BudgetsBudgetNotification
+from cdktf_cdktf_provider_aws.budgets_budget import (
+    BudgetsBudget,
+    BudgetsBudgetCostFilter,
+    BudgetsBudgetCostTypes,
+    BudgetsBudgetNotification,
+)
 from constructs import Construct
 
 from constructs_lib.site import Site
@@ -48,6 +53,9 @@ class Budget(Construct):
             limit_unit="USD",
             limit_amount=props.limit.string_value,
             cost_filter=[BudgetsBudgetCostFilter(name="TagKeyValue", values=[f"user:research-stack-id${site.prefix}"])],
+            # Credits and refunds are negative costs: counted, they keep a lab that works on credits below its limit for
+            # ever. https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_budgets_CostTypes.html
+            cost_types=BudgetsBudgetCostTypes(include_credit=False, include_refund=False),
             notification=[
                 *(_at(percent, props.warnings) for percent in sorted(set(props.warn_at_percent) - {100})),
                 *(_at(percent, props.warnings, "FORECASTED") for percent in sorted(set(props.warn_forecast_percent))),

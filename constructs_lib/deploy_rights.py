@@ -274,7 +274,7 @@ def change(site: Site, state: str, environment: str, boundary: str) -> list[Stat
                 "StringEquals": {
                     "iam:PassedToService": [
                         f"{service}.amazonaws.com"
-                        for service in ("lambda", "batch", "ec2", "ecs-tasks", "vpc-flow-logs")
+                        for service in ("lambda", "batch", "ec2", "ecs-tasks", "vpc-flow-logs", "events")
                     ]
                 }
             },

@@ -30,6 +30,7 @@ class ExistingBucket(Reachable):
     def __init__(self, scope: Construct, id_: str, props: ExistingBucketProps) -> None:
         super().__init__(scope, id_, site=props.site, kms_key_arn=props.kms_key_arn)
         self.name = props.name
+        self.rule_name = props.site.name("inputs")
         self.arn = f"arn:{props.site.partition}:s3:::{props.name}"
 
     def notify(self, queue: Queue) -> None:
@@ -37,7 +38,7 @@ class ExistingBucket(Reachable):
 
         Not by the bucket's own notifications: Terraform's resource for them replaces all that others have set up.
         """
-        name = self._site.name("inputs")
+        name = self.rule_name
         queue.accept_from("events.amazonaws.com", self._site.arn("events", f"rule/{name}"))
         rule = CloudwatchEventRule(
             self,

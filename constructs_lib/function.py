@@ -84,6 +84,7 @@ class Function(Construct):
         )
         self.short_name = props.name
         self.full_name = name
+        self.schedule_name = f"{name}-schedule"
         self.log_path = f"/aws/lambda/{name}"
         self.arn: str = function.arn
         self.name: str = function.function_name
@@ -108,7 +109,7 @@ class Function(Construct):
         )
 
     def run_every(self, minutes: int) -> None:
-        """Run on a schedule."""
+        """Run on a schedule, by the rule `schedule_name`."""
         rule = CloudwatchEventRule(
             self,
             "Schedule",

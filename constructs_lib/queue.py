@@ -72,15 +72,15 @@ class Queue(Construct):
 
     def accept_from(self, service: str, source_arn: str) -> None:
         """Let one resource of an AWS service, in this account, send to the queue: the one sender it has."""
+        conditions = {"ArnEquals": {"aws:SourceArn": source_arn}}
+        if service == "s3.amazonaws.com":  # the ARN of a bucket has no account
+            conditions["StringEquals"] = {"aws:SourceAccount": self._site.account}
         statement = Statement(
             sid="Sender",
             actions=["sqs:SendMessage"],
             resources=[self._own_arn],
             service=service,
-            conditions={
-                "ArnEquals": {"aws:SourceArn": source_arn},
-                "StringEquals": {"aws:SourceAccount": self._site.account},
-            },
+            conditions=conditions,
         )
         self._queue.policy = policy_json([tls_only("sqs", self._own_arn), statement])
 

@@ -36,10 +36,11 @@ class RunLog(Construct):
             LogGroupProps(name=f"/aws/events/{site.prefix}/runs", retention_days=site.log_retention_days),
         )
         self.log_name: str = log.name
+        self.rule_name = site.name("run-log")
         rule = CloudwatchEventRule(
             self,
             "Rule",
-            name=site.name("run-log"),
+            name=self.rule_name,
             description="State changes of runs, for the dashboard",
             event_pattern=json_text(
                 {
@@ -51,6 +52,8 @@ class RunLog(Construct):
         )
         # CloudWatch Logs takes a resource policy by account and name, ten of them in a region; and it must name both
         # services, though the second never acts: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
+        # Streams are created without the rule's ARN in the request, so only lines can be limited to the rule:
+        # https://github.com/aws-samples/serverless-patterns/pull/618
         policy = CloudwatchLogResourcePolicy(
             self,
             "MayWrite",
@@ -58,18 +61,19 @@ class RunLog(Construct):
             policy_document=policy_json(
                 [
                     Statement(
-                        sid=sid,
-                        actions=["logs:CreateLogStream", "logs:PutLogEvents"],
+                        sid=f"{service_sid}{sid}",
+                        actions=[action],
                         resources=[f"{log.arn}:*"],
                         service=service,
-                        conditions={
-                            "ArnEquals": {"aws:SourceArn": rule.arn},
-                            "StringEquals": {"aws:SourceAccount": site.account},
-                        },
+                        conditions=conditions,
                     )
-                    for sid, service in (
+                    for service_sid, service in (
                         ("Events", "events.amazonaws.com"),
                         ("Delivery", "delivery.logs.amazonaws.com"),
+                    )
+                    for sid, action, conditions in (
+                        ("Streams", "logs:CreateLogStream", {}),
+                        ("Lines", "logs:PutLogEvents", {"ArnEquals": {"aws:SourceArn": rule.arn}}),
                     )
                 ]
             ),

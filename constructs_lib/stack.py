@@ -99,9 +99,11 @@ class DropbatchStack(TerraformStack):
             )
 
         job_events = Queue(self, "JobEvents", QueueProps(site=site, name="job-events", visibility_seconds=visibility))
-        JobEvents(self, "JobEventsRule", JobEventsProps(site=site, pools=list(pools.values()), queue=job_events))
+        changes = JobEvents(
+            self, "JobEventsRule", JobEventsProps(site=site, pools=list(pools.values()), queue=job_events)
+        )
         operators = Topic(self, "Operators", TopicProps(site=site, name="operators"))
-        RunNotices(self, "RunNotices", RunNoticesProps(site=site, topic=operators))
+        notices = RunNotices(self, "RunNotices", RunNoticesProps(site=site, topic=operators))
         # Apart from the operators' topic, which has a line for every run: that is for programs.
         people = Topic(self, "People", TopicProps(site=site, name="people"))
         people.mail_to(variables.notification_email)
@@ -149,6 +151,8 @@ class DropbatchStack(TerraformStack):
             functions=functions,
             queues=[arrivals, job_events],
             pools=list(pools.values()),
+            rules=[changes.rule_name, notices.rule_name, functions.run_events.schedule_name]
+            + ([inputs.rule_name] if isinstance(inputs, ExistingBucket) else []),
             tell=people,
         )
         pointers = Pointers(
@@ -220,8 +224,10 @@ class DropbatchStack(TerraformStack):
         functions: Functions,
         queues: list[Queue],
         pools: list[Pool],
+        rules: list[str],
         tell: Topic,
     ) -> Dashboard:
+        runs = RunLog(self, "RunLog", RunLogProps(site=site))
         Alarms(
             self,
             "Alarms",
@@ -229,14 +235,13 @@ class DropbatchStack(TerraformStack):
                 site=site,
                 queues=queues,
                 functions=[functions.arrival, functions.run_events, functions.spend_guard],
-                pools=pools,
+                rules=[*rules, runs.rule_name],
                 topic=tell,
                 oldest_message_minutes=settings.observability.oldest_message_minutes,
             ),
         )
         lasts = settings.deployment().refusal
         RefusedSubmissions(self, "RefusedSubmissions", RefusedSubmissionsProps(site=site, topic=tell, lasts=lasts))
-        runs = RunLog(self, "RunLog", RunLogProps(site=site))
         return Dashboard(self, "Dashboard", DashboardProps(site=site, runs=runs, queues=queues, pools=pools))
 
     def _preflight(self, settings: Settings, site: Site, assets: Assets) -> None:

@@ -37,7 +37,16 @@ class Topic(Construct):
         self._policy = SnsTopicPolicy(self, "Policy", arn=self.arn, policy=policy_json(self._statements))
 
     def accept_from(self, sid: str, service: str, source_arn: str) -> None:
-        """Let one resource of an AWS service, in this account, publish. The ARN may hold ``*``."""
+        """Let one resource of an AWS service, in this account, publish. The ARN may hold ``*``.
+
+        Raises:
+            ValueError: the service is EventBridge, for which conditions in a topic's policy are not supported:
+                https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sns-permissions
+        """
+        if service == "events.amazonaws.com":
+            raise ValueError(
+                f"a topic's policy cannot name a rule of EventBridge, got {source_arn} in {sid}: give the target a role"
+            )
         self._statements.append(
             Statement(
                 sid=sid,

@@ -18,6 +18,7 @@ from lambdas.common.system_messages import Finished, Held
 from lambdas.ledger.table import Ledger
 from lambdas.ledger.transitions import ADVANCE
 from lambdas.run_events.arrival_queue import ArrivalQueue
+from lambdas.run_events.blocked_queues import BLOCKED, blocked_queues
 from lambdas.run_events.changes import JobChange, change_of
 from lambdas.run_events.endings import Endings, waiting_name
 from lambdas.run_events.exhausted_pools import mark_exhausted
@@ -75,6 +76,9 @@ class RunEventsFlow:
         A slice that was begun is finished; no slice is begun once half of the invocation's time is `spent`.
         """
         failures = Failures(spent)
+        for message_id, blocked in blocked_queues(records):
+            with failures.collect(message_id):
+                self._mails.queue_blocked(blocked)
         for part in chunks(_furthest(records).values(), _AT_ONCE):
             if failures.postpone(message_id for message_id, _ in part):
                 continue
@@ -235,7 +239,8 @@ def _furthest(records: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, JobC
     changes: dict[str, tuple[str, JobChange]] = {}
     for record in records:
         try:
-            change = change_of(json.loads(record["body"])["detail"])
+            event = json.loads(record["body"])
+            change = None if event.get("detail-type") == BLOCKED else change_of(event["detail"])
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             # EventBridge writes these messages; one that cannot be read says nothing about any run.
             log.error("unreadable job event %s dropped: %r", record["messageId"], error)

@@ -10,9 +10,10 @@ from dropbatch.contract.mail_items import LimitNotice
 from dropbatch.contract.runs import State
 from dropbatch.contract.usage import UNKNOWN
 from lambdas.common.mail import Mail
+from lambdas.run_events.blocked_queues import BlockedQueue
 from lambdas.run_events.tally import Tally
 
-__all__ = ["about_limit", "about_many", "about_one"]
+__all__ = ["about_blocked_queue", "about_limit", "about_many", "about_one"]
 
 _MAX_SUBJECT = 100  # SNS: shorter than that, printable ASCII, no line breaks
 _SHOWN = 5
@@ -30,6 +31,17 @@ _PHASES = {
     "stage-out": "its results could not be published",
     "lost": "its machine or its place in the queue was lost",
 }
+
+
+def about_blocked_queue(blocked: BlockedQueue) -> Mail:
+    """Return the mail about a job queue whose first job cannot be placed."""
+    lines = [
+        f"A job queue is blocked: {blocked.queue}. Its first job cannot be placed, and those behind it wait.",
+        "",
+        f"Job:      {blocked.job_id}",
+        f"Reason:   {blocked.reason or 'not known'}",
+    ]
+    return Mail(subject=_subject(f"job queue {blocked.queue} is blocked"), body="\n".join(lines))
 
 
 def about_one(run: Run, *, region: str, bucket: str) -> Mail:

@@ -19,8 +19,9 @@ from lambdas.common.failures import Failures
 from lambdas.common.mail import Mail
 from lambdas.common.mail_windows import open_windows
 from lambdas.ledger.table import Ledger
+from lambdas.run_events.blocked_queues import BlockedQueue
 from lambdas.run_events.counting import Counting
-from lambdas.run_events.mail_texts import about_limit, about_many, about_one
+from lambdas.run_events.mail_texts import about_blocked_queue, about_limit, about_many, about_one
 from lambdas.run_events.tally import Tally
 
 __all__ = ["Mails"]
@@ -61,6 +62,12 @@ class Mails:
             if len(runs) == 1 and runs[0].run_id == run.run_id:
                 self._send(about_one(run, region=self._deployment.region, bucket=self._bucket), run.group)
                 self._update(window.id, "SET mailed = :run", {":run": run.run_id})
+
+    def queue_blocked(self, blocked: BlockedQueue) -> None:
+        """Mail operators about a blocked job queue."""
+        mail = about_blocked_queue(blocked)
+        self._sns.publish(TopicArn=self._topic_arn, Subject=mail.subject, Message=mail.body)
+        log.info("mailed: %s", mail.subject)
 
     def send_due(self, *, at: datetime, failures: Failures, is_over: Callable[[], bool] = lambda: False) -> None:
         """Send the mails of windows that are over and whose runs have all ended, until the time `is_over`."""

@@ -142,6 +142,7 @@ def test_a_deploy_role_passes_roles_to_the_services_that_it_sets_up_only(stack: 
         "ec2.amazonaws.com",
         "ecs-tasks.amazonaws.com",
         "vpc-flow-logs.amazonaws.com",
+        "events.amazonaws.com",
     ]
 
 

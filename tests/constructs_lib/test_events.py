@@ -33,6 +33,7 @@ class TestJobEvents:
 
         pattern = json.loads(synthesize(build).one("aws_cloudwatch_event_rule")["event_pattern"])
 
+        assert pattern["detail-type"] == ["Batch Job State Change", "Batch Job Queue Blocked"]
         assert pattern["detail"]["status"] == ["RUNNABLE", "RUNNING", "SUCCEEDED", "FAILED"]
 
 
@@ -62,13 +63,29 @@ class TestRunNotices:
         assert (refused["Effect"], refused["Principal"]) == ("Deny", "*")
         assert refused["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
-    def test_only_this_rule_may_publish(self, stack: Stack) -> None:
-        allowed = statement(statements(stack.one("aws_sns_topic_policy")["policy"]), "RunNotices")
-        assert allowed["Principal"] == {"Service": "events.amazonaws.com"}
-        assert allowed["Condition"] == {
-            "ArnLike": {"aws:SourceArn": f"${{{stack.address('aws_cloudwatch_event_rule')}.arn}}"},
+    def test_the_rule_publishes_by_a_role_as_topic_policies_take_no_conditions_for_rules(self, stack: Stack) -> None:
+        rule, topic = (stack.address(each) for each in ("aws_cloudwatch_event_rule", "aws_sns_topic"))
+        target = stack.one("aws_cloudwatch_event_target")
+        role = stack.one("aws_iam_role", name="dropbatch-test.run-notices")
+        (trust,) = statements(role["assume_role_policy"])
+
+        assert target["role_arn"] == f"${{{stack.address('aws_iam_role')}.arn}}"
+        assert trust["Principal"] == {"Service": "events.amazonaws.com"}
+        assert trust["Condition"] == {
+            "ArnEquals": {"aws:SourceArn": f"${{{rule}.arn}}"},
             "StringEquals": {"aws:SourceAccount": stack.account},
         }
+        (right,) = stack.rights("dropbatch-test.run-notices")
+        assert (right["Action"], right["Resource"]) == (["sns:Publish"], [f"${{{topic}.arn}}"])
+        assert {each["Effect"] for each in statements(stack.one("aws_sns_topic_policy")["policy"])} == {"Deny"}
+
+    def test_a_topics_policy_never_names_a_rule(self) -> None:
+        def build(scope, site):
+            topic = Topic(scope, "T", TopicProps(site=site, name="ops"))
+            topic.accept_from("Rule", "events.amazonaws.com", "arn:aws:events:eu-central-1:000000000000:rule/r")
+
+        with pytest.raises(ValueError, match=r"a topic's policy cannot name a rule of EventBridge, got arn:.* a role"):
+            synthesize(build)
 
 
 class TestBudget:
@@ -81,6 +98,9 @@ class TestBudget:
         assert stack.one("aws_budgets_budget")["cost_filter"] == [
             {"name": "TagKeyValue", "values": ["user:research-stack-id$dropbatch-test"]}
         ]
+
+    def test_credits_and_refunds_do_not_lower_the_cost(self, stack: Stack) -> None:
+        assert stack.one("aws_budgets_budget")["cost_types"] == {"include_credit": False, "include_refund": False}
 
     def test_warnings_and_the_limit_reach_different_topics(self, stack: Stack) -> None:
         notices = stack.one("aws_budgets_budget")["notification"]

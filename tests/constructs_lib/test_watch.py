@@ -21,6 +21,7 @@ def test_people_are_told_of_dead_letters_old_messages_and_errors(stack: Stack) -
         *(f"{queue}-{what}" for queue in ("arrivals", "job-events") for what in ("dead-letters", "oldest-message")),
         *(f"{function}-errors" for function in ("arrival", "run-events", "spend-guard")),
         "submissions-refused",
+        *(f"{rule}-undelivered" for rule in ("job-events", "run-notices", "run-log", "run-events-schedule")),
     }
     topic = f"${{{stack.address('aws_sns_topic', name='dropbatch-dev-people')}.arn}}"
     assert all(each["alarm_actions"] == [topic] for each in alarms.values())
@@ -44,23 +45,16 @@ def test_people_are_told_of_submissions_that_are_refused(stack: Stack) -> None:
     assert "dropbatch --env dev doctor" in alarm["alarm_description"]
 
 
-def test_people_are_told_of_queues_that_are_blocked(stack: Stack) -> None:
-    rule = stack.one("aws_cloudwatch_event_rule", name="dropbatch-dev-queue-blocked")
-    pattern = json.loads(rule["event_pattern"])
-    assert pattern["detail-type"] == ["Batch Job Queue Blocked"]
-    assert len(pattern["resources"]) == 2
-    address = stack.address("aws_cloudwatch_event_rule", name="dropbatch-dev-queue-blocked")
-    target = stack.one("aws_cloudwatch_event_target", rule=f"${{{address}.name}}")
-    transformer = target["input_transformer"]
-    assert transformer["input_template"].startswith('"A job queue is blocked: <queue>')
-    assert transformer["input_paths"]["queue"] == "$.detail.jobQueue"  # `resources` begins with the job
-
-
 def test_runs_are_logged_for_the_dashboard(stack: Stack) -> None:
     log = stack.one("aws_cloudwatch_log_group", name="/aws/events/dropbatch-dev/runs")
     assert log["retention_in_days"] == 90
     policy = statements(stack.one("aws_cloudwatch_log_resource_policy")["policy_document"])
-    assert statement(policy, "Events")["Principal"] == {"Service": "events.amazonaws.com"}
+    rule = f"${{{stack.address('aws_cloudwatch_event_rule', name='dropbatch-dev-run-log')}.arn}}"
+    for service, sid in (("events.amazonaws.com", "Events"), ("delivery.logs.amazonaws.com", "Delivery")):
+        streams, lines = statement(policy, f"{sid}Streams"), statement(policy, f"{sid}Lines")
+        assert streams["Principal"] == lines["Principal"] == {"Service": service}
+        assert "Condition" not in streams  # EventBridge creates streams without the rule's ARN
+        assert lines["Condition"] == {"ArnEquals": {"aws:SourceArn": rule}}
 
 
 def test_the_dashboard_shows_runs_queues_machines_and_spend(stack: Stack) -> None:

@@ -120,6 +120,9 @@ def test_without_capacity_everything_is_done_on_the_next_pool(faults: Lab) -> No
     items = [item for run in runs if (item := lab.run(run))]
     assert {item["pool"] for item in items} == {"ondemand"}
     assert {item["attempt"] for item in items} == {2}
+    blocked = mails(lab, "\nA job queue is blocked: dropbatch-sandbox-spot. ")  # not in quotes
+    assert {mail["Subject"] for mail in blocked} == {"job queue dropbatch-sandbox-spot is blocked"}
+    assert all("CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY" in str(mail.get_payload()) for mail in blocked)
 
 
 def test_what_a_lost_try_had_published_is_gone_when_the_next_begins(faults: Lab) -> None:

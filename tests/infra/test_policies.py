@@ -1,7 +1,6 @@
-"""Who may do what: no action is ``*``, no resource without need; and the table of what services may do to services.
+"""Who may do what: no action is ``*``, no resource without need.
 
-The sandbox enforces what our own code does. It does not enforce what AWS's services do to each other, so that is held
-here, line by line.
+What services may do to services is in `test_services.py`.
 """
 
 import json
@@ -32,61 +31,6 @@ WITHOUT_RESOURCES = {
     "ssmmessages:CreateDataChannel",
     "ssmmessages:OpenControlChannel",
     "ssmmessages:OpenDataChannel",
-}
-
-# resource: principal: action: what it must come from
-SERVICES = {
-    ("aws_sqs_queue Arrivals_Queue", "s3.amazonaws.com", "sqs:SendMessage", "aws_s3_bucket.Inputs_Bucket"),
-    ("aws_sqs_queue JobEvents_Queue", "events.amazonaws.com", "sqs:SendMessage", "rule/dropbatch-full-job-events"),
-    (
-        "aws_sns_topic_policy Operators_Policy",
-        "events.amazonaws.com",
-        "sns:Publish",
-        "aws_cloudwatch_event_rule.RunNotices_Rule",
-    ),
-    (
-        "aws_sns_topic_policy People_Policy",
-        "events.amazonaws.com",
-        "sns:Publish",
-        "aws_cloudwatch_event_rule.Alarms_Blocked",
-    ),
-    ("aws_sns_topic_policy People_Policy", "budgets.amazonaws.com", "sns:Publish", "budget/dropbatch-full"),
-    ("aws_sns_topic_policy People_Policy", "cloudwatch.amazonaws.com", "sns:Publish", "alarm:dropbatch-full-*"),
-    ("aws_sns_topic_policy BudgetSpent_Policy", "budgets.amazonaws.com", "sns:Publish", "budget/dropbatch-full"),
-    *(
-        (
-            "aws_cloudwatch_log_resource_policy RunLog_MayWrite",
-            service,
-            action,
-            "aws_cloudwatch_event_rule.RunLog_Rule",
-        )
-        for service in ("events.amazonaws.com", "delivery.logs.amazonaws.com")
-        for action in ("logs:CreateLogStream", "logs:PutLogEvents")
-    ),
-    (
-        "aws_lambda_permission Functions_RunEvents_ScheduleMayRun",
-        "events.amazonaws.com",
-        "lambda:InvokeFunction",
-        "aws_cloudwatch_event_rule.Functions_RunEvents_Schedule",
-    ),
-    (
-        "aws_lambda_permission Functions_SpendGuard_TopicMayRun",
-        "sns.amazonaws.com",
-        "lambda:InvokeFunction",
-        "aws_sns_topic.BudgetSpent_Topic",
-    ),
-}
-
-# roles by their last part: who takes them, and the condition that keeps others from using that service
-TRUST = {
-    "arrival.function": ("lambda.amazonaws.com", None),
-    "run-events.function": ("lambda.amazonaws.com", None),
-    "spend-guard.function": ("lambda.amazonaws.com", None),
-    "machines": ("ec2.amazonaws.com", None),
-    "open-machines": ("ec2.amazonaws.com", None),
-    "flow-logs": ("vpc-flow-logs.amazonaws.com", "vpc-flow-log/*"),
-    "execution": ("ecs-tasks.amazonaws.com", ":*"),
-    "job": ("ecs-tasks.amazonaws.com", ":*"),
 }
 
 
@@ -142,47 +86,6 @@ def test_beside_every_grant_on_everything_stands_the_reason() -> None:
             if re.search(r'resources=\["\*"\]|_on\(.*, "\*"\)', line):
                 near = lines[max(0, number - 5) : number + 1]
                 assert any("#" in each for each in near), f"{path.name}:{number + 1}: say why"
-
-
-def test_services_may_do_this_to_services_and_nothing_else(full: Stack) -> None:
-    found = set()
-    for where, statement in policies(full):
-        principal = statement.get("Principal")
-        if where.startswith("aws_iam_role ") or statement["Effect"] == "Deny" or principal is None:
-            continue
-        conditions = statement["Condition"]
-        assert conditions["StringEquals"]["aws:SourceAccount"] == full.account, where
-        (source,) = (test["aws:SourceArn"] for name, test in conditions.items() if name.startswith("Arn"))
-        found |= {(where, principal["Service"], action, short(source)) for action in statement["Action"]}
-    for id_, body in full.body["resource"]["aws_lambda_permission"].items():
-        where = f"aws_lambda_permission {re.sub('_[0-9A-F]{8}$', '', id_)}"
-        found.add((where, body["principal"], body["action"], short(body["source_arn"])))
-
-    assert found == SERVICES
-
-
-def short(arn: str) -> str:
-    """``type.Construct`` of a resource in the stack; else what follows the account in the ARN."""
-    reference = re.fullmatch(r"\$\{(\w+\.[\w-]+?)(_[0-9A-F]{8})?\.arn\}", arn)
-    return reference[1] if reference else arn.rpartition("}:")[2]
-
-
-def test_roles_are_taken_by_these_services_and_nobody_else(full: Stack) -> None:
-    found = {}
-    for role in full.resources("aws_iam_role"):
-        if role["name"].endswith(".members"):  # people: see test_groups.py
-            continue
-        (trust,) = json.loads(role["assume_role_policy"])["Statement"]
-        end = role["name"].removeprefix("dropbatch-full").lstrip("-.")
-        kind = end if end in TRUST else end.rpartition(".")[2] if "." in end else "job"
-        source = trust.get("Condition", {}).get("ArnLike", {}).get("aws:SourceArn")
-        assert trust["Action"] == ["sts:AssumeRole"]
-        if source is not None:
-            assert trust["Condition"]["StringEquals"] == {"aws:SourceAccount": full.account}
-        found[kind] = (trust["Principal"]["Service"], (source and source.rpartition("}")[2].lstrip(":")) or None)
-    expected = {kind: (service, tail and tail.lstrip(":")) for kind, (service, tail) in TRUST.items()}
-
-    assert found == expected
 
 
 def test_secrets_can_be_read_by_the_execution_role_of_their_pipeline_alone(full: Stack) -> None:

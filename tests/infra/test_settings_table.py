@@ -141,6 +141,7 @@ CASES: dict[str, dict[str, tuple[str, set[str]]]] = {
                 "removed:aws_s3_bucket*.Inputs_*",
                 "aws_cloudwatch_event_rule:ExistingInputs_*",
                 "aws_cloudwatch_event_target:ExistingInputs_*",
+                "aws_cloudwatch_metric_alarm:Alarms_InputsUndelivered",
                 "aws_sqs_queue:Arrivals_Queue",
                 "aws_lambda_function:Functions_Arrival_Function",
                 "aws_iam_role_policy:Pipeline-*_Lab_Role_Grants",

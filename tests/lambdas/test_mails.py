@@ -367,3 +367,34 @@ def test_a_mail_that_could_not_be_sent_is_sent_later(aws: SimulatedAws, clock: C
 
     assert [mail["Subject"] for mail in aws.sns.mails] == ["wordcount: a is done"]
     assert DEPLOYMENT.mail_window_minutes == 10
+
+
+def test_operators_are_mailed_of_a_blocked_queue_in_plain_text(aws: SimulatedAws) -> None:
+    flow = run_events(aws).flow
+    reason = 'CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - "spot" has none\nof it'
+    job = {"jobName": "j", "jobId": "4c7599ae", "status": "RUNNABLE", "statusReason": reason}
+    job["jobQueue"] = "arn:aws:batch:eu-central-1:000000000000:job-queue/dropbatch-test-spot"
+    body = {"source": "aws.batch", "detail-type": "Batch Job Queue Blocked", "detail": job}
+    state = {**body, "detail-type": "Batch Job State Change"}
+
+    answer = flow.process([sqs_record(body, "m1"), sqs_record(state, "m2"), sqs_record({**body, "detail": {}}, "m3")])
+
+    (mail,) = aws.sns.mails
+    assert mail["Subject"] == "job queue dropbatch-test-spot is blocked"
+    assert mail["Message"].startswith("A job queue is blocked: dropbatch-test-spot.")
+    assert f"Job:      4c7599ae\nReason:   {reason}" in mail["Message"]
+    assert answer.ids == set()
+
+
+def test_a_mail_about_a_blocked_queue_that_sns_did_not_take_is_sent_again(aws: SimulatedAws) -> None:
+    def tap(operation: str, call: Any) -> None:
+        if operation == "Publish":
+            raise error("Throttling", operation)
+
+    aws.tap = tap
+    job = {"jobId": "4c7599ae", "jobQueue": "arn:aws:batch:eu-central-1:000000000000:job-queue/q"}
+    record = sqs_record({"detail-type": "Batch Job Queue Blocked", "detail": job}, "m1")
+
+    flow = run_events(aws).flow
+
+    assert flow.process([record]).ids == {"m1"}

@@ -240,6 +240,9 @@ class TestMail:
         sns, events = aws("sns"), aws("events")
         topic = sns.create_topic(Name=name)["TopicArn"]
         sns.subscribe(TopicArn=topic, Protocol="email", Endpoint="lab@example.org")
+        rules = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sns:Publish"}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [{**rules, "Resource": topic}]})
+        sns.set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=policy)
         events.put_rule(Name=name, EventPattern=json.dumps({"source": [name]}))
         events.put_targets(
             Rule=name,
@@ -285,14 +288,16 @@ class TestBatchEvents:
     ) -> None:
         stack = BatchStack(sandbox, aws)
         sqs, events = aws("sqs"), aws("events")
-        url = sqs.create_queue(QueueName=stack.name)["QueueUrl"]
+        queue_arn = f"arn:aws:sqs:eu-central-1:000000000000:{stack.name}"
+        rules = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage"}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [{**rules, "Resource": queue_arn}]})
+        url = sqs.create_queue(QueueName=stack.name, Attributes={"Policy": policy})["QueueUrl"]
         pattern = {
             "source": ["aws.batch"],
             "detail-type": ["Batch Job State Change"],
             "detail": {"jobQueue": [stack.queue]},
         }
         events.put_rule(Name=stack.name, EventPattern=json.dumps(pattern))
-        queue_arn = f"arn:aws:sqs:eu-central-1:000000000000:{stack.name}"
         events.put_targets(Rule=stack.name, Targets=[{"Id": "t", "Arn": queue_arn}])
 
         job = stack.run("sh", "-c", "exit 4")

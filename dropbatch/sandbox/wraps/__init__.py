@@ -21,6 +21,7 @@ from dropbatch.sandbox.wraps.deploy import (
     wrap_network_tags,
 )
 from dropbatch.sandbox.wraps.ecr import wrap_missing_images
+from dropbatch.sandbox.wraps.events import wrap_event_delivery
 from dropbatch.sandbox.wraps.http import wrap_split_answers
 from dropbatch.sandbox.wraps.iam import (
     authorized,
@@ -83,4 +84,5 @@ def install(batch: BatchService, mail: MailBox, grants: Recorder) -> None:
     wrap_repeated_notifications()
     wrap_mail(mail)
     wrap_demands()
+    wrap_event_delivery()
     wrap_grants(grants)

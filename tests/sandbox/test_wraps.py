@@ -290,7 +290,10 @@ class TestBatchEvents:
         sqs, events = aws("sqs"), aws("events")
         queue_arn = f"arn:aws:sqs:eu-central-1:000000000000:{stack.name}"
         rules = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage"}
-        policy = json.dumps({"Version": "2012-10-17", "Statement": [{**rules, "Resource": queue_arn}]})
+        plain_http = {"Bool": {"aws:SecureTransport": "false"}}
+        tls = {"Effect": "Deny", "Principal": "*", "Action": "sqs:*", "Condition": plain_http}
+        statements = [{**each, "Resource": queue_arn} for each in (rules, tls)]
+        policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
         url = sqs.create_queue(QueueName=stack.name, Attributes={"Policy": policy})["QueueUrl"]
         pattern = {
             "source": ["aws.batch"],

@@ -5,6 +5,7 @@ import json
 import os
 import re
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 from dropbatch.sandbox import emulator
@@ -147,8 +148,12 @@ def wrap_leading_keys() -> None:
 
 
 def wrap_transport() -> None:
-    """Requests come by plain HTTP, which our policies refuse (``aws:SecureTransport``): the loopback counts as TLS."""
-    app = emulator.module("app")
+    """Count plain HTTP over the loopback as TLS, which our policies demand (``aws:SecureTransport``).
+
+    Services call each other by TLS too: that is the origin of a call outside a request, such as an event of a job.
+    """
+    app, evaluator = emulator.module("app"), emulator.module("core.iam_evaluator")
+    evaluator._request_origin = ContextVar("request_origin", default=("127.0.0.1", True))
     original = expected(app, "pin_request_origin", "(source_ip: str, secure_transport: bool) -> None")
 
     def pin_request_origin(source_ip: str, secure_transport: bool) -> None:

@@ -87,8 +87,10 @@ class Transition(NamedTuple):
         """Return the parameters of UpdateItem that bring a run, as it was read, to its new form."""
         self._check(before.state, after.state, after.id)
         old, new = before.to_item(), after.to_item()
+        # Where the order changes, the state is written with it: the run may have advanced since it was read.
+        rewrites = (*self.rewrites, "state") if old["order"] != new["order"] else self.rewrites
         changed = {
-            name: value for name, value in new.items() if name not in old or old[name] != value or name in self.rewrites
+            name: value for name, value in new.items() if name not in old or old[name] != value or name in rewrites
         }
         removed = sorted(old.keys() - new.keys())
         return _update(table, after.id, changed, removed, self._condition(old, new))

@@ -136,6 +136,19 @@ def test_a_change_that_was_not_overtaken_is_written(
     assert table.reread(read) == read._replace(**changes)
 
 
+@pytest.mark.parametrize("advanced", [State.SUBMITTED, State.RUNNING])
+@pytest.mark.parametrize(
+    ("transition", "changes"), [(RESCUE, {"state": State.HELD, "attempt": 2}), (END, {"state": State.FAILED})]
+)
+def test_a_change_of_a_run_that_advanced_after_it_was_read_writes_its_state(
+    aws: SimulatedAws, transition: Transition, changes: dict[str, Any], advanced: State
+) -> None:
+    table = stored(aws, HELD._replace(state=advanced))
+
+    assert table.change(transition, HELD, HELD._replace(**changes))
+    assert table.reread(HELD) == HELD._replace(**changes)
+
+
 def test_fields_that_a_change_empties_are_removed(aws: SimulatedAws) -> None:
     table = stored(aws, FAILED)
 

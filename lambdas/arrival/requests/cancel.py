@@ -57,24 +57,25 @@ class Canceller:
                 self._cancel(marked, jobs)
 
     def _cancel(self, run: Run, jobs: "_Jobs") -> None:
+        attempt = run.attempt
         for _ in range(_ROUNDS):
             if run.state.final and not _unpublished(run):
                 log.info("%s is %s already", run.id, run.state)
                 return
             owner = self._deps.objects.take_fence(run, f"{fence.CANCELED}{run.cancel}")
-            if owner.startswith(fence.CANCELED):
-                run = self._end(run)
-                if run.state.final:
-                    self._free_queue(run, jobs)
-                    return
-            else:
+            if not owner.startswith(fence.CANCELED):
                 self._terminate(owner)
-                attempt = run.attempt
-                run = self._ledger.reread(run)
-                if run.attempt == attempt:
-                    return
-            log.info("%s is at its next attempt meanwhile", run.id)
-        raise LookupError(f"{run.id} begins another attempt again and again")
+                return
+            run = self._end(run)
+            if run.attempt != attempt:
+                # No run is rescued once it is marked, so a request has retried it, which this one does not mean.
+                log.info("%s was retried meanwhile", run.id)
+                return
+            if run.state.final:
+                self._free_queue(run, jobs)
+                return
+            log.info("%s is %s meanwhile", run.id, run.state)
+        raise LookupError(f"{run.id} changes again and again")
 
     def _mark(self, run: Run, request: str) -> Run | None:
         """Note the request on the run, so that it is not rescued from now on; return it as it is now.

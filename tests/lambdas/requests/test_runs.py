@@ -235,11 +235,12 @@ def test_a_late_second_cancel_does_not_mean_the_next_attempt(bench: Bench) -> No
     assert bench.run(one)["state"] == "CANCELLED"
 
 
-def test_a_second_cancel_that_looked_before_the_retry_does_not_mean_the_next_attempt(bench: Bench) -> None:
+@pytest.mark.parametrize("moment", ["UpdateItem", "PutObject", "TransactWriteItems"])
+def test_a_second_cancel_that_looked_before_the_retry_does_not_mean_the_next_attempt(bench: Bench, moment: str) -> None:
     (one,) = drop(bench, "a")
 
     def meanwhile(operation: str, call: Any) -> None:
-        if operation == "UpdateItem":
+        if operation == moment:
             bench.aws.tap = lambda *_: None
             bench.ask({"runs": [one]}, CANCEL)
             bench.ask({"runs": [one]}, RETRY)

@@ -75,7 +75,7 @@ class Transition(NamedTuple):
     """The function that makes the change."""
     text: str
     rewrites: tuple[str, ...] = ()
-    """Fields that are written even if they stay the same, so that the guards are checked."""
+    """Fields that are set, or removed if the run has none, even if they stay the same."""
 
     def put(self, table: str, run: Run) -> dict[str, Any]:
         """Return the entry of TransactItems that writes a new run."""
@@ -92,7 +92,7 @@ class Transition(NamedTuple):
         changed = {
             name: value for name, value in new.items() if name not in old or old[name] != value or name in rewrites
         }
-        removed = sorted(old.keys() - new.keys())
+        removed = sorted({*old, *rewrites} - new.keys())
         return _update(table, after.id, changed, removed, self._condition(old, new))
 
     def update_unread(self, table: str, run: RunSpec, state: State, changed: Mapping[str, Any]) -> dict[str, Any]:
@@ -206,6 +206,7 @@ PUBLISHED = Transition(
     (_SAME_STATE,),
     "arrival, run events",
     "The end of the run was published on the event bus: it leaves the index of pending runs.",
+    rewrites=("unfinished",),  # of a run that had left it already, nothing else would be written
 )
 
 TRANSITIONS = (CLAIM, REJECT, ASSIGN_JOB, ADVANCE, END, RESCUE, REQUEST_CANCEL, CANCEL, RETRY, PUBLISHED)

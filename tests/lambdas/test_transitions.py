@@ -149,6 +149,13 @@ def test_a_change_of_a_run_that_advanced_after_it_was_read_writes_its_state(
     assert table.reread(HELD) == HELD._replace(**changes)
 
 
+def test_a_run_can_be_published_again(aws: SimulatedAws) -> None:
+    run = FAILED._replace(pending=False)
+    table = stored(aws, run)
+
+    assert table.change(PUBLISHED, run, run) == run
+
+
 def test_fields_that_a_change_empties_are_removed(aws: SimulatedAws) -> None:
     table = stored(aws, FAILED)
 

@@ -187,7 +187,7 @@ def test_people_are_mailed_once_for_what_was_dropped_together(lab: Lab) -> None:
 
 
 def test_the_budgets_alert_pauses_and_is_told_of_and_nothing_else_does(lab: Lab) -> None:
-    paused = ledger.to_item({"id": ledger.PAUSED, "since": "2026"})
+    paused = ledger.to_item({"id": ledger.PAUSED})
     sns, table = lab.client("sns"), lab.pointers["ledger_table"]
 
     def flag() -> dict[str, Any] | None:

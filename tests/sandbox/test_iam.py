@@ -18,7 +18,7 @@ def test_given_a_role_for_one_queue_when_submitting_to_it_then_allowed_and_to_an
     stack: BatchStack, aws: Client
 ) -> None:
     other = stack.add_queue(f"{stack.name}-other")
-    resources = arns(stack, "job-queue/{}", "job-definition/{}:*")
+    resources = arns(stack, "job-queue/{}", "job-definition/{}:*", "job/*")
     batch = aws("batch", stack.user(allow({"Action": "batch:SubmitJob", "Resource": resources})))
 
     batch.submit_job(jobName="j", jobQueue=stack.queue, jobDefinition=stack.name)
@@ -34,6 +34,15 @@ def test_given_rights_on_the_queue_only_when_submitting_then_the_definition_is_d
     policy = allow({"Action": "batch:SubmitJob", "Resource": arns(stack, "job-queue/*", "job-definition/other:*")})
 
     with pytest.raises(ClientError, match="AccessDenied"):
+        aws("batch", stack.user(policy)).submit_job(jobName="j", jobQueue=stack.queue, jobDefinition=stack.definition)
+
+
+def test_given_rights_on_queue_and_definition_only_when_submitting_then_the_job_is_denied(
+    stack: BatchStack, aws: Client
+) -> None:
+    policy = allow({"Action": "batch:SubmitJob", "Resource": arns(stack, "job-queue/*", "job-definition/*")})
+
+    with pytest.raises(ClientError, match=r"batch:SubmitJob on resource: .*:job/\*"):
         aws("batch", stack.user(policy)).submit_job(jobName="j", jobQueue=stack.queue, jobDefinition=stack.definition)
 
 

@@ -1,7 +1,7 @@
 """Which resources a Batch call is authorized on.
 
 Source: Service Authorization Reference, "Actions, resources, and condition keys for AWS Batch". SubmitJob is checked on
-the job definition and on the queue; with tags also ``batch:TagResource``, which AWS checks on the job definition.
+the job definition, on the queue and on the new job, whose id Batch gives (``job/*``); with tags also ``batch:TagResource``, which AWS checks on the job definition.
 """
 
 import json
@@ -53,6 +53,8 @@ def checks(operation: str, path: str, body: bytes, store: Store) -> list[Check]:
     if operation in _WITH_ENVIRONMENTS:
         order = request.get("computeEnvironmentOrder") or []
         found += [(action, _arn(store, "compute-environment", str(each.get("computeEnvironment")))) for each in order]
+    if operation == "SubmitJob":
+        found.append((action, store.arns.of("job", "*")))
     if request.get("tags") and found:
         found.append(("batch:TagResource", found[0][1]))
     return found or [(action, "*")]

@@ -114,9 +114,9 @@ def test_a_program_that_may_write_no_more_leaves_no_part_of_what_it_had_begun(la
 
 
 def right(role: str, action: str) -> tuple[str, str]:
-    """An action and who may do it: a function, or the program of any pipeline for any group."""
-    name = role.removeprefix("dropbatch-sandbox-")
-    return (name if "." in name else "job", action)
+    """An action and who may do it: a function, a rule of EventBridge, or the program of any pipeline for any group."""
+    name = role.removeprefix("dropbatch-sandbox").lstrip("-.")
+    return (name if "." in role else "job", action)
 
 
 @pytest.mark.last
@@ -131,7 +131,8 @@ def test_every_right_of_our_own_code_was_used_by_the_suite(lab: Lab, whole_suite
         if grant.checked
     }
 
-    assert {role for role, _ in granted} == {"job", "arrival.function", "run-events.function", "spend-guard.function"}
+    functions = {"arrival.function", "run-events.function", "spend-guard.function"}
+    assert {role for role, _ in granted} == {"job", *functions, "run-notices"}
     assert granted - used == set()
 
 

@@ -1,4 +1,4 @@
-"""How long 100,000 files that arrive at once take to be admitted.
+"""Measure how long the arrival function needs to admit 100,000 files that arrive at once.
 
 The real arrival function takes messages as S3 writes them, in batches as Lambda hands them over (6 MB), against
 services in memory that keep AWS's limits on a simulated clock. The clock also runs while the function computes: its
@@ -47,7 +47,7 @@ TARGET_MEMORY_MIB = 256
 
 
 class Clock:
-    """Simulated time of one invocation: its calls' latencies and waits, and the CPU it really used."""
+    """Simulated time of one invocation: simulated latencies and waits, plus its real CPU time."""
 
     def __init__(self, now: float) -> None:
         self._waited = now
@@ -59,16 +59,16 @@ class Clock:
         return self._waited + time.process_time() - self._cpu
 
     def wait(self, seconds: float) -> None:
-        """Let time pass."""
+        """Advance the clock by some seconds."""
         self._waited += seconds
 
     def wait_until(self, moment: float) -> None:
-        """Let time pass until a moment, unless it is over."""
+        """Advance the clock to a time, unless that has passed."""
         self.wait(max(0.0, moment - self.now))
 
 
 class Limit:
-    """A rate that the whole account shares: so many units in each second; who finds one full takes the next."""
+    """A rate limit of the account: units per second; a call waits for the next second with units left."""
 
     def __init__(self, per_second: int) -> None:
         self._per_second = per_second
@@ -76,7 +76,7 @@ class Limit:
         self._next_free: dict[int, int] = {}
 
     def take(self, clock: Clock, units: int = 1) -> None:
-        """Wait for a turn, and use it."""
+        """Wait for a free unit, and use it."""
         second = self._free_from(int(clock.now))
         self._used[second] += units
         if self._used[second] >= self._per_second:
@@ -94,15 +94,15 @@ class Limit:
 
 
 class _Raw(io.BytesIO):
-    """A response's body as botocore reads it."""
+    """A response body with the interface that botocore reads."""
 
     def stream(self, **_: Any) -> Iterator[bytes]:
-        """All of it."""
+        """Yield the complete body."""
         yield self.getvalue()
 
 
 class Aws:
-    """The services behind the SDK's real clients: what they serialize, sign and parse is charged, nothing is sent."""
+    """Simulated services for real SDK clients: their CPU time for serializing and signing counts, nothing is sent."""
 
     def __init__(self) -> None:
         self.clock = Clock(0)
@@ -110,11 +110,11 @@ class Aws:
         self.writes = Limit(WRITES_PER_SECOND)
         self.claims = 0
         self.jobs: list[int] = []
-        # Credentials of nobody, which sign requests that go nowhere.
+        # Fake credentials: the signed requests are not sent.
         self._session: Any = boto3.Session("AKIDEXAMPLE", "nothing", region_name="eu-central-1")
 
     def client(self, service: str) -> Any:
-        """A real client of a service, whose requests end here."""
+        """Return a real client of a service whose requests this object answers."""
         client: Any = self._session.client(service, config=Config(retries={"total_max_attempts": 1}))
         client.meta.events.register("before-send", self._answer)
         return client
@@ -173,7 +173,7 @@ DEPLOYMENT = Deployment(
 
 
 def message(number: int) -> dict[str, Any]:
-    """A message of the arrival queue in the shape that S3 and Lambda give it; names and ids are made up."""
+    """Return a message of the arrival queue as S3 and Lambda format it, with invented names and ids."""
     record = {
         "eventVersion": "2.1",
         "eventSource": "aws:s3",
@@ -214,7 +214,7 @@ def message(number: int) -> dict[str, Any]:
 
 
 def events(files: int) -> Iterator[list[dict[str, Any]]]:
-    """Batches as Lambda makes them: as many messages as 6 MB hold."""
+    """Split the messages into batches of at most 6 MB, as Lambda does."""
     batch: list[dict[str, Any]] = []
     size = 0
     for number in range(files):
@@ -229,7 +229,7 @@ def events(files: int) -> Iterator[list[dict[str, Any]]]:
 
 
 def ours(files: int) -> dict[str, float]:
-    """Admit the files with the arrival function; returns simulated seconds, CPU seconds per file and jobs."""
+    """Admit the files with the arrival function; return simulated seconds, CPU seconds per file and jobs."""
     aws = Aws()
     services = {name: aws.client(name) for name in ("dynamodb", "s3", "batch", "sqs", "events")}
     flow = ArrivalFlow(
@@ -257,7 +257,7 @@ def ours(files: int) -> dict[str, float]:
 
 
 def one_job_per_record(files: int) -> dict[str, float]:
-    """Admit the files the usual way, under the same limits."""
+    """Admit the files with one SubmitJob each, under the same limits."""
     aws = Aws()
     batch_client = aws.client("batch")
     lanes = [0.0] * LANES
@@ -277,7 +277,7 @@ def one_job_per_record(files: int) -> dict[str, float]:
 
 
 def main() -> int:
-    """Run both, print the figures; returns 1 when a target is missed."""
+    """Run both, print the figures, and return 1 if a target is missed."""
     files = int(sys.argv[1]) if len(sys.argv) > 1 else FILES
     mine = ours(files)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2)

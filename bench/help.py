@@ -1,4 +1,4 @@
-"""How long `dropbatch --help` takes, beside a Python that does nothing but import click, in the same run."""
+"""Measure `dropbatch --help` against a Python process that only imports click, in the same run."""
 
 import statistics
 import subprocess
@@ -12,14 +12,14 @@ PEER = [sys.executable, "-c", "import click"]
 
 
 def seconds(command: list[str]) -> float:
-    """Of one call, from start to end."""
+    """Return the duration of one call."""
     begun = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - begun
 
 
 def main() -> int:
-    """Measure and judge: one after the other, so that a busy machine is busy for both."""
+    """Measure both in turn, so that other load affects both, and return 1 if the target is missed."""
     seconds(OURS)  # byte code is compiled
     pairs = [(seconds(OURS), seconds(PEER)) for _ in range(CALLS)]
     ours, peer = (statistics.median(times) for times in zip(*pairs, strict=True))

@@ -1,4 +1,4 @@
-"""What importing the arrival function's handler costs after importing boto3: part of every cold start.
+"""Measure the import of the arrival function's handler after boto3, which is part of every cold start.
 
 Measured as Lambda imports it: from source, since a function's package brings no bytecode and its directory takes none,
 while boto3 comes with Lambda's own image, compiled.
@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = 31
 TARGET_MS = 20.0
-# What botocore loads with its first client is boto3's cost as well, whoever asks for it.
+# Modules that botocore loads with its first client count as boto3's cost.
 CODE = """
 import json, time
 start = time.process_time()
@@ -28,21 +28,21 @@ print(json.dumps([between - start, time.process_time() - between]))
 
 
 def unpacked(root: Path) -> None:
-    """The function's code as its package brings it."""
+    """Copy the function's code as its package contains it."""
     for folder in ("lambdas", "dropbatch/contract"):
         shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "dropbatch" / "__init__.py", root / "dropbatch")
 
 
 def milliseconds(root: Path) -> tuple[float, float]:
-    """CPU time of importing boto3, and of importing the handler after it, in a new interpreter."""
+    """Return the CPU time to import boto3, and then the handler, in a new interpreter."""
     done = subprocess.run([sys.executable, "-B", "-c", CODE], cwd=root, check=True, capture_output=True)
     first, second = json.loads(done.stdout)
     return first * 1000, second * 1000
 
 
 def main() -> int:
-    """Print the medians; returns 1 when the handler's is over the target."""
+    """Print the medians, and return 1 if the handler's is over the target."""
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as directory:
         root = Path(directory)

@@ -23,7 +23,7 @@ ROUNDS, MOST_SECONDS = 15, 0.6
 
 
 def main() -> int:
-    """Print the medians; exit code 1 when the promise is broken."""
+    """Print the medians, and return 1 if the target is missed."""
     with tempfile.TemporaryDirectory(prefix="bench-overhead-") as folder:
         sandbox = Sandbox(Path(folder), REGION)
         sandbox.up()
@@ -44,7 +44,7 @@ def main() -> int:
 
 
 def prepared(env: dict[str, str], number: int) -> dict[str, str]:
-    """A run of its own: input and manifest are there."""
+    """Create input and manifest of a run."""
     s3: Any = boto3.client(
         "s3",
         endpoint_url=env["AWS_ENDPOINT_URL"],
@@ -74,7 +74,7 @@ def prepared(env: dict[str, str], number: int) -> dict[str, str]:
 
 
 def cost(command: list[str], env: dict[str, str]) -> tuple[float, float]:
-    """Seconds and CPU seconds of one command that succeeds."""
+    """Run a command that must succeed, and return its seconds and CPU seconds."""
     began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     taken, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)

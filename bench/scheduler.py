@@ -32,7 +32,7 @@ PARENT_STATES = ["SUBMITTED", "PENDING", "SUCCEEDED"]
 
 
 def baseline(sample: dict[str, Any]) -> float:
-    """CPU milliseconds of a job that only gets a thread and five events written as JSON."""
+    """Return the CPU milliseconds of a minimal job: a thread and five events written as JSON."""
     begun = time.process_time()
     for _ in range(2000):
         thread = threading.Thread(target=lambda: None)
@@ -44,14 +44,14 @@ def baseline(sample: dict[str, Any]) -> float:
 
 
 def report(what: str, seconds: float, cpu_ms: float, mb: float) -> bool:
-    """Print one half's figures; whether they are within the limits."""
+    """Print the figures of one measurement, and return whether they are within the limits."""
     print(f"{what}: {CHILDREN} children in {seconds:.1f} s")
     print(f"  CPU per job {cpu_ms:.2f} ms (limit {MOST_CPU_MS:g}), memory {mb:.0f} MB at most (limit {MOST_MB:g})")
     return cpu_ms <= MOST_CPU_MS and mb <= MOST_MB
 
 
 def alone() -> bool:
-    """The scheduler in this process, its events thrown away once they are looked at."""
+    """Measure the scheduler in this process; check its events and discard them."""
     seen: dict[str, list[str]] = defaultdict(list)
     sample: dict[str, Any] = {}
 
@@ -112,7 +112,7 @@ def in_a_sandbox() -> bool:
 
 
 def events_queue(aws: Any, name: str) -> str:
-    """URL of a queue that gets every state change of Batch."""
+    """Create a queue that receives every state change of Batch, and return its URL."""
     url = str(aws("sqs").create_queue(QueueName=name)["QueueUrl"])
     events = aws("events")
     events.put_rule(Name=name, EventPattern=json.dumps({"source": ["aws.batch"]}))
@@ -121,7 +121,7 @@ def events_queue(aws: Any, name: str) -> str:
 
 
 def waiting(sqs: Any, url: str) -> int:
-    """How many messages a queue holds."""
+    """Return the number of messages in a queue."""
     name = "ApproximateNumberOfMessages"
     return int(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name])
 
@@ -137,7 +137,7 @@ def _most_mb(pid: int | None) -> float:
 
 
 def main() -> int:
-    """Run both."""
+    """Run both measurements."""
     within = [alone(), in_a_sandbox() if sys.platform == "linux" else True]
     return 0 if all(within) else 1
 

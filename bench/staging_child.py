@@ -1,4 +1,4 @@
-"""One transfer of `bench/staging.py` in a process of its own: ``ENGINE in|out BUCKET PREFIX PLACE``.
+"""Run one transfer of `bench/staging.py` in a separate process: ``ENGINE in|out BUCKET PREFIX PLACE``.
 
 Prints seconds, without Python's start, and the peak of memory in MiB.
 """
@@ -89,7 +89,7 @@ def crt_out(_: Any, wanted: Sequence[transfer.Upload]) -> None:
 
 
 def s5cmd_in(_: Any, wanted: Sequence[transfer.Download]) -> None:
-    """A list of objects given to s5cmd: a pattern cannot name versions, and would write wherever a key leads."""
+    """Download a list of objects with s5cmd: a pattern cannot name versions, and would use keys as paths unchecked."""
     pairs = ((f"s3://{each.source.bucket}/{each.source.key}", str(each.path)) for each in wanted)
     s5cmd(pairs)
     for each in wanted:
@@ -97,7 +97,7 @@ def s5cmd_in(_: Any, wanted: Sequence[transfer.Download]) -> None:
 
 
 def s5cmd_out(_: Any, wanted: Sequence[transfer.Upload]) -> None:
-    """A list of files given to s5cmd."""
+    """Upload a list of files with s5cmd."""
     s5cmd((str(each.path), f"s3://{each.bucket}/{each.key}") for each in wanted)
     for each in wanted:
         digest(each.path)
@@ -111,7 +111,7 @@ def s5cmd(pairs: Any) -> None:
 
 
 def digest(path: Path) -> str:
-    """What the run record needs of every file."""
+    """Return the SHA-256 that the run record contains for every file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -1,4 +1,4 @@
-"""How long `dropbatch status` takes over 100,000 runs, and whether its memory grows with their number.
+"""Measure `dropbatch status` over 100,000 runs, and check that its memory does not grow with their number.
 
 The whole command, as a person calls it: a process from start to end. A server in another process answers as AWS does:
 the SSM parameter, and pages of 1 MB as items lie in the table (1,000 of about 1 KB), cut to what is asked for, each
@@ -53,13 +53,13 @@ USUAL = [sys.executable, "-m", "bench.status", "usual"]
 
 @cache
 def times(size: int) -> list[str]:
-    """When the runs of a shard were created."""
+    """Return the creation times of a shard's runs."""
     begun = datetime.now(UTC) - OVER - timedelta(seconds=30)
     return [ledger.timestamp(begun + OVER * number / size) for number in range(size)]
 
 
 def item(number: int, at: str) -> dict[str, Any]:
-    """A run as the functions leave it; about 1 KB."""
+    """Return a run's item as the functions write it; about 1 KB."""
     identity = f"r-{number:020x}"
     return ledger.to_item(
         {
@@ -94,12 +94,12 @@ def answer(wanted: tuple[str, ...], total: int, numbers: range, *, more: bool) -
 
 
 class Table(BaseHTTPRequestHandler):
-    """Answers Query, and says where that is."""
+    """HTTP handler that answers Query and GetParameter."""
 
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
-        """One page, or the parameter."""
+        """Answer with one page of items, or the SSM parameter."""
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         match self.headers["X-Amz-Target"]:
             case "AmazonSSM.GetParameter":
@@ -131,11 +131,11 @@ class Table(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 – the base's name
-        """Say nothing."""
+        """Write no log."""
 
 
 def serve(runs: int, port: Connection) -> None:
-    """Serve, and tell on which port."""
+    """Start the server and send its port."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Table)
     server.runs = runs  # type: ignore[attr-defined]
     times(runs // ledger.SHARDS)  # made here, not by several threads at once
@@ -145,7 +145,7 @@ def serve(runs: int, port: Connection) -> None:
 
 @contextmanager
 def table(runs: int) -> Iterator[dict[str, str]]:
-    """The variables that lead a process to a server with so many runs."""
+    """Yield environment variables for a process that should use a server with this many runs."""
     here, there = multiprocessing.Pipe()
     server = multiprocessing.Process(target=serve, args=(runs, there), daemon=True)
     server.start()
@@ -159,7 +159,7 @@ def table(runs: int) -> Iterator[dict[str, str]]:
 
 @dataclass(frozen=True)
 class Call:
-    """What one process took."""
+    """Time and memory of one process."""
 
     seconds: float
     cpu_seconds: float
@@ -168,7 +168,7 @@ class Call:
 
 
 def call(command: list[str], environ: dict[str, str]) -> Call:
-    """Run a process to its end; it prints its counts as JSON."""
+    """Run a process that prints its counts as JSON, and measure it."""
     begun = time.perf_counter()
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -183,7 +183,7 @@ def call(command: list[str], environ: dict[str, str]) -> Call:
 
 
 def usual() -> int:
-    """Page after page, shard after shard."""
+    """Read all pages of all shards in sequence."""
     import boto3  # noqa: PLC0415 – in its own process only
 
     counts: Counter[str] = Counter()
@@ -202,7 +202,7 @@ def usual() -> int:
 
 
 def main() -> int:
-    """Measure and judge."""
+    """Measure, print, and return 1 if a target is missed."""
     with table(RUNS // 10) as environ:
         small = call(OURS, environ)
     with table(RUNS) as environ:

@@ -27,7 +27,7 @@ ORDINARY = ["-c", "import cdktf_cdktf_provider_aws, runpy; runpy.run_path('main.
 
 
 def make_large(folder: Path) -> Path:
-    """A project whose one environment has ten pipelines, four pools and five groups."""
+    """Create a project with one environment that has ten pipelines, four pools and five groups."""
     project = folder / "project"
     for name in ("constructs_lib", "dropbatch", "image", "lambdas"):
         shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -46,7 +46,7 @@ def make_large(folder: Path) -> Path:
 
 
 def measure(arguments: list[str], times: int, root: Path = ROOT) -> list[tuple[float, float]]:
-    """Wall and CPU seconds of each of several runs, after one that fills caches."""
+    """Return wall and CPU seconds of several runs, after one run that fills caches."""
     env = {**os.environ, "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20"}
     taken = []
     with tempfile.TemporaryDirectory(prefix="dropbatch-bench-") as folder:
@@ -59,13 +59,13 @@ def measure(arguments: list[str], times: int, root: Path = ROOT) -> list[tuple[f
 
 
 def cpu_of_children() -> float:
-    """CPU seconds of all processes that ended."""
+    """Return the CPU seconds of all ended child processes."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
 def told(name: str, taken: list[tuple[float, float]]) -> float:
-    """Median of the wall seconds, printed with the median of the CPU seconds."""
+    """Print the medians of wall and CPU seconds, and return the former."""
     walls = [wall for wall, _ in taken]
     wall, cpu = statistics.median(walls), statistics.median(cpu for _, cpu in taken)
     spread = ", ".join(f"{each:.2f}" for each in walls)
@@ -74,7 +74,7 @@ def told(name: str, taken: list[tuple[float, float]]) -> float:
 
 
 def main() -> int:
-    """Measure, print, judge."""
+    """Measure, print, and return 1 if the target is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--times", type=int, default=5, help="runs of the lazy import (5); the ordinary gets half")
     times = parser.parse_args().times

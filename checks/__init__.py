@@ -1,1 +1,1 @@
-"""What `make lint` checks besides style and types."""
+"""Checks of `make lint` besides style and types."""

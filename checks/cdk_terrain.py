@@ -35,7 +35,7 @@ RENAMES = (
     # arguments: there are bindings of CDK Terrain for version 6 of the provider only
     (r"\bcompute_environment_name_prefix=", "name_prefix="),
 )
-"""Regular expressions and what takes their place, in Python and JavaScript files."""
+"""Regular expressions and their replacements, for Python and JavaScript files."""
 
 EXPECTED = {
     r"terraform\.required_providers\.aws\.source": "the provider's whole name, which means the same",
@@ -44,12 +44,12 @@ EXPECTED = {
         "version 6 of the provider calls the argument otherwise; it means the same"
     ),
 }
-"""Why something differs, by a regular expression for its place."""
+"""Reasons of expected differences, by a regular expression for the place."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A place in a stack with what stands there today, and after the move."""
+    """A place in a stack with its values before and after the migration."""
 
     place: str
     today: Any
@@ -57,7 +57,7 @@ class Difference:
 
 
 def rewrite(folder: Path) -> int:
-    """Rewrite the project in a folder in place; returns how many files changed."""
+    """Rewrite the project in a folder in place, and return the number of changed files."""
     count = 0
     for path in sorted(path for path in folder.rglob("*") if path.suffix in (".py", ".cjs")):
         text = old = path.read_text(encoding="utf-8")
@@ -70,7 +70,7 @@ def rewrite(folder: Path) -> int:
 
 
 def differences(today: Mapping[str, Any], moved: Mapping[str, Any]) -> list[Difference]:
-    """Places that differ between two synthesized stacks; what the synthesizers say of themselves is left out."""
+    """Return the differences between two synthesized stacks, except the synthesizers' metadata."""
     one, other = dict(_places(today)), dict(_places(moved))
     return [
         Difference(place, one.get(place), other.get(place))
@@ -92,12 +92,12 @@ def _places(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def explain(place: str) -> str | None:
-    """Why that place differs; none when nobody knows."""
+    """Return the reason for an expected difference, or None."""
     return next((why for pattern, why in EXPECTED.items() if re.fullmatch(pattern, place)), None)
 
 
 def main(argv: list[str]) -> int:
-    """``[--into FOLDER]``; returns 1 when there are differences without explanation, or explanations without any."""
+    """Run with arguments ``[--into FOLDER]``; return 1 for unexpected or missing differences."""
     parser = argparse.ArgumentParser(prog="python -m checks.cdk_terrain", description="Rehearse the move.")
     parser.add_argument("--into", type=Path, metavar="FOLDER", help="keep the moved copy here")
     into: Path | None = parser.parse_args(argv).into

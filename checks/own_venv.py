@@ -1,4 +1,4 @@
-"""Virtual environments of their own, for tools whose pins and ours do not go together."""
+"""Separate virtual environments for tools whose pinned dependencies conflict with ours."""
 
 import hashlib
 import subprocess
@@ -12,7 +12,7 @@ _FOLDER = Path(__file__).resolve().parents[1] / ".dropbatch"
 
 
 def own_venv(name: str, requirements: Path) -> Path:
-    """Folder with the programs of an environment in ``.dropbatch/<name>``, installed when its pins changed."""
+    """Install the environment ``.dropbatch/<name>`` if its pins changed, and return its folder of programs."""
     folder = _FOLDER / name
     stamp = folder / "requirements.sha256"
     wanted = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""checkov on the plan of every environment; what it may find is in `skips.toml`, each with the reason.
+"""Run checkov on the plan of every environment; `skips.toml` lists accepted findings with their reasons.
 
 ``python -m checks.plans``: synthesizes into a scratch folder, plans each stack against an empty sandbox, and hands the
 plans to checkov, which has a virtual environment of its own: its pins and ours do not go together.
@@ -27,7 +27,7 @@ SKIPS = HERE / "skips.toml"
 
 
 def main() -> int:
-    """Check; prints what was found, returns 1 when that is not skipped, or when a skip is not needed."""
+    """Check and print findings; return 1 if a finding is not in `skips.toml`, or a skip is unused."""
     checkov = own_venv("checkov", REQUIREMENTS) / "checkov"
     skips: dict[str, str] = tomllib.loads(SKIPS.read_text(encoding="utf-8"))["skips"]
     with tempfile.TemporaryDirectory(prefix="dropbatch-plans-") as folder:
@@ -43,7 +43,7 @@ def main() -> int:
 
 
 def make_plans(folder: Path) -> dict[str, Path]:
-    """A plan of every stack, made against a sandbox in which there is nothing."""
+    """Yield a plan of every stack, made against an empty sandbox."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     outdir = folder / "cdktf.out"
     command = [sys.executable, str(ROOT / "main.py")]
@@ -64,7 +64,7 @@ def make_plans(folder: Path) -> dict[str, Path]:
 
 
 def run(checkov: Path, plan: Path) -> Sequence[str]:
-    """What checkov finds in a plan: id, resource and rule."""
+    """Return checkov's findings in a plan: id, resource and rule."""
     command = [str(checkov), "--file", str(plan), "--framework", "terraform_plan", "--output", "json", "--quiet"]
     environ = {**os.environ, "LOG_LEVEL": "ERROR", "BC_SKIP_MAPPING": "TRUE", "CKV_IGNORE_HIDDEN_DIRECTORIES": "false"}
     answer = subprocess.run(

@@ -1,4 +1,4 @@
-"""What our workflows must not lose: `python -m checks.workflows` says what is missing, one line each.
+"""Check security rules of our workflows: `python -m checks.workflows` prints each violation on one line.
 
 zizmor and the schemas know what is wrong in any workflow. This knows what ours are for: nothing changes an environment
 but the plan that was approved, and nobody gets credentials who must not have them.
@@ -18,12 +18,12 @@ __all__ = ["faults", "main"]
 ROOT = Path(__file__).resolve().parents[1]
 
 _FROM_OUTSIDE = {"pull_request_target", "workflow_run", "issue_comment"}
-"""Events with credentials at the command of people who have none."""
+"""Events by which outsiders could run code with credentials."""
 _SAME_REPOSITORY = "github.event.pull_request.head.repo.full_name == github.repository"
 _ENVIRONMENT = "$/.github/workflows/environment.yml"
 _WRITES = {"id-token", "issues", "pull-requests"}
 _DURATION = 3600
-"""Seconds that credentials of an OIDC role last unless ``role-duration-seconds`` asks for more:
+"""Default seconds that credentials of an OIDC role last, without ``role-duration-seconds``:
 https://github.com/aws-actions/configure-aws-credentials/blob/v5.1.1/action.yml"""
 _TIMEOUT = 360
 """Minutes that a job may run without ``timeout-minutes``:
@@ -32,7 +32,7 @@ https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#
 
 @dataclass(frozen=True)
 class Job:
-    """One job and where it is."""
+    """A job and its workflow file."""
 
     file: str
     name: str
@@ -41,35 +41,35 @@ class Job:
 
     @property
     def where(self) -> str:
-        """For messages."""
+        """File and name, for messages."""
         return f"{self.file}: {self.name}"
 
     @property
     def steps(self) -> list[dict[str, Any]]:
-        """None of a job that calls another workflow."""
+        """Steps of the job; empty for a job that calls another workflow."""
         return list(self.body.get("steps", []))
 
     @property
     def runs(self) -> list[str]:
-        """Its commands."""
+        """Shell commands of its steps."""
         return [step["run"] for step in self.steps if "run" in step]
 
     @property
     def condition(self) -> str:
-        """When it runs, in one line."""
+        """Condition of the job, on one line."""
         return " ".join(str(self.body.get("if", "")).split())
 
     def roles(self) -> set[str]:
-        """Which roles of AWS it takes."""
+        """AWS roles that it assumes."""
         return {str(step.get("with", {}).get("role-to-assume", "")) for step in self.steps} - {""}
 
     def makes(self, target: str) -> list[dict[str, Any]]:
-        """Its steps that run a target of the Makefile."""
+        """Return the steps that run the given target of the Makefile."""
         return [step for step in self.steps if str(step.get("run", "")).split()[:2] == ["make", target]]
 
 
 def faults(root: Path) -> list[str]:
-    """Everything that is missing in the workflows of a project."""
+    """Return all violations in the workflows of a project."""
     files = sorted((root / ".github").rglob("*.yml"))
     found = [fault for path in files for fault in _pins(path)]
     workflows = sorted((root / ".github/workflows").glob("*.yml"))
@@ -138,7 +138,7 @@ def _job(job: Job, targets: set[str], root: Path) -> Iterator[str]:
 
 
 def _durations(job: Job) -> Iterator[str]:
-    """Credentials that end while their job still runs, in the middle of an apply."""
+    """Yield a fault if credentials can expire while the job still runs, for example during an apply."""
     longest = 60 * int(job.body.get("timeout-minutes", _TIMEOUT))
     for step in job.steps:
         given = step.get("with", {})
@@ -151,7 +151,7 @@ def _durations(job: Job) -> Iterator[str]:
 
 
 def _approval(jobs: list[Job]) -> Iterator[str]:
-    """Plan and apply are two jobs; between them stands the environment, and through it goes the plan alone."""
+    """Check that plan and apply are two jobs, and that only the apply job uses the GitHub Environment (approval)."""
     plans, applies = ([job for job in jobs if job.makes(target)] for target in ("plan", "apply"))
     if len(plans) != 1 or len(applies) != 1:
         yield "environment.yml: there must be one job that plans and one that applies"
@@ -189,7 +189,7 @@ def _callers(callers: list[Job], jobs: list[Job]) -> Iterator[str]:
 
 
 def main() -> int:
-    """Print what is missing; returns 1 when something is."""
+    """Print the violations, and return 1 if there are any."""
     found = faults(ROOT)
     print(*found, sep="\n" if found else "", end="\n" if found else "", file=sys.stderr)
     return 1 if found else 0

@@ -1,1 +1,1 @@
-"""From a pull request to production: the steps of `.github/workflows`, each a program that runs anywhere."""
+"""The steps of `.github/workflows`: each is a program that also runs outside GitHub."""

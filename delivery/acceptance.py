@@ -1,4 +1,4 @@
-"""``make aws-acceptance``: the main promises and the beliefs about AWS, tried on a real account, and a dated report.
+"""``make aws-acceptance``: test the main guarantees and the assumptions about AWS on a real account, and report.
 
 Bootstrap, deploy as the deploy role, drop, a spot machine taken away, pause and resume, reproduce, cost, then every
 belief of `delivery.beliefs`, destroy: on small machines, for minutes each. Inside ``dropbatch sandbox exec -- …`` the
@@ -32,24 +32,24 @@ _TEMPLATE = Path(__file__).with_suffix(".toml")
 
 @dataclass(kw_only=True)
 class Step:
-    """One promise and how it went."""
+    """Result of one step."""
 
     name: str
     outcome: str
-    """``held``, ``failed``, or ``not tried`` after a failure that it depends on."""
+    """``held``, ``failed``, or ``not tried`` because an earlier step failed."""
     seconds: float
     found: str
-    """What was seen, or what went wrong."""
+    """The observation, or the error."""
 
 
 def bootstrap(this: Acceptance) -> str:
-    """The account has what it needs once."""
+    """Bootstrap sets up the account."""
     this.cdktf("deploy", "bootstrap")
     return "state bucket and service-linked roles are there"
 
 
 def deploy(this: Acceptance) -> str:
-    """The environment is deployed, as its deploy role if there is one."""
+    """The environment is deployed, with its deploy role if there is one."""
     this.bound()
     this.as_deployer("deploy")
     watch_operators(this)
@@ -60,7 +60,7 @@ def deploy(this: Acceptance) -> str:
 
 
 def drop(this: Acceptance) -> str:
-    """A file becomes a result."""
+    """A dropped file gives a result."""
     results = Path("build/acceptance/results")
     this.run = this.drop("wordcount", "--wait", "--fetch", str(results))
     item = this.item(this.run)
@@ -72,7 +72,7 @@ def drop(this: Acceptance) -> str:
 
 
 def spot_rescue(this: Acceptance) -> str:
-    """A run whose machine is taken away is finished by another."""
+    """A run whose machine is terminated finishes on another machine."""
     run = this.drop("slow")
     this.until(lambda: this.item(run)["state"] == "RUNNING", f"{run} to run")
     lost = take_away(this.item(run), region=this.region, env=this.env)
@@ -84,7 +84,7 @@ def spot_rescue(this: Acceptance) -> str:
 
 
 def pause_and_resume(this: Acceptance) -> str:
-    """What is dropped during a pause waits, and is done after it."""
+    """A file dropped during a pause is held, and processed after it."""
     this.dropbatch("pause", "--yes")
     try:
         run = this.drop("wordcount")
@@ -96,13 +96,13 @@ def pause_and_resume(this: Acceptance) -> str:
 
 
 def reproduce(this: Acceptance) -> str:
-    """A run made again gives the same, file by file."""
+    """A reproduced run gives identical files."""
     said = this.dropbatch("reproduce", this.run, "--wait", "--yes", "--json")
     return f"{this.run}: {' '.join(said.split())[:200]}"
 
 
 def cost(this: Acceptance) -> str:
-    """What was used is told."""
+    """The cost report counts the run."""
     rows = json.loads(this.dropbatch("cost", "--json"))
     if not rows:
         raise DeliveryError("cost: no row, though runs have ended")
@@ -110,7 +110,7 @@ def cost(this: Acceptance) -> str:
 
 
 def destroy(this: Acceptance) -> str:
-    """Nothing is left, of what observations made neither."""
+    """After destroy no resource is left, including those of the observations."""
     while this.cleanups:
         this.cleanups.pop()()
     this.as_deployer("destroy")
@@ -131,11 +131,11 @@ STEPS: dict[str, tuple[Callable[[Acceptance], str], Sequence[str]]] = {
     "cost": (cost, ("drop",)),
     "destroy": (destroy, ()),
 }
-"""Each with those that must have held before."""
+"""The steps in order, each with the steps that it depends on."""
 
 
 def go(this: Acceptance) -> Iterator[Step | Seen]:
-    """Try all; destroy whatever happened. After a Ctrl-C nothing more is tried, and all is destroyed too."""
+    """Run all steps, and destroy the environment in every case. After Ctrl-C, skip the remaining steps and destroy."""
     held: list[str] = []
     interrupted = False
     for name, (step, before) in STEPS.items():
@@ -166,7 +166,7 @@ def go(this: Acceptance) -> Iterator[Step | Seen]:
 def report(
     steps: Sequence[Step], seen: Sequence[Seen] = (), *, target: str, commit: str, when: datetime.datetime
 ) -> str:
-    """The steps and the beliefs as a page."""
+    """Return the report as Markdown."""
     held = sum(each.outcome == "held" for each in steps)
     counts = {word: sum(each.held == word for each in seen) for word in ("yes", "no")}
     rows = [f"| {each.name} | {each.outcome} | {each.seconds:.0f} | {_cell(each.found)} |" for each in steps]
@@ -193,8 +193,8 @@ def _cell(text: str) -> str:
 
 
 def main(argv: list[str], env: Mapping[str, str]) -> int:
-    """``[--region R]``; returns 1 unless all steps held and no belief was contradicted."""
-    parser = argparse.ArgumentParser(prog="python -m delivery.acceptance", description="Try the main promises.")
+    """Run with arguments ``[--region R]``; return 1 unless all steps held and no assumption was contradicted."""
+    parser = argparse.ArgumentParser(prog="python -m delivery.acceptance", description="Test the main guarantees.")
     parser.add_argument("--region", default="eu-central-1")
     region: str = parser.parse_args(argv).region
     if FILE.exists():

@@ -1,4 +1,4 @@
-"""The account that an acceptance is tried on: commands, the environment's names, and the deploy role."""
+"""Access to the account of an acceptance test: commands, the environment's resources, and the deploy role."""
 
 import contextlib
 import json
@@ -21,9 +21,9 @@ FILE = Path("environments") / f"{ENVIRONMENT}.toml"
 _DEPLOY_ROLE = f"dropbatch-deploy-{ENVIRONMENT}"
 _BOUNDARY = f"dropbatch-boundary-{ENVIRONMENT}"
 _PATIENCE = 1800.0
-"""Seconds for what waits for machines."""
+"""Timeout in seconds of steps that wait for machines."""
 _PROPAGATION = 60.0
-"""Seconds until a changed trust policy is known everywhere in IAM:
+"""Seconds until a changed trust policy is effective in all of IAM:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency"""
 
 
@@ -41,27 +41,27 @@ class CommandError(DeliveryError):
 
 
 class NotInSandboxError(DeliveryError):
-    """The sandbox has nothing that could be observed."""
+    """The sandbox does not implement the feature to observe."""
 
 
 @dataclass(kw_only=True)
 class Acceptance:
-    """What steps and observations share."""
+    """State and commands that steps and observations share."""
 
     env: Mapping[str, str]
     region: str
     run: str = ""
     """The first run, to be reproduced."""
     refusals: list[str] = field(default_factory=list)
-    """What AWS refused the deploy role."""
+    """Calls that AWS denied to the deploy role."""
     deployer: str = ""
     """ARN of the deploy role once it has deployed; else empty."""
     no_deployer: str = "nothing was deployed"
-    """Why it has not."""
+    """Reason why `deployer` is empty."""
     on_machine: tuple[str, dict[str, str]] | None = None
-    """The run that looked at its machine, and its results by name."""
+    """Id of the run that inspected its machine, and its results by name."""
     cleanups: list[Callable[[], object]] = field(default_factory=list)
-    """To be called before the environment is destroyed; each removes one thing that an observation made."""
+    """Functions to call before the environment is destroyed; each deletes one resource of an observation."""
 
     @property
     def sandbox(self) -> bool:
@@ -71,7 +71,7 @@ class Acceptance:
     def call(
         self, *command: str, accept: Sequence[int] = (0,), env: Mapping[str, str] | None = None, stdin: str = ""
     ) -> str:
-        """Run a command in the project's folder; returns its standard output.
+        """Run a command in the project's folder, and return its stdout.
 
         Raises:
             CommandError: it ended with an exit code that is not accepted.
@@ -83,12 +83,12 @@ class Acceptance:
         return done.stdout
 
     def dropbatch(self, *arguments: str) -> str:
-        """The command that people use."""
+        """Run the ``dropbatch`` command for the environment, and return its stdout."""
         return self.call(sys.executable, "-m", "dropbatch.cli", "--env", ENVIRONMENT, *arguments)
 
     def aws(self, service: str, operation: str, *arguments: str) -> Any:
-        """The ``aws`` command; returns its answer."""
-        # Version 1 takes no endpoint from the environment for every service.
+        """Run the ``aws`` command, and return its JSON output."""
+        # AWS CLI version 1 ignores AWS_ENDPOINT_URL for some services.
         endpoint = ("--endpoint-url", self.env["AWS_ENDPOINT_URL"]) if self.sandbox else ()
         options = (*endpoint, "--region", self.region, "--output", "json")
         try:
@@ -100,7 +100,7 @@ class Acceptance:
         return json.loads(answer) if answer.strip() else {}
 
     def refused(self, service: str, operation: str, *arguments: str) -> str | None:
-        """The error with which AWS refuses a call that is expected to fail; None when it is accepted."""
+        """Return the error of a call that AWS should refuse, or None if AWS accepts it."""
         try:
             self.aws(service, operation, *arguments)
         except CommandError as error:
@@ -108,12 +108,12 @@ class Acceptance:
         return None
 
     def cdktf(self, command: str, stack: str, env: Mapping[str, str] | None = None) -> str:
-        """``npx cdktf``; against the sandbox with what is different about it."""
+        """Run ``npx cdktf``, against the sandbox with its overrides."""
         app = ("--app", f"{sys.executable} -m delivery.rehearsal", "--output", OUTDIR, "--skip-provider-lock")
         return self.call("npx", "cdktf", command, stack, "--auto-approve", *(app if self.sandbox else ()), env=env)
 
     def plan(self) -> list[str]:
-        """What another deploy would change, by Terraform's addresses."""
+        """Return the Terraform addresses of the resources that another deploy would change."""
         folder = f"{OUTDIR if self.sandbox else 'cdktf.out'}/stacks/{ENVIRONMENT}"
         command = ("terraform", f"-chdir={folder}", "plan", "-input=false", "-no-color", "-lock=false", "-json")
         lines = self.call(*command, "-detailed-exitcode", accept=(0, 2)).splitlines()
@@ -121,7 +121,7 @@ class Acceptance:
         return [each["change"]["resource"]["addr"] for each in events if each.get("type") == "planned_change"]
 
     def as_deployer(self, command: str) -> None:
-        """Call cdktf as the deploy role, inside its boundary; where AWS refuses it something, again as the caller.
+        """Run cdktf as the deploy role, inside its boundary; if AWS denies a call, run it again as the caller.
 
         GitHub's identity is what the role trusts, so its trust policy names the caller too, for as long as it takes to
         start a session: what is tried is the role itself, not a copy of its rights.
@@ -141,7 +141,7 @@ class Acceptance:
             self.cdktf(command, ENVIRONMENT)
 
     def _session(self) -> dict[str, str] | None:
-        """Variables with a session of the deploy role; None where bootstrap has made no such role."""
+        """Return environment variables of a deploy role session, or None if bootstrap has made no such role."""
         try:
             role = self.aws("iam", "get-role", "--role-name", _DEPLOY_ROLE)["Role"]
         except CommandError:
@@ -188,13 +188,13 @@ class Acceptance:
             FILE.write_text(FILE.read_text(encoding="utf-8").replace("[environment]\n", line), encoding="utf-8")
 
     def deployed(self) -> dict[str, Any]:
-        """Names of what is deployed, as the command finds them."""
+        """Return the resource names of the deployment, from its SSM parameter."""
         value = self.aws("ssm", "get-parameter", "--name", f"/dropbatch/{ENVIRONMENT}")["Parameter"]["Value"]
         found: dict[str, Any] = json.loads(value)
         return found
 
     def drop(self, pipeline: str, *options: str) -> str:
-        """Drop a new file; returns its run's id."""
+        """Drop a new file, and return its run's id."""
         name = f"acceptance-{time.time_ns()}.txt"
         folder = Path("build/acceptance")
         folder.mkdir(parents=True, exist_ok=True)
@@ -206,12 +206,12 @@ class Acceptance:
         return str(self.until(lambda: self._find(name), f"the run of {name}", 120)["run_id"])
 
     def item(self, run: str) -> dict[str, Any]:
-        """The ledger's item of a run."""
+        """Return the ledger's item of a run."""
         found: dict[str, Any] = json.loads(self.dropbatch("show", run))["run"]
         return found
 
     def ended(self, run: str) -> dict[str, Any]:
-        """The ledger's item of a run once it has ended."""
+        """Wait until a run has ended, and return its item."""
         self.until(lambda: self.item(run)["state"] in ("SUCCEEDED", "FAILED", "REJECTED", "CANCELLED"), f"{run} to end")
         return self.item(run)
 
@@ -221,7 +221,7 @@ class Acceptance:
         return None
 
     def until(self, found: Callable[[], Any], what: str, seconds: float = _PATIENCE) -> Any:
-        """What `found` gives once it gives something."""
+        """Call `found` until it returns a true value, and return that."""
         deadline = time.monotonic() + seconds
         while not (value := found()):
             if time.monotonic() > deadline:

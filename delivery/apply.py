@@ -1,7 +1,7 @@
-"""``make apply ENV=dev``: do what the plan says that `delivery.plan` made, and nothing else.
+"""``make apply ENV=dev``: apply exactly the plan that `delivery.plan` made.
 
-In a workflow the plan is the one that was approved: ``--sealed FILE --digest SHA256``. Terraform itself refuses a plan
-when the state has changed since; this refuses one whose assets are not those that were planned with.
+A workflow applies the approved plan: ``--sealed FILE --digest SHA256``. Terraform refuses a plan if the state has
+changed since; this step also refuses it if the functions' packages have changed.
 """
 
 import argparse
@@ -22,10 +22,10 @@ __all__ = ["check_assets", "main", "outputs_page"]
 
 
 def check_assets(plan: Mapping[str, Any], folder: Path) -> int:
-    """Compare the functions' packages with the digests in the plan; returns how many there are.
+    """Compare the functions' packages with the digests in the plan, and return their number.
 
     Raises:
-        DeliveryError: a package is missing or another one.
+        DeliveryError: a package is missing or has another digest.
     """
     count = 0
     for each in plan.get("resource_changes", []):
@@ -46,7 +46,7 @@ def check_assets(plan: Mapping[str, Any], folder: Path) -> int:
 
 
 def outputs_page(environment: str, outputs: Mapping[str, Any]) -> str:
-    """The outputs of a stack, for a page on GitHub."""
+    """Return a stack's outputs as Markdown for GitHub."""
     if not outputs:
         return f"### {environment} is destroyed\n"
     rows = [f"| {name} | `{value}` |" for name, value in sorted(outputs.items())]
@@ -54,12 +54,12 @@ def outputs_page(environment: str, outputs: Mapping[str, Any]) -> str:
 
 
 def main(argv: list[str], env: Mapping[str, str]) -> int:
-    """``NAME [--sealed FILE --digest SHA256 [--action destroy]]``."""
-    parser = argparse.ArgumentParser(prog="python -m delivery.apply", description="Apply a plan that was made before.")
+    """Run the step with arguments ``NAME [--sealed FILE --digest SHA256 [--action destroy]]``."""
+    parser = argparse.ArgumentParser(prog="python -m delivery.apply", description="Apply an existing plan.")
     parser.add_argument("environment")
-    parser.add_argument("--sealed", type=Path, metavar="FILE", help="the plan as --seal left it")
-    parser.add_argument("--digest", metavar="SHA256", help="that of the sealed file, from the job that planned")
-    parser.add_argument("--action", choices=ACTIONS, default=ACTIONS[0], help="what the plan is for")
+    parser.add_argument("--sealed", type=Path, metavar="FILE", help="encrypted plan, made with --seal")
+    parser.add_argument("--digest", metavar="SHA256", help="digest of the encrypted plan")
+    parser.add_argument("--action", choices=ACTIONS, default=ACTIONS[0], help="action that the plan was made for")
     options = parser.parse_args(argv)
     if (options.sealed is None) != (options.digest is None):
         parser.error("--sealed and --digest go together")
@@ -74,7 +74,7 @@ def main(argv: list[str], env: Mapping[str, str]) -> int:
                 action=options.action,
             )
             unseal(options.sealed, options.digest, about, stack.folder, env)
-            # The providers of the plan, by their digests.
+            # Use exactly the provider versions and digests of the plan.
             stack.init("-lockfile=readonly")
         if not (stack.folder / PLAN).is_file():
             raise DeliveryError(f"there is no plan of {stack.environment}: run `make plan ENV={stack.environment}`")

@@ -1,4 +1,4 @@
-"""What the project believes of AWS where only an account can contradict it, each with what is observed of it.
+"""Assumptions about AWS that only a real account can confirm, each with its observation.
 
 ``make aws-acceptance`` looks at each after the step that it needs, and reports belief, observation and the file in
 which the belief stands. One that turns out false keeps no other from being looked at.
@@ -20,22 +20,22 @@ class Belief:
     """One statement about AWS."""
 
     name: str
-    """Begins with the number that it has in docs/delivery.md."""
+    """Begins with the assumption's number in docs/delivery.md."""
     belief: str
     file: str
-    """Where the project relies on it."""
+    """File that relies on the assumption."""
     step: str
-    """Step of the acceptance that must have held before."""
+    """Step of the acceptance that must have succeeded before."""
     observe: Callable[[Acceptance], Observation]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """One belief after a run."""
+    """Result for one assumption."""
 
     belief: Belief
     held: str
-    """``yes``, ``no``, ``not shown`` by what was observed, ``not tried``, or ``not in the sandbox``."""
+    """``yes``, ``no``, ``not shown`` (the observation decides nothing), ``not tried``, or ``not in the sandbox``."""
     observed: str
 
 
@@ -181,11 +181,11 @@ BELIEFS: Sequence[Belief] = (
         observe=observed_jobs.reason_texts,
     ),
 )
-"""In the order in which they are looked at: a change under a job comes before the image that it brings."""
+"""In order of observation: the change of machines under a job comes before the AMI that it installs."""
 
 
 def observed(this: Acceptance, held: Sequence[str], *, last: bool = False) -> Iterator[Seen]:
-    """Look at all beliefs, given the steps that held; with `last`, at those that need the destroyed environment."""
+    """Observe all assumptions whose step held; with `last`, those that are observed after destroy."""
     for each in BELIEFS:
         if (each.step == "destroy") == last:
             print(f"belief: {each.name} …", flush=True)
@@ -208,7 +208,7 @@ def _look(this: Acceptance, each: Belief, held: Sequence[str]) -> Seen:
 
 
 def table(seen: Sequence[Seen]) -> list[str]:
-    """Lines of the report."""
+    """Return the report's lines."""
     rows = [
         f"| {each.belief.name}: {each.belief.belief} | {_cell(each.observed)} | {each.held} | `{each.belief.file}` |"
         for each in seen

@@ -1,4 +1,4 @@
-"""What a plan says: what would be done, and what was changed by somebody else."""
+"""Read Terraform's plan: planned changes, and drift (changes made outside Terraform)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,33 +15,33 @@ _TEXT_LIMIT = 50_000
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """One resource that would be changed, or that was."""
+    """A planned change of a resource, or a change that was made outside Terraform."""
 
     address: str
     actions: tuple[str, ...]
-    """``create``, ``update``, ``delete``, or two of them for a replacement; ``forget`` leaves it as it is."""
+    """``create``, ``update``, ``delete``, two of them to replace; ``forget`` removes it from the state only."""
 
     @property
     def loses_data(self) -> bool:
-        """Whether something with data would go."""
+        """Whether the change deletes a resource that stores data."""
         return "delete" in self.actions and self.address.split(".")[0] in _WITH_DATA
 
     @property
     def words(self) -> str:
-        """What is done, in a word."""
+        """The action as one word, for display."""
         return "replace" if len(self.actions) > 1 else self.actions[0]
 
 
 def changes(plan: Mapping[str, Any]) -> list[Change]:
-    """What would be done, by ``terraform show -json``."""
+    """Return the planned changes in the output of ``terraform show -json``."""
     return [each for each in map(_change, plan.get("resource_changes", [])) if set(each.actions) not in _IDLE]
 
 
 def drift(plan: Mapping[str, Any]) -> list[Change]:
-    """What differs from what was deployed, so that a deploy would change it back.
+    """Return the changes made outside Terraform that a deploy would revert.
 
-    Terraform tells of every difference, also of those that nobody minds (how many machines run just now), and a plan
-    has what is merged but not deployed as well. Drift is what is in both, attribute by attribute.
+    Terraform's list of drift also contains harmless differences, such as the current number of machines, and its plan
+    also contains changes that are merged but not deployed. So only attributes that are in both lists count as drift.
     """
     undone = {each["address"]: _attributes(each["change"]) for each in plan.get("resource_changes", [])}
     done = {each.address for each in changes(plan)}
@@ -54,7 +54,7 @@ def drift(plan: Mapping[str, Any]) -> list[Change]:
 
 
 def _attributes(change: Mapping[str, Any]) -> set[str]:
-    """Names of those that differ."""
+    """Return the names of the attributes that differ."""
     before, after = change.get("before") or {}, change.get("after") or {}
     names = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
     return names | {name for name, unknown in (change.get("after_unknown") or {}).items() if unknown}
@@ -65,7 +65,7 @@ def _change(each: Mapping[str, Any]) -> Change:
 
 
 def markdown(environment: str, planned: list[Change], text: str) -> str:
-    """A plan for a page on GitHub: counts first, what loses data next, the whole behind a fold."""
+    """Return a plan as Markdown for GitHub: counts, then changes that delete data, then the full plan, collapsed."""
     if not planned:
         return f"### {environment}: nothing changes\n"
     words = ("create", "update", "replace", "delete", "forget")

@@ -1,4 +1,4 @@
-"""``make comment PAGES=folder``: the plans of a pull request in one comment, which the next push writes anew."""
+"""``make comment PAGES=folder``: write a pull request's plans into one comment, and update it on each push."""
 
 import argparse
 import json
@@ -16,7 +16,7 @@ MARKER = "<!-- dropbatch: plans -->"
 
 
 def main(argv: list[str], env: Mapping[str, str]) -> int:
-    """``FOLDER``, with one page for each environment."""
+    """Run the step with the argument ``FOLDER``, which contains one page for each environment."""
     parser = argparse.ArgumentParser(prog="python -m delivery.comment", description="Plans as one comment.")
     parser.add_argument("folder", type=Path)
     folder: Path = parser.parse_args(argv).folder

@@ -1,4 +1,4 @@
-"""Which commit is being delivered."""
+"""The commit that is deployed."""
 
 import subprocess
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ __all__ = ["commit_of"]
 
 
 def commit_of(root: Path, env: Mapping[str, str]) -> str:
-    """The commit that the workflow runs for, else that of the checkout."""
+    """Return the commit of the workflow's run; outside GitHub, that of the checkout."""
     if env.get("GITHUB_SHA"):
         return env["GITHUB_SHA"]
     answer = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=False)

@@ -1,7 +1,7 @@
-"""Whether reality is still what was deployed, and an issue for as long as it is not.
+"""Detect drift: resources that were changed outside Terraform since the last deploy.
 
-``look NAME --into FOLDER`` compares one environment, and changes nothing. ``tell FOLDER`` opens, writes anew or closes
-the one issue of the repository, by what the looks found.
+``look NAME --into FOLDER`` compares one environment, and changes nothing. ``tell FOLDER`` opens, updates or closes the
+repository's drift issue, according to the results of ``look``.
 """
 
 import argparse
@@ -22,7 +22,7 @@ MARKER = "<!-- dropbatch: drift -->"
 
 
 def look(stack: Stack) -> list[changes.Change]:
-    """What was changed by others than a deploy."""
+    """Return the resources of the stack that were changed outside Terraform."""
     stack.init()
     stack.plan(lock=False)
     return changes.drift(stack.plan_json())
@@ -31,16 +31,16 @@ def look(stack: Stack) -> list[changes.Change]:
 def tell(
     found: Mapping[str, Sequence[Mapping[str, str]]], unseen: Sequence[str], repository: github.Repository, address: str
 ) -> str:
-    """Bring the issue in line with what was found, by environment.
+    """Open, update or close the drift issue.
 
     Args:
-        found: rows of ``address`` and ``what``.
-        unseen: environments that could not be looked at.
-        repository: where the issue is.
-        address: the run of the workflow.
+        found: by environment, the drifted resources as rows with ``address`` and ``what``.
+        unseen: environments whose comparison failed.
+        repository: the repository of the issue.
+        address: URL of the workflow's run.
 
     Returns:
-        what was done, in words.
+        A sentence about the change to the issue.
     """
     drifted = {name: rows for name, rows in sorted(found.items()) if rows}
     if not drifted and unseen:
@@ -59,13 +59,13 @@ def tell(
     for name in unseen:
         lines += [f"### {name}", "", "Could not be looked at: see the last run of the workflow.", ""]
     title = f"Drift in {', '.join(drifted)}"
-    # Not the address of the run: it would be another text every night.
+    # Without the run's URL, so that the text changes only when the drift does.
     return f"{title}: {repository.put_issue(LABEL, MARKER, title, chr(10).join(lines))}"
 
 
 def main(argv: list[str], env: Mapping[str, str]) -> int:
-    """``look NAME --into FOLDER`` or ``tell FOLDER``."""
-    parser = argparse.ArgumentParser(prog="python -m delivery.drift", description="Reality and what was deployed.")
+    """Run the step with arguments ``look NAME --into FOLDER`` or ``tell FOLDER``."""
+    parser = argparse.ArgumentParser(prog="python -m delivery.drift", description="Detect and report drift.")
     commands = parser.add_subparsers(dest="command", required=True)
     looking = commands.add_parser("look", help="compare one environment")
     looking.add_argument("environment")
@@ -77,7 +77,7 @@ def main(argv: list[str], env: Mapping[str, str]) -> int:
     def step() -> int:
         if options.command == "look":
             stack = Stack(Path.cwd(), options.environment)
-            # "delete" is what happened to the resource, not what will.
+            # In drift, "delete" means that the resource has been deleted.
             rows = [
                 {"address": each.address, "what": "is gone" if "delete" in each.actions else "was changed"}
                 for each in look(stack)

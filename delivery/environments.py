@@ -1,8 +1,8 @@
-"""Which environments a workflow can deploy: those whose state is kept in S3.
+"""List and check the environments that a workflow can deploy: those with Terraform state in S3.
 
 ``make environments`` prints their names as a JSON list; with ``ENV=dev`` it checks that one and prints its region. In a
-workflow the same goes to the step's outputs ``environments`` and ``region``, and ``architectures`` are those that their
-images are built for. To destroy one, its name is given twice.
+workflow it also sets the step's outputs ``environments`` and ``architectures`` (of their images), or ``region``. To
+destroy an environment, its name must be given twice.
 """
 
 import argparse
@@ -22,7 +22,7 @@ _PLACEHOLDER = "CHANGE-ME"
 
 
 def every(directory: Path) -> dict[str, Settings]:
-    """All environments by name.
+    """Return all environments by name.
 
     Raises:
         DeliveryError: a file has faults; all of them are in the message.
@@ -34,10 +34,10 @@ def every(directory: Path) -> dict[str, Settings]:
 
 
 def deployable(directory: Path) -> dict[str, Settings]:
-    """Environments by name that a machine can deploy which keeps nothing.
+    """Return the environments with state in S3, by name.
 
     Raises:
-        DeliveryError: one of them could not be deployed by its role.
+        DeliveryError: the deploy role of one of them could not deploy it.
     """
     found = {name: each for name, each in every(directory).items() if _fault(each) is None}
     for name in found:
@@ -46,10 +46,10 @@ def deployable(directory: Path) -> dict[str, Settings]:
 
 
 def one(directory: Path, name: str) -> Settings:
-    """The environment of that name.
+    """Return the environment with this name.
 
     Raises:
-        DeliveryError: there is none.
+        DeliveryError: no environment has this name.
     """
     known = every(directory)
     if name not in known:
@@ -58,10 +58,10 @@ def one(directory: Path, name: str) -> Settings:
 
 
 def region_of(directory: Path, name: str) -> str:
-    """Where the environment is.
+    """Return the environment's region.
 
     Raises:
-        DeliveryError: there is none of that name, or a workflow cannot deploy it.
+        DeliveryError: no environment has this name, or a workflow cannot deploy it.
     """
     settings = one(directory, name)
     fault = _fault(settings) or _unbounded(settings, directory.parent / "bootstrap.toml")
@@ -71,7 +71,7 @@ def region_of(directory: Path, name: str) -> str:
 
 
 def architectures(environments: Iterable[Settings]) -> list[str]:
-    """What the images of these environments are built for. The usual one is always among them: a job for each runs."""
+    """Return the architectures of the environments' images, always with amd64 (a workflow needs at least one job)."""
     pools = [each.compute[pipeline.pools[0]] for each in environments for pipeline in each.pipeline.values()]
     return sorted({"amd64", *(pool.architecture for pool in pools)})
 
@@ -88,7 +88,10 @@ def _fault(settings: Settings) -> str | None:
 
 
 def _unbounded(settings: Settings, bootstrap: Path) -> str | None:
-    """Found before somebody approves: the role would be refused in the middle of the first deploy."""
+    """Return a fault if the permissions boundary is missing, without which the deploy role may create no roles.
+
+    AWS would report this only in the middle of the first deploy.
+    """
     try:
         github = getattr(load_bootstrap(bootstrap), "github", None)
     except SettingsError as error:
@@ -102,10 +105,10 @@ def _unbounded(settings: Settings, bootstrap: Path) -> str | None:
 
 
 def main(argv: list[str], env: Mapping[str, str]) -> int:
-    """``[NAME [--destroy NAME]]``."""
-    parser = argparse.ArgumentParser(prog="python -m delivery.environments", description="What workflows can deploy.")
-    parser.add_argument("name", nargs="?", help="check this one; prints its region")
-    parser.add_argument("--destroy", metavar="NAME", help="what was typed to confirm that it is to be destroyed")
+    """Run the step with arguments ``[NAME [--destroy NAME]]``."""
+    parser = argparse.ArgumentParser(prog="python -m delivery.environments", description="List environments.")
+    parser.add_argument("name", nargs="?", help="check this environment and print its region")
+    parser.add_argument("--destroy", metavar="NAME", help="name that the user typed to confirm the destruction")
     options = parser.parse_args(argv)
     name, confirmed = options.name, options.destroy
     directory = Path("environments")

@@ -1,4 +1,4 @@
-"""What ends a step: `DeliveryError`, one line that names what, where and the fix."""
+"""The error of a delivery step, and its exit code."""
 
 import sys
 from collections.abc import Callable
@@ -7,11 +7,11 @@ __all__ = ["DeliveryError", "ending"]
 
 
 class DeliveryError(Exception):
-    """A step cannot go on. The message is for whoever reads the log of the workflow."""
+    """A step failed. The message names the problem and the fix, for the reader of the workflow's log."""
 
 
 def ending(step: Callable[[], int]) -> int:
-    """Run a step; its error goes to stderr, and the exit code is 1."""
+    """Run a step and return its exit code; on `DeliveryError` print the message to stderr and return 1."""
     try:
         return step()
     except DeliveryError as error:

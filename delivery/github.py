@@ -1,4 +1,4 @@
-"""GitHub as its workflows see it: outputs and summary of a step, comments and issues of the repository."""
+"""GitHub client of the workflows: outputs and summary of a step, comments and issues of the repository."""
 
 import json
 import urllib.error
@@ -16,16 +16,16 @@ COMMENT_LIMIT = 65_536
 """Characters in a comment or the text of an issue."""
 
 _SUMMARY_LIMIT = 1_000_000
-"""Bytes that a step may add to the summary, a little rounded."""
+"""Bytes that a step may add to the summary (GitHub allows 1 MiB)."""
 
 _PAGE = 100
 
 _OURSELVES = "github-actions[bot]"
-"""Who writes with a workflow's token. What others begin with our marker is not ours: they could go on to change it."""
+"""Author of texts written with a workflow's token. Texts of other authors are ignored, even with our marker."""
 
 
 def set_outputs(env: Mapping[str, str], **values: str) -> None:
-    """Outputs of the workflow's step; elsewhere, nothing."""
+    """Set outputs of the workflow's step; outside GitHub, do nothing."""
     if env.get("GITHUB_OUTPUT"):
         with Path(env["GITHUB_OUTPUT"]).open("a", encoding="utf-8") as file:
             for name, value in values.items():
@@ -35,16 +35,16 @@ def set_outputs(env: Mapping[str, str], **values: str) -> None:
 
 
 def add_to_summary(env: Mapping[str, str], text: str) -> None:
-    """Markdown for the workflow's summary; elsewhere it is printed."""
+    """Add Markdown to the workflow's summary; outside GitHub, print it."""
     if env.get("GITHUB_STEP_SUMMARY"):
         with Path(env["GITHUB_STEP_SUMMARY"]).open("a", encoding="utf-8") as file:
-            file.write(cut(text, _SUMMARY_LIMIT // 4) + "\n")  # four bytes are the most that a character takes
+            file.write(cut(text, _SUMMARY_LIMIT // 4) + "\n")  # a character takes at most four bytes
     else:
         print(text)
 
 
 def cut(text: str, limit: int) -> str:
-    """At most `limit` characters, with a word on what was left out, and blocks closed that were open."""
+    """Shorten Markdown to `limit` characters: close the open code block and details, and add a note."""
     if len(text) <= limit:
         return text
     end = "\n```\n</details>\n\n…the rest is in the log of the workflow.\n"
@@ -52,7 +52,7 @@ def cut(text: str, limit: int) -> str:
 
 
 class Repository:
-    """Comments and issues, through GitHub's REST API. `token` may write what is written."""
+    """Comments and issues of a repository, through GitHub's REST API. `token` needs write permission for them."""
 
     def __init__(self, *, api: str, name: str, token: str) -> None:
         self._base = f"{api}/repos/{name}"
@@ -60,10 +60,10 @@ class Repository:
 
     @classmethod
     def of(cls, env: Mapping[str, str]) -> "Repository":
-        """The repository that a workflow belongs to.
+        """Return the repository of the running workflow.
 
         Raises:
-            DeliveryError: a variable is missing.
+            DeliveryError: an environment variable is missing.
         """
         missing = [name for name in ("GITHUB_API_URL", "GITHUB_REPOSITORY", "GITHUB_TOKEN") if not env.get(name)]
         if missing:
@@ -71,7 +71,7 @@ class Repository:
         return cls(api=env["GITHUB_API_URL"], name=env["GITHUB_REPOSITORY"], token=env["GITHUB_TOKEN"])
 
     def put_comment(self, number: int, marker: str, body: str) -> None:
-        """The one comment with `marker` below an issue or pull request: written, or written anew."""
+        """Create or update the comment with `marker` on an issue or pull request."""
         body = cut(f"{marker}\n{body}", COMMENT_LIMIT)
         for comment in self._pages(f"/issues/{number}/comments"):
             if _ours(comment, marker):
@@ -81,11 +81,11 @@ class Repository:
         self._call("POST", f"/issues/{number}/comments", {"body": body})
 
     def find_issue(self, marker: str) -> dict[str, Any] | None:
-        """The open issue of ours whose text begins with `marker`, whatever labels people gave or took."""
+        """Return our open issue whose text begins with `marker`, whatever its labels."""
         return next((issue for issue in self._pages("/issues", state="open") if _ours(issue, marker)), None)
 
     def put_issue(self, label: str, marker: str, title: str, body: str) -> str:
-        """Open the issue with `marker`, or write it anew; returns its address."""
+        """Open or update the issue with `marker`, and return its URL."""
         body = cut(f"{marker}\n{body}", COMMENT_LIMIT)
         found = self.find_issue(marker)
         if found is None:
@@ -95,7 +95,7 @@ class Repository:
         return str(found["html_url"])
 
     def close_issue(self, marker: str, why: str) -> str | None:
-        """Close the open issue with `marker` after saying why; returns its address if there was one."""
+        """Close the open issue with `marker`, if any, with the comment `why`, and return its URL."""
         found = self.find_issue(marker)
         if found is None:
             return None

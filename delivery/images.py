@@ -1,4 +1,4 @@
-"""``make images INTO=folder``: build every image that an environment needs once, for all that get it."""
+"""``make images INTO=folder``: build each image once for all environments that use it."""
 
 import argparse
 import sys
@@ -14,9 +14,9 @@ __all__ = ["main", "save_all"]
 
 
 def save_all(root: Path, folder: Path, architecture: str | None = None) -> list[Path]:
-    """Archives of the images of all environments that a workflow can deploy, one for each tag.
+    """Save the images of all deployable environments to `folder`, and return one archive per image tag.
 
-    With `architecture`, only the images for it.
+    With `architecture`, save only the images for it.
     """
     archives: dict[str, Path] = {}
     with tempfile.TemporaryDirectory(prefix="dropbatch-images-") as scratch:
@@ -38,10 +38,10 @@ def save_all(root: Path, folder: Path, architecture: str | None = None) -> list[
 
 
 def main(argv: list[str]) -> int:
-    """``--into FOLDER [--architecture A]``."""
-    parser = argparse.ArgumentParser(prog="python -m delivery.images", description="Build the images that are needed.")
+    """Run the step with arguments ``--into FOLDER [--architecture A]``."""
+    parser = argparse.ArgumentParser(prog="python -m delivery.images", description="Build the environments' images.")
     parser.add_argument("--into", type=Path, required=True, metavar="FOLDER")
-    parser.add_argument("--architecture", choices=["amd64", "arm64"], help="build only the images for it")
+    parser.add_argument("--architecture", choices=["amd64", "arm64"], help="build only images for this architecture")
     options = parser.parse_args(argv)
     folder: Path = options.into
 

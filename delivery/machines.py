@@ -1,4 +1,4 @@
-"""Taking away the machine under a run, as spot does: on AWS by ending the instance, in the sandbox by its fault."""
+"""Terminate the machine of a run, as a Spot interruption does: the EC2 instance, or the sandbox's `reclaim` fault."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ __all__ = ["take_away"]
 
 
 def take_away(run: Mapping[str, Any], *, region: str, env: Mapping[str, str]) -> str:
-    """End the machine that a RUNNING run is on; returns what was ended."""
+    """Terminate the machine of a RUNNING run, and return its description."""
     if env.get("DROPBATCH_SANDBOX_DIR"):
         command = [sys.executable, "-m", "dropbatch.cli", "sandbox", "fault", "reclaim", "--job", run["job_id"]]
         return _call(command, env).strip()

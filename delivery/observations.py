@@ -1,4 +1,4 @@
-"""What is observed of each belief about AWS: calls to an account in which `delivery.acceptance` has deployed.
+"""Observations for the assumptions about AWS: calls to an account in which `delivery.acceptance` has deployed.
 
 They look at what AWS says of things and runs, not at how the project makes them.
 """
@@ -32,23 +32,23 @@ __all__ = [
 ]
 
 ELSEWHERE = "acceptance-elsewhere"
-"""A registry of images that no right of the environment names by its prefix, and a queue's name likewise."""
+"""Name of an image repository and of a queue, outside the prefix that the environment's policies allow."""
 PREFIX = f"dropbatch-{ENVIRONMENT}"
-"""What every name of the environment begins with."""
+"""Prefix of all resource names of the environment."""
 TAG = "research-stack-id"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """What AWS showed."""
+    """Result of an observation."""
 
     held: bool | None
-    """None when it showed neither."""
+    """Whether the assumption is true; None if the observation does not decide."""
     text: str
 
 
 def needs_aws(this: Acceptance, why: str) -> None:
-    """Raise for what the sandbox has nothing of."""
+    """Raise `NotInSandboxError` in the sandbox, which does not implement the feature."""
     if this.sandbox:
         raise NotInSandboxError(why)
 
@@ -57,7 +57,7 @@ def needs_aws(this: Acceptance, why: str) -> None:
 
 
 def tagged_mappings(this: Acceptance) -> Observation:
-    """The deploy role has made event source mappings with tags."""
+    """The deploy role has created event source mappings with tags."""
     mappings = this.aws("lambda", "list-event-source-mappings")["EventSourceMappings"]
     ours = [each for each in mappings if f":function:{PREFIX}-" in each["FunctionArn"]]
     tagged = []
@@ -70,14 +70,14 @@ def tagged_mappings(this: Acceptance) -> Observation:
 
 
 def tagged_rules(this: Acceptance) -> Observation:
-    """The deploy role has made rules of security groups with tags."""
+    """The deploy role has created security group rules with tags."""
     found = this.aws("ec2", "describe-security-group-rules", "--filters", f"Name=tag:{TAG},Values={PREFIX}")
     count = len(found["SecurityGroupRules"])
     return _deployed_as_role(this, "ec2:", count > 0, f"{count} rules bear the tag")
 
 
 def subscription_rights(this: Acceptance) -> Observation:
-    """The deploy role has removed subscriptions: observed after the environment was destroyed by it."""
+    """The deploy role has deleted subscriptions (observed after it destroyed the environment)."""
     topics = [each["TopicArn"] for each in this.aws("sns", "list-topics")["Topics"]]
     left = [arn for arn in topics if arn.rpartition(":")[2].startswith(f"{PREFIX}-")]
     return _deployed_as_role(this, "sns:", not left, f"{len(left)} topics are left")
@@ -92,7 +92,7 @@ def _deployed_as_role(this: Acceptance, service: str, made: bool, text: str) -> 
     return Observation(held=made, text=f"{text}; nothing of {service}* was refused to {this.deployer}")
 
 
-# --- A6: what services send to each other ---------------------------------------------------------------------------
+# --- A6: messages between services -----------------------------------------------------------------------------------
 
 
 def watch_operators(this: Acceptance) -> None:
@@ -117,7 +117,7 @@ def watch_operators(this: Acceptance) -> None:
 
 
 def operators_line(this: Acceptance) -> Observation:
-    """The operators' topic told of a run's end, in text without quotes around it."""
+    """The operators' topic has sent a message about a run's end, as text without surrounding quotes."""
     url = this.aws("sqs", "get-queue-url", "--queue-name", ELSEWHERE)["QueueUrl"]
     lines: list[str] = []
 
@@ -137,7 +137,7 @@ def operators_line(this: Acceptance) -> Observation:
 
 
 def run_log(this: Acceptance) -> Observation:
-    """The log of runs has streams, and the first run in them."""
+    """The log of runs has streams that contain the first run."""
     groups = this.aws("logs", "describe-log-groups", "--log-group-name-prefix", f"/aws/events/{PREFIX}")["logGroups"]
     if not groups:
         return Observation(held=False, text=f"no log group /aws/events/{PREFIX}…")
@@ -154,7 +154,7 @@ def run_log(this: Acceptance) -> Observation:
 
 
 def failed_invocations(this: Acceptance) -> Observation:
-    """EventBridge has called the targets of all rules, and failed at none."""
+    """EventBridge has invoked the targets of all rules, without failed invocations."""
     rules = [each["Name"] for each in this.aws("events", "list-rules", "--name-prefix", PREFIX)["Rules"]]
     needs_aws(this, "EventBridge has no metrics")
     sums = {metric: _sums(this, rules, metric) for metric in ("Invocations", "FailedInvocations")}
@@ -182,7 +182,7 @@ def _sums(this: Acceptance, rules: Sequence[str], metric: str) -> dict[str, floa
 
 
 def budget_costs(this: Acceptance) -> Observation:
-    """The budget counts what was used, whoever pays for it."""
+    """The budget counts usage even if credits pay for it."""
     account = this.aws("sts", "get-caller-identity")["Account"]
     found = this.aws("budgets", "describe-budget", "--account-id", account, "--budget-name", PREFIX)["Budget"]
     types = found.get("CostTypes", {})
@@ -191,13 +191,13 @@ def budget_costs(this: Acceptance) -> Observation:
 
 
 def no_drift(this: Acceptance) -> Observation:
-    """Another deploy right after the first would change nothing, the volumes of job definitions least of all."""
+    """A second deploy right after the first would change nothing, in particular no volumes of job definitions."""
     changes = this.plan()
     return Observation(held=not changes, text=", ".join(changes) or "a second plan is empty")
 
 
 def service_linked_role(this: Acceptance) -> Observation:
-    """A service-linked role that is there already is refused, which bootstrap must not run into."""
+    """AWS refuses to create an existing service-linked role; bootstrap must avoid this error."""
     error = this.refused("iam", "create-service-linked-role", "--aws-service-name", "batch.amazonaws.com")
     if error is None:
         return Observation(held=False, text="created a second time: accepted")
@@ -208,7 +208,7 @@ def service_linked_role(this: Acceptance) -> Observation:
 
 
 def boto3_of_functions(this: Acceptance) -> Observation:
-    """No function has said that Lambda's boto3 is too old for what it sends."""
+    """No function has reported that Lambda's boto3 is too old for its requests."""
     needs_aws(this, "functions run with the project's own boto3")
     found = this.aws("logs", "describe-log-groups", "--log-group-name-prefix", f"/aws/lambda/{PREFIX}-")["logGroups"]
     names = [each["logGroupName"] for each in found]
@@ -222,7 +222,7 @@ def boto3_of_functions(this: Acceptance) -> Observation:
 
 
 def session_length(this: Acceptance) -> Observation:
-    """The role of an apply gives sessions as long as the workflow's job may run."""
+    """Sessions of the deploy role can last as long as the workflow's apply job may run."""
     if not this.deployer:
         return Observation(held=None, text=this.no_deployer)
     name = this.deployer.rpartition("/")[2]

@@ -1,4 +1,4 @@
-"""What is observed of jobs and machines: runs of the environment, and jobs made for it."""
+"""Observations of jobs and machines: the environment's runs, and jobs submitted for an observation."""
 
 import contextlib
 import json
@@ -45,12 +45,12 @@ secret_keys = ["{key}"]
 pools = ["ondemand"]
 memory_mib = 512
 """
-"""Added by the second deploy, when there are images and secrets to name."""
+"""Pipelines that the second deploy adds, when their image and secret exist."""
 _STATUSES = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED")
 
 
 def job_without_priority(this: Acceptance) -> Observation:
-    """Submit a job whose definition and request name no priority; then a run's own job must have been taken."""
+    """Submit a job without a priority, and check the error; jobs of runs, which have one, must have been accepted."""
     queue, group = _queue(this), _group(this)
     ours = this.item(this.run)["job_id"]
     with _definition(this, _WITHOUT_PRIORITY, command=["true"]) as name:
@@ -77,7 +77,7 @@ def scratch_disk(this: Acceptance) -> Observation:
 
 
 def metadata_service(this: Acceptance) -> Observation:
-    """A program does not reach the service that gives out the machine's credentials."""
+    """A program cannot reach the instance metadata service, which has the machine's credentials."""
     needs_aws(this, "there are no machines")
     run, results = _on_machine(this)
     word = results["metadata.txt"].strip()
@@ -85,7 +85,7 @@ def metadata_service(this: Acceptance) -> Observation:
 
 
 def machine_image(this: Acceptance) -> Observation:
-    """The image of the machines is the one that AWS recommends today."""
+    """The machines use the AMI that AWS currently recommends."""
     needs_aws(this, "there are no machines")
     found = this.aws("ec2", "describe-instances", "--filters", f"Name=tag:{TAG},Values={PREFIX}")
     machines = [each for group in found["Reservations"] for each in group["Instances"]]
@@ -101,7 +101,7 @@ def machine_image(this: Acceptance) -> Observation:
 
 
 def valid_environments(this: Acceptance) -> Observation:
-    """Every compute environment is VALID after the first deploy: its instance profile was known when it was made."""
+    """Every compute environment is VALID after the first deploy: IAM knew its instance profile in time."""
     needs_aws(this, "IAM needs no time to propagate")
     found = this.aws("batch", "describe-compute-environments")["computeEnvironments"]
     ours = {each["computeEnvironmentName"]: each for each in found if _is_ours(each["computeEnvironmentName"])}
@@ -112,7 +112,7 @@ def valid_environments(this: Acceptance) -> Observation:
 
 
 def change_under_a_job(this: Acceptance) -> Observation:
-    """Change the machines of a pool while a run works on it: the run must end as if nothing had happened."""
+    """Change the machines of a pool while a run uses it; the run must not be affected."""
     run = this.drop("long")
     this.until(lambda: this.item(run)["state"] == "RUNNING", f"{run} to run")
     before = this.item(run)
@@ -133,7 +133,7 @@ def change_under_a_job(this: Acceptance) -> Observation:
 
 
 def _pushed_elsewhere(this: Acceptance) -> str:
-    """The URI of the environment's image, pushed to a registry of its own."""
+    """Push the environment's image to another repository, and return its URI."""
     this.aws("ecr", "create-repository", "--repository-name", ELSEWHERE)
     this.cleanups.append(lambda: this.aws("ecr", "delete-repository", "--force", "--repository-name", ELSEWHERE))
     repositories = this.aws("ecr", "describe-repositories", "--repository-names", ELSEWHERE, PREFIX)["repositories"]
@@ -161,7 +161,7 @@ def other_repository(this: Acceptance) -> Observation:
 
 
 def _secret(this: Acceptance) -> dict[str, str]:
-    """A secret under a key of the account's own: their ARNs, and what it holds."""
+    """Create a secret under a customer key, and return both ARNs and the value."""
     word = secrets.token_hex(8)
     key = this.aws("kms", "create-key", "--description", "dropbatch acceptance")["KeyMetadata"]["Arn"]
     week = ("--pending-window-in-days", "7")
@@ -174,7 +174,7 @@ def _secret(this: Acceptance) -> dict[str, str]:
 
 
 def secret_under_a_key(this: Acceptance) -> Observation:
-    """A pipeline is given a secret that is encrypted with a key of the account's own."""
+    """A pipeline receives a secret that is encrypted with a customer key."""
     needs_aws(this, "the process runner gives no secrets")
     run = this.drop("secret")
     item = this.ended(run)
@@ -182,7 +182,7 @@ def secret_under_a_key(this: Acceptance) -> Observation:
 
 
 def reason_texts(this: Acceptance) -> Observation:
-    """Every reason that Batch and ECS gave in this run begins as one that is known; jobs made to fail show more."""
+    """Every reason text of Batch and ECS begins like a known one; jobs that fail on purpose produce more texts."""
     if not this.sandbox:
         _failing_jobs(this)
     seen: dict[tuple[str, str], str] = {}
@@ -211,7 +211,7 @@ def _jobs(this: Acceptance) -> Iterator[dict[str, Any]]:
 
 
 def _failing_jobs(this: Acceptance) -> None:
-    """Run out of time and of memory, and name an image that is nowhere."""
+    """Submit jobs that exceed their time, exceed their memory, and name a missing image."""
     queue, group = _queue(this), _group(this)
     kinds: dict[str, dict[str, Any]] = {
         "timeout": {"command": ["sleep", "600"]},
@@ -235,7 +235,7 @@ def _failing_jobs(this: Acceptance) -> None:
 
 @contextlib.contextmanager
 def _definition(this: Acceptance, kind: str, *, command: list[str], image: str = _PUBLIC_IMAGE) -> Iterator[str]:
-    """A job definition of our own, without a priority; deregistered at the end."""
+    """Register a job definition without a priority, to be deregistered in the end."""
     name = f"{PREFIX}-{kind}"
     requirements = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "64"}]
     container = {"image": image, "command": command, "resourceRequirements": requirements}
@@ -249,7 +249,7 @@ def _definition(this: Acceptance, kind: str, *, command: list[str], image: str =
 
 
 def _on_machine(this: Acceptance) -> tuple[str, dict[str, str]]:
-    """A run that says what it sees of its machine: its id, and its results by name."""
+    """Return id and results of a run that inspects its machine; start it on the first call."""
     if not this.on_machine:
         run = this.drop("machine")
         this.ended(run)

@@ -1,4 +1,4 @@
-"""``make patch ENV=dev``: give every pool machines with the newest image. Running jobs keep theirs."""
+"""``make patch ENV=dev``: update every pool to the newest machine image. Running jobs keep their machines."""
 
 import argparse
 import os
@@ -14,8 +14,8 @@ __all__ = ["main"]
 
 
 def main(argv: list[str], env: Mapping[str, str]) -> int:
-    """``NAME``."""
-    parser = argparse.ArgumentParser(prog="python -m delivery.patch", description="Machines with the newest image.")
+    """Run the step with the argument ``NAME``."""
+    parser = argparse.ArgumentParser(prog="python -m delivery.patch", description="Update the machine images.")
     parser.add_argument("environment")
     environment: str = parser.parse_args(argv).environment
 

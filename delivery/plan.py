@@ -1,4 +1,4 @@
-"""``make plan ENV=dev``: what a deploy would do, for people, and kept for `delivery.apply`.
+"""``make plan ENV=dev``: plan a deploy, print the plan, and keep it for `delivery.apply`.
 
 In a workflow the plan goes to the summary, encrypted into a file (``--seal``), and the file's digest to the outputs.
 """
@@ -20,13 +20,13 @@ __all__ = ["main"]
 
 
 def main(argv: list[str], env: Mapping[str, str]) -> int:
-    """``NAME [--action destroy] [--look] [--seal FILE] [--page FILE]``."""
+    """Run the step with arguments ``NAME [--action destroy] [--look] [--seal FILE] [--page FILE]``."""
     parser = argparse.ArgumentParser(prog="python -m delivery.plan", description="Plan a synthesized stack.")
     parser.add_argument("environment")
-    parser.add_argument("--action", choices=ACTIONS, default=ACTIONS[0], help="what the plan is for")
-    parser.add_argument("--look", action="store_true", help="take no lock: with credentials that may only look")
-    parser.add_argument("--seal", type=Path, metavar="FILE", help="keep the plan here, encrypted with PLAN_KEY")
-    parser.add_argument("--page", type=Path, metavar="FILE", help="write the plan here, for people")
+    parser.add_argument("--action", choices=ACTIONS, default=ACTIONS[0], help="action to plan")
+    parser.add_argument("--look", action="store_true", help="do not lock the state (for read-only credentials)")
+    parser.add_argument("--seal", type=Path, metavar="FILE", help="save the plan here, encrypted with PLAN_KEY")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="write the plan here as Markdown")
     options = parser.parse_args(argv)
 
     def step() -> int:

@@ -17,14 +17,14 @@ import main as app
 __all__ = ["OUTDIR", "OVERRIDE", "main", "override", "override_all"]
 
 OUTDIR = "cdktf.sandbox"
-"""Where rehearsals are synthesized to. It lies in the project's folder, as ``cdktf.out`` does."""
+"""Output folder of rehearsals, in the project's folder like ``cdktf.out``."""
 
 OVERRIDE = "sandbox_override.tf.json"
 """Terraform merges files of this kind of name into the others: "Override Files" in its documentation."""
 
 
 def override(stack: Mapping[str, Any], name: str, env: Mapping[str, str]) -> dict[str, Any]:
-    """What has to be said otherwise of the synthesized stack `name` in the sandbox that `env` leads to."""
+    """Return the overrides for the synthesized stack `name` in the sandbox that `env` selects."""
     different: dict[str, Any] = {"provider": {"aws": [{"s3_use_path_style": True, "allowed_account_ids": []}]}}
     ((kind, body),) = stack["terraform"]["backend"].items()
     if kind == "s3":
@@ -36,9 +36,9 @@ def override(stack: Mapping[str, Any], name: str, env: Mapping[str, str]) -> dic
             "skip_requesting_account_id": True,
         }
     else:
-        # Beside the sandbox, with which it comes and goes: not in the state of what was deployed to AWS from here.
+        # Keep the state in the sandbox's directory, so that it is deleted with it, and apart from the state of AWS.
         body = {"path": str(Path(env["DROPBATCH_SANDBOX_DIR"]) / f"rehearsal.{name}.tfstate")}
-    # An overriding backend block takes the place of the whole block.
+    # Terraform replaces the complete backend block with the override.
     return {**different, "terraform": {"backend": {kind: body}}}
 
 
@@ -50,7 +50,7 @@ def override_all(outdir: Path, env: Mapping[str, str]) -> None:
 
 
 def main(env: Mapping[str, str]) -> int:
-    """Synthesize; then write the overrides. Returns the exit code."""
+    """Synthesize, write the overrides, and return the exit code."""
     if not env.get("DROPBATCH_SANDBOX_DIR"):
         print("error: this is for the sandbox only: call it by `dropbatch sandbox exec -- …`", file=sys.stderr)
         return 2

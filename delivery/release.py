@@ -1,7 +1,8 @@
-"""``make release VERSION=0.1.0``: number, CHANGELOG and fixture of a release. Commit and tag are left to people.
+"""``make release VERSION=0.1.0``: write a release's number, CHANGELOG section and upgrade fixture.
 
-Between releases the number is that of the next one with ``.dev0`` behind it. The stack of each release is kept in
-``tests/upgrades``, from which tests upgrade to today's. `faults` says where number, CHANGELOG and fixtures disagree.
+The user commits and tags. Between releases the version is the next one with the suffix ``.dev0``. The stack of each
+release is kept in ``tests/upgrades``; tests upgrade it to the current one. `faults` checks that version, CHANGELOG and
+fixtures agree.
 """
 
 import argparse
@@ -23,7 +24,7 @@ FIXTURES = Path("tests/upgrades")
 """Synthesized stacks of releases, ``<version>.json`` each."""
 
 DEPLOY = "### What a deploy does"
-"""Heading that every section of the CHANGELOG has."""
+"""Heading required in every section of the CHANGELOG."""
 
 _CHANGELOG = Path("CHANGELOG.md")
 _NUMBER = Path("dropbatch/__init__.py")
@@ -38,12 +39,12 @@ class Section:
     name: str
     """A version, or ``Unreleased``."""
     date: str
-    """Of the release, as in 2026-11-28; else empty."""
+    """Date of the release, as in 2026-11-28; empty for ``Unreleased``."""
     text: str
 
 
 def number(version: str) -> tuple[int, int, int]:
-    """``0.1.0`` as numbers that compare.
+    """Return a version such as ``0.1.0`` as comparable numbers.
 
     Raises:
         DeliveryError: it is no version of a release.
@@ -55,14 +56,14 @@ def number(version: str) -> tuple[int, int, int]:
 
 
 def sections(changelog: str) -> list[Section]:
-    """The sections, the newest first."""
+    """Return the sections of the CHANGELOG, newest first."""
     _, *parts = _HEADING.split(changelog)
     groups = zip(parts[::3], parts[1::3], parts[2::3], strict=True)
     return [Section(name=name, date=date or "", text=text.strip()) for name, date, text in groups]
 
 
 def faults(changelog: str, version: str, fixtures: Sequence[str]) -> list[str]:
-    """Where the CHANGELOG, the number of the package and the names of the fixtures disagree."""
+    """Return the contradictions between the CHANGELOG, the package's version and the fixtures' names."""
     unreleased, *released = sections(changelog) or [Section(name="", date="", text="")]
     found: list[str] = []
     if unreleased.name != _UNRELEASED:
@@ -95,13 +96,13 @@ def faults(changelog: str, version: str, fixtures: Sequence[str]) -> list[str]:
 
 
 def previous(fixtures: Sequence[Path], version: str) -> Path:
-    """The newest stack before `version`: what an upgrade to it begins with."""
+    """Return the newest fixture before `version`, from which a test upgrades."""
     before = [path for path in fixtures if number(path.stem) < number(version.removesuffix(".dev0"))]
     return max(before, key=lambda path: number(path.stem))
 
 
 def turned(changelog: str, version: str, date: str) -> str:
-    """The CHANGELOG with what is unreleased as the section of `version`.
+    """Return the CHANGELOG with its unreleased section turned into that of `version`.
 
     Raises:
         DeliveryError: there is nothing to release, or it was released already.
@@ -116,7 +117,7 @@ def turned(changelog: str, version: str, date: str) -> str:
 
 
 def fixture(body: Mapping[str, Any]) -> dict[str, Any]:
-    """A synthesized stack as a test applies it later: without comments, state and what Terraform would run here.
+    """Return a synthesized stack as a fixture: without comments, backend and provisioners.
 
     Commands belong to the code of their time. So do the packages of functions: what they are called stays, and whoever
     applies the fixture puts something in their place.
@@ -133,13 +134,13 @@ def _without(value: Any, names: set[str]) -> Any:
 
 
 def main(argv: list[str], today: datetime.date) -> int:
-    """``VERSION`` writes the number and turns the CHANGELOG; ``VERSION --keep NAME`` keeps the stack of that number.
+    """``VERSION`` updates version and CHANGELOG; ``VERSION --keep NAME`` saves the environment's stack as a fixture.
 
     Two steps, since the number is part of every image, and its digest of the stack. Both may be done again.
     """
     parser = argparse.ArgumentParser(prog="python -m delivery.release", description="Prepare a release.")
     parser.add_argument("version")
-    parser.add_argument("--keep", metavar="NAME", help="keep the synthesized stack of this environment for upgrades")
+    parser.add_argument("--keep", metavar="NAME", help="save this environment's synthesized stack as a fixture")
     options = parser.parse_args(argv)
     version: str = options.version
 

@@ -1,4 +1,4 @@
-"""A plan with all it needs in one encrypted file, from the job that plans to the job that applies.
+"""Encrypt a plan with everything that applying it needs, to pass it from the planning job to the applying job.
 
 Whoever may read a repository may read what its workflows keep; and a plan holds the whole state. OpenSSL, which every
 runner has, encrypts. That it is the file of the job that planned is known by its SHA-256, which goes another way:
@@ -20,10 +20,10 @@ from delivery.errors import DeliveryError
 __all__ = ["ACTIONS", "KEY", "About", "seal", "sha256", "unseal"]
 
 KEY = "PLAN_KEY"
-"""Variable with the passphrase."""
+"""Environment variable with the passphrase."""
 
 ACTIONS = ("deploy", "destroy")
-"""What a plan is for."""
+"""Actions that can be planned."""
 
 _ABOUT = "about.json"
 _FILES = "stack"
@@ -33,7 +33,7 @@ _OPENSSL = ["openssl", "enc", "-aes-256-cbc", "-md", "sha256", "-pbkdf2", "-iter
 
 @dataclass(frozen=True, kw_only=True)
 class About:
-    """What is sealed."""
+    """Identity of a sealed plan, checked when it is unsealed."""
 
     environment: str
     commit: str
@@ -42,7 +42,7 @@ class About:
 
 
 def seal(folder: Path, about: About, target: Path, env: Mapping[str, str]) -> str:
-    """Encrypt the folder of a stack, without what Terraform installed there; returns the file's SHA-256."""
+    """Encrypt a stack's folder, without the installed providers, and return the file's SHA-256."""
     files = _files(folder)
     body = {**vars(about), "files": {name: sha256(path) for name, path in files.items()}}
     with tempfile.TemporaryDirectory(prefix="dropbatch-plan-") as scratch:
@@ -58,7 +58,7 @@ def seal(folder: Path, about: About, target: Path, env: Mapping[str, str]) -> st
 
 
 def unseal(source: Path, digest: str, about: About, folder: Path, env: Mapping[str, str]) -> None:
-    """Put what was sealed in the place of `folder`.
+    """Decrypt a sealed plan and replace `folder` with it.
 
     Raises:
         DeliveryError: it is another file than was sealed, was sealed for something else, or is not whole.
@@ -88,7 +88,7 @@ def unseal(source: Path, digest: str, about: About, folder: Path, env: Mapping[s
 
 
 def sha256(path: Path) -> str:
-    """Digest of a file, in hex."""
+    """Return a file's SHA-256 in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -23,7 +23,7 @@ __all__ = ["choose_pipeline", "main"]
 
 
 def choose_pipeline(settings: Settings) -> tuple[str, str]:
-    """A pipeline that a file starts, and the ending that the file's name needs.
+    """Return a pipeline that a dropped file starts, and the suffix that the file's name needs.
 
     Raises:
         DeliveryError: there is none.
@@ -35,8 +35,8 @@ def choose_pipeline(settings: Settings) -> tuple[str, str]:
 
 
 def main(argv: list[str], env: Mapping[str, str]) -> int:
-    """``NAME``."""
-    parser = argparse.ArgumentParser(prog="python -m delivery.smoke", description="One file, one result.")
+    """Run the step with the argument ``NAME``."""
+    parser = argparse.ArgumentParser(prog="python -m delivery.smoke", description="Process one file.")
     parser.add_argument("environment")
     environment: str = parser.parse_args(argv).environment
 
@@ -46,7 +46,7 @@ def main(argv: list[str], env: Mapping[str, str]) -> int:
         pipeline = env.get("SMOKE_PIPELINE") or pipeline
         given = Path(env["SMOKE_FILE"]) if env.get("SMOKE_FILE") else None
         with tempfile.TemporaryDirectory(prefix="dropbatch-smoke-") as scratch:
-            # A name of its own: what is there already would start nothing.
+            # Use a new name, because an existing file would start no run.
             stem = f"smoke-{commit_of(Path.cwd(), env)[:12]}-{time.time_ns()}"
             file = Path(scratch) / f"{stem}{given.suffix if given else ending_}"
             if given is not None:

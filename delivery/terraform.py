@@ -20,7 +20,7 @@ _CHANGES_FOUND = 2
 
 
 def valid_name(name: str) -> str:
-    """The name of an environment, which becomes a path.
+    """Check the name of an environment, which becomes part of a path, and return it.
 
     Raises:
         DeliveryError: it is none.
@@ -31,7 +31,7 @@ def valid_name(name: str) -> str:
 
 
 class Stack:
-    """The stack of one environment. Credentials and Terraform's own settings come from this process's environment."""
+    """A synthesized stack. Terraform reads credentials and its own settings from this process's environment."""
 
     def __init__(self, root: Path, environment: str) -> None:
         self.environment = valid_name(environment)
@@ -41,41 +41,41 @@ class Stack:
 
     @property
     def body(self) -> dict[str, Any]:
-        """The stack as it was synthesized."""
+        """Return the synthesized Terraform configuration."""
         found: dict[str, Any] = json.loads((self.folder / _STACK).read_text(encoding="utf-8"))
         return found
 
     def init(self, *options: str) -> None:
-        """Install the providers and find the state."""
+        """Install the providers and connect to the state."""
         self._run("init", "-input=false", "-no-color", *options)
 
     def plan(self, *, destroy: bool = False, lock: bool = True) -> bool:
-        """Write a plan to the file `PLAN`; returns whether it changes anything."""
+        """Write a plan to the file `PLAN`, and return whether it changes anything."""
         options = [f"-out={PLAN}", "-detailed-exitcode", *([] if lock else ["-lock=false"])]
         options += ["-destroy"] if destroy else []
         code = self._run("plan", "-input=false", "-no-color", *options, accept=(0, _CHANGES_FOUND))
         return code == _CHANGES_FOUND
 
     def plan_text(self) -> str:
-        """The plan, for people."""
+        """Return the plan as text."""
         return self._ask("show", "-no-color", PLAN)
 
     def plan_json(self) -> dict[str, Any]:
-        """The plan, for programs."""
+        """Return the plan as JSON."""
         found: dict[str, Any] = json.loads(self._ask("show", "-json", PLAN))
         return found
 
     def apply_plan(self) -> None:
-        """Do what the file `PLAN` says, and nothing else. Terraform refuses it when the state has moved on since."""
+        """Apply exactly the plan in the file `PLAN`. Terraform refuses it if the state has changed since."""
         self._run("apply", "-input=false", "-no-color", PLAN)
 
     def outputs(self) -> dict[str, Any]:
-        """The stack's outputs by name, without those that are sensitive."""
+        """Return the stack's outputs by name, without sensitive ones."""
         found = json.loads(self._ask("output", "-no-color", "-json"))
         return {name: each["value"] for name, each in found.items() if not each["sensitive"]}
 
     def _run(self, *arguments: str, accept: tuple[int, ...] = (0,)) -> int:
-        """Run Terraform with its output in ours. Whoever interrupts us has Terraform end in good order.
+        """Run Terraform, with its output in ours. If this process is interrupted, let Terraform exit cleanly.
 
         Terraform has a process group of its own, so that a Ctrl-C reaches it once, through us.
         """
@@ -124,7 +124,7 @@ _ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 def _interrupt(process: subprocess.Popen[bytes]) -> None:
-    """What Terraform understands as "end now, in good order"; once more: as "end at once"."""
+    """Send SIGINT: Terraform exits cleanly on the first, and immediately on the second."""
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
 

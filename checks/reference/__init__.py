@@ -1,1 +1,1 @@
-"""The reference pages below `docs/reference/`, made from what they describe."""
+"""Generate the pages of `docs/reference/` and `docs/ledger.md` from code and schemas."""

@@ -1,4 +1,4 @@
-"""``python -m checks.reference`` writes the reference; with ``--check`` it says which pages are out of date."""
+"""``python -m checks.reference`` writes the generated pages; with ``--check`` it lists those that are out of date."""
 
 import sys
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from checks.reference.pages import ROOT, pages
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write or compare; 1 when a page differs from what it should say."""
+    """Write the pages, or with ``--check`` return 1 if a page is out of date."""
     stale = [path for path, text in pages().items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     if "--check" in arguments:
         for path in stale:

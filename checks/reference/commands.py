@@ -1,4 +1,4 @@
-"""The page about the `dropbatch` command, from its own help."""
+"""Generate the page about the `dropbatch` command from its ``--help``."""
 
 from collections.abc import Iterator
 
@@ -10,13 +10,13 @@ __all__ = ["page", "walk"]
 
 _HEAD = """# The `dropbatch` command
 
-Made from the command's own help by `make reference`. Data goes to standard output, everything else to standard error.
+Generated from the command's `--help` by `make reference`. Data goes to stdout, everything else to stderr.
 """
 _COLUMNS = 100
 
 
 def page() -> str:
-    """Markdown: a section for each command, with what `--help` prints."""
+    """Return Markdown with a section for each command, which contains its ``--help``."""
     parts = [_HEAD]
     for names, command in walk(cli, ("dropbatch",)):
         context = click.Context(command, info_name=" ".join(names), terminal_width=_COLUMNS, max_content_width=_COLUMNS)
@@ -25,7 +25,7 @@ def page() -> str:
 
 
 def walk(command: click.Command, names: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    """The command and all below it, each with the words that call it."""
+    """Yield the command and all its subcommands, each with its full name as words."""
     yield names, command
     if isinstance(command, click.Group):
         context = click.Context(command, info_name=names[-1])

@@ -1,4 +1,4 @@
-"""The page about the environment file, from its schema."""
+"""Generate the page about the environment file from its JSON Schema."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -7,9 +7,9 @@ __all__ = ["page"]
 
 _HEAD = """# The environment file
 
-Made from the settings model by `make reference`. One TOML file per environment in `environments/`, named like the
-environment. `make synth` lists all mistakes at once, each with file, key, rule, value and fix. For completion and
-checks while you type, begin the file with this line, which editors with a TOML language server understand:
+Generated from the settings model by `make reference`. Each environment has one TOML file in `environments/`, named like
+the environment. `make synth` lists all mistakes, each with file, key, rule, value and fix. For completion and checks
+while you type, begin the file with this line, which editors with a TOML language server understand:
 
 ```toml
 #:schema ../docs/reference/environment.schema.json
@@ -22,7 +22,7 @@ _LONGEST_PATTERN = 40
 
 
 def page(schema: Mapping[str, Any]) -> str:
-    """Markdown: a section for each table, a row for each key."""
+    """Return Markdown with a section for each table and a row for each key."""
     parts = [_HEAD]
     for name, table in schema["properties"].items():
         named = table.get("patternProperties")
@@ -43,7 +43,7 @@ def _definition(name: str, table: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _body(table: Mapping[str, Any]) -> Iterator[str]:
-    # A description begins with the heading once more.
+    # Remove the heading, with which each description begins.
     yield _sentence(table["description"].split(": ", 1)[-1]) + "\n"
     yield "| key | value | default | meaning |\n| --- | --- | --- | --- |"
     for key, value in table.get("properties", {}).items():

@@ -1,17 +1,17 @@
-"""The page of all error texts, read off the places that say them."""
+"""Generate the page of error texts from the source."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from checks.reference.texts import Text, docstrings, texts
 
-__all__ = ["page", "spoken"]
+__all__ = ["error_texts", "page"]
 
-_HEAD = """# What errors say
+_HEAD = """# Error texts
 
-Made from the source by `make reference`. Find the text you got, with `…` for what is filled in; its heading says what
-kind of fault it is, the text itself names the rule and the fix, and the last column is the place in the code. What AWS,
-Terraform and Python say themselves is passed on and not listed.
+Generated from the source by `make reference`. In the texts, `…` is a value. Each text names the rule and the fix; its
+heading names the kind of error, and the last column the file that raises it. Messages of AWS, Terraform and Python are
+not listed, and neither are those of the sandbox and of the workflows' steps.
 """
 _ROOMS = {
     "dropbatch/settings": "The environment file",
@@ -26,26 +26,27 @@ _ROOMS = {
     "dropbatch": "Set-up and images",
     "delivery": "Delivery: the steps of the workflows",
 }
+_UNLISTED = {"Keys, manifests and records", "The sandbox", "Set-up and images", "Delivery: the steps of the workflows"}
+"""Sections that are left out of the page: their texts are printed where the error occurs, and complete there."""
 _CAUSES = {
-    "ClientError": "The answer of Batch's API in the sandbox, as AWS gives it",
-    "ClickException": "The command cannot go on",
-    "UsageError": "The command line or the environment variables make no sense",
-    "BadParameter": "An option has a value that it cannot have",
-    "ValueError": "A value that cannot be",
+    "ClickException": "The command failed",
+    "UsageError": "The command line or the environment variables are invalid",
+    "BadParameter": "An option has an invalid value",
+    "ValueError": "A value is invalid",
 }
-_OTHERWISE = {
-    "The environment file": "A fault in an environment file; all are listed at once, and nothing is synthesized",
-    "Synthesis": "What stops a synthesis, a deploy or a destroy",
-    "The command": "What `dropbatch` answers, or `dropbatch doctor` finds",
-    "Jobs": "Why a run failed; the text is in its record, its log and its mail",
-    "Arrivals and requests": "Why a file or a request was refused: see `dropbatch status`, and `_rejected.json`",
-    "Runs, pause and messages": "Why a run ended as it did; the text is in `dropbatch status` and its mail",
+_WITHOUT_CLASS = {
+    "The environment file": "Mistakes in an environment file; all are listed, and nothing is synthesized",
+    "Synthesis": "Errors that stop a synthesis, a deploy or a destroy",
+    "The command": "Messages of `dropbatch` and problems that `dropbatch doctor` reports",
+    "Jobs": "Reasons of failed runs; the text is in the run's record, log and mail",
+    "Arrivals and requests": "Reasons of refused files and requests; see `dropbatch status` and `_rejected.json`",
+    "Runs, pause and messages": "Reasons of ended runs; the text is in `dropbatch status` and the run's mail",
 }
-"""What a text means that belongs to no class of errors."""
+"""By section, the heading of texts that belong to no error class."""
 
 
-def spoken(root: Path) -> Iterator[tuple[str, Text]]:
-    """Every text, with the section of the page that it belongs to."""
+def error_texts(root: Path) -> Iterator[tuple[str, Text]]:
+    """Yield every error text of the source with its section, including sections that the page leaves out."""
     seen: set[Path] = set()
     for room, title in _ROOMS.items():
         place = root / room
@@ -56,23 +57,25 @@ def spoken(root: Path) -> Iterator[tuple[str, Text]]:
 
 
 def page(root: Path) -> str:
-    """Markdown: a section per room, its texts under the class that says what they mean."""
+    """Return Markdown with a section per room, its texts grouped by error class."""
     causes = dict(_causes(root)) | _CAUSES
     sections: dict[str, dict[str, set[tuple[str, str]]]] = {}
-    for title, text in spoken(root):
+    for title, text in error_texts(root):
+        if title in _UNLISTED:
+            continue
         kind = text.kind if text.kind in causes else ""
         sections.setdefault(title, {}).setdefault(kind, set()).add((text.words, text.file))
     parts = [_HEAD]
     for title, kinds in sections.items():
         parts.append(f"## {title}\n")
         for kind, rows in sorted(kinds.items()):
-            # A text that is noted where it arises and raised elsewhere is listed once, under its class.
+            # List a text that is recorded in one place and raised in another only once, under its class.
             rows -= {row for other, known in kinds.items() if other and other != kind and not kind for row in known}
             if not rows:
                 continue
-            meaning = causes[kind] if kind else _OTHERWISE.get(title, "What stops it")
+            meaning = causes[kind] if kind else _WITHOUT_CLASS[title]
             parts.append(f"**{kind}.** {meaning}.\n" if kind else f"{meaning}.\n")
-            parts.append("| text | said by |\n| --- | --- |")
+            parts.append("| text | raised by |\n| --- | --- |")
             parts += [f"| {_cell(words)} | `{file}` |" for words, file in sorted(rows)]
             parts.append("")
     return "\n".join(parts).rstrip() + "\n"

@@ -1,4 +1,4 @@
-"""The page about the ledger: the state machine of a run, and the fields of every item, from the code itself."""
+"""Generate the page about the ledger: the state machine of a run, and the fields of every item."""
 
 import ast
 import inspect
@@ -13,7 +13,7 @@ __all__ = ["page"]
 _INTRODUCTION = """\
 # The ledger
 
-One DynamoDB table holds every run and every job. It is the one place that says which state a run is in. The functions
+The ledger is a DynamoDB table with every run and every job. It is the only source for the state of a run. The functions
 write it; the command reads it. This page is generated from `dropbatch/contract/items.py`,
 `mail_items.py` and
 `lambdas/ledger/transitions.py`.
@@ -25,8 +25,8 @@ An *attempt* is one submission of a run; `retry` and rescues open further attemp
 
 ## Transitions
 
-Each write has a condition: the ledger takes it only if the stored item still allows it. So late and repeated events,
-and functions that work on the same run at the same time, have one effect.
+Each write is conditional: it succeeds only if the stored item still allows it. So late and repeated events, and
+functions that process the same run at the same time, take effect only once.
 """
 
 
@@ -58,7 +58,7 @@ def _listed(states: object) -> str:
 
 
 def _items() -> Iterator[str]:
-    """Every item type with its fields: name, type and docstring."""
+    """Yield a section for each item type, with name, type and docstring of its fields."""
     for module in (items, mail_items):
         for node in ast.parse(inspect.getsource(module)).body:
             if isinstance(node, ast.ClassDef) and node.name in module.__all__:

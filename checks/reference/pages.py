@@ -1,4 +1,4 @@
-"""Which pages there are."""
+"""The list of generated pages."""
 
 import json
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @cache
 def pages() -> Mapping[Path, str]:
-    """Text of every generated page, by path."""
+    """Return the text of every generated page by path."""
     folder = ROOT / "docs" / "reference"
     schema = json_schema()
     return {

@@ -1,4 +1,4 @@
-"""The page about records, events and requests, from their JSON Schemas."""
+"""Generate the page about records, events and requests from their JSON Schemas."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -9,8 +9,8 @@ __all__ = ["page"]
 
 _HEAD = """# Run record, events, requests
 
-Made from the JSON Schemas by `make reference`; the tests hold the code to them. Within a version, fields are
-only added.
+Generated from the JSON Schemas by `make reference`; the tests check that the code conforms to them. Within a version,
+fields are only added.
 """
 _SOURCES = {
     "run-record.schema.json": "Run record",
@@ -20,7 +20,7 @@ _SOURCES = {
 
 
 def page(docs: Path) -> str:
-    """Markdown: a section for each schema, a row for each field."""
+    """Return Markdown with a section for each schema and a row for each field."""
     parts = [_HEAD]
     for file, title in _SOURCES.items():
         schema = json.loads((docs / file).read_text(encoding="utf-8"))
@@ -71,6 +71,6 @@ def _kind(field: Mapping[str, Any], named: Mapping[str, Any]) -> str:
 
 
 def _cell(text: str) -> str:
-    """A sentence that Markdown leaves as it is; empty for none."""
+    """Return the text as an escaped sentence for a table cell, or "" for an empty text."""
     start = text if text.startswith("s3://") else text[:1].upper() + text[1:]
     return (start.rstrip(".") + ".").replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*") if text else ""

@@ -1,4 +1,4 @@
-"""Every text in which the code says that something is wrong, with the place that says it."""
+"""Find every error text in the source, with its file."""
 
 import ast
 import re
@@ -16,33 +16,33 @@ _INTERNAL = {
     "NotImplementedError",
     "TypeError",
 }
-"""Raised where only the code itself can be at fault."""
+"""Errors that only a defect in the code raises."""
 _ERROR = re.compile(r"(Error|Fault)$")
 _SINK = re.compile(r"^_?(fault|problem|unknown|warn)$")
-"""Functions that take a text about a fault and note it."""
+"""Functions that record the error text of their argument."""
 _SPEAKER = re.compile(r"fault|reason$|refus|explain|_fix$|_named$|_bucket$")
-"""Functions that answer with such a text."""
+"""Functions that return an error text."""
 _NAMED = {
     *("reason", "why", "fault", "text", "fix", "said", "warnings"),
     *("_MESSAGE", "_UNEXPLAINED", "FORGOTTEN", "MOVED", "STOPPED", "CANCELLED"),
 }
-"""Variables and arguments that hold one."""
+"""Variables and arguments with an error text."""
 _LISTS = {"found", "faults", "single", "warnings", "_warnings"}
 _SHORTEST = 12
 
 
 @dataclass(frozen=True, kw_only=True)
 class Text:
-    """A text, with `…` for what is filled in."""
+    """An error text, with `…` for each value."""
 
     kind: str
-    """The class of the error; empty where there is none."""
+    """Class of the error; empty if the text belongs to none."""
     words: str
     file: str
 
 
 def texts(root: Path, path: Path) -> Iterator[Text]:
-    """Those of one file."""
+    """Yield the error texts of one file."""
     file = str(path.relative_to(root))
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for function, node in _within(tree, ""):
@@ -53,14 +53,14 @@ def texts(root: Path, path: Path) -> Iterator[Text]:
 
 
 def docstrings(path: Path) -> Iterator[tuple[str, str]]:
-    """Classes of one file with the first sentence or paragraph about each."""
+    """Yield the classes of one file, each with the first paragraph of its docstring."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ClassDef) and (text := ast.get_docstring(node)):
             yield node.name, " ".join(text.split("\n\n")[0].split()).rstrip(".")
 
 
 def words(node: ast.expr) -> str:
-    """A literal as it is written; empty for anything else."""
+    """Return the text of a string literal, with `…` for each value; empty for any other expression."""
     match node:
         case ast.Constant(value=str(text)):
             return " ".join(text.split())
@@ -77,7 +77,7 @@ def _piece(node: ast.expr) -> str:
 
 
 def _within(node: ast.AST, function: str) -> Iterator[tuple[str, ast.AST]]:
-    """Every node below, with the name of the function around it."""
+    """Yield every descendant of the node, with the name of its enclosing function."""
     for child in ast.iter_child_nodes(node):
         name = child.name if isinstance(child, ast.FunctionDef) else function
         yield name, child
@@ -86,14 +86,14 @@ def _within(node: ast.AST, function: str) -> Iterator[tuple[str, ast.AST]]:
 
 
 def _said(node: ast.AST, function: str, file: str) -> Iterator[tuple[str, list[str]]]:
-    """Kind of error, and the texts that belong together."""
+    """Yield the class of an error (or "") and the parts of its text."""
     match node:
         case ast.Call():
             yield from _said_by_call(node)
         case ast.Return(value=ast.expr() as value) if _SPEAKER.search(function):
             yield "", list(_alternatives(value))
         case ast.Yield(value=ast.expr() as value) if "/settings/" in file:
-            # Rules are generators of faults.
+            # Settings rules are generators of error texts.
             yield from (("", [each]) for each in _alternatives(value))
         case ast.Constant() | ast.JoinedStr() if (said := words(node)).startswith("error: "):
             yield "", [said.removeprefix("error: ")]
@@ -108,7 +108,7 @@ def _said_by_call(call: ast.Call) -> Iterator[tuple[str, list[str]]]:
         case _ if _ERROR.search(name) and name not in _INTERNAL:
             yield from ((name, [each]) for argument in given for each in _alternatives(argument))
         case ast.Call() | ast.Attribute(attr="__init__"):
-            # The class is chosen by a call, or is the one around it.
+            # A call selects the class, or the call is `super().__init__`.
             yield from (("", [each]) for argument in given for each in _alternatives(argument))
         case ast.Attribute(value=owner, attr="append") if ast.unparse(owner).rsplit(".", 1)[-1] in _LISTS:
             yield from (("", [each]) for each in _alternatives(call.args[0]))
@@ -119,7 +119,7 @@ def _said_by_call(call: ast.Call) -> Iterator[tuple[str, list[str]]]:
 
 
 def _held(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
-    """Names that the node gives a value."""
+    """Yield the names that the node assigns, with their values."""
     match node:
         case ast.keyword(arg=str(name), value=value) | ast.Assign(targets=[ast.Name(id=name)], value=value):
             yield name, value
@@ -130,7 +130,7 @@ def _held(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
 
 
 def _alternatives(node: ast.expr) -> Iterator[str]:
-    """What the expression may be, as far as it is written there."""
+    """Yield the string literals that the expression can evaluate to."""
     match node:
         case ast.IfExp(body=one, orelse=other):
             yield from _alternatives(one)

@@ -1,4 +1,4 @@
-"""Check the policies of the lab's environments, and of environments in which everything is switched on.
+"""Check the policies of the lab's environments, and of test environments that use every setting.
 
 ``python -m checks.rights``. The latter are in tests/infra: full.toml, and bootstrap.toml for the account.
 """
@@ -24,7 +24,7 @@ FULL = ROOT / "tests" / "infra"
 
 
 def main() -> int:
-    """Check; print what was found, return 1 if there is anything."""
+    """Print the faults of all policies, and return 1 if there are any."""
     try:
         found = [*synthesized("", load_all(ROOT / "environments"), load_bootstrap(ROOT / "bootstrap.toml"))]
         found += synthesized("all settings: ", [load(FULL / "full.toml")], load_bootstrap(FULL / "bootstrap.toml"))
@@ -40,7 +40,7 @@ def main() -> int:
 
 
 def synthesized(prefix: str, environments: Sequence[Settings], bootstrap: Bootstrap | None) -> Iterator[Document]:
-    """Policies of these environments' stacks and of the account's, which are named with a prefix."""
+    """Return the policies of these environments' stacks and of the account's stack, with prefixed names."""
     with tempfile.TemporaryDirectory(prefix="dropbatch-rights-") as folder:
         outdir = Path(folder, "cdktf.out")
         os.environ["CDKTF_OUTDIR"] = str(outdir)

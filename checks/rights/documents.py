@@ -1,4 +1,4 @@
-"""Policy documents of synthesized stacks, with references to other resources put in as AWS would see them."""
+"""Extract the policy documents of synthesized stacks, with references to other resources resolved to ARNs."""
 
 import json
 import re
@@ -13,7 +13,7 @@ __all__ = ["Document", "UnreadableError", "documents"]
 Json = Mapping[str, Any]
 
 _ATTRIBUTES = ("access_policy", "assume_role_policy", "policy", "policy_document")
-"""Attributes of Terraform's resources that hold a policy. Others are looked at too, and known by their `Statement`."""
+"""Attributes of Terraform resources that contain a policy. Other attributes with a `Statement` are included too."""
 
 _ARNS = {
     "aws_batch_job_queue": ("batch", "job-queue"),
@@ -31,16 +31,16 @@ _ARNS = {
     "aws_sqs_queue": ("sqs", "queue"),
     "aws_ssm_parameter": ("ssm", "parameter"),
 }
-"""Service and type in the Service Authorization Reference, by Terraform's type, of what policies refer to."""
+"""Service and resource type in the Service Authorization Reference, by Terraform type, of referenced resources."""
 
 
 class UnreadableError(ValueError):
-    """A policy that cannot be checked as it is written."""
+    """A policy has a form that cannot be checked."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """A policy and the resource that holds it."""
+    """A policy and the resource that contains it."""
 
     stack: str
     resource: str
@@ -49,7 +49,7 @@ class Document:
 
 
 def documents(stack: str, body: Json) -> Iterator[Document]:
-    """Every policy in the Terraform of a stack.
+    """Yield every policy in the Terraform configuration of a stack.
 
     Raises:
         UnreadableError: a policy is not JSON text, or refers to something of an unknown type.
@@ -91,7 +91,7 @@ def _statements(text: str, where: str, attribute: str) -> tuple[Json, ...]:
 
 
 def _permission(resource: Json, where: str) -> Json:
-    """Return the statement that Lambda makes of a permission.
+    """Return the policy statement that Lambda creates for a permission.
 
     https://docs.aws.amazon.com/lambda/latest/api/API_AddPermission.html
     """

@@ -38,9 +38,9 @@ class ResourceType:
 
     name: str
     formats: tuple[str, ...]
-    """Form of its ARN, with ``${…}`` for what differs."""
+    """Format of its ARN, with ``${…}`` for variable parts."""
     required: bool
-    """Whether each call is authorized on a resource of this type."""
+    """Whether every call is authorized on a resource of this type."""
     keys: frozenset[str]
     """Condition keys that exist for the action on this type; where the page lists none, those of the type."""
 
@@ -55,7 +55,7 @@ class Action:
     """Whether it sets or removes tags: the request names the resource, whatever its type."""
     types: tuple[ResourceType, ...]
     keys: frozenset[str]
-    """Condition keys that exist for it whatever the resource."""
+    """Condition keys that exist for the action with any resource."""
 
     @property
     def needs_everything(self) -> bool:
@@ -68,12 +68,12 @@ class Action:
 
 
 def edition() -> str:
-    """Version of the data: the last digits are the day that they were taken from AWS."""
+    """Return the version of the data; its last digits are the day of the download from AWS."""
     return str(_DATA.data_version())
 
 
 def page(service: str) -> str:
-    """Address of the service's page."""
+    """Return the URL of the service's page."""
     if not _DATA.services.service_exists(service):
         return f"{_PAGES}/reference_policies_actions-resources-contextkeys.html"
     name = re.sub(r"[^a-z0-9]", "", _DATA.services.get_service_name(service).lower())
@@ -82,7 +82,7 @@ def page(service: str) -> str:
 
 @cache
 def actions(pattern: str) -> tuple[Action, ...]:
-    """Actions that a policy's text such as ``s3:Get*`` stands for; none when the service or the action is unknown."""
+    """Return the actions that a pattern such as ``s3:Get*`` matches; empty if service or action is unknown."""
     service, _, name = pattern.partition(":")
     if not _DATA.services.service_exists(service):
         return ()
@@ -119,17 +119,17 @@ def _type(service: str, body: Mapping[str, Any]) -> ResourceType:
 
 
 def resource_format(service: str, type_: str) -> str:
-    """Form of the ARNs of a type, with ``${…}`` for what differs."""
+    """Return the ARN format of a resource type, with ``${…}`` for variable parts."""
     return str(_DATA.resources.get_resource_type_details(service, type_)["arn"])
 
 
 def is_global(key: str) -> bool:
-    """Whether a condition key exists for every action. Keys of principals' tags have a name behind a slash."""
+    """Whether a condition key exists for every action. The name of a principal tag follows a slash and is ignored."""
     return key.lower().partition("/")[0] in _GLOBAL_KEYS
 
 
 @cache
 def same_key(key: str, documented: str) -> bool:
-    """Whether a policy's key is the documented one, which may hold ``${TagKey}`` and the like."""
+    """Whether a policy's key matches the documented one, which may contain placeholders such as ``${TagKey}``."""
     parts = re.split(r"\$\{[^}]*\}", documented.lower())
     return re.fullmatch(".+".join(map(re.escape, parts)), key.lower()) is not None

@@ -1,4 +1,4 @@
-"""What the Service Authorization Reference demands of a policy."""
+"""Check a policy against the Service Authorization Reference."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,9 +18,9 @@ _SLASHES = {
     *("InstanceProfileNameWithPath", "LogGroupName", "LogStreamName", "ObjectName", "PolicyNameWithPath"),
     *("ParameterNameWithoutLeadingSlash", "RepositoryName", "RoleNameWithPath", "SecretId", "UserNameWithPath"),
 }
-"""Parts of ARNs that may hold slashes."""
+"""Parts of ARNs that may contain slashes."""
 _COLONS = {"LogGroupName", "ObjectName"}
-"""Parts of ARNs that may hold colons. Of a log group's ARN there are two forms, with and without ``:*``:
+"""Parts of ARNs that may contain colons. A log group's ARN has two forms, with and without ``:*``:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl.html."""
 
 
@@ -34,22 +34,22 @@ grants this on the profile: https://docs.aws.amazon.com/aws-managed-policy/lates
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """A statement that AWS would not take as it is meant."""
+    """A statement that AWS would refuse or interpret differently than intended."""
 
     stack: str
     resource: str
     sid: str
     text: str
-    """Rule, what was got, and how to fix it."""
+    """The rule, the value that was got, and the fix."""
     page: str
-    """Address of the service's page in the reference."""
+    """URL of the service's page in the reference."""
 
     def __str__(self) -> str:
         return f"{self.stack}: {self.resource}: {self.sid or 'no sid'}: {self.text}; see {self.page}"
 
 
 def check(document: Document) -> Iterator[Fault]:
-    """Faults of one policy."""
+    """Yield the faults of one policy."""
 
     def fault(statement: Json, pattern: str, text: str) -> Fault:
         return Fault(
@@ -100,7 +100,7 @@ def _listed(value: Any) -> Sequence[str]:
 
 
 def _resources(statement: Json, pattern: str, found: Sequence[Action]) -> Iterator[str]:
-    """Whether some resource is of a type that the action has. Trust policies of roles have no resources."""
+    """Whether a resource of the statement has a type that the action supports. Trust policies have no resources."""
     resources = _listed(statement.get("Resource"))
     if not resources or any(_fits(action, resources) for action in found):
         return
@@ -158,7 +158,7 @@ def _keys(action: Action, resources: Sequence[str]) -> Iterator[str]:
 
 
 def _idle(statement: Json) -> Iterator[str]:
-    """Resources that none of the statement's actions can be done on."""
+    """Yield resources that none of the statement's actions support."""
     found = [action for pattern in _listed(statement.get("Action")) for action in actions(pattern)]
     for resource in _listed(statement.get("Resource")) if found else ():
         if not any(_fits(action, [resource]) for action in found):
@@ -166,7 +166,7 @@ def _idle(statement: Json) -> Iterator[str]:
 
 
 def _lacking(statements: Sequence[Json]) -> Iterator[tuple[Json, Action, ResourceType]]:
-    """Types that an action requires and that no statement of the policy grants it on; wildcards are left out."""
+    """Yield required resource types of actions that no statement grants; skip actions with wildcards."""
     granted: dict[str, tuple[Json, Action, list[str]]] = {}
     for statement in statements:
         resources = _listed(statement.get("Resource"))
@@ -183,7 +183,7 @@ def _lacking(statements: Sequence[Json]) -> Iterator[tuple[Json, Action, Resourc
 
 
 def _shut_out(statements: Sequence[Json]) -> Iterator[tuple[Json, Action, ResourceType, str]]:
-    """Types that are granted under a key that does not exist for them, and in no statement otherwise.
+    """Yield resource types that are granted only under a condition key that does not exist for them.
 
     So it is when security group rules are made with tags: the call is authorized on the group, which may be asked for
     its tags, and on the rules, which have none yet.
@@ -214,7 +214,7 @@ def _formats(action: Action) -> str:
 
 @cache
 def matches(pattern: str, form: str) -> bool:
-    """Whether a policy's ARN, with ``*`` and ``?``, and an ARN of the documented form can be the same."""
+    """Whether a policy's ARN, with ``*`` and ``?``, can match an ARN of the documented format."""
     parts: list[str | frozenset[str]] = []  # a character, or those that a placeholder cannot hold
     for name, literal in re.findall(r"\$\{(\w+)\}|([^$]+)", form):
         if name:

@@ -1,11 +1,11 @@
-"""The page of error texts is every error text."""
+"""The error texts that the generator finds are all error texts of the source."""
 
 import ast
 from pathlib import Path
 
 import pytest
 
-from checks.reference.errors import spoken
+from checks.reference.errors import error_texts
 from checks.reference.texts import Text, texts, words
 from tests.docs.pages import ROOT
 
@@ -46,8 +46,8 @@ def test_what_is_no_fault_of_a_person_is_not(tmp_path: Path, source: str) -> Non
 
 
 def test_no_text_in_the_form_of_the_house_is_left_out() -> None:
-    """Rule, what was got, fix: whatever is written so is on the page, wherever it is said."""
-    listed = " ".join(text.words for _, text in spoken(ROOT))
+    """Every literal in the form "rule, got value: fix" is found, in whatever place."""
+    listed = " ".join(text.words for _, text in error_texts(ROOT))
 
     missing = [
         f"{path.relative_to(ROOT)}:{node.lineno}: {said}"
@@ -64,7 +64,7 @@ def test_no_text_in_the_form_of_the_house_is_left_out() -> None:
 
 def test_texts_of_every_room_are_there() -> None:
     by_room: dict[str, list[Text]] = {}
-    for title, text in spoken(ROOT):
+    for title, text in error_texts(ROOT):
         by_room.setdefault(title, []).append(text)
 
     assert all(len(found) > 3 for found in by_room.values()), {title: len(found) for title, found in by_room.items()}

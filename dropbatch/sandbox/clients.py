@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 
-__all__ = ["IN_THE_WAY", "exports", "surroundings"]
+__all__ = ["IN_THE_WAY", "command_environment", "exports"]
 
 IN_THE_WAY = (
     "AWS_PROFILE",
@@ -30,7 +30,7 @@ def exports(sandbox: Mapping[str, str], caller: Mapping[str, str] = os.environ) 
     return unset, dict(sandbox) | _without_proxy(caller)
 
 
-def surroundings(sandbox: Mapping[str, str], caller: Mapping[str, str] = os.environ) -> dict[str, str]:
+def command_environment(sandbox: Mapping[str, str], caller: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The environment for a command: the caller's, without any AWS setting but the sandbox's."""
     _, variables = exports(sandbox, caller)
     return {name: value for name, value in caller.items() if not name.startswith("AWS_")} | variables

@@ -78,7 +78,7 @@ class Control:
         else:
             self._check_queue(request)
             self._batch.faults.put(request)
-        self._batch.look_again()
+        self._batch.reevaluate()
         return self._state()
 
     def _check_queue(self, request: dict[str, Any]) -> None:

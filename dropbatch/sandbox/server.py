@@ -14,19 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from dropbatch.sandbox import emulator
+from dropbatch.sandbox.batch.credential_endpoint import CredentialEndpoint
 from dropbatch.sandbox.batch.events import put_on_event_bus
 from dropbatch.sandbox.batch.runner import Runner
 from dropbatch.sandbox.batch.runner_container import ContainerRunner
 from dropbatch.sandbox.batch.runner_process import ProcessRunner
 from dropbatch.sandbox.batch.runner_stub import StubRunner
 from dropbatch.sandbox.batch.service import BatchService
-from dropbatch.sandbox.batch.vending import Vending
 from dropbatch.sandbox.control import Control
 from dropbatch.sandbox.engine import Engine
-from dropbatch.sandbox.gate import Gate
 from dropbatch.sandbox.grants import Recorder
 from dropbatch.sandbox.layout import Layout
 from dropbatch.sandbox.mail import MailBox
+from dropbatch.sandbox.middleware import Middleware
 from dropbatch.sandbox.processes import start_mark
 from dropbatch.sandbox.wraps import authorized, install
 
@@ -92,8 +92,8 @@ def main() -> None:
     app = emulator.module("app")
     save_errors = _SaveErrors()
     groups = Groups(layout.groups)
-    vending = Vending(f"http://127.0.0.1:{port}")
-    batch = _install_batch(app, layout, region, _runner(layout, region, port, groups, vending))
+    credential_endpoint = CredentialEndpoint(f"http://127.0.0.1:{port}")
+    batch = _install_batch(app, layout, region, _runner(layout, region, port, groups, credential_endpoint))
     grants = Recorder()
     install(batch, MailBox(layout.mail), grants)
 
@@ -106,9 +106,9 @@ def main() -> None:
         layout.unsaved.touch()
         batch.start()
 
-    gate = Gate(
+    gate = Middleware(
         app.app,
-        vending=vending,
+        credential_endpoint=credential_endpoint,
         control=Control(batch, grants, os.environ["AWS_SECRET_ACCESS_KEY"]),
         status=lambda: {
             "pid": os.getpid(),
@@ -124,7 +124,7 @@ def main() -> None:
         layout.unsaved.unlink(missing_ok=True)
 
 
-def _runner(layout: Layout, region: str, port: int, groups: Groups, vending: Vending) -> Runner:
+def _runner(layout: Layout, region: str, port: int, groups: Groups, credential_endpoint: CredentialEndpoint) -> Runner:
     """The runner that `up` was asked for."""
     url = f"http://127.0.0.1:{port}"
     if os.environ.get("DROPBATCH_RUNNER") == "container":
@@ -133,7 +133,7 @@ def _runner(layout: Layout, region: str, port: int, groups: Groups, vending: Ven
             directory=layout.directory,
             images=layout.images,
             scratch=layout.scratch,
-            vending=vending,
+            credential_endpoint=credential_endpoint,
             endpoint_url=url,
             region=region,
         )
@@ -152,7 +152,7 @@ def _install_batch(app: Any, layout: Layout, region: str, runner: Runner) -> Bat
     return batch
 
 
-async def _serve(gate: Gate, port: int) -> None:
+async def _serve(gate: Middleware, port: int) -> None:
     # Only now: MiniStack has to adjust hypercorn first.
     from hypercorn.asyncio import serve  # noqa: PLC0415
     from hypercorn.config import Config  # noqa: PLC0415

@@ -19,7 +19,7 @@ from dropbatch.sandbox.errors import TerraformError
 from dropbatch.sandbox.layout import Layout
 from dropbatch.sandbox.processes import noted
 from dropbatch.sandbox.provider_mirror import Provider, cli_configuration, find
-from dropbatch.sandbox.terraform_output import Narrator, readable
+from dropbatch.sandbox.terraform_output import ProgressReporter, readable
 
 __all__ = ["Applied", "Change", "Plan", "Terraform"]
 
@@ -104,8 +104,8 @@ class Terraform:
         if not (current and (self._kept / "data" / "providers").is_dir() and (self._stack / _LOCK).exists()):
             done.unlink(missing_ok=True)
             progress("preparing Terraform" + (" with the providers on this machine" if text else ""))
-            with Narrator(progress, "installing providers") as narrator:
-                self._run([program, "init", "-input=false", "-no-color", "-json", "-reconfigure"], environ, narrator)
+            with ProgressReporter(progress, "installing providers") as reporter:
+                self._run([program, "init", "-input=false", "-no-color", "-json", "-reconfigure"], environ, reporter)
             done.write_text(fingerprint)
         self._prepared = True
 
@@ -239,10 +239,10 @@ class Terraform:
     ) -> int:
         self._ensure_prepared(progress)
         environ = self._terraform_environ(self._providers())
-        with Narrator(progress, doing) as narrator:
-            code = self._run([str(self._program), *arguments], environ, narrator, accept or {0})
+        with ProgressReporter(progress, doing) as reporter:
+            code = self._run([str(self._program), *arguments], environ, reporter, accept or {0})
         if summary is not None:
-            summary.update(narrator.summary)
+            summary.update(reporter.summary)
         return code
 
     def _ask(self, arguments: list[str], accept: set[int] | None = None) -> str:
@@ -271,7 +271,7 @@ class Terraform:
         return [Provider.of(each["source"], each.get("version", "")) for each in required.values()]
 
     def _run(
-        self, command: list[str], environ: dict[str, str], narrator: Narrator, accept: set[int] | None = None
+        self, command: list[str], environ: dict[str, str], reporter: ProgressReporter, accept: set[int] | None = None
     ) -> int:
         """Run Terraform in a process group of its own, so that its providers can be ended with it."""
         process = subprocess.Popen(
@@ -288,16 +288,16 @@ class Terraform:
         with noted(self._groups, process.pid):
             try:
                 for line in process.stdout:
-                    narrator.take(line)
+                    reporter.take(line)
                 code = process.wait()
             except BaseException:
                 try:
-                    narrator.wind_up()
+                    reporter.note_ending()
                 finally:  # even if nobody can be told any more
-                    _end(process, _SAVE_SECONDS if narrator.changing else _NOTHING_DONE_SECONDS)
+                    _end(process, _SAVE_SECONDS if reporter.changing else _NOTHING_DONE_SECONDS)
                 raise
         if code not in (accept or {0}):
-            errors = narrator.errors or ["it gave no reason"]
+            errors = reporter.errors or ["it gave no reason"]
             raise TerraformError(f"terraform {command[1]} failed\n" + "\n".join(errors))
         return code
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["Narrator", "readable"]
+__all__ = ["ProgressReporter", "readable"]
 
 _DONE = {"create": "created", "update": "changed", "delete": "deleted", "read": "read", "replace": "replaced"}
 _DOING = {"create": "creating", "update": "changing", "delete": "deleting", "read": "reading", "replace": "replacing"}
@@ -16,7 +16,7 @@ _ID_SUFFIX = re.compile(r"_[0-9A-F]{8}(?=\[|$)")  # what cdktf adds to the names
 _NAMED_AT_ONCE = 2
 
 
-class Narrator:
+class ProgressReporter:
     """Turns Terraform's messages into lines; while nothing happens, says what is being waited for."""
 
     def __init__(self, progress: Callable[[str], None], doing: str) -> None:
@@ -34,7 +34,7 @@ class Narrator:
         """Whether Terraform has begun to change anything."""
         self._warned: set[str] = set()
 
-    def __enter__(self) -> "Narrator":
+    def __enter__(self) -> "ProgressReporter":
         self._ticker.start()
         return self
 
@@ -60,7 +60,7 @@ class Narrator:
         elif kind == "change_summary":
             self.summary = message["changes"]
 
-    def wind_up(self) -> None:
+    def note_ending(self) -> None:
         """From now on it is Terraform's end that is waited for: say so."""
         with self._lock:
             self._under_way.clear()

@@ -12,7 +12,7 @@ from dropbatch.sandbox.batch.errors import ClientError
 from dropbatch.sandbox.batch.model import Job, Status
 from dropbatch.sandbox.batch.store import Store
 
-__all__ = ["Followers", "Hold", "check_dependencies"]
+__all__ = ["Hold", "JobDependencies", "check_dependencies"]
 
 
 class Hold(Enum):
@@ -23,7 +23,7 @@ class Hold(Enum):
     FAILED = auto()
 
 
-class Followers:
+class JobDependencies:
     """Who waits for whom. Every call is made under the store's lock."""
 
     def __init__(self, store: Store) -> None:

@@ -40,14 +40,14 @@ class FaultyRunner:
             )
             raise StartError(reason=reason, status_reason=reason)
         container = self._runner.start(task)
-        return _Doomed(container) if self._faults.strikes("out-of-memory", queue) else container
+        return _OutOfMemory(container) if self._faults.strikes("out-of-memory", queue) else container
 
     def stop(self) -> None:
         """Nothing waits any longer."""
         self._stopped.set()
 
 
-class _Doomed:
+class _OutOfMemory:
     """A container that the kernel kills for its memory use."""
 
     def __init__(self, container: Running) -> None:

@@ -19,11 +19,11 @@ from dropbatch.contract.batch_reasons import (
     TASK_NOT_STARTED,
 )
 from dropbatch.sandbox.batch.container_options import container_options
+from dropbatch.sandbox.batch.credential_endpoint import CredentialEndpoint
 from dropbatch.sandbox.batch.definitions import requirements
 from dropbatch.sandbox.batch.job_variables import job_variables
 from dropbatch.sandbox.batch.joblog import JobLog, stream_name
 from dropbatch.sandbox.batch.runner import Exit, StartError, Task
-from dropbatch.sandbox.batch.vending import Vending
 from dropbatch.sandbox.engine import LABEL, Engine
 
 __all__ = ["ContainerRunner"]
@@ -45,7 +45,7 @@ class ContainerRunner:
         directory: Path,
         images: Path,
         scratch: Path,
-        vending: Vending,
+        credential_endpoint: CredentialEndpoint,
         endpoint_url: str,
         region: str,
     ) -> None:
@@ -54,7 +54,7 @@ class ContainerRunner:
         self._directory = directory
         self._images = images
         self._scratch = scratch
-        self._vending = vending
+        self._credential_endpoint = credential_endpoint
         self._endpoint_url = endpoint_url
         self._region = region
         self._building: dict[str, threading.Lock] = defaultdict(threading.Lock)
@@ -68,12 +68,12 @@ class ContainerRunner:
         """Start the job's container, or raise `StartError`."""
         image = self._image(str(task.container.get("image", "")))
         log = JobLog(task, self._region)
-        role = self._vending.open(task)
+        role = self._credential_endpoint.open(task)
         name, scratch = f"dropbatch-{task.task_id}", self._scratch / task.task_id
 
         def clean_up() -> None:
             self._engine.call("rm", "--force", "--volumes", name)
-            self._vending.close(task)
+            self._credential_endpoint.close(task)
             shutil.rmtree(scratch, ignore_errors=True)
 
         try:

@@ -15,7 +15,7 @@ from typing import Any
 from dropbatch.contract import batch_reasons
 from dropbatch.sandbox.batch.blocked import Heads
 from dropbatch.sandbox.batch.clock import Clock
-from dropbatch.sandbox.batch.dependencies import Followers, Hold
+from dropbatch.sandbox.batch.dependencies import Hold, JobDependencies
 from dropbatch.sandbox.batch.describe import event_detail
 from dropbatch.sandbox.batch.faults import Faults
 from dropbatch.sandbox.batch.model import Attempt, Job, Status
@@ -69,7 +69,7 @@ class Scheduler:
         self._placement = Placement(store, most, faults or Faults(), self._clock.now)
         self._heads = Heads(store)
         self._fresh: list[Job] = []
-        self._followers = Followers(store)
+        self._dependencies = JobDependencies(store)
         self._updates = Updates(store)
         self._live: dict[str, _Live] = {}
         self._deadlines: list[tuple[float, int, Callable[[], None]]] = []
@@ -228,7 +228,7 @@ class Scheduler:
         """Make a job RUNNABLE when the jobs it depends on have succeeded."""
         if job.status not in {Status.SUBMITTED, Status.PENDING}:
             return
-        hold = self._followers.hold(job)
+        hold = self._dependencies.hold(job)
         if hold is Hold.FAILED:
             for each in job.children or [job]:
                 if not each.status.ended:
@@ -343,7 +343,7 @@ class Scheduler:
     def _end(self, job: Job, status: Status, reason: str) -> None:
         job.stopped_at = self._clock.now_ms()
         self._move(job, status, reason)
-        self._fresh += self._followers.pop(job)
+        self._fresh += self._dependencies.pop(job)
         parent = job.parent
         if parent and parent.summary[Status.SUCCEEDED] + parent.summary[Status.FAILED] == len(parent.children):
             failed = parent.summary[Status.FAILED]

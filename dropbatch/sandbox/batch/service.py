@@ -54,7 +54,7 @@ class BatchService:
         self._events.stop()
         self._delivery.stop()
 
-    def look_again(self) -> None:
+    def reevaluate(self) -> None:
         """A fault or the clock was changed."""
         with self.store.lock:
             self._scheduler.environment_changed()

@@ -9,13 +9,13 @@ from typing import Any
 from dropbatch.sandbox.batch import credentials
 from dropbatch.sandbox.batch.runner import Task
 
-__all__ = ["PATH", "Vending"]
+__all__ = ["PATH", "CredentialEndpoint"]
 
 PATH = "/_dropbatch/credentials/"
 _LIFE = timedelta(hours=6)
 
 
-class Vending:
+class CredentialEndpoint:
     """Gives each task its role's credentials, against a token that only this task knows."""
 
     def __init__(self, endpoint_url: str) -> None:

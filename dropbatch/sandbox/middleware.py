@@ -11,12 +11,12 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from dropbatch.sandbox.batch.api import LOST
-from dropbatch.sandbox.batch.vending import PATH as CREDENTIALS
-from dropbatch.sandbox.batch.vending import Vending
+from dropbatch.sandbox.batch.credential_endpoint import PATH as CREDENTIALS
+from dropbatch.sandbox.batch.credential_endpoint import CredentialEndpoint
 from dropbatch.sandbox.control import PATH, Control
 from dropbatch.sandbox.unsupported import rewording
 
-__all__ = ["Gate"]
+__all__ = ["Middleware"]
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -28,7 +28,7 @@ _ADMINISTRATION = ("/_ministack", "/_localstack")
 _NAMES = {"127.0.0.1", "localhost"}
 
 
-class Gate:
+class Middleware:
     """An ASGI application around MiniStack's."""
 
     def __init__(
@@ -37,7 +37,7 @@ class Gate:
         *,
         status: Callable[[], dict[str, Any]],
         control: Control,
-        vending: Vending,
+        credential_endpoint: CredentialEndpoint,
         on_first_request: Callable[[], None],
         on_shutdown: Callable[[], None],
     ) -> None:
@@ -45,7 +45,7 @@ class Gate:
         self._app = app
         self._status = status
         self._control = control
-        self._vending = vending
+        self._credential_endpoint = credential_endpoint
         self._on_first_request = on_first_request
         self._on_shutdown = on_shutdown
         self._requested = False
@@ -85,7 +85,9 @@ class Gate:
             )
             await _answer(send, answered, "application/json", json.dumps(answer).encode())
         elif path.startswith(CREDENTIALS):
-            answered, answer = self._vending.answer(path.removeprefix(CREDENTIALS), headers.get(b"authorization", b""))
+            answered, answer = self._credential_endpoint.answer(
+                path.removeprefix(CREDENTIALS), headers.get(b"authorization", b"")
+            )
             await _answer(send, answered, "application/json", json.dumps(answer).encode())
         elif path.startswith(_ADMINISTRATION):
             await _refuse(send, "administration calls of MiniStack are closed in the sandbox")

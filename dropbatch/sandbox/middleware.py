@@ -1,9 +1,9 @@
-"""The door of the server, before MiniStack.
+"""ASGI middleware in front of MiniStack.
 
-Three things MiniStack lets pass are refused: requests by a name other than this machine's (a web page could send them),
-its administration calls, and unsigned requests, which its S3 would serve to anybody as the account's owner. What is
-asked of the sandbox itself is answered here, an answer that a fault takes away is broken off, and what MiniStack does
-not know is said in one way.
+It refuses three kinds of requests that MiniStack accepts: requests to a host name other than this machine's (a web page
+could send them), administration calls, and unsigned requests, which S3 would serve to anybody as the account's owner.
+It also serves the sandbox's own endpoints, truncates responses lost by an injected fault, and unifies the errors about
+unsupported calls.
 """
 
 import json
@@ -29,7 +29,7 @@ _NAMES = {"127.0.0.1", "localhost"}
 
 
 class Middleware:
-    """An ASGI application around MiniStack's."""
+    """ASGI application that wraps MiniStack's."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Middleware:
         self._requested = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection, or the server's life."""
+        """Serve one connection, or the server's lifespan events."""
         if scope["type"] == "lifespan":
             await self._app(scope, self._watching(receive), send)
         elif scope["type"] == "http":
@@ -108,7 +108,7 @@ def _signed(headers: dict[bytes, bytes], query: bytes) -> bool:
 
 
 def _losing(send: Send) -> Send:
-    """`send`, but an answer marked as lost breaks off after its first byte, as when a connection fails."""
+    """Return `send` that truncates a response marked as lost after its first byte, like a failed connection."""
     lost = False
 
     async def sending(message: MutableMapping[str, Any]) -> None:

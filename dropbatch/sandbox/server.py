@@ -1,7 +1,7 @@
 """The sandbox's server process: ``python -m dropbatch.sandbox.server``.
 
-It is started by `Sandbox.up`, which gives it all settings as environment variables: MiniStack reads most of them when
-it is imported, so nothing here imports it before `main` runs.
+`Sandbox.up` starts it with all settings in environment variables. MiniStack reads most of them on import, so this
+module imports MiniStack only in `main`.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ _GRACE_SECONDS = 1.0
 
 
 class Groups:
-    """Process groups of running jobs: on file for the next start, and told to the reaper for a sudden end."""
+    """Process groups of running jobs, recorded in files for the next start and sent to the reaper for a crash."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -49,7 +49,7 @@ class Groups:
         )
 
     def note(self, sign: str, group: int) -> None:
-        """A group begins (``"+"``) or has ended (``"-"``)."""
+        """Record that a group began (``"+"``) or ended (``"-"``)."""
         path = self._directory / str(group)
         if sign == "+":
             path.write_text(start_mark(group) or "")
@@ -58,7 +58,7 @@ class Groups:
         self._tell(f"{sign}{group}")
 
     def close(self) -> None:
-        """A clean end: nothing is left to reap."""
+        """Tell the reaper that the server stopped cleanly."""
         self._tell("done")
         assert self._reaper.stdin is not None  # noqa: S101
         self._reaper.stdin.close()
@@ -72,7 +72,7 @@ class Groups:
 
 
 class _SaveErrors(logging.Handler):
-    """Counts what MiniStack could not save, which it only logs: states of services, and objects of S3."""
+    """Count failed saves of service states and S3 objects, which MiniStack only logs."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -99,7 +99,7 @@ def main() -> None:
 
     def shut_down() -> None:
         batch.stop()
-        # Functions at work would write to services whose state is being saved.
+        # Running functions would write to services whose state is being saved.
         emulator.module("core.lambda_runtime").reset()
 
     def begin() -> None:
@@ -125,7 +125,7 @@ def main() -> None:
 
 
 def _runner(layout: Layout, region: str, port: int, groups: Groups, credential_endpoint: CredentialEndpoint) -> Runner:
-    """The runner that `up` was asked for."""
+    """Return the runner that `up` selected."""
     url = f"http://127.0.0.1:{port}"
     if os.environ.get("DROPBATCH_RUNNER") == "container":
         return ContainerRunner(
@@ -145,7 +145,7 @@ def _runner(layout: Layout, region: str, port: int, groups: Groups, credential_e
 
 
 def _install_batch(app: Any, layout: Layout, region: str, runner: Runner) -> BatchService:
-    """Put our Batch in the place of MiniStack's, whose jobs all succeed at once without running."""
+    """Replace MiniStack's Batch, whose jobs succeed at once without running, by the sandbox's."""
     batch = BatchService(region=region, runner=runner, deliver=put_on_event_bus(region))
     app._loaded_modules["batch"] = batch
     app.SERVICE_HANDLERS["batch"] = authorized(batch)
@@ -153,7 +153,7 @@ def _install_batch(app: Any, layout: Layout, region: str, runner: Runner) -> Bat
 
 
 async def _serve(gate: Middleware, port: int) -> None:
-    # Only now: MiniStack has to adjust hypercorn first.
+    # Import late: MiniStack must patch hypercorn first.
     from hypercorn.asyncio import serve  # noqa: PLC0415
     from hypercorn.config import Config  # noqa: PLC0415
 

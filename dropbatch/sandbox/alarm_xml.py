@@ -1,4 +1,4 @@
-"""A CloudWatch alarm in XML, whole."""
+"""Complete XML of a CloudWatch alarm."""
 
 import html
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ _TEXTS = [
 
 
 def alarm_xml(alarm: Mapping[str, Any]) -> str:
-    """The ``member`` of DescribeAlarms for an alarm as MiniStack keeps it."""
+    """Return the ``member`` element of DescribeAlarms for one of MiniStack's alarms."""
     texts = {name: alarm[name] for name in _TEXTS if alarm.get(name) is not None}
     texts["ActionsEnabled"] = str(alarm.get("ActionsEnabled", True)).lower()
     parts = [f"<{name}>{html.escape(str(value))}</{name}>" for name, value in texts.items()]

@@ -1,9 +1,9 @@
-"""The environment in which other people's AWS clients talk to the sandbox, and to nothing else."""
+"""Environment variables that direct any AWS client to the sandbox, and nowhere else."""
 
 import os
 from collections.abc import Mapping
 
-__all__ = ["IN_THE_WAY", "exports", "surroundings"]
+__all__ = ["IN_THE_WAY", "command_environment", "exports"]
 
 IN_THE_WAY = (
     "AWS_PROFILE",
@@ -25,19 +25,19 @@ _HERE = "127.0.0.1"
 
 
 def exports(sandbox: Mapping[str, str], caller: Mapping[str, str] = os.environ) -> tuple[list[str], dict[str, str]]:
-    """What to unset and what to set in a shell with the environment `caller`; `sandbox` is `Sandbox.environ()`."""
+    """Return variables to unset and to set in a shell with environment `caller`; `sandbox` is `Sandbox.environ()`."""
     unset = [*IN_THE_WAY, *sorted(name for name in caller if name.startswith(_ENDPOINTS))]
     return unset, dict(sandbox) | _without_proxy(caller)
 
 
-def surroundings(sandbox: Mapping[str, str], caller: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The environment for a command: the caller's, without any AWS setting but the sandbox's."""
+def command_environment(sandbox: Mapping[str, str], caller: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return a command's environment: the caller's, with its AWS settings replaced by the sandbox's."""
     _, variables = exports(sandbox, caller)
     return {name: value for name, value in caller.items() if not name.startswith("AWS_")} | variables
 
 
 def _without_proxy(caller: Mapping[str, str]) -> dict[str, str]:
-    """Where there is a proxy it is not asked for this machine."""
+    """Exclude this machine from the proxy, if one is configured."""
     if not any(name.lower() in {"http_proxy", "all_proxy"} for name in caller):
         return {}
     found = {name: caller[name] for name in ("NO_PROXY", "no_proxy") if name in caller} or {"NO_PROXY": ""}

@@ -6,10 +6,10 @@ It takes the owner's secret access key as a bearer token, so neither a web page 
 GET                                               ``{"clock": speed, "faults": [{…}, …], "killed": {function: times}}``
 POST    ``{"fault": kind, …}``                    set a fault (`KINDS` in ``batch/faults.py``); answers as GET
 POST    ``{"fault": "reclaim", …}``               at once; members ``queue`` or ``job``; answers ``{"jobs": [ids]}``
-POST    ``{"fault": "kill-function", …}``         members ``function``, ``seconds`` after it began to work, ``times``
+POST    ``{"fault": "kill-function", …}``         members ``function``, ``seconds`` after its invocation, ``times``
 POST    ``{"clock": speed}``                      seconds of Batch's time per second
-POST    ``{"grants": true}``                      rights that were used: ``{"uses": [[role, action, ARN], …]}``
-POST    ``{"clear": true}`` or ``{"clear": kind}``  take faults back
+POST    ``{"grants": true}``                      permissions that were used: ``{"uses": [[role, action, ARN], …]}``
+POST    ``{"clear": true}`` or ``{"clear": kind}``  clear faults
 ======  ========================================  ==========================================================
 """
 
@@ -30,7 +30,7 @@ _SPEEDS = (0.01, 100_000)
 
 
 class Control:
-    """Answers requests to the control endpoint."""
+    """Handle requests to the control endpoint."""
 
     def __init__(self, batch: BatchService, grants: Recorder, secret: str) -> None:
         self._batch = batch
@@ -39,7 +39,7 @@ class Control:
         self._token = f"Bearer {secret}".encode()
 
     def answer(self, method: str, authorization: bytes, body: bytes) -> tuple[int, dict[str, Any]]:
-        """Status and JSON answer."""
+        """Return status and JSON of the response."""
         if not hmac.compare_digest(authorization, self._token):
             return 403, {"message": "the control endpoint takes the sandbox's secret access key as a bearer token"}
         try:
@@ -78,11 +78,11 @@ class Control:
         else:
             self._check_queue(request)
             self._batch.faults.put(request)
-        self._batch.look_again()
+        self._batch.reevaluate()
         return self._state()
 
     def _check_queue(self, request: dict[str, Any]) -> None:
-        """A queue that is not there would be a fault that never strikes."""
+        """Refuse an unknown queue: its fault would never occur."""
         wanted = Fault(fault="", queue=request.get("queue"))
         names = sorted(self._batch.store.queues)
         if wanted.queue and not any(wanted.meets(name, None) for name in names):

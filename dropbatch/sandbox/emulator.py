@@ -1,6 +1,6 @@
-"""The one door to MiniStack, the emulator under the sandbox.
+"""All access to MiniStack, the emulator on which the sandbox is built.
 
-MiniStack carries no type hints and some of its modules are heavy, so they are fetched here, by name, when needed.
+MiniStack has no type hints and some of its modules are slow to import, so this module imports them by name when needed.
 """
 
 import importlib
@@ -21,27 +21,27 @@ ACCOUNT = "000000000000"
 
 
 def module(name: str) -> Any:
-    """MiniStack's module ``ministack.<name>``."""
+    """Return MiniStack's module ``ministack.<name>``."""
     return importlib.import_module(f"ministack.{name}")
 
 
 def service(name: str) -> Any:
-    """The module of one of MiniStack's services, such as ``"eventbridge"``."""
+    """Return the module of one of MiniStack's services, such as ``"eventbridge"``."""
     return module(f"services.{name}")
 
 
 @contextmanager
 def request_scope(region: str) -> Iterator[None]:
-    """Call into a service's module from outside a request, as the sandbox's account in `region`."""
+    """Set the sandbox's account and `region`, for calls to a service's module outside a request."""
     with module("core.responses").request_scope(ACCOUNT, region):
         yield
 
 
 def expected(module: Any, name: str, signature: str) -> Any:
-    """The function to wrap, if it still looks as it did.
+    """Return the function to wrap, after checking that it is unchanged.
 
     Raises:
-        WrapError: it does not.
+        WrapError: the function has changed.
     """
     function = getattr(module, name, None)
     found = str(inspect.signature(function)) if callable(function) else "nothing of that name"

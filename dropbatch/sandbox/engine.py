@@ -1,4 +1,4 @@
-"""The container engine on this machine, docker or podman, and what the sandbox left in it."""
+"""The container engine of this machine, docker or podman, and the sandbox's containers in it."""
 
 import json
 import os
@@ -18,7 +18,7 @@ BUILD_OPTIONS = "DROPBATCH_BUILD_OPTIONS"
 
 LABEL = "dropbatch.sandbox"
 _SECONDS = 120.0
-_TIMED_OUT = 124  # as of timeout(1)
+_TIMED_OUT = 124  # exit code of timeout(1)
 _INIT_FOLDERS = ("/usr/libexec/podman", "/usr/local/libexec/podman", "/usr/lib/podman", "/usr/local/lib/podman")
 _ENVIRONMENT = "DROPBATCH_ENGINE_ENVIRONMENT"
 _OF_THE_USER = (
@@ -32,29 +32,29 @@ _INFO_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Engine:
-    """A program that runs containers."""
+    """The command line of docker or podman."""
 
     name: str
 
     def words(self, *words: str | Path) -> list[str]:
-        """A command line. Podman is told to do without systemd, which is not everywhere."""
+        """Return a command line. Podman runs without systemd, which not every machine has."""
         plain = ["--cgroup-manager=cgroupfs", "--runtime=runc"] if self.name == "podman" and _root() else []
         return [self.name, *plain, *map(str, words)]
 
     @property
     def environ(self) -> dict[str, str]:
-        """The variables it runs with: the user's, in the sandbox's server too."""
+        """Return the engine's environment: the user's, in the sandbox's server too."""
         told = os.environ.get(_ENVIRONMENT)
         return dict(os.environ) if told is None else {"PATH": os.environ["PATH"], **json.loads(told)}
 
     def call(self, *words: str | Path, seconds: float = _SECONDS) -> subprocess.CompletedProcess[str]:
-        """Run a command of the engine to its end; one that takes too long fails, with a reason in its `stderr`."""
+        """Run a command of the engine; after the time limit it fails, with the reason in `stderr`."""
         command = self.words(*words)
         try:
             return subprocess.run(
                 command,
                 env=self.environ,
-                cwd=tempfile.gettempdir(),  # of a container that was out of memory, podman leaves a file `oom` here
+                cwd=tempfile.gettempdir(),  # podman creates a file `oom` here for a container that ran out of memory
                 capture_output=True,
                 text=True,
                 check=False,
@@ -67,17 +67,17 @@ class Engine:
 
     @property
     def limits(self) -> list[str]:
-        """Limits that podman would else copy from this machine, where root may have more than it can pass on."""
+        """Return resource limits; otherwise podman copies root's, which can exceed what it may set."""
         return ["--ulimit=nofile=4096:4096", "--ulimit=nproc=4096:4096"] if self.name == "podman" else []
 
     @property
     def log_driver(self) -> list[str]:
-        """A driver that `logs --follow` can read everywhere."""
+        """Return a log driver that `logs --follow` can read on every machine."""
         return ["--log-driver=k8s-file"] if self.name == "podman" else ["--log-driver=json-file"]
 
     @property
     def init(self) -> list[str]:
-        """Options for a first process that forwards signals and buries children; podman needs one from this machine."""
+        """Return options for an init process that forwards signals and reaps children; podman needs its path."""
         if self.name != "podman":
             return ["--init"]
         if any(Path(folder, "catatonit").exists() for folder in _INIT_FOLDERS):
@@ -87,16 +87,16 @@ class Engine:
 
     @property
     def build(self) -> list[str]:
-        """Options of `build`: what works here, then what the user wants (`BUILD_OPTIONS`)."""
+        """Return options of `build`: those needed on this machine, then the user's (`BUILD_OPTIONS`)."""
         plain = ["--isolation=chroot", *self.limits] if self.name == "podman" and _root() else []
         return [*plain, *_build_options()]
 
 
 def settings_for_server() -> dict[str, str]:
-    """What the sandbox's server must be told of this process's environment.
+    """Return the variables of this process that the sandbox's server needs.
 
     Raises:
-        SandboxError: the options of `build` are not words.
+        SandboxError: the options of `build` cannot be split into words.
     """
     _build_options()
     named = {name: os.environ[name] for name in _OF_THE_USER if name in os.environ}
@@ -111,7 +111,7 @@ def _build_options() -> list[str]:
 
 
 def find_engine() -> Engine:
-    """Docker if its daemon answers, else podman."""
+    """Return docker if its daemon answers, else podman."""
     for name in ("docker", "podman"):
         if shutil.which(name) and _works(name):
             return Engine(name)
@@ -122,14 +122,14 @@ def find_engine() -> Engine:
 
 
 def discard_containers(directory: Path) -> int:
-    """Remove every container that the sandbox in `directory` has started; how many there were."""
+    """Remove all containers started by the sandbox in `directory`; return their number."""
     note = directory / "engine"
     if not note.exists():
         return 0
     engine = Engine(note.read_text())
     found = engine.call("ps", "--all", "--quiet", "--filter", f"label={LABEL}={directory}").stdout.split()
     if found:
-        engine.call("kill", "--signal=KILL", *found)  # podman's rm alone would give each ten seconds to end
+        engine.call("kill", "--signal=KILL", *found)  # podman's rm alone would give each container ten seconds to end
         engine.call("rm", "--force", "--volumes", *found)
     note.unlink()
     return len(found)
@@ -138,7 +138,7 @@ def discard_containers(directory: Path) -> int:
 def _works(name: str) -> bool:
     try:
         return not subprocess.run([name, "info"], capture_output=True, check=False, timeout=_INFO_SECONDS).returncode
-    except subprocess.TimeoutExpired:  # a daemon that hangs
+    except subprocess.TimeoutExpired:  # the daemon hangs
         return False
 
 

@@ -1,8 +1,8 @@
-"""Errors of the sandbox, with a message a person can act on.
+"""Errors of the sandbox; each message says how to fix the cause.
 
 SandboxError
 ├── StartError        the server did not come up
-├── WrapError         the installed MiniStack is not the one the wraps were written for
+├── WrapError         the installed MiniStack is not the version that the wraps were written for
 └── TerraformError    Terraform is missing, too old, or failed
 """
 
@@ -18,7 +18,7 @@ class StartError(SandboxError):
 
 
 class WrapError(SandboxError):
-    """The installed MiniStack is not the one the wraps were written for."""
+    """The installed MiniStack is not the version that the wraps were written for."""
 
 
 class TerraformError(SandboxError):

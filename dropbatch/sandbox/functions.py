@@ -1,4 +1,4 @@
-"""The processes of Lambda functions, as MiniStack keeps them, and their sudden death."""
+"""Kill processes of Lambda functions in MiniStack during an invocation."""
 
 import threading
 import time
@@ -19,7 +19,7 @@ _GONE_SECONDS = 5.0
 
 @dataclass
 class _Order:
-    """One death that was asked for, and the process that it is about to befall."""
+    """A requested kill, and the process that it targets."""
 
     name: str
     seconds: float
@@ -29,14 +29,14 @@ class _Order:
 
     @property
     def aimed(self) -> bool:
-        """Whether its process is still at work. One that ended in time is spared: the next is for it."""
+        """Return whether the targeted process still works. If its invocation has ended, the next is targeted."""
         return self.worker is not None and self.worker.in_use and self.process.poll() is None
 
 
 class Killer:
-    """Kills functions at work. What was ordered waits until a process works; two orders take two invocations.
+    """Kill working functions. A request waits for an invocation; two requests need two invocations.
 
-    Cold starts are spared: when a process dies in one, MiniStack ends all others of the function with it.
+    Cold starts are skipped: if a process dies in one, MiniStack ends all other processes of the function.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class Killer:
         self._last_starts: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
 
     def order(self, name: str, *, seconds: float = 0, times: int = 1) -> None:
-        """SIGKILL to a function's process `seconds` after it began to work, so many `times`.
+        """Send SIGKILL to a function's process `seconds` after its invocation began, `times` times.
 
         `name` is the function's name or the end of it, such as ``arrival``.
         """
@@ -63,12 +63,12 @@ class Killer:
                 self._watcher.start()
 
     def clear(self) -> None:
-        """Take back what has not happened yet."""
+        """Cancel pending kills."""
         with self._lock:
             self._orders.clear()
 
     def report(self) -> list[dict[str, Any]]:
-        """What has not happened yet, as faults that are set."""
+        """Return pending kills in the form of active faults."""
         with self._lock:
             orders = Counter((order.name, order.seconds) for order in self._orders)
         return [
@@ -77,7 +77,7 @@ class Killer:
         ]
 
     def killed(self) -> dict[str, int]:
-        """How often each function was killed since the sandbox started."""
+        """Return the number of kills by function since the sandbox started."""
         with self._lock:
             return dict(self._killed)
 
@@ -106,14 +106,14 @@ class Killer:
             self._orders.remove(order)
 
     def _targets(self, name: str) -> Iterator[Any]:
-        """Workers of a function with an invocation and a process that is ready for it, which nobody aims at."""
+        """Return workers of a function with an invocation and a ready process that no request targets yet."""
         runtime = emulator.module("core.lambda_runtime")
         with runtime._lock:
             found = [(key.split(":")[2], worker) for key, workers in runtime._workers.items() for worker in workers]
         taken = {id(other.worker) for other in self._orders if other.aimed}
         for function, worker in found:
             process = worker._proc
-            # The time of its last start is set once the process is ready.
+            # MiniStack sets the time of the last start when the process is ready.
             ready = worker._start_time not in (None, self._last_starts.get(worker))
             at_work = worker.in_use and ready and process is not None and process.poll() is None
             if _means(name, function) and at_work and id(worker) not in taken:

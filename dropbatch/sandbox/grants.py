@@ -1,4 +1,4 @@
-"""Which rights were used: every allowed (role, action, resource), and the grants of policies that nobody needed."""
+"""Used permissions, as (role, action, resource), and unused grants of policies."""
 
 import json
 import re
@@ -20,14 +20,14 @@ Use = tuple[str, str, str]
 
 
 class Recorder:
-    """What was allowed since the sandbox started. Of one action of one role at most 5,000 resources are kept."""
+    """Calls allowed since the sandbox started. At most 5,000 resources are kept per role and action."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._used: dict[tuple[str, str], set[str]] = defaultdict(set)
 
     def record(self, principal: str, action: str, resource: str) -> None:
-        """One allowed call; those of others than roles are of no interest."""
+        """Record one allowed call of a role; ignore other principals."""
         if role := _ROLE.match(principal):
             with self._lock:
                 resources = self._used[role[1], action]
@@ -35,7 +35,7 @@ class Recorder:
                     resources.add(resource)
 
     def uses(self) -> list[Use]:
-        """Everything, sorted."""
+        """Return all recorded uses, sorted."""
         with self._lock:
             return sorted((role, action, each) for (role, action), found in self._used.items() for each in found)
 
@@ -51,12 +51,12 @@ class Grant:
 
     @property
     def checked(self) -> bool:
-        """Whether the sandbox could see it used: some rights are AWS's own agents', which are not here."""
+        """Return whether the sandbox can observe its use: AWS's own agents, absent here, use some permissions."""
         return not _UNSEEN.match(self.action)
 
 
 def unused(documents: Iterable[tuple[str, str, Any]], uses: Iterable[Use]) -> list[Grant]:
-    """The grants in `documents` (role, policy name, document) that none of `uses` needed."""
+    """Return the grants in `documents` (role, policy name, document) that no entry of `uses` needed."""
     by_role: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for role, action, resource in uses:
         by_role[role].append((action, resource))
@@ -70,7 +70,7 @@ def unused(documents: Iterable[tuple[str, str, Any]], uses: Iterable[Use]) -> li
 
 
 def policies_of(iam: Any, prefix: str) -> Iterator[tuple[str, str, Any]]:
-    """Role, policy name and document of every inline policy of the roles whose names begin so."""
+    """Return role, policy name and document of each inline policy of roles whose names have this prefix."""
     for page in iam.get_paginator("list_roles").paginate():
         for name in (str(role["RoleName"]) for role in page["Roles"] if role["RoleName"].startswith(prefix)):
             for policies in iam.get_paginator("list_role_policies").paginate(RoleName=name):

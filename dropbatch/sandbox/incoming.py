@@ -1,6 +1,6 @@
-"""Reading a request to MiniStack back into what the client was asked for: operation and parameters, as far as rules go.
+"""Parse a request to MiniStack into the operation and parameters that the client received, as far as rules need them.
 
-Only protocols from which that is simple: JSON, forms, and of S3 what stands in the path, the query and the headers.
+Only simple protocols are parsed: JSON, forms, and the path, query and headers of S3.
 """
 
 import json
@@ -22,7 +22,7 @@ _META = "x-amz-meta-"
 
 
 class Incoming(NamedTuple):
-    """A request as MiniStack gives it to a service."""
+    """A request as MiniStack passes it to a service."""
 
     method: str
     path: str
@@ -34,7 +34,7 @@ class Incoming(NamedTuple):
 
 
 def read(service: str, request: Incoming) -> Read | None:
-    """Operation and parameters of a request; None of one that no rule is about, or that cannot be read."""
+    """Return operation and parameters of a request; None if no rule covers it or it cannot be parsed."""
     if service in JSON:
         return _json(request)
     if service == "sns":

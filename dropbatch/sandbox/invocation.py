@@ -1,4 +1,4 @@
-"""One call of one deployed function, with its role, from an event in a file."""
+"""Invoke a deployed function with an event, under the function's role."""
 
 import base64
 import json
@@ -21,7 +21,7 @@ _SECONDS = 900
 
 @dataclass(frozen=True, kw_only=True)
 class Invocation:
-    """The result of a call."""
+    """The result of an invocation."""
 
     function: str
     result: Any
@@ -31,7 +31,7 @@ class Invocation:
 
 
 def invoke(environ: Mapping[str, str], name: str, event: str) -> Invocation:
-    """Call the function whose name ends in `name` (``run_events`` and ``run-events`` are the same).
+    """Invoke the function whose name ends in `name` (``run_events`` and ``run-events`` are the same).
 
     Placeholders such as ``{{input_bucket}}`` in `event` are replaced by fields of the deployment's SSM parameter;
     ``{{group}}``, ``{{pipeline}}`` and ``{{queue}}`` by the first of each.
@@ -41,7 +41,7 @@ def invoke(environ: Mapping[str, str], name: str, event: str) -> Invocation:
         aws_secret_access_key=environ["AWS_SECRET_ACCESS_KEY"],
         region_name=environ["AWS_REGION"],
     )
-    # A second call would be another invocation.
+    # A retry would be a second invocation.
     config = Config(read_timeout=_SECONDS, retries={"total_max_attempts": 1}, proxies={})
 
     def client(service: str) -> Any:

@@ -1,4 +1,4 @@
-"""Where the sandbox keeps its files: ``.dropbatch/sandbox/`` of a checkout."""
+"""Paths of the sandbox's files in ``.dropbatch/sandbox/`` of a checkout."""
 
 import shutil
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Layout:
 
     @property
     def deploying(self) -> Path:
-        """Held while somebody deploys to it, or destroys what was deployed."""
+        """Held during a deploy or a destroy."""
         return self.directory / "deploying"
 
     @property
@@ -30,7 +30,7 @@ class Layout:
 
     @property
     def port(self) -> Path:
-        """The port of the last start, kept so that addresses in the state stay true."""
+        """The port of the last start, kept so that addresses in the state stay valid."""
         return self.directory / "port"
 
     @property
@@ -45,7 +45,7 @@ class Layout:
 
     @property
     def unsaved(self) -> Path:
-        """Made by a server when it begins to serve, removed by its clean end."""
+        """Created when the server starts to serve, removed by a clean stop."""
         return self.directory / "unsaved"
 
     @property
@@ -60,12 +60,12 @@ class Layout:
 
     @property
     def previous_log(self) -> Path:
-        """The output of the server before."""
+        """The output of the previous server."""
         return self.directory / "server.previous.log"
 
     @property
     def state(self) -> Path:
-        """What MiniStack and our Batch save."""
+        """Saved state of MiniStack and of the sandbox's Batch."""
         return self.directory / "state"
 
     @property
@@ -85,7 +85,7 @@ class Layout:
 
     @property
     def home(self) -> Path:
-        """The server's home directory: it has no business in the user's."""
+        """The server's home directory, in place of the user's."""
         return self.directory / "home"
 
     @property
@@ -95,7 +95,7 @@ class Layout:
 
     @property
     def mail(self) -> Path:
-        """What would have been mailed."""
+        """Mails that SNS would have sent."""
         return self.directory / "mail"
 
     @property
@@ -109,12 +109,12 @@ class Layout:
         return self.directory / "aws_config"
 
     def discard_state(self) -> None:
-        """Forget what was deployed: the services' state, S3's content, mail, and Terraform's local state with it."""
+        """Delete everything deployed: the services' state, S3's content, mail and Terraform's local state."""
         for path in (self.state, self.objects, self.mail, self.terraform):
             shutil.rmtree(path, ignore_errors=True)
 
     def discard_running(self) -> None:
-        """Remove what only a running server needs."""
+        """Remove the files that only a running server needs."""
         for path in (self.scratch, self.tmp, self.groups):
             shutil.rmtree(path, ignore_errors=True)
         self.server.unlink(missing_ok=True)

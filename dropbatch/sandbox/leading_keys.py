@@ -15,7 +15,7 @@ KeyNames = Callable[[str, str | None], str | None]
 
 
 def leading_keys(body: Body, key_of: KeyNames) -> list[str]:
-    """Partition-key values in a request's body; none of a Scan, which names none."""
+    """Return the partition-key values in a request's body; a Scan has none."""
     return [str(value) for value in _values(body, key_of) if value is not None]
 
 
@@ -42,7 +42,7 @@ def _values(body: Body, key_of: KeyNames) -> Iterator[Any]:
 
 
 def _queried(body: Body, key: str | None) -> Iterator[Any]:
-    """The partition key in a Query's condition, where only equality is allowed."""
+    """Return the partition key in a Query's condition, which must be an equality."""
     legacy = (body.get("KeyConditions") or {}).get(key)
     if legacy:
         yield from (_plain(each) for each in legacy.get("AttributeValueList") or [])
@@ -54,5 +54,5 @@ def _queried(body: Body, key: str | None) -> Iterator[Any]:
 
 
 def _plain(typed: Any) -> Any:
-    """The value in ``{"S": "text"}``."""
+    """Return the value in ``{"S": "text"}``."""
     return next(iter(typed.values()), None) if isinstance(typed, dict) else None

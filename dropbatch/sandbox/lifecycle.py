@@ -1,4 +1,4 @@
-"""Starting and stopping the sandbox."""
+"""Start and stop the sandbox."""
 
 import contextlib
 import json
@@ -45,7 +45,7 @@ def _quiet(_: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """How to reach a running sandbox."""
+    """Address and credentials of a running sandbox."""
 
     url: str
     region: str
@@ -55,7 +55,7 @@ class Endpoint:
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """What a sandbox is doing."""
+    """State of a sandbox."""
 
     running: bool
     directory: Path
@@ -76,7 +76,7 @@ class Sandbox:
 
     @classmethod
     def at(cls, project_root: Path) -> "Sandbox":
-        """The sandbox of the checkout at `project_root`; its region is the one in ``environments/sandbox.toml``."""
+        """Return the sandbox of the checkout at `project_root`, in the region of ``environments/sandbox.toml``."""
         root = project_root.resolve()
         try:
             document = tomllib.loads((root / "environments" / "sandbox.toml").read_text())
@@ -88,9 +88,9 @@ class Sandbox:
         return cls(root / ".dropbatch" / "sandbox", str(region))
 
     def up(self, progress: Progress = _quiet, *, runner: str | None = None) -> Endpoint:
-        """Start the sandbox, unless it runs, and say how to reach it.
+        """Start the sandbox unless it runs, and return its endpoint.
 
-        `runner` is ``process``, ``container`` or ``stub``; left out, as DROPBATCH_SANDBOX_RUNNER says, else the first.
+        `runner` is ``process``, ``container`` or ``stub``; the default is DROPBATCH_SANDBOX_RUNNER, else ``process``.
         """
         with self._locked(progress):
             self._runner = runner or os.environ.get("DROPBATCH_SANDBOX_RUNNER") or "process"
@@ -109,14 +109,14 @@ class Sandbox:
             return self._endpoint()
 
     def down(self, progress: Progress = _quiet) -> None:
-        """Stop the sandbox, saving its state, and leave no process behind."""
+        """Save the sandbox's state, stop it and end all its processes."""
         if not self.layout.directory.exists():
             return
         with self._locked(progress):
             self._stop(progress)
 
     def status(self) -> Status:
-        """Whether it runs, where, and its jobs by state."""
+        """Return whether the sandbox runs, its address, and its jobs by state."""
         answer = self._ask()
         if answer is None:
             return Status(running=False, directory=self.layout.directory)
@@ -130,7 +130,7 @@ class Sandbox:
         )
 
     def environ(self) -> dict[str, str]:
-        """Environment variables that point AWS clients and Terraform at the running sandbox."""
+        """Return environment variables that direct AWS clients and Terraform to the running sandbox."""
         if self._ask() is None:
             raise SandboxError("the sandbox is not running; start it with `dropbatch sandbox up`")
         endpoint = self._endpoint()
@@ -145,7 +145,7 @@ class Sandbox:
         }
 
     def control(self, request: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Ask the control endpoint (`dropbatch.sandbox.control`): none to look, or faults and the clock's speed."""
+        """Call the control endpoint (`dropbatch.sandbox.control`) with `request`; None reads its state."""
         if self._ask() is None:
             raise SandboxError("the sandbox is not running; start it with `dropbatch sandbox up`")
         asked = urllib.request.Request(  # noqa: S310 -- it is always http on this machine
@@ -162,7 +162,7 @@ class Sandbox:
         return answer
 
     def empty(self, progress: Progress = _quiet) -> None:
-        """Start it again, with nothing in it; jobs run as before."""
+        """Restart the sandbox without its state, with the same runner."""
         runner = self.status().runner
         with self._locked(progress):
             self._stop(progress)
@@ -171,7 +171,7 @@ class Sandbox:
         self.up(progress, runner=runner)
 
     def destroy_state(self, progress: Progress = _quiet) -> None:
-        """Stop the sandbox and remove its directory with all it holds."""
+        """Stop the sandbox and delete its directory."""
         if not self.layout.directory.exists():
             return
         with self._locked(progress):
@@ -206,7 +206,7 @@ class Sandbox:
         with self.layout.log.open("w") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "dropbatch.sandbox.server"],
-                # The package is found by the working directory: PYTHONPATH would reach the Lambda functions too.
+                # The working directory makes the package importable: the Lambda functions would inherit PYTHONPATH.
                 cwd=Path(__file__).parents[2],
                 env=self._server_environment(port),
                 stdin=subprocess.DEVNULL,
@@ -217,7 +217,7 @@ class Sandbox:
 
     def _prepare(self, progress: Progress) -> None:
         layout = self.layout
-        layout.directory.chmod(0o700)  # the state holds keys
+        layout.directory.chmod(0o700)  # the state contains keys
         layout.discard_running()
         before = layout.region.read_text() if layout.region.exists() else self.region
         if before != self.region:
@@ -237,7 +237,7 @@ class Sandbox:
         kept = int(layout.port.read_text()) if layout.port.exists() else None
         if kept is not None and port_is_free(kept):
             return
-        # Each checkout begins to look at a place of its own, below the ports that systems give to clients.
+        # Each checkout starts its search at a different port, below the range of ephemeral ports.
         first = zlib.crc32(str(layout.directory).encode()) % _PORTS
         candidates = (_FIRST_PORT + (first + step) % _PORTS for step in range(_PORTS))
         port = next((each for each in candidates if port_is_free(each)), None)
@@ -249,7 +249,7 @@ class Sandbox:
         layout.port.write_text(str(port))
 
     def _server_environment(self, port: int) -> dict[str, str]:
-        """All the server sees: nothing of the user's AWS settings, proxies or Python paths."""
+        """Return the server's environment, without the user's AWS settings, proxies and Python paths."""
         layout = self.layout
         kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH") if name in os.environ}
         kept["DROPBATCH_RUNNER"] = self._runner
@@ -275,7 +275,7 @@ class Sandbox:
             "AWS_ACCESS_KEY_ID": _ACCESS_KEY_ID,
             "AWS_SECRET_ACCESS_KEY": layout.secret.read_text(),
             "AWS_EC2_METADATA_DISABLED": "true",
-            # Listeners and containers of MiniStack that the sandbox has no use for.
+            # Disable listeners and containers of MiniStack that the sandbox does not use.
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
             "DOCKER_HOST": f"unix://{layout.directory}/no-docker.sock",
@@ -319,7 +319,7 @@ class Sandbox:
         self.layout.discard_running()
 
     def _clear_away(self, progress: Progress) -> None:
-        """After a crash: end what is left and discard a state that was not saved."""
+        """Clean up after a crash: end remaining processes and discard unsaved state."""
         server = self._server()
         if server is not None:
             progress(f"the server (process {server[0]}) does not answer and is killed")
@@ -337,12 +337,12 @@ class Sandbox:
         discard_containers(self.layout.directory)
         for path in self.layout.groups.glob("*"):
             with contextlib.suppress(OSError, ValueError):
-                # The mark keeps us from killing a stranger that was given the number since.
+                # The start mark protects another process that has the same id by now.
                 if start_mark(int(path.name)) in {path.read_text(), None}:
                     kill_group(int(path.name))
             path.unlink(missing_ok=True)
 
-    # --- what runs -------------------------------------------------------------------------------------------------
+    # --- the running server ----------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def _locked(self, progress: Progress) -> Iterator[None]:
@@ -355,7 +355,7 @@ class Sandbox:
             yield
 
     def _server(self) -> tuple[int, str] | None:
-        """Process id and mark of the server, if it lives."""
+        """Return process id and start mark of the server, if it is alive."""
         with contextlib.suppress(OSError, ValueError, KeyError):
             data = json.loads(self.layout.server.read_text())
             pid, mark = int(data["pid"]), str(data["mark"])
@@ -364,7 +364,7 @@ class Sandbox:
         return None
 
     def _ask(self) -> dict[str, Any] | None:
-        """The server's own account of itself; none when it does not run or is not this checkout's."""
+        """Return the server's status; None if it does not run or belongs to another checkout."""
         server = self._server()
         if server is None:
             return None
@@ -377,7 +377,7 @@ class Sandbox:
         return answer if answer.get("pid") == server[0] else None
 
     def _answers(self, progress: Progress) -> bool:
-        """Whether the server runs and answers; a busy one is given time."""
+        """Return whether the server runs and answers; wait for a busy one."""
         if self._ask() is not None:
             return True
         if self._server() is None:

@@ -1,7 +1,7 @@
-"""Objects of S3 as state machines read and write them: ``aws-sdk:s3:getObject`` and ``aws-sdk:s3:putObject``.
+"""Read and write S3 objects for state machines: ``aws-sdk:s3:getObject`` and ``aws-sdk:s3:putObject``.
 
-Source: Step Functions developer guide, "Learning to use AWS service SDK integrations": the body of an object comes as
-text, and what is given as a body that is no text is written as JSON.
+Source: Step Functions developer guide, "Learning to use AWS service SDK integrations": the body of an object is
+returned as text, and a body that is not text is written as JSON.
 """
 
 import json
@@ -20,10 +20,10 @@ ACTIONS = {"getObject": "GET", "putObject": "PUT"}
 
 
 def call(action: str, arguments: Mapping[str, Any], region: str) -> dict[str, Any]:
-    """Do a call of `ACTIONS` for a state machine; the account is the sandbox's, whatever the machine's role may do.
+    """Perform a call of `ACTIONS` for a state machine, as the account's owner; the machine's role is not checked.
 
     Raises:
-        MiniStack's error of an execution, named like the SDK's: ``S3.NoSuchKeyException``.
+        MiniStack's execution error, with the SDK's name, such as ``S3.NoSuchKeyException``.
     """
     states, app = emulator.service("stepfunctions"), emulator.module("app")
     account = os.environ["AWS_ACCESS_KEY_ID"]

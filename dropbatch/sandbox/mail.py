@@ -1,4 +1,4 @@
-"""Mail that SNS would send, kept as text files."""
+"""Write mails that SNS would send to text files."""
 
 import threading
 from email.message import EmailMessage
@@ -12,14 +12,14 @@ _POLICY = EmailPolicy(utf8=True, max_line_length=998, linesep="\n")
 
 
 class MailBox:
-    """Writes ``0001.txt``, ``0002.txt``, … to a directory."""
+    """Directory of mails: ``0001.txt``, ``0002.txt``, …."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._lock = threading.Lock()
 
     def record(self, *, to: str, subject: str, body: str, topic_arn: str) -> Path:
-        """Keep one mail."""
+        """Write one mail."""
         with self._lock:
             self._directory.mkdir(parents=True, exist_ok=True)
             numbers = [int(path.stem) for path in self._directory.glob("*.txt") if path.stem.isdigit()]

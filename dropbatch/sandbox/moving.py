@@ -1,4 +1,4 @@
-"""Moving a saved sandbox to another port."""
+"""Move a saved sandbox to another port."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ __all__ = ["move_port"]
 
 
 def move_port(layout: Layout, old: int, new: int) -> None:
-    """Rewrite the addresses in the saved state: the URLs of SQS queues hold the port, here and in Terraform's state."""
+    """Rewrite the addresses in the saved state: URLs of SQS queues contain the port, here and in Terraform's state."""
     before, after = f"127.0.0.1:{old}", f"127.0.0.1:{new}"
     for path in [*_files(layout.state), *_files(layout.terraform)]:
         text = path.read_text()

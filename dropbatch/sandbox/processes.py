@@ -1,4 +1,4 @@
-"""Processes as the operating system knows them: who lives, who is who, ending whole groups, locks on files."""
+"""Operating-system processes: identify them, kill process groups, lock files."""
 
 import contextlib
 import errno
@@ -15,7 +15,7 @@ __all__ = ["alive", "exclusive", "kill_group", "noted", "port_is_free", "start_m
 
 
 def start_mark(pid: int) -> str | None:
-    """What tells this process from a later one with the same number; none when there is no such process."""
+    """Return a mark that distinguishes this process from a later one with the same id; None if it does not exist."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:
@@ -32,20 +32,20 @@ def start_mark(pid: int) -> str | None:
 
 
 def alive(pid: int, mark: str) -> bool:
-    """Whether the process that had this mark still runs."""
+    """Return whether the process with this start mark still runs."""
     return start_mark(pid) == mark
 
 
 def kill_group(group: int) -> None:
-    """SIGKILL to every process of a group; none left is fine."""
-    # macOS says "not permitted" of a group whose members have all ended.
+    """Send SIGKILL to a process group, which may have ended."""
+    # macOS reports "not permitted" for a group whose members have all ended.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal.SIGKILL)
 
 
 @contextlib.contextmanager
 def noted(directory: Path, group: int) -> Iterator[None]:
-    """Keep a process group on file while it runs, so that whoever comes after a sudden end of ours can end it."""
+    """Record a process group in a file while it runs, so that a later start can kill it after a crash."""
     path = directory / str(group)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(start_mark(group) or "")
@@ -56,7 +56,7 @@ def noted(directory: Path, group: int) -> Iterator[None]:
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, pause: float = 0.02) -> bool:
-    """Wait for `condition`; whether it came true in time."""
+    """Wait for `condition`; return whether it became true in time."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -66,7 +66,7 @@ def wait_until(condition: Callable[[], bool], seconds: float, pause: float = 0.0
 
 
 def port_is_free(port: int) -> bool:
-    """Whether a server could listen on this port of the loopback interface."""
+    """Return whether a server could listen on this port of the loopback interface."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -78,10 +78,10 @@ def port_is_free(port: int) -> bool:
 
 @contextlib.contextmanager
 def exclusive(path: Path, waiting: Callable[[], None] = lambda: None, seconds: float = 300) -> Iterator[None]:
-    """Hold the lock on a file, which is made if need be; `waiting` is called once if somebody else holds it.
+    """Hold the lock on a file, created if missing; call `waiting` once if another process holds it.
 
     Raises:
-        TimeoutError: somebody else has held it for so many seconds.
+        TimeoutError: another process held the lock for the time limit.
     """
     told = False
     deadline = time.monotonic() + seconds
@@ -101,7 +101,7 @@ def exclusive(path: Path, waiting: Callable[[], None] = lambda: None, seconds: f
                 if time.monotonic() > deadline:
                     raise TimeoutError(f"{path} has been held for {seconds:.0f} s by another process")
                 time.sleep(0.05)
-            # The holder before us may have removed the file with the whole directory: then lock the new one.
+            # The previous holder may have removed the file with its directory: then lock the new file.
             try:
                 same = path.stat().st_ino == os.fstat(file.fileno()).st_ino
             except FileNotFoundError:

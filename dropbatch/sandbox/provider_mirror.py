@@ -1,7 +1,7 @@
-"""Finding Terraform's providers on this machine, so that a deploy needs no network when they are there.
+"""Find Terraform's providers on this machine, so that a deploy can work without a network.
 
-In this order: the CLI configuration file that ``TF_CLI_CONFIG_FILE`` names, if it exists; the directory that
-``DROPBATCH_PROVIDER_MIRROR`` names; the directories Terraform itself looks into; a directory ``registry.terraform.io``
+Search order: the CLI configuration file that ``TF_CLI_CONFIG_FILE`` names, if it exists; the directory that
+``DROPBATCH_PROVIDER_MIRROR`` names; the directories that Terraform searches; a directory ``registry.terraform.io``
 at most three levels below the usual places for software; else the registry.
 """
 
@@ -24,7 +24,7 @@ _DEPTH = 3
 
 @dataclass(frozen=True)
 class Provider:
-    """A provider as a configuration asks for it."""
+    """A provider as required by a configuration."""
 
     source: str
     """``namespace/type``."""
@@ -33,15 +33,15 @@ class Provider:
 
     @classmethod
     def of(cls, source: str, version: str) -> "Provider":
-        """From ``required_providers``, where the registry and HashiCorp's namespace may be left out."""
+        """Parse an entry of ``required_providers``; registry and HashiCorp's namespace are optional."""
         parts = source.removeprefix(f"{_REGISTRY}/").split("/")
         return cls("/".join(parts if len(parts) > 1 else ["hashicorp", *parts]), version)
 
 
 def find(providers: Iterable[Provider], env: Mapping[str, str]) -> Path | None:
-    """The directory that holds all `providers` for this machine; none when the registry has to serve.
+    """Return the directory with all `providers` for this machine; None if the registry is needed.
 
-    Raises `TerraformError` when a directory was named and does not hold them.
+    Raise `TerraformError` if a configured directory lacks one.
     """
     wanted = list(providers)
     named = env.get(VARIABLE)
@@ -60,7 +60,7 @@ def find(providers: Iterable[Provider], env: Mapping[str, str]) -> Path | None:
 
 
 def cli_configuration(mirror: Path, providers: Iterable[Provider]) -> str:
-    """Text of a CLI configuration file that takes `providers` from `mirror` and nothing else from there."""
+    """Return a CLI configuration file that installs only `providers` from `mirror`."""
     names = ", ".join(f'"{_REGISTRY}/{each.source}"' for each in providers)
     return (
         "disable_checkpoint = true\n"
@@ -76,7 +76,7 @@ def _as_mirror(directory: Path) -> Path:
 
 
 def _holds(mirror: Path, provider: Provider) -> bool:
-    """Whether a mirror has a provider for this machine, unpacked or as an archive."""
+    """Return whether a mirror has a provider for this machine, unpacked or as an archive."""
     directory = mirror / _REGISTRY / provider.source
     name = provider.source.rpartition("/")[2]
     version = provider.version.removeprefix("=").strip()
@@ -88,14 +88,14 @@ def _holds(mirror: Path, provider: Provider) -> bool:
 
 
 def _machine() -> str:
-    """This machine as Terraform names it, such as ``linux_amd64``."""
+    """Return Terraform's name of this platform, such as ``linux_amd64``."""
     processor = platform.machine().lower()
     names = {"x86_64": "amd64", "aarch64": "arm64", "i686": "386"}
     return f"{'darwin' if sys.platform == 'darwin' else 'linux'}_{names.get(processor, processor)}"
 
 
 def _implied(env: Mapping[str, str]) -> Iterator[Path]:
-    """Where Terraform looks by itself. Source: "CLI configuration file", "Implied local mirror directories"."""
+    """Yield the implied mirror directories. Source: "CLI configuration file", "Implied local mirror directories"."""
     home = Path(env.get("HOME") or "~").expanduser()
     yield home / ".terraform.d" / "plugins"
     if sys.platform == "darwin":
@@ -109,7 +109,7 @@ def _implied(env: Mapping[str, str]) -> Iterator[Path]:
 
 
 def _below(roots: Iterable[Path]) -> Iterator[Path]:
-    """Directories with a ``registry.terraform.io`` in them, which itself is at most three levels below a root."""
+    """Yield directories that contain ``registry.terraform.io``, at most three levels below a root."""
     level = [root for root in roots if root.is_dir()]
     for _ in range(_DEPTH):
         deeper: list[Path] = []

@@ -1,8 +1,8 @@
-"""Ends what a dead server leaves behind: ``python -m dropbatch.sandbox.reaper SERVER_GROUP``.
+"""Kill the processes that a dead server leaves behind: ``python -m dropbatch.sandbox.reaper SERVER_GROUP``.
 
-The server starts this small process and keeps a pipe to its standard input. The pipe ends when the server does,
-however it dies; unless the server said ``done`` before, every process group named and not taken back is killed. This
-works alike on Linux and macOS, which has no parent-death signal.
+The server starts this small process and keeps a pipe to its standard input. The pipe closes when the server ends,
+however it dies. Unless the server wrote ``done``, the reaper kills all process groups added and not removed. This works
+on Linux and on macOS, which has no parent-death signal.
 """
 
 import sys
@@ -13,7 +13,7 @@ __all__ = ["reap"]
 
 
 def reap(server_group: int) -> None:
-    """Follow the pipe to its end, then act. Lines: ``+<group>``, ``-<group>``, ``done``."""
+    """Read the pipe to its end, then kill the remaining groups. Lines: ``+<group>``, ``-<group>``, ``done``."""
     groups = {server_group}
     for line in sys.stdin:
         sign, number = line[0], line[1:].strip()

@@ -1,7 +1,7 @@
 """The sandbox's server process: ``python -m dropbatch.sandbox.server``.
 
-It is started by `Sandbox.up`, which gives it all settings as environment variables: MiniStack reads most of them when
-it is imported, so nothing here imports it before `main` runs.
+`Sandbox.up` starts it with all settings in environment variables. MiniStack reads most of them on import, so this
+module imports MiniStack only in `main`.
 """
 
 import asyncio
@@ -14,19 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from dropbatch.sandbox import emulator
+from dropbatch.sandbox.batch.credential_endpoint import CredentialEndpoint
 from dropbatch.sandbox.batch.events import put_on_event_bus
 from dropbatch.sandbox.batch.runner import Runner
 from dropbatch.sandbox.batch.runner_container import ContainerRunner
 from dropbatch.sandbox.batch.runner_process import ProcessRunner
 from dropbatch.sandbox.batch.runner_stub import StubRunner
 from dropbatch.sandbox.batch.service import BatchService
-from dropbatch.sandbox.batch.vending import Vending
 from dropbatch.sandbox.control import Control
 from dropbatch.sandbox.engine import Engine
-from dropbatch.sandbox.gate import Gate
 from dropbatch.sandbox.grants import Recorder
 from dropbatch.sandbox.layout import Layout
 from dropbatch.sandbox.mail import MailBox
+from dropbatch.sandbox.middleware import Middleware
 from dropbatch.sandbox.processes import start_mark
 from dropbatch.sandbox.wraps import authorized, install
 
@@ -36,7 +36,7 @@ _GRACE_SECONDS = 1.0
 
 
 class Groups:
-    """Process groups of running jobs: on file for the next start, and told to the reaper for a sudden end."""
+    """Process groups of running jobs, recorded in files for the next start and sent to the reaper for a crash."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -49,7 +49,7 @@ class Groups:
         )
 
     def note(self, sign: str, group: int) -> None:
-        """A group begins (``"+"``) or has ended (``"-"``)."""
+        """Record that a group began (``"+"``) or ended (``"-"``)."""
         path = self._directory / str(group)
         if sign == "+":
             path.write_text(start_mark(group) or "")
@@ -58,7 +58,7 @@ class Groups:
         self._tell(f"{sign}{group}")
 
     def close(self) -> None:
-        """A clean end: nothing is left to reap."""
+        """Tell the reaper that the server stopped cleanly."""
         self._tell("done")
         assert self._reaper.stdin is not None  # noqa: S101
         self._reaper.stdin.close()
@@ -72,7 +72,7 @@ class Groups:
 
 
 class _SaveErrors(logging.Handler):
-    """Counts what MiniStack could not save, which it only logs: states of services, and objects of S3."""
+    """Count failed saves of service states and S3 objects, which MiniStack only logs."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -92,23 +92,23 @@ def main() -> None:
     app = emulator.module("app")
     save_errors = _SaveErrors()
     groups = Groups(layout.groups)
-    vending = Vending(f"http://127.0.0.1:{port}")
-    batch = _install_batch(app, layout, region, _runner(layout, region, port, groups, vending))
+    credential_endpoint = CredentialEndpoint(f"http://127.0.0.1:{port}")
+    batch = _install_batch(app, layout, region, _runner(layout, region, port, groups, credential_endpoint))
     grants = Recorder()
     install(batch, MailBox(layout.mail), grants)
 
     def shut_down() -> None:
         batch.stop()
-        # Functions at work would write to services whose state is being saved.
+        # Running functions would write to services whose state is being saved.
         emulator.module("core.lambda_runtime").reset()
 
     def begin() -> None:
         layout.unsaved.touch()
         batch.start()
 
-    gate = Gate(
+    gate = Middleware(
         app.app,
-        vending=vending,
+        credential_endpoint=credential_endpoint,
         control=Control(batch, grants, os.environ["AWS_SECRET_ACCESS_KEY"]),
         status=lambda: {
             "pid": os.getpid(),
@@ -124,8 +124,8 @@ def main() -> None:
         layout.unsaved.unlink(missing_ok=True)
 
 
-def _runner(layout: Layout, region: str, port: int, groups: Groups, vending: Vending) -> Runner:
-    """The runner that `up` was asked for."""
+def _runner(layout: Layout, region: str, port: int, groups: Groups, credential_endpoint: CredentialEndpoint) -> Runner:
+    """Return the runner that `up` selected."""
     url = f"http://127.0.0.1:{port}"
     if os.environ.get("DROPBATCH_RUNNER") == "container":
         return ContainerRunner(
@@ -133,7 +133,7 @@ def _runner(layout: Layout, region: str, port: int, groups: Groups, vending: Ven
             directory=layout.directory,
             images=layout.images,
             scratch=layout.scratch,
-            vending=vending,
+            credential_endpoint=credential_endpoint,
             endpoint_url=url,
             region=region,
         )
@@ -145,15 +145,15 @@ def _runner(layout: Layout, region: str, port: int, groups: Groups, vending: Ven
 
 
 def _install_batch(app: Any, layout: Layout, region: str, runner: Runner) -> BatchService:
-    """Put our Batch in the place of MiniStack's, whose jobs all succeed at once without running."""
+    """Replace MiniStack's Batch, whose jobs succeed at once without running, by the sandbox's."""
     batch = BatchService(region=region, runner=runner, deliver=put_on_event_bus(region))
     app._loaded_modules["batch"] = batch
     app.SERVICE_HANDLERS["batch"] = authorized(batch)
     return batch
 
 
-async def _serve(gate: Gate, port: int) -> None:
-    # Only now: MiniStack has to adjust hypercorn first.
+async def _serve(gate: Middleware, port: int) -> None:
+    # Import late: MiniStack must patch hypercorn first.
     from hypercorn.asyncio import serve  # noqa: PLC0415
     from hypercorn.config import Config  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""Deploys a synthesized stack into the sandbox with the real Terraform."""
+"""Deploy a synthesized stack to the sandbox with the real Terraform."""
 
 import contextlib
 import hashlib
@@ -19,7 +19,7 @@ from dropbatch.sandbox.errors import TerraformError
 from dropbatch.sandbox.layout import Layout
 from dropbatch.sandbox.processes import noted
 from dropbatch.sandbox.provider_mirror import Provider, cli_configuration, find
-from dropbatch.sandbox.terraform_output import Narrator, readable
+from dropbatch.sandbox.terraform_output import ProgressReporter, readable
 
 __all__ = ["Applied", "Change", "Plan", "Terraform"]
 
@@ -30,7 +30,7 @@ _STACK = "cdk.tf.json"
 _LOCK = ".terraform.lock.hcl"
 _CHANGES_FOUND = 2
 _SAVE_SECONDS = 15.0
-_NOTHING_DONE_SECONDS = 1.5  # while its providers start, it hears no signal
+_NOTHING_DONE_SECONDS = 1.5  # Terraform ignores signals while its providers start
 _CONFIGURATION_VARIABLE = "TF_CLI_CONFIG_FILE"
 
 
@@ -40,7 +40,7 @@ def _quiet(_: str) -> None:
 
 @dataclass(frozen=True)
 class Change:
-    """What a plan would do to one resource."""
+    """A planned change of one resource."""
 
     address: str
     actions: tuple[str, ...]
@@ -51,7 +51,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Plan:
-    """What an apply would do."""
+    """Summary of a plan."""
 
     changed: bool
     changes: tuple[Change, ...]
@@ -59,7 +59,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Applied:
-    """What an apply did."""
+    """Summary of an apply."""
 
     added: int
     changed: int
@@ -69,14 +69,14 @@ class Applied:
 class Terraform:
     """Terraform for one environment's stack in ``cdktf.out/stacks/<environment>``, kept in the sandbox's directory.
 
-    Works on a copy: with the local backend, path-style S3 and any account. `environ` is what `Sandbox.environ` gives.
+    It uses a copy with the local backend, path-style S3 and any account. `environ` is the result of `Sandbox.environ`.
     """
 
     def __init__(self, project_root: Path, environment: str, environ: Mapping[str, str]) -> None:
         self._root = project_root.resolve()
         layout = Layout(Path(environ["DROPBATCH_SANDBOX_DIR"]))
         self._source = self._root / "cdktf.out" / "stacks" / environment
-        # As deep below the project root as the original, so that relative paths in the stack stay true.
+        # As deep below the project root as the original, so that relative paths in the stack stay valid.
         self._stack = layout.directory / f"stack-{environment}"
         self._kept = layout.terraform / environment
         self._groups = layout.groups
@@ -87,11 +87,11 @@ class Terraform:
 
     @property
     def state_file(self) -> Path:
-        """Terraform's local state."""
+        """Path of Terraform's local state."""
         return self._kept / "terraform.tfstate"
 
     def init(self, progress: Progress = _quiet) -> None:
-        """Copy the stack and install its providers, unless that was done for the same providers before."""
+        """Copy the stack and install its providers, unless the same providers are installed."""
         program, version = self._find_program()
         providers = self._copy_stack()
         environ = self._terraform_environ(providers)
@@ -104,13 +104,13 @@ class Terraform:
         if not (current and (self._kept / "data" / "providers").is_dir() and (self._stack / _LOCK).exists()):
             done.unlink(missing_ok=True)
             progress("preparing Terraform" + (" with the providers on this machine" if text else ""))
-            with Narrator(progress, "installing providers") as narrator:
-                self._run([program, "init", "-input=false", "-no-color", "-json", "-reconfigure"], environ, narrator)
+            with ProgressReporter(progress, "installing providers") as reporter:
+                self._run([program, "init", "-input=false", "-no-color", "-json", "-reconfigure"], environ, reporter)
             done.write_text(fingerprint)
         self._prepared = True
 
     def validate(self) -> None:
-        """Check the configuration; `TerraformError` says what is wrong."""
+        """Check the configuration; raise `TerraformError` if it is invalid."""
         answer = self._ask(["validate", "-no-color", "-json"], accept={0, 1})
         result = json.loads(answer)
         if not result["valid"]:
@@ -118,7 +118,7 @@ class Terraform:
             raise TerraformError("the stack is not valid\n" + "\n".join(errors))
 
     def plan(self, progress: Progress = _quiet) -> Plan:
-        """Whether an apply would change anything, and what."""
+        """Return the changes that an apply would make."""
         file = self._kept / "plan"
         code = self._stream(
             ["plan", "-input=false", "-no-color", "-json", "-detailed-exitcode", f"-out={file}"],
@@ -142,15 +142,15 @@ class Terraform:
         return self._ask(["show", "-json", str(file)])
 
     def apply(self, progress: Progress = _quiet) -> Applied:
-        """Make the sandbox as the stack says."""
+        """Apply the stack to the sandbox."""
         return self._change(["apply", "-auto-approve"], progress, "comparing")
 
     def destroy(self, progress: Progress = _quiet) -> Applied:
-        """Delete everything the stack made."""
+        """Delete the stack's resources."""
         return self._change(["destroy", "-auto-approve"], progress, "comparing")
 
     def outputs(self) -> dict[str, Any]:
-        """The stack's outputs by name."""
+        """Return the stack's outputs by name."""
         found = json.loads(self._ask(["output", "-no-color", "-json"]))
         return {name: each["value"] for name, each in found.items()}
 
@@ -176,7 +176,7 @@ class Terraform:
         return program, version
 
     def _copy_stack(self) -> list[Provider]:
-        """Bring the copy up to date; returns the providers it needs."""
+        """Update the copy and return its required providers."""
         if not (self._source / _STACK).exists():
             raise TerraformError(
                 f"{self._source.relative_to(self._root)} does not exist: run `python main.py` first (make does)"
@@ -197,7 +197,7 @@ class Terraform:
         return [Provider.of(each["source"], each.get("version", "")) for each in required.values()]
 
     def _terraform_environ(self, providers: list[Provider]) -> dict[str, str]:
-        """This process's environment with the sandbox's in place of the user's AWS settings."""
+        """Return this process's environment with the sandbox's AWS settings in place of the user's."""
         environ = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_CLI_ARGS"))}
         environ.pop("TF_WORKSPACE", None)
         direct = "127.0.0.1,localhost"
@@ -239,14 +239,14 @@ class Terraform:
     ) -> int:
         self._ensure_prepared(progress)
         environ = self._terraform_environ(self._providers())
-        with Narrator(progress, doing) as narrator:
-            code = self._run([str(self._program), *arguments], environ, narrator, accept or {0})
+        with ProgressReporter(progress, doing) as reporter:
+            code = self._run([str(self._program), *arguments], environ, reporter, accept or {0})
         if summary is not None:
-            summary.update(narrator.summary)
+            summary.update(reporter.summary)
         return code
 
     def _ask(self, arguments: list[str], accept: set[int] | None = None) -> str:
-        """The output of a command that answers at once."""
+        """Return the output of a short command."""
         self._ensure_prepared(_quiet)
         answer = subprocess.run(
             [str(self._program), *arguments],
@@ -271,7 +271,7 @@ class Terraform:
         return [Provider.of(each["source"], each.get("version", "")) for each in required.values()]
 
     def _run(
-        self, command: list[str], environ: dict[str, str], narrator: Narrator, accept: set[int] | None = None
+        self, command: list[str], environ: dict[str, str], reporter: ProgressReporter, accept: set[int] | None = None
     ) -> int:
         """Run Terraform in a process group of its own, so that its providers can be ended with it."""
         process = subprocess.Popen(
@@ -288,26 +288,26 @@ class Terraform:
         with noted(self._groups, process.pid):
             try:
                 for line in process.stdout:
-                    narrator.take(line)
+                    reporter.take(line)
                 code = process.wait()
             except BaseException:
                 try:
-                    narrator.wind_up()
-                finally:  # even if nobody can be told any more
-                    _end(process, _SAVE_SECONDS if narrator.changing else _NOTHING_DONE_SECONDS)
+                    reporter.note_ending()
+                finally:  # even if progress can no longer be printed
+                    _end(process, _SAVE_SECONDS if reporter.changing else _NOTHING_DONE_SECONDS)
                 raise
         if code not in (accept or {0}):
-            errors = narrator.errors or ["it gave no reason"]
+            errors = reporter.errors or ["it gave no reason"]
             raise TerraformError(f"terraform {command[1]} failed\n" + "\n".join(errors))
         return code
 
 
 def _end(process: subprocess.Popen[str], seconds: float) -> None:
-    """Interrupt Terraform, which then saves its state; kill it and its providers when it takes too long."""
+    """Interrupt Terraform, which then saves its state; kill it and its providers after a timeout."""
     with contextlib.suppress(ProcessLookupError):
         process.send_signal(signal.SIGINT)
         if not _ended_within(process, seconds):
-            process.send_signal(signal.SIGINT)  # it saves what it has got, and leaves
+            process.send_signal(signal.SIGINT)  # Terraform saves its state and exits
             _ended_within(process, seconds / 3)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
@@ -315,7 +315,7 @@ def _end(process: subprocess.Popen[str], seconds: float) -> None:
 
 
 def _ended_within(process: subprocess.Popen[str], seconds: float) -> bool:
-    """Whether it ended in this time. Who presses Ctrl-C once more has to wait all the same: the state would be lost."""
+    """Return whether it ended in time. Another Ctrl-C does not shorten the wait: the state would be lost."""
     deadline = time.monotonic() + seconds
     while (left := deadline - time.monotonic()) > 0:
         with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):

@@ -1,4 +1,4 @@
-"""What Terraform says with ``-json``, as short lines for a person, and never silence for more than two seconds."""
+"""Turn Terraform's ``-json`` output into short progress lines, at least one every two seconds."""
 
 import json
 import re
@@ -7,20 +7,20 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["Narrator", "readable"]
+__all__ = ["ProgressReporter", "readable"]
 
 _DONE = {"create": "created", "update": "changed", "delete": "deleted", "read": "read", "replace": "replaced"}
 _DOING = {"create": "creating", "update": "changing", "delete": "deleting", "read": "reading", "replace": "replacing"}
 _SILENCE_SECONDS = 1.8
-_ID_SUFFIX = re.compile(r"_[0-9A-F]{8}(?=\[|$)")  # what cdktf adds to the names of constructs
+_ID_SUFFIX = re.compile(r"_[0-9A-F]{8}(?=\[|$)")  # suffix that cdktf adds to construct names
 _NAMED_AT_ONCE = 2
 
 
-class Narrator:
-    """Turns Terraform's messages into lines; while nothing happens, says what is being waited for."""
+class ProgressReporter:
+    """Print Terraform's messages as lines; while there are none, print what Terraform is waiting for."""
 
     def __init__(self, progress: Callable[[str], None], doing: str) -> None:
-        """`doing` is said while Terraform has not yet begun with a resource, such as ``comparing``."""
+        """`doing`, such as ``comparing``, is printed before Terraform starts on a resource."""
         self._progress = progress
         self._doing = doing
         self._lock = threading.Lock()
@@ -34,7 +34,7 @@ class Narrator:
         """Whether Terraform has begun to change anything."""
         self._warned: set[str] = set()
 
-    def __enter__(self) -> "Narrator":
+    def __enter__(self) -> "ProgressReporter":
         self._ticker.start()
         return self
 
@@ -43,7 +43,7 @@ class Narrator:
         self._ticker.join()
 
     def take(self, line: str) -> None:
-        """Take in one line of Terraform's output."""
+        """Process one line of Terraform's output."""
         try:
             message = json.loads(line)
         except ValueError:
@@ -60,8 +60,8 @@ class Narrator:
         elif kind == "change_summary":
             self.summary = message["changes"]
 
-    def wind_up(self) -> None:
-        """From now on it is Terraform's end that is waited for: say so."""
+    def note_ending(self) -> None:
+        """From now on, print that Terraform is ending."""
         with self._lock:
             self._under_way.clear()
             self._doing, self._begun = "interrupted, ending Terraform in good order", time.monotonic()
@@ -113,7 +113,7 @@ class Narrator:
 
 
 def readable(diagnostic: dict[str, Any]) -> str:
-    """A diagnostic as text: what, where, why."""
+    """Return a diagnostic as text: summary, address, detail."""
     lines = [diagnostic["summary"]]
     where = diagnostic.get("address") or (diagnostic.get("snippet") or {}).get("context")
     if where:

@@ -1,6 +1,6 @@
-"""What MiniStack does not know is said in one way: ``not supported in the sandbox: <service> <call>``.
+"""Uniform error for calls that MiniStack lacks: ``not supported in the sandbox: <service> <call>``.
 
-It has a dozen ways of its own, and of a whole service it says so in a form that AWS's clients show as nothing at all.
+MiniStack has a dozen different errors for them, and AWS's clients show an empty message for an unknown service.
 """
 
 import json
@@ -34,7 +34,7 @@ class _Request(NamedTuple):
 
 
 def rewording(send: Send, method: str, path: str, headers: dict[bytes, bytes]) -> Send:
-    """`send` for the answer to this request, in our words if it says that there is no such call."""
+    """Return `send` that replaces the response to this request if it reports an unknown call."""
     request = _Request(method, path, headers)
     start: Message | None = None
     body = b""
@@ -83,7 +83,7 @@ def _operation(request: _Request) -> str:
 
 
 def _whole(reason: str, request: _Request) -> tuple[bytes, bytes]:
-    """Content type and body of an error, in the language of the request."""
+    """Return content type and body of an error, in the protocol of the request."""
     if b"x-www-form-urlencoded" in request.headers.get(b"content-type", b""):
         error = f"<Type>Sender</Type><Code>{_CODE}</Code><Message>{escape(reason)}</Message>"
         return b"text/xml", f"<ErrorResponse><Error>{error}</Error></ErrorResponse>".encode()
@@ -91,7 +91,7 @@ def _whole(reason: str, request: _Request) -> tuple[bytes, bytes]:
 
 
 def _with_message(text: str, reason: str) -> bytes:
-    """The same error, with another message."""
+    """Return the same error with another message."""
     try:
         error = json.loads(text)
     except ValueError:

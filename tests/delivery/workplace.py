@@ -19,7 +19,7 @@ from botocore.config import Config
 
 from delivery.rehearsal import OUTDIR, OVERRIDE, override
 from dropbatch.sandbox import Sandbox
-from dropbatch.sandbox.clients import surroundings
+from dropbatch.sandbox.clients import command_environment
 from dropbatch.sandbox.provider_mirror import Provider, cli_configuration, find
 from tests.project import ROOT, copy_project
 
@@ -73,7 +73,7 @@ class Workplace:
         self.sandbox = Sandbox.at(self.root)
         self.sandbox.up()
         plain = {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "CDKTF_", "GITHUB_"))}
-        self.environ = surroundings(self.sandbox.environ(), plain) | surroundings_of_terraform(self.root)
+        self.environ = command_environment(self.sandbox.environ(), plain) | surroundings_of_terraform(self.root)
         self.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), self.environ["PATH"]])
         self.environ["NO_PROXY"] = self.environ["no_proxy"] = "127.0.0.1"
         if github:

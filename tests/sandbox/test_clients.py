@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from dropbatch.cli.main import cli
 from dropbatch.sandbox import Sandbox
-from dropbatch.sandbox.clients import exports, surroundings
+from dropbatch.sandbox.clients import command_environment, exports
 from tests.sandbox.batch_stack import BatchStack
 from tests.sandbox.conftest import Client
 
@@ -28,7 +28,7 @@ def command(sandbox: Sandbox, tmp_path: Path) -> Aws:
     program = shutil.which("aws", path=str(Path(sys.executable).parent))
     assert program, "awscli is pinned in requirements-dev.txt: run `make test`, which installs it"
     caller = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "AWS_PROFILE": "work", "AWS_SESSION_TOKEN": "x"}
-    environ = surroundings(sandbox.environ(), caller)
+    environ = command_environment(sandbox.environ(), caller)
 
     def run(*arguments: str) -> Any:
         done = subprocess.run(
@@ -102,7 +102,7 @@ def test_given_settings_in_the_way_when_a_shell_is_set_up_then_they_are_taken_ou
 
     assert {"AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3"} <= set(unset)
     assert set(variables["NO_PROXY"].split(",")) == {"a", "127.0.0.1", "localhost"}
-    assert surroundings(sandbox, {"PATH": "p", **caller}) == {"PATH": "p", "HTTP_PROXY": "p", **variables}
+    assert command_environment(sandbox, {"PATH": "p", **caller}) == {"PATH": "p", "HTTP_PROXY": "p", **variables}
 
 
 def test_given_a_command_when_run_by_exec_then_it_talks_to_the_sandbox(sandbox: Sandbox) -> None:

@@ -14,7 +14,7 @@ from dropbatch.sandbox import Sandbox
 from dropbatch.sandbox import terraform as driver
 from dropbatch.sandbox.errors import TerraformError
 from dropbatch.sandbox.terraform import Terraform
-from dropbatch.sandbox.terraform_output import Narrator
+from dropbatch.sandbox.terraform_output import ProgressReporter
 from tests.sandbox.conftest import Client
 
 Write = Callable[..., Terraform]
@@ -165,7 +165,7 @@ def test_given_an_interrupt_when_it_has_or_has_not_begun_then_it_gets_time_to_sa
 
     with pytest.raises(KeyboardInterrupt):
         terraform._run(
-            ["sh", "-c", f"echo '{said}'; exec sleep 600"], dict(os.environ), Narrator(interrupt, "comparing")
+            ["sh", "-c", f"echo '{said}'; exec sleep 600"], dict(os.environ), ProgressReporter(interrupt, "comparing")
         )
 
     assert given == [seconds]

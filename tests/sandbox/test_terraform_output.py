@@ -2,7 +2,7 @@ import json
 import time
 from typing import Any
 
-from dropbatch.sandbox.terraform_output import Narrator, readable
+from dropbatch.sandbox.terraform_output import ProgressReporter, readable
 
 
 def message(kind: str, action: str = "create", **hook: Any) -> str:
@@ -11,7 +11,7 @@ def message(kind: str, action: str = "create", **hook: Any) -> str:
 
 def test_given_terraforms_messages_when_narrated_then_short_lines() -> None:
     said: list[str] = []
-    narrator = Narrator(said.append, "comparing")
+    reporter = ProgressReporter(said.append, "comparing")
 
     for line in (
         json.dumps({"type": "version", "terraform": "1.11.4"}),
@@ -25,27 +25,27 @@ def test_given_terraforms_messages_when_narrated_then_short_lines() -> None:
         json.dumps({"type": "change_summary", "changes": {"add": 1, "change": 0, "remove": 0}}),
         "not json",
     ):
-        narrator.take(line)
+        reporter.take(line)
 
     assert said == ["created aws_x.Thing  12 s", "  pushed", "warning: old", "not json"]
-    assert narrator.summary["add"] == 1
+    assert reporter.summary["add"] == 1
 
 
 def test_given_silence_when_things_are_under_way_then_they_are_named() -> None:
     said: list[str] = []
-    narrator = Narrator(said.append, "comparing")
+    reporter = ProgressReporter(said.append, "comparing")
     now = time.monotonic()
 
     under_way = [(f"aws_x.T{number}", ("creating", now - number)) for number in (9, 5, 1)]
 
-    assert narrator._waiting(under_way, now) == "still creating aws_x.T9 9 s, creating aws_x.T5 5 s and 1 more"
-    assert narrator._waiting([], narrator._begun + 4) == "comparing: 4 s"
+    assert reporter._waiting(under_way, now) == "still creating aws_x.T9 9 s, creating aws_x.T5 5 s and 1 more"
+    assert reporter._waiting([], reporter._begun + 4) == "comparing: 4 s"
 
 
 def test_given_silence_when_two_seconds_pass_then_something_is_said() -> None:
     said: list[str] = []
 
-    with Narrator(said.append, "comparing"):
+    with ProgressReporter(said.append, "comparing"):
         deadline = time.monotonic() + 10
         while not said and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -61,13 +61,13 @@ def test_given_a_diagnostic_when_made_readable_then_what_where_and_why() -> None
 
 def test_given_an_interrupt_when_winding_up_then_the_end_is_what_is_waited_for() -> None:
     said: list[str] = []
-    narrator = Narrator(said.append, "comparing")
-    assert not narrator.changing
-    narrator.take(message("apply_start"))
-    assert narrator.changing
+    reporter = ProgressReporter(said.append, "comparing")
+    assert not reporter.changing
+    reporter.take(message("apply_start"))
+    assert reporter.changing
 
-    narrator.wind_up()
+    reporter.note_ending()
 
     assert said == ["interrupted, ending Terraform in good order"]
-    assert not narrator._under_way
-    assert narrator._waiting([], narrator._begun + 3) == "interrupted, ending Terraform in good order: 3 s"
+    assert not reporter._under_way
+    assert reporter._waiting([], reporter._begun + 3) == "interrupted, ending Terraform in good order: 3 s"

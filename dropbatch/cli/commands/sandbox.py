@@ -115,9 +115,9 @@ def env(as_json: bool) -> None:
 @click.argument("arguments", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND")
 def execute(arguments: tuple[str, ...]) -> None:
     """Run COMMAND with the variables of `env` and no other AWS setting of yours. Its exit code is this one's."""
-    from dropbatch.sandbox.clients import surroundings  # noqa: PLC0415
+    from dropbatch.sandbox.clients import command_environment  # noqa: PLC0415
 
-    environ = surroundings(_running().environ())
+    environ = command_environment(_running().environ())
     try:
         os.execvpe(arguments[0], arguments, environ)  # noqa: S606 -- what the user asked for
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The HTTP face of Batch: a request's path and body to one operation, its result or error to AWS's wire shape."""
+"""HTTP API of Batch: map a request to an operation, and its result or error to AWS's JSON."""
 
 import json
 import logging
@@ -31,7 +31,7 @@ LOST = "x-dropbatch-answer-lost"
 
 
 class Api:
-    """Answers Batch requests."""
+    """Dispatch Batch requests to operations."""
 
     def __init__(self, store: Store, scheduler: Scheduler, faults: Faults) -> None:
         self._store = store
@@ -39,7 +39,7 @@ class Api:
         self._operations = _operations(store, scheduler, faults)
 
     def answer(self, method: str, path: str, body: bytes, query: Mapping[str, Any]) -> Response:
-        """The response to one request."""
+        """Return the response to one request."""
         try:
             name, members = operation_of(method, path, query)
             status, headers, answer = _json(200, self._call(name, members, body))
@@ -70,7 +70,7 @@ class Api:
             return operate(request)
 
     def _known(self, name: str, request: dict[str, Any]) -> Known:
-        """The resources that a request names and that rules ask about."""
+        """Return the resources named in a request that the rules need."""
         if name != "SubmitJob":
             return NOTHING
         return Known(

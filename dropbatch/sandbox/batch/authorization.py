@@ -1,4 +1,4 @@
-"""Which resources a Batch call is authorized on.
+"""Resources on which a Batch call is authorized.
 
 Source: Service Authorization Reference, "Actions, resources, and condition keys for AWS Batch". SubmitJob is checked on
 the job definition, on the queue and on the new job, whose id Batch gives (``job/*``); with tags also ``batch:TagResource``, which AWS checks on the job definition.
@@ -37,7 +37,7 @@ _TAGS_PATH = "/v1/tags/"
 
 
 def checks(operation: str, path: str, body: bytes, store: Store) -> list[Check]:
-    """Every (action, resource) that must be allowed; ``*`` where the action has no resource level."""
+    """Return each (action, resource) that must be allowed; ``*`` if the action has no resource-level permissions."""
     action = f"batch:{operation}"
     if path.startswith(_TAGS_PATH):
         return [(action, unquote(path.removeprefix(_TAGS_PATH)))]

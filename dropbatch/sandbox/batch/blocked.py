@@ -1,4 +1,4 @@
-"""Jobs at the head of a queue that can never be placed as things are: told of, and after a limit cancelled.
+"""Blocked queues: report a job at the head that cannot be placed, and cancel it after the queue's time limit.
 
 Texts and limits: AWS Batch user guide, "Jobs stuck in a RUNNABLE status" and "jobStateTimeLimitActions".
 """
@@ -21,14 +21,14 @@ class _Head:
 
 
 class Heads:
-    """The blocked heads of queues, and since when they are."""
+    """Blocked jobs at the heads of queues, with the times since when they are blocked."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._heads: dict[str, _Head] = {}
 
     def update(self, blocked: dict[str, tuple[Job, str]], now: float) -> list[Job]:
-        """Take in what is blocked now; the jobs that are newly so. Each has the reason as its status reason."""
+        """Record the blocked jobs and return the newly blocked ones; their status reason is set."""
         for queue, head in list(self._heads.items()):
             if blocked.get(queue) != (head.job, head.reason):
                 del self._heads[queue]
@@ -43,7 +43,7 @@ class Heads:
         return fresh
 
     def overdue(self, now: float) -> list[tuple[Job, str]]:
-        """Jobs to be cancelled now, each with the status reason it gets."""
+        """Return the jobs to cancel now, each with its status reason."""
         found = []
         for head in self._heads.values():
             action = self._action(head)
@@ -52,12 +52,12 @@ class Heads:
         return found
 
     def next_due(self) -> float | None:
-        """When the next job becomes overdue."""
+        """Return the time at which the next job becomes overdue."""
         actions = [(head, self._action(head)) for head in self._heads.values()]
         return min((head.since + int(action["maxTimeSeconds"]) for head, action in actions if action), default=None)
 
     def _action(self, head: _Head) -> dict[str, Any] | None:
-        """The queue's action for this reason; of several the quickest."""
+        """Return the queue's action for this reason; if there are several, the one with the shortest time."""
         queue = self._store.queue(head.job.queue_arn) or {}
         actions = queue.get("jobStateTimeLimitActions") or []
         fitting = [each for each in actions if head.reason.partition(" - ")[0] == each["reason"]]

@@ -1,4 +1,4 @@
-"""The time Batch lives by, so that tests can let it run fast."""
+"""Clock of the sandbox's Batch; tests can speed it up."""
 
 import time
 from threading import Condition
@@ -7,10 +7,10 @@ __all__ = ["Clock"]
 
 
 class Clock:
-    """Real time until its speed is changed: at speed 60 a minute of Batch's time passes in a second."""
+    """A clock with adjustable speed: at speed 60, one minute of Batch's time takes one second."""
 
     def __init__(self, speed: float = 1.0) -> None:
-        # One tuple, so that a reader never sees half a change: (speed, time of the change, its monotonic time).
+        # One tuple, so that updates are atomic: (speed, time of the change, its monotonic time).
         self._course = (speed, time.time(), time.monotonic())
 
     @property
@@ -19,7 +19,7 @@ class Clock:
         return self._course[0]
 
     def set_speed(self, speed: float) -> None:
-        """Go on from now at another speed; wake whoever waits on this clock after it."""
+        """Change the speed from now on; the caller then wakes the threads that wait on this clock."""
         self._course = (speed, self.now(), time.monotonic())
 
     def now(self) -> float:
@@ -32,5 +32,5 @@ class Clock:
         return int(self.now() * 1000)
 
     def wait(self, condition: Condition, seconds: float | None) -> None:
-        """Wait on `condition`, which the caller holds, for at most `seconds` of this clock."""
+        """Wait on `condition`, held by the caller, for at most `seconds` of this clock."""
         condition.wait(None if seconds is None else max(0.0, seconds) / self.speed)

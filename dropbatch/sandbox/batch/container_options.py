@@ -10,9 +10,9 @@ __all__ = ["container_options"]
 def container_options(
     container: dict[str, Any], memory_mib: int, vcpus: float, *, host: Path, init: Sequence[str]
 ) -> list[str]:
-    """Options of ``create``. A volume's path on the instance is a directory of its own below `host`.
+    """Return the options of ``create``. A volume's path on the instance maps to a directory below `host`.
 
-    `init` are the engine's options for a first process that forwards signals and buries children.
+    `init` holds the engine's options for an init process that forwards signals and reaps children.
     """
     linux = container.get("linuxParameters") or {}
     options = [f"--memory={memory_mib}m", f"--memory-swap={memory_mib}m", f"--cpu-shares={int(vcpus * 1024)}"]

@@ -1,4 +1,4 @@
-"""Temporary credentials of a job's role, as ECS would hand them to the task."""
+"""Temporary credentials of a job's role, as ECS provides them to a task."""
 
 import base64
 import json
@@ -14,9 +14,9 @@ _TASKS = "ecs-tasks.amazonaws.com"
 
 
 def issue(task: Task) -> dict[str, str]:
-    """Environment variables with credentials of the task's role; none when it has no role.
+    """Return environment variables with credentials of the task's role; empty without a role.
 
-    Raises `StartError`, worded as ECS words it, when there is no such role or it does not trust ECS tasks.
+    Raise `StartError` with ECS's message if the role does not exist or does not trust ECS tasks.
     """
     role_arn = str(task.container.get("jobRoleArn") or "")
     if not role_arn:
@@ -47,7 +47,7 @@ def issue(task: Task) -> dict[str, str]:
 
 
 def revoke(variables: dict[str, str]) -> None:
-    """End the session behind `variables`; the task is over."""
+    """End the session of these credentials after the task has ended."""
     emulator.service("sts")._sessions.pop(variables.get("AWS_ACCESS_KEY_ID"), None)
 
 

@@ -13,13 +13,13 @@ _EMPTY_LISTS = ("command", "volumes", "environment", "mountPoints", "ulimits", "
 
 
 class Definitions:
-    """The operations on job definitions."""
+    """Operations on job definitions."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def register(self, request: dict[str, Any]) -> dict[str, Any]:
-        """RegisterJobDefinition: always a new revision; numbers are never given twice."""
+        """RegisterJobDefinition: create a new revision; revision numbers are never reused."""
         name = request["jobDefinitionName"]
         if request["type"] != "container" or not request.get("containerProperties"):
             raise ClientError("not supported in the sandbox: job definitions other than type container")
@@ -48,7 +48,7 @@ class Definitions:
         return {key: definition[key] for key in ("jobDefinitionName", "jobDefinitionArn", "revision")}
 
     def deregister(self, request: dict[str, Any]) -> dict[str, Any]:
-        """DeregisterJobDefinition: the revision becomes INACTIVE; as on AWS it can still be looked up."""
+        """DeregisterJobDefinition: mark the revision INACTIVE; as on AWS it can still be described."""
         reference = request["jobDefinition"]
         if ":" not in self._store.arns.name(_KIND, reference):
             raise ClientError(f"{reference}: name and revision are needed to deregister")
@@ -81,14 +81,14 @@ class Definitions:
 
 
 def retry_strategy(strategy: dict[str, Any]) -> dict[str, Any]:
-    """A ``RetryStrategy`` as AWS gives it back."""
+    """Return a ``RetryStrategy`` as AWS describes it."""
     attempts = int(strategy.get("attempts") or 1)
     rules = [{**rule, "action": str(rule["action"]).lower()} for rule in strategy.get("evaluateOnExit") or []]
     return {"attempts": attempts, "evaluateOnExit": rules}
 
 
 def requirements(container: dict[str, Any]) -> tuple[float, int]:
-    """VCPUs and MiB of memory that a container asks for."""
+    """Return the vCPUs and the MiB of memory that a container requests."""
     vcpus, memory = float(container.get("vcpus") or 0), int(container.get("memory") or 0)
     for entry in container.get("resourceRequirements") or []:
         if entry["type"] == "VCPU":
@@ -112,9 +112,9 @@ def _container(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 def _volume(volume: dict[str, Any]) -> dict[str, Any]:
-    """Return a volume as ECS describes it: with an empty ``host`` where Docker chooses the place.
+    """Return a volume as ECS describes it: ``host`` is empty if Docker chooses the path.
 
-    AWS publishes no answer of Batch with such a volume. Terraform's provider compares what it wrote with the answer,
+    AWS documents no Batch response with such a volume. Terraform's provider compares its request with the response,
     member by member (terraform-provider-aws, internal/service/batch/container_properties.go).
     """
     placed = any(key.endswith("VolumeConfiguration") for key in volume)

@@ -1,7 +1,8 @@
-"""Jobs that wait for others: ``dependsOn`` with a job id, with N_TO_N and with SEQUENTIAL.
+"""Job dependencies: ``dependsOn`` with a job id, N_TO_N and SEQUENTIAL.
 
-AWS Batch user guide, "Job dependencies" and "Array jobs": with an id a job waits for another as a whole; with N_TO_N
-each child waits for the child of the same index in another array; with SEQUENTIAL for the one before it in its own.
+With an id, a job waits for the entire other job. With N_TO_N, each child waits for the child of the same index in
+another array. With SEQUENTIAL, each child waits for the previous child of its own array. Source: AWS Batch user guide,
+"Job dependencies" and "Array jobs".
 """
 
 from collections.abc import Iterator
@@ -12,26 +13,26 @@ from dropbatch.sandbox.batch.errors import ClientError
 from dropbatch.sandbox.batch.model import Job, Status
 from dropbatch.sandbox.batch.store import Store
 
-__all__ = ["Followers", "Hold", "check_dependencies"]
+__all__ = ["Hold", "JobDependencies", "check_dependencies"]
 
 
 class Hold(Enum):
-    """What the jobs before it mean for a job."""
+    """Effect of a job's dependencies on the job."""
 
     FREE = auto()
     WAITS = auto()
     FAILED = auto()
 
 
-class Followers:
-    """Who waits for whom. Every call is made under the store's lock."""
+class JobDependencies:
+    """Jobs waiting for other jobs. Callers hold the store's lock."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._waiting: dict[str, dict[str, Job]] = {}
 
     def hold(self, job: Job) -> Hold:
-        """Whether `job` may go on; if it must wait, `pop` gives it back when one of those before it has ended."""
+        """Return whether `job` may proceed. If it must wait, `pop` returns it when one of its dependencies ends."""
         before = list(self._before(job))
         if any(each.status is Status.FAILED for each in before):
             return Hold.FAILED
@@ -41,11 +42,11 @@ class Followers:
         return Hold.WAITS if unfinished else Hold.FREE
 
     def pop(self, ended: Job) -> list[Job]:
-        """Jobs to be looked at again, now that this one has ended."""
+        """Return the jobs to check again after this one ended."""
         return list(self._waiting.pop(ended.id, {}).values())
 
     def _before(self, job: Job) -> Iterator[Job]:
-        """The jobs it depends on, but for those that Batch has forgotten."""
+        """Return the jobs it depends on, except those that Batch has already dropped."""
         for each in job.template.depends_on:
             kind = each.get("type")
             other = self._store.job(each.get("jobId", ""))
@@ -58,7 +59,7 @@ class Followers:
 
 
 def check_dependencies(request: dict[str, Any], store: Store) -> list[dict[str, str]]:
-    """`dependsOn` of a SubmitJob, if AWS would take it."""
+    """Return the validated `dependsOn` of a SubmitJob request."""
     dependencies: list[dict[str, str]] = list(request.get("dependsOn") or [])
     size = int((request.get("arrayProperties") or {}).get("size") or 0)
     for each in dependencies:

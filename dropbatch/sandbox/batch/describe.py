@@ -1,4 +1,4 @@
-"""Jobs in AWS's shapes: for DescribeJobs, ListJobs and state-change events."""
+"""Build AWS's representations of jobs for DescribeJobs, ListJobs and state-change events."""
 
 from typing import Any
 
@@ -19,12 +19,12 @@ _COMMON_DEFAULTS: dict[str, Any] = {
 
 
 def describe(job: Job, arns: Arns) -> dict[str, Any]:
-    """A ``JobDetail``."""
+    """Return a ``JobDetail``."""
     return {**event_detail(job, arns), "isCancelled": job.cancelled, "isTerminated": job.terminated}
 
 
 def event_detail(job: Job, arns: Arns) -> dict[str, Any]:
-    """The ``detail`` of a "Batch Job State Change" event."""
+    """Return the ``detail`` of a "Batch Job State Change" event."""
     return {
         **_detail(job, arns),
         "propagateTags": job.template.propagate_tags,
@@ -33,7 +33,7 @@ def event_detail(job: Job, arns: Arns) -> dict[str, Any]:
 
 
 def summarize(job: Job, arns: Arns) -> dict[str, Any]:
-    """A ``JobSummary``."""
+    """Return a ``JobSummary``."""
     container: dict[str, Any] = {}
     if job.latest and job.latest.exit_code is not None:
         container["exitCode"] = job.latest.exit_code

@@ -14,10 +14,10 @@ _KIND = "compute-environment"
 
 
 class Environments:
-    """The operations on compute environments.
+    """Operations on compute environments.
 
-    A scaling update takes effect at once, an infrastructure update for jobs that are placed from then on: those that
-    run keep their machines as long as the update policy says. Source: AWS Batch user guide, "Updating compute
+    A scaling update takes effect at once. An infrastructure update applies to jobs placed afterwards; running jobs
+    keep their instances as long as the update policy allows. Source: AWS Batch user guide, "Updating compute
     environments", https://docs.aws.amazon.com/batch/latest/userguide/updating-compute-environments.html.
     """
 
@@ -77,12 +77,12 @@ class Environments:
         }
 
     def delete(self, request: dict[str, Any]) -> dict[str, Any]:
-        """DeleteComputeEnvironment: it must be disabled and in no queue's order; its machines go with it.
+        """DeleteComputeEnvironment: it must be disabled and used by no queue; its instances are terminated.
 
-        AWS asks for ended jobs on Fargate only
+        AWS requires that jobs have ended only on Fargate
         (https://docs.aws.amazon.com/batch/latest/APIReference/API_DeleteComputeEnvironment.html) and calls deletion
         the way to stop paying for instances whose jobs still run (API_UpdateComputeEnvironment, ``state``), so jobs on
-        EC2 lose theirs.
+        EC2 lose their instances.
         """
         environment = self._get(request["computeEnvironment"])
         arn = environment["computeEnvironmentArn"]
@@ -112,7 +112,7 @@ class Environments:
 
 
 def _with_defaults(resources: dict[str, Any]) -> dict[str, Any]:
-    """What AWS fills in for a managed environment."""
+    """Return the properties with AWS's defaults for a managed environment."""
     missing = [key for key in ("type", "maxvCpus", "subnets") if not resources.get(key) and resources.get(key) != 0]
     if missing:
         raise ClientError(f"computeResources: {', '.join(missing)} must be given for a MANAGED environment")

@@ -2,29 +2,29 @@
 
 BatchError
 ├── ClientError        the caller's mistake (HTTP 400, ``ClientException``)
-├── ThrottlingError    too many at once (HTTP 429, ``TooManyRequestsException``)
-└── ServerError        ours (HTTP 500, ``ServerException``)
+├── ThrottlingError    too many requests (HTTP 429, ``TooManyRequestsException``)
+└── ServerError        the service's failure (HTTP 500, ``ServerException``)
 """
 
 __all__ = ["BatchError", "ClientError", "ServerError", "ThrottlingError"]
 
 
 class BatchError(Exception):
-    """An answer in AWS's error shape."""
+    """An error that is returned to the client in AWS's form."""
 
     code = "ServerException"
     status = 500
 
 
 class ClientError(BatchError):
-    """The request asks for something invalid, or for something that does not exist."""
+    """The request is invalid or names a resource that does not exist."""
 
     code = "ClientException"
     status = 400
 
 
 class ThrottlingError(BatchError):
-    """More requests than AWS takes; the caller is to wait and try again."""
+    """The request rate exceeds AWS's limit; the caller should wait and retry."""
 
     code = "TooManyRequestsException"
     status = 429

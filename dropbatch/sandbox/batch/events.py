@@ -1,4 +1,4 @@
-"""Job state changes on their way to EventBridge: in order, each once, off the scheduler's thread."""
+"""Send job state changes to EventBridge in order, each once, from a separate thread."""
 
 import json
 import logging
@@ -19,7 +19,7 @@ Entry = dict[str, Any]
 
 
 class EventSender:
-    """A thread that hands events over, one after the other."""
+    """Thread that delivers events one at a time."""
 
     def __init__(self, deliver: Callable[[list[Entry]], None]) -> None:
         self._deliver = deliver
@@ -27,11 +27,11 @@ class EventSender:
         self._thread = threading.Thread(target=self._run, name="batch-events", daemon=True)
 
     def start(self) -> None:
-        """Begin to deliver."""
+        """Start delivery."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Deliver what is waiting, then end."""
+        """Deliver the waiting events, then stop."""
         self._queue.put(None)
         if self._thread.is_alive():
             self._thread.join(timeout=10)
@@ -67,13 +67,13 @@ class EventSender:
 
 
 def put_on_event_bus(region: str) -> Callable[[list[Entry]], None]:
-    """Deliver through MiniStack's emitter that, unlike PutEvents, accepts sources beginning with ``aws.``."""
+    """Deliver an event by MiniStack's emitter: unlike PutEvents, it accepts sources that begin with ``aws.``."""
     eventbridge = emulator.service("eventbridge")
 
     def deliver(entries: list[Entry]) -> None:
         with emulator.request_scope(region):
             eventbridge._put_events({"Entries": entries}, allow_aws_source=True)
-            # MiniStack keeps every event for ever; a large array job would fill the memory.
+            # MiniStack keeps every event forever; a large array job would fill the memory.
             log = eventbridge._events_log_list()
             del log[:-_REMEMBERED]
 

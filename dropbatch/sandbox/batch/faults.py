@@ -1,4 +1,4 @@
-"""Faults on request: what shall go wrong, for how long, and what is left of it. They are gone after a restart."""
+"""Faults that a user injects into Batch, with their remaining uses. A restart clears them."""
 
 import threading
 import time
@@ -17,7 +17,7 @@ _AT_ONCE = ("reclaim", "kill-function")  # known to the control endpoint, not se
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """A kind of fault that can be set. `members` are the settings it takes besides `times`."""
+    """A kind of fault. `members` are the settings it accepts besides `times`."""
 
     what: str
     members: tuple[str, ...] = ()
@@ -45,7 +45,7 @@ KINDS: dict[str, Kind] = {
 
 @dataclass(kw_only=True)
 class Fault:
-    """One fault that is set. A `queue` is meant by its name or by the end of it (``spot``); none means every queue."""
+    """An active fault. `queue` is a queue's name or the end of it (``spot``); None means every queue."""
 
     fault: str
     queue: str | None = None
@@ -55,13 +55,13 @@ class Fault:
     times: int | None = None
 
     def meets(self, queue: str | None, status: str | None) -> bool:
-        """Whether it strikes in this queue, at a job in this state."""
+        """Return whether the fault applies to this queue and job state."""
         here = self.queue is None or (queue is not None and (queue == self.queue or queue.endswith(f"-{self.queue}")))
         return here and self.status in {None, status}
 
 
 class Faults:
-    """The faults that are set. A newer one of the same kind, queue and state replaces an older one."""
+    """Active faults. A new fault replaces one of the same kind, queue and state."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -77,22 +77,22 @@ class Faults:
         return fault
 
     def clear(self, kind: str | None = None) -> None:
-        """Take back the faults of a kind, or all."""
+        """Clear the faults of one kind, or all."""
         with self._lock:
             self._set = [each for each in self._set if kind not in {None, each.fault}]
 
     def report(self) -> list[dict[str, Any]]:
-        """The faults that are set, without the settings they lack."""
+        """Return the active faults, without unset settings."""
         with self._lock:
             return [{key: value for key, value in asdict(each).items() if value} for each in self._set]
 
     def holds(self, kind: str, queue: str | None = None) -> Fault | None:
-        """A fault of this kind, if one is set; it is not used up."""
+        """Return an active fault of this kind, without counting a use."""
         with self._lock:
             return self._find(kind, queue, None)
 
     def strikes(self, kind: str, queue: str | None = None, status: str | None = None) -> Fault | None:
-        """A fault of this kind, if one is set; one of its times is used up."""
+        """Return an active fault of this kind, and count one use."""
         with self._lock:
             fault = self._find(kind, queue, status)
             if fault and fault.times:
@@ -102,7 +102,7 @@ class Faults:
             return fault
 
     def throttled(self) -> bool:
-        """Whether one more SubmitJob is too many; allows bursts of one second's worth, as AWS does. Real time."""
+        """Return whether to throttle this SubmitJob. As on AWS, bursts of one second's rate pass. Uses real time."""
         with self._lock:
             fault = self._find("throttle", None, None)
             if fault is None:

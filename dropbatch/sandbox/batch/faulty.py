@@ -1,4 +1,4 @@
-"""The faults in the way of jobs and of events: around a runner, and around the delivery of events."""
+"""Wrappers that inject faults into a runner and into the delivery of events."""
 
 import json
 import threading
@@ -16,7 +16,7 @@ Entry = dict[str, Any]
 
 
 class FaultyRunner:
-    """A runner whose starts go wrong when asked to."""
+    """Runner that injects faults when a container starts."""
 
     def __init__(self, runner: Runner, faults: Faults, clock: Clock) -> None:
         self._runner = runner
@@ -25,11 +25,11 @@ class FaultyRunner:
         self._stopped = threading.Event()
 
     def log_stream(self, task: Task) -> str | None:
-        """The log stream of a task."""
+        """Return the log stream of a task."""
         return self._runner.log_stream(task)
 
     def start(self, task: Task) -> Running:
-        """Start the container, unless a fault says otherwise."""
+        """Start the container, unless a fault prevents it."""
         queue = task.queue_name
         if slow := self._faults.strikes("slow-start", queue):
             self._stopped.wait(slow.seconds / self._clock.speed)
@@ -40,15 +40,15 @@ class FaultyRunner:
             )
             raise StartError(reason=reason, status_reason=reason)
         container = self._runner.start(task)
-        return _Doomed(container) if self._faults.strikes("out-of-memory", queue) else container
+        return _OutOfMemory(container) if self._faults.strikes("out-of-memory", queue) else container
 
     def stop(self) -> None:
-        """Nothing waits any longer."""
+        """Release all delayed starts."""
         self._stopped.set()
 
 
-class _Doomed:
-    """A container that the kernel kills for its memory use."""
+class _OutOfMemory:
+    """Container that the kernel kills for its memory use."""
 
     def __init__(self, container: Running) -> None:
         self._container = container
@@ -60,14 +60,14 @@ class _Doomed:
         return Exit(code=batch_reasons.KILLED, reason=batch_reasons.OUT_OF_MEMORY.example)
 
     def signal_stop(self) -> None:
-        """It is dying already."""
+        """Do nothing: the container is being killed."""
 
     def kill(self) -> None:
         """It is dying already."""
 
 
 class FaultyDelivery:
-    """Delivers events of Batch, but for those that a fault drops, doubles or delays."""
+    """Deliver Batch's events, except those that a fault drops, duplicates or delays."""
 
     def __init__(self, deliver: Callable[[list[Entry]], None], faults: Faults, clock: Clock) -> None:
         self._deliver = deliver
@@ -77,13 +77,13 @@ class FaultyDelivery:
         self._late: dict[threading.Timer, Entry] = {}
 
     def __call__(self, entries: list[Entry]) -> None:
-        """Deliver what is due now."""
+        """Deliver the events that are due."""
         due = [each for entry in entries for each in self._due(entry)]
         if due:
             self._deliver(due)
 
     def stop(self) -> None:
-        """Deliver at once what was delayed."""
+        """Deliver all delayed events now."""
         with self._lock:
             late, self._late = self._late, {}
         for timer, entry in late.items():

@@ -1,4 +1,4 @@
-"""Environment variables of a job: its definition's and Batch's own."""
+"""Environment variables of a job: from its definition and from Batch."""
 
 from dropbatch.sandbox.batch.runner import Task
 
@@ -6,7 +6,7 @@ __all__ = ["job_variables"]
 
 
 def job_variables(task: Task, *, endpoint_url: str, region: str) -> dict[str, str]:
-    """What Batch gives a job, and what points AWS clients in it at the sandbox."""
+    """Return the variables that Batch sets, and those that direct AWS clients to the sandbox."""
     variables = {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}
     variables |= {each["name"]: each["value"] for each in task.container.get("environment") or []}
     variables |= {

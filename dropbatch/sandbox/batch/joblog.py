@@ -1,4 +1,4 @@
-"""A job's output on its way to CloudWatch Logs, live."""
+"""Send a job's output to CloudWatch Logs while it runs."""
 
 import time
 from typing import Any
@@ -13,7 +13,7 @@ _MOST_BYTES_PER_EVENT = 256 * 1024 - 26
 
 
 def stream_name(task: Task) -> str | None:
-    """``<prefix>/default/<task id>`` as the awslogs driver names it under Batch."""
+    """Return ``<prefix>/default/<task id>``, the awslogs driver's name under Batch."""
     configuration = task.container.get("logConfiguration") or {}
     if configuration and configuration.get("logDriver") != "awslogs":
         return None
@@ -22,7 +22,7 @@ def stream_name(task: Task) -> str | None:
 
 
 class JobLog:
-    """The log stream of one task; made when the task starts, as the driver does."""
+    """Log stream of one task, created when the task starts, as by the awslogs driver."""
 
     def __init__(self, task: Task, region: str) -> None:
         self._region = region
@@ -35,7 +35,7 @@ class JobLog:
             self._create(may_create_group="awslogs-group" not in options)
 
     def write(self, data: bytes) -> None:
-        """Take in a piece of output; whole lines go to the log at once."""
+        """Buffer a piece of output; complete lines are logged at once."""
         *lines, self._partial = (self._partial + data).split(b"\n")
         if len(self._partial) > _MOST_BYTES_PER_EVENT:
             lines.append(self._partial)
@@ -43,7 +43,7 @@ class JobLog:
         self._put(lines)
 
     def close(self) -> None:
-        """Write the last line, if it has no end."""
+        """Write the last line if it lacks a newline."""
         if self._partial:
             self._put([self._partial])
             self._partial = b""

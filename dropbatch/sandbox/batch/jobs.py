@@ -17,7 +17,7 @@ _PAGE = 1000
 
 
 class Jobs:
-    """The operations on jobs that exist."""
+    """Operations on existing jobs."""
 
     def __init__(self, store: Store, scheduler: Scheduler, faults: Faults) -> None:
         self._store = store
@@ -32,7 +32,7 @@ class Jobs:
         return {"jobs": [describe(job, self._store.arns) for job in found if job]}
 
     def list(self, request: dict[str, Any]) -> dict[str, Any]:
-        """ListJobs: of a queue or of an array; RUNNING ones unless a status or a filter says otherwise."""
+        """ListJobs of a queue or an array: RUNNING jobs, unless a status or a filter is given."""
         array_id = request.get("arrayJobId")
         if array_id:
             parent = self._store.job(array_id)
@@ -50,7 +50,7 @@ class Jobs:
         return {"jobSummaryList": [summarize(job, self._store.arns) for job in found], **token}
 
     def cancel(self, request: dict[str, Any]) -> dict[str, Any]:
-        """CancelJob: only what has not started."""
+        """CancelJob: end a job that has not started."""
         self._scheduler.cancel(self._get(request["jobId"]), request["reason"])
         return {}
 
@@ -60,7 +60,7 @@ class Jobs:
         return {}
 
     def _newest(self) -> int:
-        """The creation time of the newest job that ListJobs knows of."""
+        """Return the creation time of the newest job visible to ListJobs."""
         lag = self._faults.holds("list-lag")
         return self._scheduler.now_ms() - int(lag.seconds * 1000 if lag else 0)
 
@@ -72,7 +72,7 @@ class Jobs:
 
 
 def _filter(request: dict[str, Any]) -> Callable[[Job], bool]:
-    """The test a job must pass: by one filter, which AWS lets override the status, or by status."""
+    """Return a predicate from the request's filter, which on AWS overrides the status, or from the status."""
     filters = request.get("filters") or []
     if not filters:
         status = Status(request.get("jobStatus") or Status.RUNNING)

@@ -1,4 +1,4 @@
-"""Whether the instance types of a compute environment could hold a job."""
+"""Check whether a job fits the instance types of a compute environment."""
 
 from functools import cache
 from typing import Any
@@ -8,12 +8,12 @@ from dropbatch.settings.instances import expand
 
 __all__ = ["holds"]
 
-# AWS Batch user guide, "instanceTypes": what it chooses from by itself.
+# The families that ``optimal`` chooses from: AWS Batch user guide, "instanceTypes".
 _FAMILIES = {"optimal": ("c4", "m4", "r4")}
 
 
 def holds(environment: dict[str, Any], template: Template) -> bool:
-    """Whether one of its types has the vCPUs, the nominal memory and the GPUs; a type nothing is known of does."""
+    """Return whether a type has enough vCPUs, nominal memory and GPUs; unknown types count as large enough."""
     types = environment.get("computeResources", {}).get("instanceTypes") or []
     gpus = next(
         (each["value"] for each in template.container.get("resourceRequirements") or [] if each["type"] == "GPU"), 0

@@ -1,4 +1,4 @@
-"""What a job is, while it lives in the sandbox."""
+"""Jobs and attempts as the sandbox keeps them."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -21,18 +21,18 @@ class Status(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """Whether nothing follows."""
+        """Return whether the state is final."""
         return self in {Status.SUCCEEDED, Status.FAILED}
 
     @property
     def placed(self) -> bool:
-        """Whether the job occupies a compute environment."""
+        """Return whether the job occupies a compute environment."""
         return self in {Status.STARTING, Status.RUNNING}
 
 
 @dataclass(slots=True)
 class Template:
-    """What the children of an array job have in common, and what a plain job was submitted with."""
+    """Submitted properties of a job; the children of an array job share them."""
 
     definition_arn: str
     container: dict[str, Any]
@@ -52,7 +52,7 @@ class Template:
 
 @dataclass(slots=True)
 class Attempt:
-    """One try of a job, by Batch's own retries. Times are milliseconds since 1970."""
+    """One attempt of a job. Times are milliseconds since 1970."""
 
     task_arn: str
     environment_arn: str
@@ -66,7 +66,7 @@ class Attempt:
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """A job: plain, the parent of an array, or one of its children."""
+    """A single job, the parent of an array, or one of its children."""
 
     id: str
     name: str
@@ -92,10 +92,10 @@ class Job:
 
     @property
     def is_array(self) -> bool:
-        """Whether this is the parent of an array."""
+        """Return whether this is the parent of an array."""
         return bool(self.children)
 
     @property
     def latest(self) -> Attempt | None:
-        """The try under way, else the last one."""
+        """Return the current attempt, else the last one."""
         return self.current or (self.attempts[-1] if self.attempts else None)

@@ -1,4 +1,4 @@
-"""ARNs of Batch resources, and reading references that may be a name or an ARN."""
+"""Build ARNs of Batch resources, and parse references that are names or ARNs."""
 
 from dropbatch.sandbox.batch.errors import ClientError
 
@@ -6,18 +6,18 @@ __all__ = ["Arns", "split_definition"]
 
 
 class Arns:
-    """Makes and reads the ARNs of one account and region."""
+    """Build and parse the ARNs of one account and region."""
 
     def __init__(self, account: str, region: str) -> None:
         self.account = account
         self.region = region
 
     def of(self, kind: str, name: str) -> str:
-        """ARN of a resource; `kind` as AWS spells it, such as ``job-queue``."""
+        """Return the ARN of a resource; `kind` is AWS's spelling, such as ``job-queue``."""
         return f"arn:aws:batch:{self.region}:{self.account}:{kind}/{name}"
 
     def name(self, kind: str, reference: str) -> str:
-        """The name in `reference`, which is a name or an ARN of that kind."""
+        """Return the name from `reference`, a name or an ARN of that kind."""
         if not reference.startswith("arn:"):
             return reference
         prefix = self.of(kind, "")
@@ -27,7 +27,7 @@ class Arns:
 
 
 def split_definition(reference: str) -> tuple[str, int | None]:
-    """Name and revision of ``name`` or ``name:revision``."""
+    """Return name and revision from ``name`` or ``name:revision``."""
     name, colon, revision = reference.partition(":")
     if not colon:
         return name, None

@@ -12,7 +12,7 @@ Item = TypeVar("Item")
 
 
 def page(items: Sequence[Item], request: dict[str, Any], default: int = 100) -> tuple[list[Item], dict[str, str]]:
-    """One page of `items`, and ``{"nextToken": …}`` when more follow."""
+    """Return one page of `items`, and ``{"nextToken": …}`` if more follow."""
     start = _offset(request.get("nextToken"))
     size = int(request.get("maxResults") or default)
     if not 1 <= size <= default:
@@ -25,7 +25,7 @@ def page(items: Sequence[Item], request: dict[str, Any], default: int = 100) -> 
 def chosen(
     resources: Mapping[str, Item], names: Iterable[str], request: dict[str, Any]
 ) -> tuple[list[Item], dict[str, str]]:
-    """The resources of these names (unknown ones are left out, as AWS does), or a page of all."""
+    """Return the resources with these names (unknown names are skipped, as on AWS), or a page of all."""
     wanted = list(names)
     if wanted:
         return [resources[name] for name in dict.fromkeys(wanted) if name in resources], {}

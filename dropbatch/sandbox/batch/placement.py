@@ -1,4 +1,4 @@
-"""Which waiting job goes where next: queues by priority, shares by use and weight, environments in their order."""
+"""Place waiting jobs: queues by priority, shares by use and weight, environments in the queue's order."""
 
 import heapq
 from collections import defaultdict
@@ -15,12 +15,12 @@ from dropbatch.sandbox.batch.store import Resource, Store
 __all__ = ["Placement"]
 
 _NO_SHARE = ""
-_DIGITS = 3  # of vCPUs: shares that differ by less have used the same
+_DIGITS = 3  # of vCPUs: a smaller difference in use counts as equal
 _Waiting = tuple[int, int, Job]
 
 
 class Placement:
-    """Jobs that are RUNNABLE, and the vCPUs in use. Every call is made under the store's lock."""
+    """RUNNABLE jobs and the vCPUs in use. Callers hold the store's lock."""
 
     def __init__(self, store: Store, most_at_once: int, faults: Faults, now: Callable[[], float]) -> None:
         self._store = store
@@ -35,20 +35,20 @@ class Placement:
         self._shares = Shares(now)
 
     def add(self, job: Job) -> None:
-        """A job became RUNNABLE."""
+        """Add a job that became RUNNABLE."""
         self._arrivals += 1
         share = job.template.share_identifier or _NO_SHARE
         waiting = self._waiting[job.queue_arn][share]
         heapq.heappush(waiting, (-job.template.scheduling_priority, self._arrivals, job))
 
     def release(self, job: Job) -> None:
-        """A placed job ended."""
+        """Release the vCPUs of a placed job that ended."""
         environment, _ = self._placed.pop(job.id)
         self._used[environment] -= job.template.vcpus
         self._count(job, -job.template.vcpus)
 
     def choose(self) -> list[tuple[Job, str]]:
-        """Place what can be placed now; each job with its compute environment's ARN."""
+        """Place all jobs that fit now; return each with its compute environment's ARN."""
         chosen: list[tuple[Job, str]] = []
         self.blocked = {}
         for queue in sorted(self._store.queues.values(), key=lambda each: -int(each["priority"])):
@@ -60,7 +60,7 @@ class Placement:
                     self.blocked[queue["jobQueueArn"]] = (job, why)
                 full = len(self._placed) >= self._most_at_once
                 if environment is None or full or self._is_reserved(job, queue):
-                    break  # as on AWS, the job at the head of the queue is waited for
+                    break  # as on AWS, later jobs do not overtake the job at the head of the queue
                 heapq.heappop(waiting)
                 self._place(job, environment)
                 chosen.append((job, environment))
@@ -77,12 +77,12 @@ class Placement:
         self._shares.add(job.queue_arn, share, vcpus, _decay(policy))
 
     def _next_share(self, queue: Resource) -> str | None:
-        """The share that uses least for its weight; of equals, the one that has waited longest."""
+        """Return the share with the least use for its weight; among equals, the one that waited longest."""
         arn, policy = queue["jobQueueArn"], self._policy(queue)
         best: tuple[float, int, str] | None = None
         for share, waiting in self._waiting[arn].items():
             while waiting and waiting[0][2].status is not Status.RUNNABLE:
-                heapq.heappop(waiting)  # cancelled meanwhile
+                heapq.heappop(waiting)  # cancelled in the meantime
             if waiting:
                 use = self._shares.use(arn, share, _decay(policy)) * _weight(policy, share)
                 candidate = (round(use, _DIGITS), waiting[0][1], share)
@@ -90,7 +90,7 @@ class Placement:
         return best[2] if best else None
 
     def _is_reserved(self, job: Job, queue: Resource) -> bool:
-        """Whether the vCPUs it needs are kept for shares that are not active; a queue that runs nothing may begin."""
+        """Return whether the needed vCPUs are reserved for inactive shares; an idle queue ignores the reservation."""
         policy, arn = self._policy(queue), queue["jobQueueArn"]
         reservation = int(policy.get("computeReservation") or 0)
         running = self._shares.running(arn)
@@ -116,7 +116,7 @@ class Placement:
         return None
 
     def _obstacle(self, job: Job, queue: Resource) -> str | None:
-        """Why waiting will not help; none when only other jobs are in the way, or a person's switch."""
+        """Return why the job cannot be placed as things are; None if it waits for other jobs or a disabled environment."""
         usable = self._usable(queue)
         wide = [environment for environment, most in usable if job.template.vcpus <= most]
         if usable and not wide:
@@ -128,11 +128,11 @@ class Placement:
         return None
 
     def _usable(self, queue: Resource) -> list[tuple[Resource, float]]:
-        """The environments of a queue that may start jobs, in order, each with the most vCPUs it may have."""
+        """Return the environments of a queue that may start jobs, in order, each with its maximum vCPUs."""
         found = []
         for entry in queue["computeEnvironmentOrder"]:
             environment = self._store.environment(entry["computeEnvironment"])
-            # One that is updated takes jobs, on its new machines.
+            # An environment that is being updated accepts jobs, on its new instances.
             if environment and environment["state"] == "ENABLED" and environment["status"] in {"VALID", "UPDATING"}:
                 most = environment.get("computeResources", {}).get("maxvCpus", environment.get("unmanagedvCpus", 0))
                 found.append((environment, float(most)))
@@ -144,7 +144,7 @@ def _decay(policy: dict[str, Any]) -> float:
 
 
 def _weight(policy: dict[str, Any], share: str) -> float:
-    """A lower weight factor means a larger share; without a policy all are equal."""
+    """Return the weight of a share. A lower factor means a larger share; without a policy all are equal."""
     for entry in policy.get("shareDistribution") or []:
         pattern = str(entry["shareIdentifier"])
         if pattern == share or (pattern.endswith("*") and share.startswith(pattern[:-1])):

@@ -12,7 +12,7 @@ _KIND = "scheduling-policy"
 
 
 class Policies:
-    """The operations on scheduling policies."""
+    """Operations on scheduling policies."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -62,7 +62,7 @@ class Policies:
 
 
 def _fair_share(policy: dict[str, Any]) -> dict[str, Any]:
-    """A ``FairsharePolicy`` with AWS's defaults."""
+    """Return a ``FairsharePolicy`` with AWS's defaults."""
     return {
         "shareDecaySeconds": policy.get("shareDecaySeconds", 0),
         "computeReservation": policy.get("computeReservation", 0),

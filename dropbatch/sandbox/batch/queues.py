@@ -13,7 +13,7 @@ _KIND = "job-queue"
 
 
 class Queues:
-    """The operations on job queues."""
+    """Operations on job queues."""
 
     def __init__(self, store: Store, scheduler: Scheduler) -> None:
         self._store = store
@@ -42,7 +42,7 @@ class Queues:
         return {"jobQueueName": name, "jobQueueArn": queue["jobQueueArn"]}
 
     def update(self, request: dict[str, Any]) -> dict[str, Any]:
-        """UpdateJobQueue. A scheduling policy can be replaced, but neither added nor removed."""
+        """UpdateJobQueue: a scheduling policy can be replaced, but neither added nor removed."""
         queue = self._get(request["jobQueue"])
         if request.get("schedulingPolicyArn"):
             if "schedulingPolicyArn" not in queue:

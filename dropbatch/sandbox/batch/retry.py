@@ -1,4 +1,4 @@
-"""Batch's own retries: whether another try follows one that failed."""
+"""Decide whether Batch retries a failed job."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ __all__ = ["matches", "retries"]
 
 
 def retries(strategy: dict[str, Any], *, tries: int, exit_code: int | None, reason: str, status_reason: str) -> bool:
-    """Whether a job that has failed `tries` times is tried again.
+    """Return whether to retry a job that has failed `tries` times.
 
     The rules of ``evaluateOnExit`` are read in order and the first that matches decides; when none matches, the job
     is retried while tries are left. Source: AWS Batch user guide, "Automated job retries".
@@ -26,5 +26,5 @@ def retries(strategy: dict[str, Any], *, tries: int, exit_code: int | None, reas
 
 
 def matches(pattern: str, text: str) -> bool:
-    """AWS's glob: a ``*`` is special only at the end of the pattern."""
+    """Return whether the pattern matches; as on AWS, ``*`` is a wildcard only at the end."""
     return text.startswith(pattern[:-1]) if pattern.endswith("*") else text == pattern

@@ -1,4 +1,4 @@
-"""What the scheduler asks of whatever runs a job's container."""
+"""Interface of the runners, which run the containers of jobs."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -8,7 +8,7 @@ __all__ = ["Exit", "Runner", "Running", "StartError", "Task"]
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One try of one job."""
+    """One attempt of one job."""
 
     job_id: str
     task_id: str
@@ -33,7 +33,7 @@ class Exit:
 
 
 class StartError(Exception):
-    """The container never started. `reason` is the container's, `status_reason` the task's, as ECS words them."""
+    """The container never started. `reason` and `status_reason` are ECS's texts for the container and the task."""
 
     def __init__(self, *, reason: str | None = None, status_reason: str) -> None:
         super().__init__(reason or status_reason)
@@ -45,20 +45,20 @@ class Running(Protocol):
     """A started container."""
 
     def wait(self) -> Exit:
-        """Wait for the end; everything it wrote is in the log when this returns."""
+        """Wait for the end; on return the log is complete."""
 
     def signal_stop(self) -> None:
-        """Ask it to end (SIGTERM)."""
+        """Send SIGTERM."""
 
     def kill(self) -> None:
-        """End it now (SIGKILL)."""
+        """Send SIGKILL."""
 
 
 class Runner(Protocol):
     """Starts containers."""
 
     def log_stream(self, task: Task) -> str | None:
-        """The log stream of a task, known before it starts; none without a log configuration."""
+        """Return the log stream of a task, known before it starts; None without a log configuration."""
 
     def start(self, task: Task) -> Running:
         """Start the container, or raise `StartError`."""

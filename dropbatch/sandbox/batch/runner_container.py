@@ -1,7 +1,7 @@
-"""The `container` runner: a job in a container of its image, by docker or podman, on the host's network as Batch does.
+"""The `container` runner: runs jobs with docker or podman on the host's network, as Batch does.
 
-An image that a deploy pushed is built from its snapshot when a job first needs it. Any other is looked for in the
-engine, then pulled.
+An image pushed by a deploy is built from its snapshot when a job first needs it. Any other image is taken from the
+engine, or pulled.
 """
 
 import shutil
@@ -19,11 +19,11 @@ from dropbatch.contract.batch_reasons import (
     TASK_NOT_STARTED,
 )
 from dropbatch.sandbox.batch.container_options import container_options
+from dropbatch.sandbox.batch.credential_endpoint import CredentialEndpoint
 from dropbatch.sandbox.batch.definitions import requirements
 from dropbatch.sandbox.batch.job_variables import job_variables
 from dropbatch.sandbox.batch.joblog import JobLog, stream_name
 from dropbatch.sandbox.batch.runner import Exit, StartError, Task
-from dropbatch.sandbox.batch.vending import Vending
 from dropbatch.sandbox.engine import LABEL, Engine
 
 __all__ = ["ContainerRunner"]
@@ -36,7 +36,7 @@ _LOG_SECONDS = 10.0
 
 
 class ContainerRunner:
-    """Runs jobs in containers."""
+    """Run jobs in containers."""
 
     def __init__(
         self,
@@ -45,35 +45,35 @@ class ContainerRunner:
         directory: Path,
         images: Path,
         scratch: Path,
-        vending: Vending,
+        credential_endpoint: CredentialEndpoint,
         endpoint_url: str,
         region: str,
     ) -> None:
-        """`directory` is the sandbox's: containers bear it as a label, so that nothing of them is left behind."""
+        """`directory` is the sandbox's; it becomes a label of the containers, by which they are removed later."""
         self._engine = engine
         self._directory = directory
         self._images = images
         self._scratch = scratch
-        self._vending = vending
+        self._credential_endpoint = credential_endpoint
         self._endpoint_url = endpoint_url
         self._region = region
         self._building: dict[str, threading.Lock] = defaultdict(threading.Lock)
         (directory / "engine").write_text(engine.name)
 
     def log_stream(self, task: Task) -> str | None:
-        """The log stream of a task."""
+        """Return the log stream of a task."""
         return stream_name(task)
 
     def start(self, task: Task) -> "RunningContainer":
         """Start the job's container, or raise `StartError`."""
         image = self._image(str(task.container.get("image", "")))
         log = JobLog(task, self._region)
-        role = self._vending.open(task)
+        role = self._credential_endpoint.open(task)
         name, scratch = f"dropbatch-{task.task_id}", self._scratch / task.task_id
 
         def clean_up() -> None:
             self._engine.call("rm", "--force", "--volumes", name)
-            self._vending.close(task)
+            self._credential_endpoint.close(task)
             shutil.rmtree(scratch, ignore_errors=True)
 
         try:
@@ -108,7 +108,7 @@ class ContainerRunner:
             )
 
     def _image(self, image: str) -> str:
-        """The name by which the engine knows the image."""
+        """Return the engine's name of the image."""
         tag = image.rpartition(":")[2]
         snapshot = self._images / tag
         built = f"localhost/dropbatch-sandbox:{tag}"
@@ -130,7 +130,7 @@ class ContainerRunner:
 
 
 def _how_to_build(snapshot: Path) -> list[str]:
-    """Options for a pipeline's own Dockerfile, or for ours around the image it names; none without either."""
+    """Return build options for a pipeline's Dockerfile, or for ours with its base image; empty without either."""
     for dockerfile in (snapshot / "opt" / "build" / "Dockerfile", snapshot / "opt" / "pipeline" / "Dockerfile"):
         if dockerfile.is_file():
             base = snapshot / "base"
@@ -139,7 +139,7 @@ def _how_to_build(snapshot: Path) -> list[str]:
 
 
 class RunningContainer:
-    """A container that was started."""
+    """A running container."""
 
     def __init__(self, engine: Engine, name: str, log: JobLog, clean_up: Callable[[], None]) -> None:
         self._engine = engine
@@ -159,9 +159,9 @@ class RunningContainer:
         self._reader.start()
 
     def wait(self) -> Exit:
-        """Wait for the end. A kill that nobody asked for is the kernel's, for memory."""
+        """Wait for the end. A SIGKILL that was not requested came from the kernel, for lack of memory."""
         code = self._code()
-        self._reader.join(timeout=_LOG_SECONDS)  # podman's `logs --follow` does not always see the end
+        self._reader.join(timeout=_LOG_SECONDS)  # podman's `logs --follow` does not always end with the container
         self._output.kill()
         self._output.wait(timeout=_LOG_SECONDS)
         inspected = self._engine.call("inspect", "--format={{.State.OOMKilled}}", self._name).stdout.strip()
@@ -171,7 +171,7 @@ class RunningContainer:
         return Exit(code=code)
 
     def _code(self) -> int | None:
-        """The exit code, once there is one. Should `wait` miss the end, a look from time to time does not."""
+        """Return the exit code when the container has ended; poll too, in case the engine's `wait` misses the end."""
         while True:
             said = self._engine.call("wait", self._name, seconds=_LOOK_SECONDS)
             if said.returncode:
@@ -184,11 +184,11 @@ class RunningContainer:
             return int(code) if code.lstrip("-").isdigit() else None
 
     def signal_stop(self) -> None:
-        """SIGTERM to the main process."""
+        """Send SIGTERM to the main process."""
         self._engine.call("kill", "--signal=TERM", self._name)
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """Send SIGKILL."""
         self._killed = True
         self._engine.call("kill", "--signal=KILL", self._name)
 

@@ -1,4 +1,4 @@
-"""The `process` runner: a job's program as a local process, from the image's snapshot, in a scratch directory."""
+"""The `process` runner: runs a job as a local process from the image's snapshot, in a scratch directory."""
 
 import contextlib
 import os
@@ -21,11 +21,11 @@ __all__ = ["ProcessRunner"]
 
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 _CHUNK = 64 * 1024
-_IMAGE = "DROPBATCH_SANDBOX_IMAGE"  # tells the shims where the job's snapshot is
+_IMAGE = "DROPBATCH_SANDBOX_IMAGE"  # path of the job's snapshot, read by the shims
 
 
 class ProcessRunner:
-    """Runs jobs as processes of this user. The image is a snapshot directory ``<images>/<tag>/``."""
+    """Run jobs as processes of this user. The image is a snapshot directory ``<images>/<tag>/``."""
 
     def __init__(
         self,
@@ -36,13 +36,13 @@ class ProcessRunner:
         region: str,
         on_group: Callable[[str, int], None] = lambda sign, group: None,
     ) -> None:
-        """`on_group` is told of every process group that begins (``"+"``) and ends (``"-"``)."""
+        """`on_group` is called when a process group begins (``"+"``) or ends (``"-"``)."""
         self._images = images
         self._scratch = scratch
         self._endpoint_url = endpoint_url
         self._region = region
         self._on_group = on_group
-        # Once, before any job: a program that was just written is "busy" while another thread forks.
+        # Once, before any job: starting a program just written fails with "text file busy" while another thread forks.
         self._shims = scratch / "bin"
         self._shims.mkdir(parents=True, exist_ok=True)
         python = shlex.quote(sys.executable)
@@ -51,7 +51,7 @@ class ProcessRunner:
         _write_shim(self._shims / "python3", f'exec {python} "$@"')
 
     def log_stream(self, task: Task) -> str | None:
-        """The log stream of a task."""
+        """Return the log stream of a task."""
         return stream_name(task)
 
     def start(self, task: Task) -> "RunningProcess":
@@ -89,7 +89,7 @@ class ProcessRunner:
         return snapshot
 
     def _environment(self, task: Task, snapshot: Path, scratch: Path) -> dict[str, str]:
-        """What the job sees: nothing of this process's own environment."""
+        """Return the job's environment, without any variable of this process."""
         home, tmp = scratch / "home", scratch / "tmp"
         for directory in (home, tmp, scratch / "work"):
             directory.mkdir(parents=True)
@@ -137,7 +137,7 @@ class RunningProcess:
         self._reader.start()
 
     def wait(self) -> Exit:
-        """Wait for the main process; like a container, the others of its group do not outlive it."""
+        """Wait for the main process, then kill the rest of its group, as in a container."""
         code = self._process.wait()
         self._signal(signal.SIGKILL)
         self._reader.join(timeout=10)
@@ -145,17 +145,17 @@ class RunningProcess:
         return Exit(code=code if code >= 0 else 128 - code)
 
     def signal_stop(self) -> None:
-        """SIGTERM to the main process, as ECS does."""
+        """Send SIGTERM to the main process, as ECS does."""
         if self._process.poll() is None:
             self._process.terminate()
 
     def kill(self) -> None:
-        """SIGKILL to the whole group."""
+        """Send SIGKILL to the process group."""
         if self._process.poll() is None:
             self._signal(signal.SIGKILL)
 
     def _signal(self, number: signal.Signals) -> None:
-        # macOS says "not permitted" of a group whose members have all ended.
+        # macOS reports "not permitted" for a group whose members have all ended.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
 
@@ -168,10 +168,10 @@ class RunningProcess:
 
 
 def _check_program(task: Task, path: str, snapshot: Path) -> None:
-    """Refuse a program that only the real image has, in clear words: else its run would end with "not found".
+    """Refuse a program that exists only in the real image, with a clearer message than "not found".
 
     Raises:
-        StartError: the program after ``dropbatch-run --`` is not to be had here.
+        StartError: the program after ``dropbatch-run --`` is not available here.
     """
     command = [str(part) for part in task.container.get("command") or []]
     if command[:1] != ["dropbatch-run"] or "--" not in command[:-1]:

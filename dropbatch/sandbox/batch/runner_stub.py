@@ -1,4 +1,4 @@
-"""The `stub` runner: nothing runs, every container succeeds when it starts. For tests of the system with many jobs."""
+"""The `stub` runner: every container succeeds without running. For tests with many jobs."""
 
 from dropbatch.sandbox.batch.joblog import stream_name
 from dropbatch.sandbox.batch.runner import Exit, Task
@@ -7,14 +7,14 @@ __all__ = ["StubRunner"]
 
 
 class StubRunner:
-    """Starts nothing and keeps nothing: no fence, no results, no log, no record."""
+    """Runner without effects: no fence, no results, no log, no record."""
 
     def log_stream(self, task: Task) -> str | None:
-        """The log stream that a task would have."""
+        """Return the log stream that a task would have."""
         return stream_name(task)
 
     def start(self, task: Task) -> "_Ended":
-        """A container that has ended."""
+        """Return a container that has ended."""
         return _Ended()
 
 

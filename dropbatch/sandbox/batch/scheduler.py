@@ -1,7 +1,7 @@
-"""Moves jobs from SUBMITTED to their end.
+"""Move jobs from SUBMITTED to SUCCEEDED or FAILED.
 
-One thread looks at everything whenever something changes (a condition, no polling); each running job has a thread of
-its own that waits for its container. All state changes happen in `_move`, under the store's lock.
+One thread handles all changes (it waits on a condition, without polling); each running job has its own thread, which
+waits for its container. All state changes happen in `_move`, under the store's lock.
 """
 
 import heapq
@@ -15,7 +15,7 @@ from typing import Any
 from dropbatch.contract import batch_reasons
 from dropbatch.sandbox.batch.blocked import Heads
 from dropbatch.sandbox.batch.clock import Clock
-from dropbatch.sandbox.batch.dependencies import Followers, Hold
+from dropbatch.sandbox.batch.dependencies import Hold, JobDependencies
 from dropbatch.sandbox.batch.describe import event_detail
 from dropbatch.sandbox.batch.faults import Faults
 from dropbatch.sandbox.batch.model import Attempt, Job, Status
@@ -69,7 +69,7 @@ class Scheduler:
         self._placement = Placement(store, most, faults or Faults(), self._clock.now)
         self._heads = Heads(store)
         self._fresh: list[Job] = []
-        self._followers = Followers(store)
+        self._dependencies = JobDependencies(store)
         self._updates = Updates(store)
         self._live: dict[str, _Live] = {}
         self._deadlines: list[tuple[float, int, Callable[[], None]]] = []
@@ -81,7 +81,7 @@ class Scheduler:
     # --- what the API calls, all under the store's lock ------------------------------------------------------------
 
     def submit(self, job: Job) -> None:
-        """Take in a new job, or an array's parent."""
+        """Accept a new job, or the parent of an array."""
         self._forget_old()
         self._store.add_job(job)
         job.summary[Status.SUBMITTED] = len(job.children)
@@ -92,11 +92,11 @@ class Scheduler:
         self._store.changed.notify_all()
 
     def now_ms(self) -> int:
-        """Batch's time."""
+        """Return Batch's time in milliseconds since 1970."""
         return self._clock.now_ms()
 
     def cancel(self, job: Job, reason: str) -> None:
-        """End `job` if it has not been placed yet."""
+        """Cancel `job` if it has not been placed yet."""
         for each in job.children or [job]:
             if not (each.status.ended or each.status.placed):
                 each.cancelled = True
@@ -104,7 +104,7 @@ class Scheduler:
         job.cancelled = True
 
     def terminate(self, job: Job, reason: str) -> None:
-        """End `job` whatever it is doing."""
+        """End `job` in any state."""
         for each in job.children or [job]:
             if each.status.placed:
                 each.terminated = True
@@ -115,11 +115,11 @@ class Scheduler:
         job.terminated = True
 
     def environment_changed(self) -> None:
-        """Look again: a compute environment or queue was changed, or a fault, or the clock."""
+        """Wake the scheduler after a change of an environment, a queue, a fault or the clock."""
         self._store.changed.notify_all()
 
     def reclaim(self, chosen: Callable[[Job], bool]) -> list[Job]:
-        """Take away the machines of the chosen jobs among those that are placed."""
+        """Reclaim the Spot instances of the chosen placed jobs."""
         lives = [live for live in self._live.values() if chosen(live.job)]
         for live in lives:
             live.stop_reason = live.stop_reason or _HOST_TERMINATED
@@ -128,10 +128,10 @@ class Scheduler:
         return [live.job for live in lives]
 
     def replace_machines(self, environment: Resource, *, minutes: int) -> None:
-        """Give jobs that begin from now on new machines; those that run keep theirs for so many minutes.
+        """Place new jobs on new instances; running jobs keep theirs for the given number of minutes.
 
-        AWS does not document what it says of a job that the update ends; its instance is terminated, and so it is told
-        as for any instance that goes.
+        AWS does not document the status reason of a job that the update ends. As its instance is terminated, the
+        sandbox gives the reason of any terminated instance.
         """
         arn = environment["computeEnvironmentArn"]
         running = [live.job for live in self._live.values() if live.job.current]
@@ -146,10 +146,10 @@ class Scheduler:
     def _reclaim_old(self, jobs: set[str]) -> None:
         self.reclaim(lambda job: job.id in jobs)
 
-    # --- life ------------------------------------------------------------------------------------------------------
+    # --- start and stop --------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Take up the jobs in the store and begin."""
+        """Load the jobs from the store and start scheduling."""
         with self._store.lock:
             self._updates.forget()
             for job in self._store.jobs.values():
@@ -157,7 +157,7 @@ class Scheduler:
         self._thread.start()
 
     def stop(self) -> None:
-        """End running jobs as if their machine were lost, so that they may be tried again after the next start."""
+        """End running jobs as if their instance were lost, so that they can be retried after the next start."""
         with self._store.lock:
             self._stopping = True
             self.reclaim(lambda job: True)
@@ -178,7 +178,7 @@ class Scheduler:
             self._placement.add(job)
         elif job.status in {Status.SUBMITTED, Status.PENDING}:
             self._fresh.append(job)
-        elif job.status.placed:  # only if the last stop ran out of time
+        elif job.status.placed:  # only if the last stop timed out
             job.current = None
             self._move(job, Status.RUNNABLE, _HOST_TERMINATED)
             self._placement.add(job)
@@ -228,7 +228,7 @@ class Scheduler:
         """Make a job RUNNABLE when the jobs it depends on have succeeded."""
         if job.status not in {Status.SUBMITTED, Status.PENDING}:
             return
-        hold = self._followers.hold(job)
+        hold = self._dependencies.hold(job)
         if hold is Hold.FAILED:
             for each in job.children or [job]:
                 if not each.status.ended:
@@ -318,7 +318,7 @@ class Scheduler:
         del self._live[job.id]
         self._placement.release(job)
         if live.stop_reason == _HOST_TERMINATED:
-            exit_ = Exit(code=None)  # nobody was there to see it end
+            exit_ = Exit(code=None)  # the sandbox was not running when it ended
         attempt.exit_code, attempt.reason = exit_.code, exit_.reason
         attempt.status_reason = live.stop_reason or status_reason
         attempt.stopped_at = self._clock.now_ms()
@@ -343,7 +343,7 @@ class Scheduler:
     def _end(self, job: Job, status: Status, reason: str) -> None:
         job.stopped_at = self._clock.now_ms()
         self._move(job, status, reason)
-        self._fresh += self._followers.pop(job)
+        self._fresh += self._dependencies.pop(job)
         parent = job.parent
         if parent and parent.summary[Status.SUCCEEDED] + parent.summary[Status.FAILED] == len(parent.children):
             failed = parent.summary[Status.FAILED]

@@ -1,4 +1,4 @@
-"""Our Batch as one of MiniStack's services: requests in, state saved and restored, life and end."""
+"""Register the sandbox's Batch as a MiniStack service: requests, saved state, start and stop."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +22,7 @@ _FORMAT = 1
 
 
 class BatchService:
-    """AWS Batch. The methods named as in MiniStack's service modules are what MiniStack calls."""
+    """AWS Batch. MiniStack calls the methods that its service modules have too."""
 
     def __init__(
         self,
@@ -43,24 +43,24 @@ class BatchService:
         self._api = Api(self.store, self._scheduler, self.faults)
 
     def start(self) -> None:
-        """Begin to schedule."""
+        """Start scheduling."""
         self._events.start()
         self._scheduler.start()
 
     def stop(self) -> None:
-        """Stop running jobs and deliver what was to be told of them."""
+        """Stop running jobs and deliver their events."""
         self._runner.stop()
         self._scheduler.stop()
         self._events.stop()
         self._delivery.stop()
 
-    def look_again(self) -> None:
-        """A fault or the clock was changed."""
+    def reevaluate(self) -> None:
+        """Wake the scheduler after a change of a fault or the clock."""
         with self.store.lock:
             self._scheduler.environment_changed()
 
     def reclaim(self, *, queue: str | None = None, job_id: str | None = None) -> list[str]:
-        """Take away the machine under a job, or under all jobs of a queue; the ids of the jobs it hit."""
+        """Reclaim the instance of a job, or of all jobs of a queue; return the ids of the interrupted jobs."""
         place = Fault(fault="reclaim", queue=queue)
         kind = self.store.arns.of("job-queue", "")
 
@@ -72,12 +72,12 @@ class BatchService:
             return [job.id for job in self._scheduler.reclaim(chosen)]
 
     def checks(self, operation: str, path: str, body: bytes) -> list[Check]:
-        """What IAM must allow for a request."""
+        """Return the actions and resources that IAM must allow for a request."""
         with self.store.lock:
             return checks(operation, path, body, self.store)
 
     def counts(self) -> dict[str, int]:
-        """How many jobs are in which state; children of arrays count, their parents do not."""
+        """Return the number of jobs by state; children of arrays count, their parents do not."""
         with self.store.lock:
             total = dict.fromkeys(map(str, Status), 0)
             for job in self.store.jobs.values():
@@ -92,19 +92,19 @@ class BatchService:
         return self._api.answer(method, path, body, query_params)
 
     def get_state(self) -> dict[str, Any]:
-        """What to save."""
+        """Return the state to save."""
         return {"format": _FORMAT, **self.store.save()}
 
     def load_persisted_state(self, data: dict[str, Any]) -> None:
-        """Take up what was saved."""
+        """Restore saved state."""
         if data.get("format") == _FORMAT:
             self.store.load(data)
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Delete everything."""
         self.store.clear()
 
     @property
     def region(self) -> str:
-        """The region it plays."""
+        """Return the emulated region."""
         return self._region

@@ -1,4 +1,4 @@
-"""Batch's service model as botocore ships it: which path is which operation, and what a request must look like."""
+"""Batch's service model from botocore: operations by path, and the shapes of requests."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -17,7 +17,7 @@ _TAG_OPERATIONS = {"GET": "ListTagsForResource", "POST": "TagResource", "DELETE"
 
 
 def operation_of(method: str, path: str, query: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The operation's name, and the members of its request that travel in the path or the query."""
+    """Return the operation's name, and the request members from the path and the query."""
     if path.startswith(_TAGS_PATH) and method in _TAG_OPERATIONS:
         members: dict[str, Any] = {"resourceArn": unquote(path.removeprefix(_TAGS_PATH))}
         if method == "DELETE":
@@ -31,9 +31,9 @@ def operation_of(method: str, path: str, query: Mapping[str, Any]) -> tuple[str,
 
 
 def problems(operation: str, request: dict[str, Any]) -> str:
-    """What is wrong with a request's shape (missing members, wrong types, unknown values), or nothing.
+    """Return the errors in a request's shape (missing members, wrong types, unknown values), or "".
 
-    Unknown members are let pass, as AWS does.
+    Unknown members are accepted, as on AWS.
     """
     shape = model_of("batch").operation_model(operation).input_shape
     if shape is None:
@@ -44,7 +44,7 @@ def problems(operation: str, request: dict[str, Any]) -> str:
 
 
 def without_nulls(value: Any) -> Any:
-    """`value` without members set to null, which AWS takes as left out."""
+    """Return `value` without null members; AWS treats null as absent."""
     if isinstance(value, dict):
         return {key: without_nulls(each) for key, each in value.items() if each is not None}
     if isinstance(value, list):

@@ -1,7 +1,7 @@
-"""What each share of a queue has used: the vCPUs it runs on now, and those of the past, the less the longer ago.
+"""Use of each share of a queue: current vCPUs plus past vCPUs with decaying weight.
 
-AWS adds up the vCPU seconds of a window, with more weight on what ran last, and does not say how. Here the past is
-an average of vCPUs that decays exponentially, with the window (``shareDecaySeconds``, at least 600 s) as its time.
+AWS sums the vCPU seconds of a window, with more weight on recent ones, and does not document the formula. Here past
+use is an exponentially decaying average of vCPUs; its time constant is ``shareDecaySeconds``, at least 600 s.
 """
 
 import math
@@ -31,7 +31,7 @@ class Shares:
         self._uses: dict[str, dict[str, _Use]] = {}
 
     def add(self, queue: str, share: str, vcpus: float, decay_seconds: float) -> None:
-        """A job of this share began, or with negative `vcpus` ended."""
+        """Count a job of this share that began; negative `vcpus` count one that ended."""
         use = self._uses.setdefault(queue, {}).setdefault(share, _Use())
         use.average = self._average(use, decay_seconds)
         use.since = self._now()
@@ -40,16 +40,16 @@ class Shares:
             use.ended = use.since
 
     def use(self, queue: str, share: str, decay_seconds: float) -> float:
-        """VCPUs, those of the past included."""
+        """Return the share's use in vCPUs, past use included."""
         use = self._uses.get(queue, {}).get(share)
         return use.running + self._average(use, decay_seconds) if use else 0.0
 
     def running(self, queue: str) -> float:
-        """VCPUs in use by all shares of a queue."""
+        """Return the vCPUs in use by all shares of a queue."""
         return sum(use.running for use in self._uses.get(queue, {}).values())
 
     def active(self, queue: str, decay_seconds: float) -> Iterator[str]:
-        """Shares that have jobs running, or had until less than the window ago."""
+        """Return the shares that have had running jobs within the window."""
         oldest = self._now() - max(decay_seconds, _LEAST_WINDOW)
         return (share for share, use in self._uses.get(queue, {}).items() if use.running or use.ended > oldest)
 

@@ -1,4 +1,4 @@
-"""What exists in the sandbox's Batch, in memory, with one lock; saved and restored as JSON."""
+"""In-memory store of Batch's resources and jobs, with one lock; saved and restored as JSON."""
 
 import threading
 from collections import Counter
@@ -30,15 +30,15 @@ class Store:
         self.jobs_by_queue: dict[str, dict[str, Job]] = {}
 
     def environment(self, reference: str) -> Resource | None:
-        """A compute environment by name or ARN."""
+        """Return a compute environment by name or ARN."""
         return self.environments.get(self.arns.name("compute-environment", reference))
 
     def queue(self, reference: str) -> Resource | None:
-        """A job queue by name or ARN."""
+        """Return a job queue by name or ARN."""
         return self.queues.get(self.arns.name("job-queue", reference))
 
     def definition(self, reference: str) -> Resource | None:
-        """A job definition by name (the newest active revision), ``name:revision``, or either in an ARN."""
+        """Return a job definition by name (newest active revision), ``name:revision``, or an ARN of either."""
         name, revision = split_definition(self.arns.name("job-definition", reference))
         revisions = self.definitions.get(name, [])
         if revision is None:
@@ -46,7 +46,7 @@ class Store:
         return next((each for each in revisions if each["revision"] == revision), None)
 
     def job(self, job_id: str) -> Job | None:
-        """A job by id; of an array's child the id is ``<parent's id>:<index>``."""
+        """Return a job by id; the id of an array's child is ``<parent's id>:<index>``."""
         job = self.jobs.get(job_id)
         if job is None and ":" in job_id:
             parent_id, _, index = job_id.rpartition(":")
@@ -56,7 +56,7 @@ class Store:
         return job
 
     def tagged(self, arn: str) -> dict[str, str]:
-        """The tags of the resource with this ARN, to be read or changed in place."""
+        """Return the tags of the resource with this ARN; callers may change them in place."""
         prefix = self.arns.of("", "")[:-1]
         kind, _, name = arn.removeprefix(prefix).partition("/")
         found: Resource | None = None
@@ -76,19 +76,19 @@ class Store:
         return tags
 
     def add_job(self, job: Job) -> None:
-        """Take in a plain job, or an array with its children."""
+        """Add a single job, or an array with its children."""
         self.jobs[job.id] = job
         self.jobs_by_queue.setdefault(job.queue_arn, {})[job.id] = job
 
     def forget_jobs(self, ended_before: int) -> None:
-        """Drop jobs that ended before that time (milliseconds since 1970), as AWS does after about seven days."""
+        """Drop jobs that ended before a time in milliseconds since 1970; AWS does so after about seven days."""
         old = [job for job in self.jobs.values() if job.stopped_at is not None and job.stopped_at < ended_before]
         for job in old:
             del self.jobs[job.id]
             self.jobs_by_queue[job.queue_arn].pop(job.id, None)
 
     def save(self) -> dict[str, Any]:
-        """Everything as JSON-ready data."""
+        """Return everything as JSON-ready data."""
         with self.lock:
             return {
                 "environments": self.environments,
@@ -99,7 +99,7 @@ class Store:
             }
 
     def load(self, data: dict[str, Any]) -> None:
-        """Replace everything by what `save` gave."""
+        """Replace everything by the result of `save`."""
         with self.lock:
             self.environments = data["environments"]
             self.queues = data["queues"]
@@ -111,7 +111,7 @@ class Store:
                 self.add_job(_job_from(each))
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Delete everything."""
         self.load({"environments": {}, "queues": {}, "policies": {}, "definitions": {}, "jobs": []})
 
 

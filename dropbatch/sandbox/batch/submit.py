@@ -18,14 +18,14 @@ _PARAMETER = re.compile(r"Ref::([A-Za-z0-9_-]+)")
 
 
 class Submit:
-    """Turns a request into a job, or into an array job with its children."""
+    """Create a job, or an array job with its children, from a request."""
 
     def __init__(self, store: Store, scheduler: Scheduler) -> None:
         self._store = store
         self._scheduler = scheduler
 
     def submit(self, request: dict[str, Any]) -> dict[str, Any]:
-        """SubmitJob, of a request that breaks no rule of `dropbatch.sandbox.rules`."""
+        """SubmitJob; the request has passed the checks of `dropbatch.sandbox.rules`."""
         name = request["jobName"]
         queue = self._queue(request["jobQueue"])
         definition = self._definition(request["jobDefinition"])
@@ -91,7 +91,7 @@ class Submit:
 
 
 def _priority(request: dict[str, Any], definition: Resource) -> int:
-    """The override, which may be 0, before the definition's; a queue without a policy asks for neither."""
+    """Return the override (0 is valid), else the definition's priority, else the lowest one."""
     given = (request.get("schedulingPriorityOverride"), definition.get("schedulingPriority"))
     return next((int(priority) for priority in given if priority is not None), _LEAST_PRIORITY)
 
@@ -116,5 +116,5 @@ def _overridden(properties: dict[str, Any], overrides: dict[str, Any]) -> dict[s
 
 
 def _filled_in(command: list[str], parameters: dict[str, str]) -> list[str]:
-    """`command` with each ``Ref::name`` replaced; one without a value stays as it is."""
+    """Return `command` with each ``Ref::name`` replaced; one without a value stays unchanged."""
     return [_PARAMETER.sub(lambda match: parameters.get(match[1], match[0]), part) for part in command]

@@ -1,4 +1,4 @@
-"""Tags of any Batch resource."""
+"""Operations on the tags of Batch resources."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ _MOST = 50
 
 
 class Tags:
-    """The operations on tags."""
+    """Operations on tags."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

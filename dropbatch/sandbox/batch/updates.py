@@ -1,4 +1,4 @@
-"""Updates of compute environments: which of them replace the machines, and the jobs that still run on old ones."""
+"""Updates of compute environments: those that replace instances, and the jobs still running on old instances."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -33,7 +33,7 @@ _DEFAULT_MINUTES = 30
 
 
 def infrastructure_changes(environment: Resource, changes: Mapping[str, Any]) -> list[str]:
-    """Return the members of a ``ComputeResourceUpdate`` that replace the machines of this environment."""
+    """Return the members of a ``ComputeResourceUpdate`` that replace the instances of this environment."""
     resources = environment.get("computeResources") or {}
     resources = {**resources, "ec2Configuration": _images(resources)}
     changed = [key for key in sorted(_INFRASTRUCTURE & changes.keys()) if changes[key] != resources.get(key)]
@@ -43,17 +43,17 @@ def infrastructure_changes(environment: Resource, changes: Mapping[str, Any]) ->
 
 
 def _images(resources: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the ``ec2Configuration`` without what only Batch writes there."""
+    """Return the ``ec2Configuration`` without the members that only Batch sets."""
     given = resources.get("ec2Configuration") or []
     return [{key: value for key, value in each.items() if key != "batchImageStatus"} for each in given]
 
 
 def check_infrastructure_update(environment: Resource, changed: list[str]) -> None:
-    """Refuse an infrastructure update that AWS does not do.
+    """Refuse an infrastructure update that AWS does not support.
 
-    It takes Batch's service-linked role and one of three allocation strategies
-    (https://docs.aws.amazon.com/batch/latest/userguide/infrastructure-updates.html). That none may begin while one is
-    under way is not in AWS's documents; the sandbox is strict, so that whoever calls must cope with the refusal.
+    It requires Batch's service-linked role and one of three allocation strategies
+    (https://docs.aws.amazon.com/batch/latest/userguide/infrastructure-updates.html). AWS does not document
+    whether a second update may begin during the first; the sandbox refuses it, so that callers must handle that error.
     """
     named = ", ".join(changed)
     if _SERVICE_LINKED not in environment["serviceRole"]:
@@ -66,7 +66,7 @@ def check_infrastructure_update(environment: Resource, changed: list[str]) -> No
 
 
 def update_policy(policy: Mapping[str, Any]) -> tuple[bool, int]:
-    """Return whether jobs are terminated at once, and otherwise after how many minutes.
+    """Return whether jobs are terminated at once, and if not, after how many minutes.
 
     https://docs.aws.amazon.com/batch/latest/APIReference/API_UpdatePolicy.html
     """
@@ -75,9 +75,9 @@ def update_policy(policy: Mapping[str, Any]) -> tuple[bool, int]:
 
 
 def note_image(environment: Resource) -> None:
-    """Say that the environment has Batch's newest image, which AWS does once the first machine starts.
+    """Mark the environment as using Batch's newest image, as AWS does when the first instance starts.
 
-    Not of an image that the environment names. https://docs.aws.amazon.com/batch/latest/APIReference/API_Ec2Configuration.html
+    Not if the environment specifies an image. https://docs.aws.amazon.com/batch/latest/APIReference/API_Ec2Configuration.html
     """
     for configuration in (environment.get("computeResources") or {}).get("ec2Configuration") or []:
         if not configuration.get("imageIdOverride"):
@@ -85,10 +85,10 @@ def note_image(environment: Resource) -> None:
 
 
 class Updates:
-    """The infrastructure updates under way. Every call is made under the store's lock.
+    """Infrastructure updates in progress. Callers hold the store's lock.
 
-    An environment is ``UPDATING`` as long as a job runs on a machine of before the update; machines that run nothing
-    are replaced at once.
+    An environment is ``UPDATING`` as long as a job runs on an instance from before the update; idle instances are
+    replaced at once.
     """
 
     def __init__(self, store: Store) -> None:
@@ -102,7 +102,7 @@ class Updates:
         return old
 
     def ended(self, job_id: str, environment_arn: str) -> None:
-        """A try of this job ended on this environment."""
+        """Record that an attempt of this job ended on this environment."""
         old = self._old.get(environment_arn, set())
         old.discard(job_id)
         environment = self._store.environment(environment_arn)
@@ -110,7 +110,7 @@ class Updates:
             environment["status"] = "VALID"
 
     def forget(self) -> None:
-        """No job runs: no update waits for one."""
+        """End all updates, because no job is running."""
         self._old.clear()
         for environment in self._store.environments.values():
             if environment["status"] == "UPDATING":

@@ -1,7 +1,7 @@
-"""What AWS authorizes beside the action that a call is named after.
+"""Additional permissions that AWS checks for a call, beside the action named like the call.
 
-Tags given on creation, roles passed to a service, and the further resources of a call: each is a check of its own, with
-its own condition keys. The tables are data; `tests/sandbox/test_demands.py` compares them with the Service
+Tags on creation, roles passed to a service and further resources of a call are separate checks, each with its own
+condition keys. The tables are data; `tests/sandbox/test_demands.py` compares them with the Service
 Authorization Reference
 (https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html).
 """
@@ -21,7 +21,7 @@ def may_demand(action: str) -> bool:
 
 
 def demands(call: Call) -> list[Demand]:
-    """Return every check that AWS makes for `call` beside the one of the call's action on the call's resource."""
+    """Return the checks that AWS makes for `call` in addition to its own action on its own resource."""
     if call.service == "ec2":
         return [*network_demands(call), *row_demands(call)]
     return row_demands(call)

@@ -1,4 +1,4 @@
-"""A call of AWS's API, its members by path, and the checks of IAM that it leads to."""
+"""A call of AWS's API, access to its parameters by path, and the resulting IAM checks."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ __all__ = ["Call", "Demand", "json_members", "query_members", "tag_context"]
 
 @dataclass(frozen=True, kw_only=True)
 class Demand:
-    """One check of IAM: an action on a resource, and the condition keys that the check has."""
+    """One IAM check: an action, a resource and the condition keys."""
 
     action: str
     resource: str
@@ -19,7 +19,7 @@ class Demand:
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One call, whatever the protocol that it came by."""
+    """One call, independent of its protocol."""
 
     action: str
     """IAM's name of the call, such as ``lambda:CreateFunction``."""
@@ -32,20 +32,20 @@ class Call:
 
     @property
     def service(self) -> str:
-        """The action's prefix."""
+        """Return the action's service prefix."""
         return self.action.partition(":")[0]
 
     @property
     def operation(self) -> str:
-        """The action without its prefix."""
+        """Return the action without its prefix."""
         return self.action.partition(":")[2]
 
     def values(self, path: str) -> list[str]:
-        """Return every text at `path`: names of members with dots between, ``[]`` after that of a list."""
+        """Return all strings at `path`: member names separated by dots, with ``[]`` after a list's name."""
         return [str(each) for each in self.found(path) if isinstance(each, (str, int)) and str(each)]
 
     def found(self, path: str) -> list[Any]:
-        """Return everything at `path`."""
+        """Return all values at `path`."""
         at: list[Any] = [self.members]
         for name in path.split("."):
             at = [each[name.removesuffix("[]")] for each in at if name.removesuffix("[]") in each]
@@ -60,7 +60,7 @@ class Call:
 
 
 def json_members(body: bytes) -> dict[str, Any]:
-    """Return the members of a request in JSON; none if it is not."""
+    """Return the members of a JSON request; empty for any other body."""
     try:
         found = json.loads(body or b"{}")
     except ValueError:
@@ -85,7 +85,7 @@ def query_members(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def tag_context(tags: Any) -> dict[str, str | list[str]]:
-    """Return the condition keys that tags in a request give: ``aws:RequestTag/…`` and ``aws:TagKeys``."""
+    """Return the condition keys from a request's tags: ``aws:RequestTag/…`` and ``aws:TagKeys``."""
     pairs = dict(_tags(tags))
     return {**{f"aws:RequestTag/{key}": value for key, value in pairs.items()}, "aws:TagKeys": list(pairs)}
 

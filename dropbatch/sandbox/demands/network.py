@@ -1,4 +1,4 @@
-"""EC2: the resources that a call makes and those that it names are checked one by one, tags on creation besides.
+"""EC2: IAM checks of each resource that a call creates or names, and of tags on creation.
 
 Sources: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html, of tags
 https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/supported-iam-actions-tagging.html.
@@ -86,7 +86,7 @@ NAMED: dict[str, dict[str, tuple[str, ...]]] = {
 
 
 def network_demands(call: Call) -> list[Demand]:
-    """Return the checks for what a call of EC2 makes and names."""
+    """Return the checks for the resources that a call of EC2 creates and names."""
     found = [
         Demand(action=call.action, resource=call.arn(f"{kind}/{each}"))
         for kind, paths in NAMED.get(call.operation, {}).items()
@@ -107,7 +107,7 @@ def network_demands(call: Call) -> list[Demand]:
 
 
 def made_tags(members: Mapping[str, Any], kind: str) -> dict[str, str | list[str]]:
-    """Return the condition keys of the tags that a request has for what it makes; none without tags."""
+    """Return the condition keys of a request's tags on creation; empty without tags."""
     specifications = Call(action="ec2:", resource="*", members=members).found("TagSpecification[]")
     tags = next((each.get("Tag") for each in specifications if each.get("ResourceType") == kind), None)
     return tag_context(tags) if tags else {}

@@ -1,4 +1,4 @@
-"""Tags given on creation, roles that are passed, and the like: which call demands which further right, and on what."""
+"""Table of additional permissions: call, action and resource, for tags on creation, passed roles and similar."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ _PASS_ROLE = f"{_DOCS}/IAM/latest/UserGuide/id_roles_use_passrole.html"
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One further right that a call demands."""
+    """One additional permission that a call needs."""
 
     call: str
     """IAM's name of the call."""
@@ -30,7 +30,7 @@ class Row:
 
     @property
     def tags(self) -> bool:
-        """Whether what is given are tags."""
+        """Return whether the call needs this permission because it sets tags."""
         return ":Tag" in self.demands or self.demands.endswith(":AddTagsToResource")
 
 
@@ -57,7 +57,7 @@ ROWS = (
         passed_to=("lambda.amazonaws.com",),
         source=_PASS_ROLE,
     ),
-    # The mapping has no id yet, and its ARN is asked for with a star in place of it.
+    # The mapping has no id yet; IAM checks an ARN with a star in place of the id.
     Row(
         call="lambda:CreateEventSourceMapping",
         demands="lambda:TagResource",
@@ -127,7 +127,7 @@ ROWS = (
         given="ResourceTags",
         source=f"{_DOCS}/aws-cost-management/latest/APIReference/API_budgets_CreateBudget.html",
     ),
-    # Of the account's own view, which a budget has that names no other.
+    # The account's primary billing view, the default of a budget.
     Row(
         call="budgets:ViewBudget",
         demands="billing:GetBillingViewData",
@@ -201,7 +201,7 @@ ROWS = (
 
 
 def row_demands(call: Call) -> list[Demand]:
-    """Return the checks for the tags and roles of a call."""
+    """Return the checks for a call's tags and passed roles."""
     found: list[Demand] = []
     for row in ROWS:
         if row.call != call.action:

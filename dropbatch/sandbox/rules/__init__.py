@@ -1,10 +1,10 @@
-"""Rules of AWS's services that their models lack, each with its source: what a service refuses all the same.
+"""Rules that AWS's services enforce but that are not in their API models, each with its source.
 
-The tests hold every request against them, and the sandbox refuses what breaks one. To add a rule, add an entry to the
-table of its service: a limit is one of `between`, `longest` and `matching`; anything else is a `Rule` with a function
-that says what is wrong. Then add its two cases, the limit and what is beyond it, to ``tests/sandbox/rules``.
+The tests check every request against them, and the sandbox refuses a request that breaks one. To add a rule, add an
+entry to the table of its service: a limit is one of `between`, `longest` and `matching`; anything else is a `Rule` with
+a function that returns the error. Then add its two cases, at the limit and beyond it, to ``tests/sandbox/rules``.
 
-No rule is here that botocore's model of the service has: see `model` for those.
+Rules in botocore's model of the service are checked by `model`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -33,7 +33,7 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
 
 
 def violations(service: str, operation: str, params: Params, known: Known = NOTHING) -> Iterator[Violation]:
-    """Every rule that a request breaks.
+    """Return the rules that a request breaks.
 
     Args:
         service: as boto3 names it, such as ``batch``.

@@ -153,7 +153,7 @@ JOB_RULES: tuple[Rule, ...] = (
         source=f"{API}SubmitJob.html",
     ),
     _rule(
-        # The API reference only says what the numbers mean. The text is the service's own, as people report it.
+        # The API reference does not give the error's text; this is the service's text as reported by users.
         name="scheduling priority with a fair-share policy",
         operations=("SubmitJob",),
         check=_scheduling_priority,
@@ -222,7 +222,7 @@ JOB_RULES: tuple[Rule, ...] = (
     ),
     _rule(name="resources", operations=_JOB, check=_resources, source=f"{API}ResourceRequirement.html"),
     _rule(
-        # Batch starts jobs by ECS's RunTask, which takes that much.
+        # Batch starts jobs by ECS's RunTask, which has this limit.
         name="size of the overrides",
         operations=("SubmitJob",),
         check=_override_size,

@@ -29,7 +29,7 @@ Value = Mapping[str, Any]
 
 
 def _bodies(params: Params) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Every part that names a table and has an item or a key, with its place."""
+    """Return each part of a request that has a table and an item or a key, with its path."""
     if "TransactItems" in params:
         yield from scopes(params)
     elif "RequestItems" in params:
@@ -46,7 +46,7 @@ def _bodies(params: Params) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _key_of(body: Mapping[str, Any], keys: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The primary key of the item that `body` is about; None when the table's key attributes are not known."""
+    """Return the primary key of the item in `body`; None if the table's key attributes are unknown."""
     if body.get("Key") is not None:
         return dict(body["Key"])
     names, item = keys.get(body.get("TableName", "")), body.get("Item")
@@ -54,7 +54,7 @@ def _key_of(body: Mapping[str, Any], keys: Mapping[str, Any]) -> dict[str, Any] 
 
 
 def _key_names(params: Params, known: Known) -> dict[str, Any]:
-    """Key attributes by table: those that are known, and those that the request itself shows."""
+    """Return key attributes by table: the known ones, and those visible in the request."""
     shown = {body["TableName"]: sorted(body["Key"]) for _, body in _bodies(params) if body.get("Key")}
     return {**shown, **known.keys}
 
@@ -126,7 +126,7 @@ def _number(text: Any) -> Iterator[str]:
 
 
 def _size(value: Any) -> int:
-    """Size of an attribute value, counted as the developer guide does."""
+    """Return the size of an attribute value by the developer guide's formula."""
     if not isinstance(value, Mapping) or len(value) != 1:
         return 0
     ((kind, content),) = value.items()

@@ -1,4 +1,4 @@
-"""Expressions of DynamoDB: which placeholders, attribute names and paths one uses.
+"""Parse DynamoDB's expressions: their placeholders, attribute names and paths.
 
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.html
 """
@@ -26,7 +26,7 @@ _CLAUSES = frozenset({"SET", "REMOVE", "ADD", "DELETE"})
 
 @dataclass(frozen=True)
 class Expression:
-    """What an expression uses."""
+    """Placeholders, names and paths of an expression."""
 
     names: frozenset[str]
     """Placeholders such as ``#state``."""
@@ -40,7 +40,7 @@ class Expression:
 
 @lru_cache(maxsize=4096)
 def read(text: str, update: bool) -> Expression:
-    """The parts of an expression; `update` says that it is an UpdateExpression."""
+    """Parse an expression; `update` marks an UpdateExpression."""
     tokens = _TOKEN.findall(text)
     bare: set[str] = set()
     for place, token in enumerate(tokens):
@@ -59,7 +59,7 @@ def read(text: str, update: bool) -> Expression:
 
 
 def _targets(tokens: list[str]) -> Iterator[str]:
-    """The first word of every part of every clause, unless a path goes on below it."""
+    """Return the first name of each part of each clause, unless it continues as a path."""
     depth, begins = 0, False
     for place, part in enumerate(tokens):
         depth += {"(": 1, ")": -1}.get(part, 0)
@@ -72,7 +72,7 @@ def _targets(tokens: list[str]) -> Iterator[str]:
 
 
 def scopes(params: Params) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Every part of a request that has expressions and placeholders of its own, with its place."""
+    """Return each part of a request with its own expressions and placeholders, with its path."""
     if "TransactItems" in params:
         for index, action in enumerate(params.get("TransactItems") or ()):
             for verb, body in action.items():
@@ -85,13 +85,13 @@ def scopes(params: Params) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def updated(body: Mapping[str, Any]) -> list[str]:
-    """Names of the attributes that an UpdateExpression changes as a whole."""
+    """Return the top-level attributes that an UpdateExpression replaces entirely."""
     names = body.get("ExpressionAttributeNames") or {}
     return [names.get(each, each) for each in read(body.get("UpdateExpression") or "", True).targets]
 
 
 def check_expressions(params: Params) -> Iterator[tuple[str, str]]:
-    """What is wrong with the expressions of a request, each with the rule it belongs to."""
+    """Return the errors in a request's expressions, each with its rule."""
     for place, body in scopes(params):
         present = [name for name in FIELDS if body.get(name) is not None]
         parts = [read(body[name], name == "UpdateExpression") for name in present]

@@ -1,4 +1,4 @@
-"""What a service's model says of a request and botocore itself does not check: maxima, enumerations, patterns.
+"""Check requests against constraints of the API model that botocore ignores: maxima, enumerations, patterns.
 
 botocore's `ParamValidator` checks required members, types and minima only (``VALIDATED_METADATA_ATTRS`` in
 https://github.com/boto/botocore/blob/develop/botocore/validate.py).
@@ -26,7 +26,7 @@ Checker = Callable[[Any, str], Iterator[str]]
 
 @cache
 def model_of(service: str) -> ServiceModel:
-    """The model of a service, as botocore names it, that botocore ships."""
+    """Return botocore's model of a service; `service` is botocore's name."""
     return ServiceModel(Loader().load_service_model(service, "service-2"), service)
 
 
@@ -36,7 +36,7 @@ def _operation(service: str, operation: str) -> OperationModel:
 
 
 def not_of_model(service: str, operation: str, params: Mapping[str, Any]) -> list[str]:
-    """Everything about a request that the service's model does not allow, botocore's own checks included."""
+    """Return all violations of the service's model, including those that botocore checks."""
     shape = _operation(service, operation).input_shape
     if shape is None:
         return [f"{operation} has no parameters, got {', '.join(params)}"] if params else []
@@ -45,7 +45,7 @@ def not_of_model(service: str, operation: str, params: Mapping[str, Any]) -> lis
 
 
 def beyond_botocore(service: str, operation: str, params: Mapping[str, Any]) -> list[str]:
-    """Maxima, enumerations and patterns of the model that a request does not keep."""
+    """Return the maxima, enumerations and patterns of the model that a request violates."""
     checker = _checker_of(service, operation)
     return list(checker(params, "")) if checker else []
 
@@ -57,10 +57,10 @@ def _checker_of(service: str, operation: str) -> Checker | None:
 
 
 def usable_pattern(pattern: str) -> re.Pattern[str] | None:
-    r"""`pattern` for Python, or None when Python's syntax or characters differ from those of the model's.
+    r"""Return `pattern` for Python's `re`; None if its syntax or characters differ from the model's.
 
-    Left out: classes by Unicode property (``\p{L}``, ``\p{Print}``), which `re` does not know; pairs of surrogates, as
-    in DynamoDB's text of statements, since Python's strings have whole characters; and ranges that begin with a class
+    Not usable: classes by Unicode property (``\p{L}``, ``\p{Print}``), which `re` does not know; pairs of surrogates,
+    as in DynamoDB's statements, since Python's strings have whole characters; and ranges that begin with a class
     (``[\w-_]``), which are an error in `re`.
     """
     if r"\p{" in pattern or r"\uD800" in pattern:
@@ -72,7 +72,7 @@ def usable_pattern(pattern: str) -> re.Pattern[str] | None:
 
 
 def _checker(shape: Shape, made: dict[str, Checker | None]) -> Checker | None:
-    """A function that checks a value of `shape`, or None where nothing is to be checked; shapes may be recursive."""
+    """Return a function that checks a value of `shape`, or None without constraints; shapes may be recursive."""
     if shape.name in made:
         return lambda value, place: found(value, place) if (found := made[shape.name]) else iter(())
     made[shape.name] = None

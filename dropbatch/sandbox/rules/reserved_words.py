@@ -1,4 +1,4 @@
-"""Words that DynamoDB reserves: none may stand in an expression as the name of an attribute.
+"""DynamoDB's reserved words: an expression may not use one as an attribute name.
 
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html
 """

@@ -1,4 +1,4 @@
-"""What a rule is, and the kinds of rules that need no function of their own."""
+"""The rule type, and constructors for common limits."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ Params = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """Resources that a request names, as far as the caller knows them; a rule that needs one it lacks says nothing."""
+    """Known resources that a request names; a rule is skipped if its resource is missing."""
 
     queue: Mapping[str, Any] | None = None
     """Job queue of a SubmitJob, as DescribeJobQueues shows it."""
@@ -28,7 +28,7 @@ NOTHING = Known()
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """One thing that a service refuses though its model allows it."""
+    """A constraint that a service enforces and its model lacks."""
 
     name: str
     operations: tuple[str, ...]
@@ -43,7 +43,7 @@ class Rule:
 
 @dataclass(frozen=True, kw_only=True)
 class Violation:
-    """A request against a rule."""
+    """A violated rule, with the error text."""
 
     rule: Rule
     request: str
@@ -55,7 +55,7 @@ class Violation:
 
 
 def values(params: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Every value at `path`, with the place it was found at; ``[]`` stands for every element of a list."""
+    """Return each value at `path` with its exact path; ``[]`` in `path` means every element of a list."""
     return _values(params, tuple(path.split(".")), "")
 
 
@@ -75,14 +75,14 @@ def _values(value: Any, steps: tuple[str, ...], place: str) -> Iterator[tuple[st
 
 
 def text_bytes(text: Any) -> int:
-    """Length of a string or of bytes as it is sent."""
+    """Return the length in bytes of a string or bytes as sent."""
     return len(text) if isinstance(text, (bytes, bytearray)) else len(str(text).encode("utf-8", "surrogatepass"))
 
 
 def between(
     name: str, operations: Sequence[str], path: str, low: float, high: float | None, *, source: str, code: str
 ) -> Rule:
-    """A number must not be below `low` nor above `high`."""
+    """Return a rule: a number must be between `low` and `high`."""
     must = f"at least {low:,}" if high is None else f"must be {low:,} to {high:,}"
 
     def check(params: Params, known: Known) -> Iterator[str]:
@@ -96,7 +96,7 @@ def between(
 def longest(
     name: str, operations: Sequence[str], path: str, most: int, *, source: str, code: str, unit: str = "entries"
 ) -> Rule:
-    """A list, a map or a string must not have more than `most` elements, characters or (unit ``bytes``) bytes."""
+    """Return a rule: a list, map or string has at most `most` elements, characters or (unit ``bytes``) bytes."""
 
     def check(params: Params, known: Known) -> Iterator[str]:
         for place, value in values(params, path):
@@ -110,7 +110,7 @@ def longest(
 def matching(
     name: str, operations: Sequence[str], path: str, pattern: str, must: str, *, source: str, code: str
 ) -> Rule:
-    """A string must match the whole of `pattern`, which `must` puts in words."""
+    """Return a rule: a string must match all of `pattern`; `must` describes the pattern."""
     compiled = re.compile(pattern)
 
     def check(params: Params, known: Known) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Rules of S3 for objects, and of the services of which only a call or two is used."""
+"""Rules of S3 for objects, and of services with only one or two calls in use."""
 
 import re
 from collections.abc import Iterator

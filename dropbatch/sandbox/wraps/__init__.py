@@ -1,7 +1,7 @@
-"""Where MiniStack differs from AWS in ways that matter here, and what the sandbox does about it: every wrap.
+"""Wraps: patches of MiniStack where it differs from AWS in ways that matter to dropbatch.
 
-Each names the gap, replaces one function of MiniStack and first asserts that this function still looks as it did in
-the version the wrap was written for. The tests (`tests/sandbox/test_wraps….py`) show each gap and its repair.
+Each wrap documents the difference, checks that a function of MiniStack is still that of the version it was written
+for, and replaces it. The tests (`tests/sandbox/test_wraps….py`) show each difference and its fix.
 """
 
 from importlib.metadata import version
@@ -46,14 +46,14 @@ __all__ = ["MINISTACK", "authorized", "check_version", "install"]
 
 
 def check_version() -> None:
-    """The wraps reach into MiniStack's inside, so its version is pinned."""
+    """Require the pinned version of MiniStack, because the wraps depend on its internals."""
     found = version("ministack")
     if found != MINISTACK:
         raise WrapError(f"the sandbox needs ministack {MINISTACK}, found {found}; run `make` to install the pinned one")
 
 
 def install(batch: BatchService, mail: MailBox, grants: Recorder) -> None:
-    """Put all wraps in place."""
+    """Install all wraps."""
     check_version()
     wrap_split_answers()
     wrap_rules()

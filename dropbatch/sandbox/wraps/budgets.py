@@ -10,9 +10,9 @@ __all__ = ["wrap_repeated_notifications"]
 
 
 def wrap_repeated_notifications() -> None:
-    """A notification made twice is refused, as on AWS, though the provider repeats itself after a lost answer.
+    """Accept a repeated notification with the same subscribers; the provider repeats it after a lost response.
 
-    The same one with the same subscribers is what the caller wants: here an apply need not be typed again for it.
+    AWS and MiniStack refuse it. Accepting it here avoids a second apply by hand.
     """
     budgets = emulator.service("budgets")
     original = expected(budgets, "_create_notification", "(data)")

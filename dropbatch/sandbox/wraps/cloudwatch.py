@@ -14,7 +14,7 @@ __all__ = ["wrap_alarm_listing", "wrap_embedded_metrics", "wrap_missing_dashboar
 
 
 def wrap_alarm_listing() -> None:
-    """DescribeAlarms leaves out most fields in its XML, which the provider reads: it would set them again each time."""
+    """Return all fields in DescribeAlarms' XML: without most of them, the provider would set them in every apply."""
     cloudwatch = emulator.service("cloudwatch")
     original = expected(cloudwatch, "_describe_alarms", "(params, cbor_data, is_cbor, is_json=False)")
 
@@ -30,7 +30,7 @@ def wrap_alarm_listing() -> None:
 
 
 def wrap_missing_dashboards() -> None:
-    """A missing dashboard is ``ResourceNotFound`` in AWS's XML: by another name, a deletion asked twice would fail."""
+    """Report a missing dashboard as ``ResourceNotFound``, as AWS does: otherwise a repeated deletion fails."""
     cloudwatch = emulator.service("cloudwatch")
     original = expected(cloudwatch, "_delete_dashboards", "(params, cbor_data, is_cbor, is_json=False)")
 
@@ -44,7 +44,7 @@ def wrap_missing_dashboards() -> None:
 
 
 def wrap_embedded_metrics() -> None:
-    """A line of a log in embedded metric format makes metrics on AWS, and those set off alarms; here it stays a line.
+    """Create metrics from log lines in embedded metric format, as AWS does; MiniStack only stores the lines.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
     """
@@ -65,7 +65,7 @@ def wrap_embedded_metrics() -> None:
 
 
 def _embedded(message: str) -> Iterator[tuple[str, str, float, str, dict[str, str]]]:
-    """Namespace, name, value, unit and dimensions of each metric that a line of a log holds."""
+    """Return namespace, name, value, unit and dimensions of each metric in a log line."""
     if '"CloudWatchMetrics"' not in message:
         return
     try:
@@ -77,4 +77,4 @@ def _embedded(message: str) -> Iterator[tuple[str, str, float, str, dict[str, st
                     unit = metric.get("Unit", "None")
                     yield directive["Namespace"], metric["Name"], float(line[metric["Name"]]), unit, dimensions
     except (ValueError, KeyError, TypeError):
-        return  # AWS takes no metric from a line that is not as specified
+        return  # AWS ignores a line that does not match the specification

@@ -1,4 +1,4 @@
-"""Wraps that make IAM ask for what AWS demands beside the action of a call."""
+"""Wraps that make IAM check the additional permissions that AWS requires for a call."""
 
 import functools
 from collections.abc import Awaitable, Callable
@@ -21,7 +21,7 @@ _Handler = Callable[..., Awaitable[Any]]
 
 
 def wrap_demands() -> None:
-    """IAM asks for the call's own action on one resource; AWS demands more, which `dropbatch.sandbox.demands` lists."""
+    """Check the additional permissions in `dropbatch.sandbox.demands`; MiniStack checks one action on one resource."""
     app = emulator.module("app")
     expected(app, "_routing_params", "(method: str, path: str, headers: dict, body: bytes, query_params: dict) -> dict")
     for service in _SERVICES:
@@ -68,7 +68,7 @@ def _demands(action: str | None, region: str, request: tuple[Any, ...]) -> list[
 
 
 def _roles_in(profile: str) -> list[str]:
-    """Return the roles that are passed with an instance profile: IAM's documents speak of those alone."""
+    """Return the roles in an instance profile, which IAM's documentation requires to be passed."""
     name = profile.rpartition("/")[2] if ":instance-profile/" in profile else ""
     iam = emulator.service("iam")
     known = iam._instance_profiles.get(name) or {}
@@ -76,7 +76,7 @@ def _roles_in(profile: str) -> list[str]:
 
 
 def wrap_mapping_actions() -> None:
-    """Calls about one event source mapping are not asked for, or as ListEventSourceMappings: name their actions."""
+    """Check calls about an event source mapping under their own actions; MiniStack checks none, or the list action."""
     actions = emulator.module("core.iam_actions")
     original = expected(
         actions,
@@ -96,7 +96,7 @@ def wrap_mapping_actions() -> None:
 
 
 def wrap_mapping_context() -> None:
-    """``lambda:FunctionArn`` and ``aws:ResourceTag`` are not known of event source mappings: look them up."""
+    """Add ``lambda:FunctionArn`` and ``aws:ResourceTag`` of event source mappings, which MiniStack omits."""
     evaluator, functions = emulator.module("core.iam_evaluator"), emulator.service("lambda_svc")
     tagging = emulator.service("tagging")
     original = expected(

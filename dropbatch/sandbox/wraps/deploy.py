@@ -1,4 +1,4 @@
-"""Wraps for who deploys: MiniStack does not tell its IAM which things, and whose, the calls of a deploy are about."""
+"""Wraps for deploys: give IAM the resources and condition keys of calls, which MiniStack omits."""
 
 import functools
 import json
@@ -13,7 +13,7 @@ from dropbatch.sandbox.emulator import expected
 
 __all__ = ["wrap_budget_actions", "wrap_deploy_context", "wrap_deploy_resources", "wrap_network_tags"]
 
-# By which parameters a call of EC2 names what it changes; and kinds of things in ARNs, by how their ids begin.
+# Parameters with which EC2 calls name the resource they change; resource types in ARNs by id prefix.
 _NETWORK = ("ResourceId.1", "FlowLogId.1", "LaunchTemplateId", "NatGatewayId", "VpcEndpointId")
 _KINDS = {
     "eipalloc": "elastic-ip",
@@ -28,16 +28,16 @@ _KINDS = {
     "vpc": "vpc",
     "vpce": "vpc-endpoint",
 }
-# Services whose calls about tags name a resource by its ARN, and by which parameters.
+# Parameters with a resource's ARN in tagging calls, by service.
 _BY_ARN = ("dynamodb", "ecr", "events", "monitoring", "sns")
 _ARN = ("ResourceArn", "resourceArn", "ResourceARN")
-# Actions of IAM that can be bound to the boundary of the role or user they are about.
+# IAM actions with the condition key ``iam:PermissionsBoundary`` of their role or user.
 _NEW = ("CreateRole", "CreateUser", "PutRolePermissionsBoundary", "PutUserPermissionsBoundary")
 _LATER = re.compile("(Attach|Delete|Detach|Put)(Role|User)Policy|Delete(Role|User)PermissionsBoundary")
 
 
 def wrap_deploy_resources() -> None:
-    """IAM asks for ``*`` for much of what a deploy makes, changes and deletes."""
+    """Check the resource of a deploy's calls; MiniStack checks ``*`` for many of them."""
     actions = emulator.module("core.iam_actions")
     original = expected(
         actions,
@@ -77,7 +77,7 @@ _Found = tuple[str, bool, str] | None
 
 
 def _arn_of(asked: dict[str, Any], query: Any) -> str:
-    """The ARN by which the calls about tags name what they are about."""
+    """Return the resource ARN from a tagging call."""
     return next((arn for name in _ARN for arn in (str(asked.get(name) or ""), _first(query, name)) if arn), "")
 
 
@@ -115,7 +115,7 @@ def _repositories(_: str, asked: dict[str, Any], __: Any) -> _Found:
 
 def _rule(_: str, asked: dict[str, Any], __: Any) -> _Found:
     name = asked.get("Rule") or asked.get("Name")
-    # Rules of the default bus are named without it.
+    # ARNs of rules on the default bus omit its name.
     return ("events", True, f"rule/{name}") if name and asked.get("EventBusName", "default") == "default" else None
 
 
@@ -146,7 +146,7 @@ def _watch(_: str, __: dict[str, Any], query: Any) -> _Found:
 
 
 def wrap_budget_actions() -> None:
-    """IAM has two actions for budgets, to look and to change; MiniStack asks for the names of the calls."""
+    """Check IAM's two actions for budgets, view and modify; MiniStack checks the names of the calls."""
     actions = emulator.module("core.iam_actions")
     original = expected(
         actions,
@@ -165,7 +165,7 @@ def wrap_budget_actions() -> None:
 
 
 def wrap_deploy_context() -> None:
-    """``iam:PermissionsBoundary``, ``lambda:FunctionArn`` and EC2's ``aws:RequestTag`` are not told: tell them."""
+    """Add ``iam:PermissionsBoundary``, ``lambda:FunctionArn`` and EC2's ``aws:RequestTag``, which MiniStack omits."""
     actions = emulator.module("core.iam_actions")
     original = expected(
         actions, "request_tag_context", "(service: str, iam_action: str, body: bytes, params: dict) -> dict"
@@ -193,7 +193,7 @@ def _context(action: str, body: bytes, params: Any) -> Mapping[str, Any]:
 
 
 def wrap_network_tags() -> None:
-    """``aws:ResourceTag`` is not known of parts of a network: look it up. Flow logs lose theirs: keep them."""
+    """Add ``aws:ResourceTag`` of network resources, which MiniStack omits, and keep the tags of flow logs."""
     tagging, ec2 = emulator.service("tagging"), emulator.service("ec2")
     parse = expected(ec2, "_parse_tag_specs", "(p, resource_type, resource_id)")
 

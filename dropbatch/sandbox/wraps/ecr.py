@@ -11,7 +11,7 @@ __all__ = ["wrap_missing_images"]
 
 
 def wrap_missing_images() -> None:
-    """DescribeImages leaves out an image that is not there: AWS refuses, and clients ask in order to be told so."""
+    """Refuse DescribeImages of a missing image, as AWS does; MiniStack omits it from the result."""
     ecr = emulator.service("ecr")
     original = expected(ecr, "_describe_images", "(data)")
 

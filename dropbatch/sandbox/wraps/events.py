@@ -16,9 +16,9 @@ _ACTIONS = {"sqs": "sqs:SendMessage", "sns": "sns:Publish"}
 
 
 def wrap_event_delivery() -> None:
-    """Events reach queues and topics whatever policies say: ask the role of the target, or the policy of what it names.
+    """Check permissions when EventBridge delivers to queues and topics; MiniStack ignores all policies.
 
-    The role counts where there is one: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
+    The target's role is checked if it has one, else the resource policy: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
     """
     bridge = emulator.service("eventbridge")
     original = expected(bridge, "_invoke_target", "(target, event, rule, view=None)")
@@ -39,7 +39,7 @@ def _is_allowed(target: Any, service: str, rule_arn: str) -> bool:
         return _role_allows(str(role_arn).rpartition("/")[2], _ACTIONS[service], target["Arn"], rule_arn, account)
     if service == "sqs":
         return bool(emulator.service("sqs").queue_policy_allows(target["Arn"], _SERVICE, rule_arn, account))
-    # Conditions in a topic's policy are not supported for EventBridge: there is nothing that they could match.
+    # AWS does not support conditions in topic policies for EventBridge, so none can match.
     return bool(emulator.service("sns").topic_policy_allows(target["Arn"], _SERVICE, "", ""))
 
 

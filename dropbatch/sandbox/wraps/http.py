@@ -8,12 +8,12 @@ __all__ = ["wrap_split_answers"]
 
 
 def wrap_split_answers() -> None:
-    """The head of an answer is sent before its body, and Go's clients lose such answers at times: send both at once.
+    """Send head and body of a response together: Go clients sometimes lose a body that follows the head.
 
-    The AWS SDK for Go closes the request's body as soon as it sees a head. If the goroutine that sent this body has
-    not looked at its end yet (the sandbox answers within a millisecond, AWS never does), it takes that for a failure
-    and closes the connection, and the answer's body can no longer be read: "use of closed network connection". The
-    call was carried out, the SDK repeats it, and what cannot be done twice fails. What came with the head is safe.
+    The AWS SDK for Go closes the request's body as soon as it receives a head. If its sending goroutine has not reached
+    the end of this body (the sandbox answers within a millisecond, AWS never does), the goroutine reports a failure and
+    closes the connection, and reading the response fails: "use of closed network connection". The call was executed, so
+    the SDK's retry of a call that is not idempotent fails. A body sent with the head is not lost.
     """
     import h11  # noqa: PLC0415 -- MiniStack has to adjust both libraries first
     from hypercorn.events import RawData  # noqa: PLC0415

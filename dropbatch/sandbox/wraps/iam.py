@@ -1,4 +1,4 @@
-"""Wraps of IAM: who calls, what for, and what is told of it."""
+"""Wraps of IAM: authentication, checked resources, condition keys and denial messages."""
 
 import functools
 import json
@@ -36,7 +36,7 @@ _RESOURCE = (
 
 
 def wrap_batch_resources(batch: BatchService) -> None:
-    """IAM asks for ``*`` on every Batch call: give it the resource; the further ones are checked by `authorized`."""
+    """Check the resource of a Batch call; MiniStack checks ``*``. `authorized` checks any further resources."""
     actions = emulator.module("core.iam_actions")
     original = expected(actions, "extract_resource_arn", _RESOURCE)
 
@@ -50,7 +50,7 @@ def wrap_batch_resources(batch: BatchService) -> None:
 
 
 def wrap_log_streams() -> None:
-    """IAM asks for the whole log group on calls about one of its streams."""
+    """Check the log stream in calls about a stream; MiniStack checks the log group."""
     actions = emulator.module("core.iam_actions")
     original = expected(actions, "extract_resource_arn", _RESOURCE)
 
@@ -64,7 +64,7 @@ def wrap_log_streams() -> None:
 
 
 def authorized(batch: BatchService) -> Callable[..., Any]:
-    """The handler of Batch requests behind IAM's checks on every resource after the first."""
+    """Return the handler of Batch requests, preceded by IAM's checks of all resources after the first."""
     evaluator, actions = emulator.module("core.iam_evaluator"), emulator.module("core.iam_actions")
     router = emulator.module("core.router")
 
@@ -91,10 +91,10 @@ def _checks(batch: BatchService, method: str, path: str, body: bytes, query: Any
 
 
 def wrap_owner_key() -> None:
-    """The account's owner is known by the key id alone, whatever the secret, or by ``test``: check the signature."""
+    """Check the signature of the account's owner; MiniStack accepts any secret with the owner's key id or ``test``."""
     evaluator = emulator.module("core.iam_evaluator")
     expected(evaluator, "is_root_access_key", "(access_key_id: str) -> bool")
-    # MiniStack asks this one before it looks at a signature, and skips that for root keys.
+    # MiniStack calls this before it checks a signature, and skips the check for root keys.
     expected(evaluator, "_is_root_key", "(access_key_id: str) -> bool")
     owner = os.environ["AWS_ACCESS_KEY_ID"]
     evaluator.is_root_access_key = lambda access_key_id: access_key_id == owner
@@ -102,7 +102,7 @@ def wrap_owner_key() -> None:
 
 
 def wrap_denials() -> None:
-    """Most denials do not name the resource, which AWS does and a person looking for a missing right needs."""
+    """Name the resource in access-denied errors, as AWS does; MiniStack mostly omits it."""
     actions = emulator.module("core.iam_actions")
     original = expected(
         actions,
@@ -122,7 +122,7 @@ def wrap_denials() -> None:
 
 
 def wrap_leading_keys() -> None:
-    """``dynamodb:LeadingKeys`` is never evaluated: put the request's partition keys into its context."""
+    """Add ``dynamodb:LeadingKeys``, the request's partition keys, to IAM's context; MiniStack omits it."""
     actions, dynamodb = emulator.module("core.iam_actions"), emulator.service("dynamodb")
     original = expected(actions, "dynamodb_service_context", "(body: bytes) -> dict")
 
@@ -148,9 +148,9 @@ def wrap_leading_keys() -> None:
 
 
 def wrap_transport() -> None:
-    """Count plain HTTP over the loopback as TLS, which our policies demand (``aws:SecureTransport``).
+    """Treat plain HTTP on the loopback as TLS, because our policies require ``aws:SecureTransport``.
 
-    Services call each other by TLS too: that is the origin of a call outside a request, such as an event of a job.
+    AWS services call each other over TLS, so a call outside a request (an event of a job) counts as TLS too.
     """
     app, evaluator = emulator.module("app"), emulator.module("core.iam_evaluator")
     evaluator._request_origin = ContextVar("request_origin", default=("127.0.0.1", True))
@@ -163,7 +163,7 @@ def wrap_transport() -> None:
 
 
 def wrap_wildcards() -> None:
-    """``*`` in a policy does not match a line break, which a key may hold."""
+    """Make ``*`` in a policy match line breaks, which a key may contain."""
     evaluator = emulator.module("core.iam_evaluator")
     original = expected(evaluator, "_fnmatch_compile", "(pattern: str, ignore_case: bool) -> re.Pattern")
 
@@ -175,7 +175,7 @@ def wrap_wildcards() -> None:
 
 
 def wrap_users_credentials() -> None:
-    """Three lists are not there that Terraform asks for before it removes a user: as nobody can add to them, none."""
+    """Return three empty lists that Terraform reads before it deletes a user; MiniStack lacks these calls."""
     iam = emulator.service("iam")
     error = expected(iam, "_error", "(status, code, message, ns='iam')")
     answer = expected(iam, "_xml", "(status, root_tag, inner, ns='iam')")
@@ -199,7 +199,7 @@ def wrap_users_credentials() -> None:
 
 
 def wrap_grants(recorder: Recorder) -> None:
-    """Nobody keeps which rights were used: record each call that a role's policies allow."""
+    """Record each call that a role's policies allow."""
     evaluator = emulator.module("core.iam_evaluator")
     original = expected(
         evaluator,

@@ -7,9 +7,9 @@ __all__ = ["wrap_unknown_services"]
 
 
 def wrap_unknown_services() -> None:
-    """Whether a service MiniStack does not have is one of AWS's is looked up in the models of all, for seconds.
+    """Skip the search for unknown services in all of AWS's models, which takes seconds.
 
-    Nothing else is answered meanwhile. What is signed for a service that is not there is not supported, whatever it is.
+    The search blocks all other requests. A request signed for a service that MiniStack lacks is unsupported anyway.
     """
     router = emulator.module("core.router")
     expected(router, "_is_aws_service_name", "(scope_name: str) -> bool")

@@ -1,4 +1,4 @@
-"""A wrap of all services that are MiniStack's: what breaks a rule of the service is refused."""
+"""A wrap of all of MiniStack's services: refuse requests that break a rule of the service."""
 
 import json
 from collections.abc import Awaitable, Callable, Iterator
@@ -19,7 +19,7 @@ _SERVICES = ("dynamodb", "events", "logs", "s3", "sns", "sqs", "ssm")
 
 
 def wrap_rules() -> None:
-    """MiniStack lets pass what services refuse though their models allow it: refuse it by `dropbatch.sandbox.rules`."""
+    """Refuse requests that break a rule of `dropbatch.sandbox.rules`, which MiniStack accepts."""
     handlers = emulator.module("app").SERVICE_HANDLERS
     for service in _SERVICES:
         handlers[service] = _checked(service, handlers[service])
@@ -41,7 +41,7 @@ def _checked(service: str, handler: Handler) -> Handler:
 
 
 async def _entries(handler: Handler, request: Incoming, params: dict[str, Any]) -> Answer:
-    """PutEvents takes the entries that keep the rules, and answers for each of the others with an error."""
+    """Accept the valid entries of PutEvents, and return an error for each of the others."""
     results = [_entry_error(entry) for entry in params["Entries"]]
     taken = [entry for entry, error in zip(params["Entries"], results, strict=True) if error is None]
     answers: Iterator[Any] = iter(())
@@ -67,7 +67,7 @@ def _headers(service: str) -> dict[str, str]:
 
 
 def _refusal(service: str, violation: Violation) -> Answer:
-    """The error in the service's own form."""
+    """Return the error in the service's format."""
     code, message = violation.rule.code, violation.message
     if service in JSON:
         body = json.dumps({"__type": code.rpartition(".")[2], "message": message}).encode()

@@ -19,7 +19,7 @@ _getting: ContextVar[bool] = ContextVar("getting", default=False)
 
 
 def wrap_version_listing() -> None:
-    """ListObjectVersions ignores ``encoding-type=url``: the provider decodes, and could never delete ``a+b``."""
+    """Honour ``encoding-type=url`` in ListObjectVersions: the provider decodes keys, and could not delete ``a+b``."""
     s3 = emulator.service("s3")
     original = expected(s3, "_list_object_versions", "(bucket_name: str, query_params: dict)")
 
@@ -37,7 +37,7 @@ def wrap_version_listing() -> None:
 
 
 def wrap_version_ranges() -> None:
-    """GetObject ignores ``Range`` when a version is named, and reads a whole object from the disk for a part of it."""
+    """Honour ``Range`` in GetObject with a version, and read only that part from disk."""
     s3 = emulator.service("s3")
     _map_bodies(s3)
     original = expected(s3, "_get_object", "(bucket_name: str, key: str, headers: dict, query_params: dict = None)")
@@ -59,7 +59,7 @@ def wrap_version_ranges() -> None:
             text = s3._xml_body(s3._range_error_xml(bucket_name, key))
             return HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, refused, text
         start, end = found
-        # A checksum of the whole would not fit the part.
+        # The checksum of the entire object would not match the part.
         kept = {name: value for name, value in answered.items() if not name.lower().startswith("x-amz-checksum-")}
         part = body[start : end + 1]
         kept |= {"Content-Length": str(len(part)), "Content-Range": f"bytes {start}-{end}/{total}"}
@@ -69,7 +69,7 @@ def wrap_version_ranges() -> None:
 
 
 def _map_bodies(s3: Any) -> None:
-    """While an object is got, its file is mapped instead of read: a slice of it costs what the slice is."""
+    """Map object files into memory instead of reading them, so that a range costs only its own size."""
     original = expected(s3, "_read_body", "(bucket_name: str, key: str, obj: dict) -> bytes")
 
     def read_body(bucket_name: str, key: str, obj: Any) -> Any:
@@ -83,9 +83,9 @@ def _map_bodies(s3: Any) -> None:
 
 
 def wrap_hidden_objects() -> None:
-    """That an object is not there is told to everybody: who may not list the bucket is to hear "access denied".
+    """Return "access denied" for a missing object to a caller without ListBucket; MiniStack returns 404.
 
-    The right to list below a prefix does not help: a request for one object names no prefix.
+    Permission to list a prefix does not suffice: a request for one object has no prefix.
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
     """
     s3, router = emulator.service("s3"), emulator.module("core.router")
@@ -99,7 +99,7 @@ def wrap_hidden_objects() -> None:
         @functools.wraps(original)
         def hidden(bucket: str, key: str, headers: Any = None, query: Any = None, original: Any = original) -> Any:
             answer = original(bucket, key, headers, query)
-            # A version that is not there is told of by another rule.
+            # A missing version follows another rule.
             if answer[0] != HTTPStatus.NOT_FOUND or s3._qp(query or {}, "versionId", "") or bucket not in s3._buckets:
                 return answer
             who, region = (

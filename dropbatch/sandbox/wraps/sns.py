@@ -13,7 +13,7 @@ __all__ = ["wrap_mail"]
 
 
 def wrap_mail(box: MailBox) -> None:
-    """SNS drops mail: keep it. MiniStack takes e-mail subscriptions as confirmed, so Terraform sees no drift."""
+    """Write SNS mail to files. MiniStack confirms e-mail subscriptions itself, so Terraform sees no drift."""
     sns = emulator.service("sns")
     original = expected(
         sns,
@@ -44,10 +44,10 @@ def wrap_mail(box: MailBox) -> None:
 
 
 def _subject(subject: str) -> str:
-    """AWS's subject when the publisher gave none; EventBridge gives none, though MiniStack makes one up for it."""
+    """Return AWS's default subject if the publisher gave none; MiniStack adds one for EventBridge."""
     return "AWS Notification Message" if subject in {"", "EventBridge Notification"} else subject
 
 
 def _as_sent(text: str) -> str:
-    """EventBridge passes on a JSON string with its quotes and with its characters as they are, not escaped."""
+    """Return the text as EventBridge sends it: a JSON string keeps its quotes, and its characters are unescaped."""
     return json.dumps(json.loads(text), ensure_ascii=False) if re.fullmatch(r'"(\\.|[^"\\])*"', text) else text

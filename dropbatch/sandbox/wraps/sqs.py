@@ -1,4 +1,4 @@
-"""A wrap of SQS, as a function's event source."""
+"""A wrap of SQS as an event source of functions."""
 
 import json
 import threading
@@ -11,11 +11,11 @@ from dropbatch.sandbox.emulator import expected
 __all__ = ["wrap_sqs_batches"]
 
 _MOST_LAMBDA_BYTES = 6 * 1024 * 1024
-_RECORD_BYTES = 700  # what Lambda's event adds around a message's body
+_RECORD_BYTES = 700  # bytes that Lambda's event adds to a message's body
 
 
 def wrap_sqs_batches() -> None:
-    """An SQS event source gives a function at most 10 messages and knows no window: honour size, window and 6 MB."""
+    """Honour batch size, batching window and 6 MB per event; MiniStack passes at most 10 messages, without a window."""
     sqs, lambdas = emulator.service("sqs"), emulator.service("lambda_svc")
     wake = emulator.module("core.concurrency").esm_wake
     original = expected(sqs, "_receive_messages_for_esm", "(queue_url: str, max_number: int) -> list[dict]")
@@ -42,7 +42,7 @@ def wrap_sqs_batches() -> None:
                     due.pop(queue_url, None)
                     return sqs._collect_msgs(queue, count, int(queue["attributes"].get("VisibilityTimeout", "30")))
                 if due.get(queue_url, 0) < now:
-                    # MiniStack looks once a second; the window ends in between.
+                    # MiniStack polls once a second; the window may end in between.
                     due[queue_url] = now + left
                     threading.Timer(left, wake.set).start()
                 return []
@@ -52,7 +52,7 @@ def wrap_sqs_batches() -> None:
 
 
 def _fitting(messages: list[dict[str, Any]], most: int) -> tuple[int, bool]:
-    """How many of the messages go into one event, and whether that event is full."""
+    """Return how many of the messages fit into one event, and whether that event is full."""
     size = 0
     for count, message in enumerate(messages[:most]):
         size += _RECORD_BYTES + len(json.dumps(message["body"]))

@@ -9,7 +9,7 @@ __all__ = ["wrap_machine_objects"]
 
 
 def wrap_machine_objects() -> None:
-    """State machines can copy and list objects, but neither read nor write one."""
+    """Let state machines read and write S3 objects; MiniStack only copies and lists them."""
     states = emulator.service("stepfunctions")
     original = expected(states, "_dispatch_aws_sdk_rest_xml", "(service_info, service_name, action, input_data)")
 

@@ -1,4 +1,4 @@
-"""Credentials of jobs in containers, by HTTP, as ECS's agent hands them out."""
+"""HTTP endpoint for credentials of jobs in containers, like that of ECS's agent."""
 
 import hmac
 import secrets
@@ -9,14 +9,14 @@ from typing import Any
 from dropbatch.sandbox.batch import credentials
 from dropbatch.sandbox.batch.runner import Task
 
-__all__ = ["PATH", "Vending"]
+__all__ = ["PATH", "CredentialEndpoint"]
 
 PATH = "/_dropbatch/credentials/"
 _LIFE = timedelta(hours=6)
 
 
-class Vending:
-    """Gives each task its role's credentials, against a token that only this task knows."""
+class CredentialEndpoint:
+    """Return a role's credentials to the task that presents its secret token."""
 
     def __init__(self, endpoint_url: str) -> None:
         self._endpoint_url = endpoint_url
@@ -24,7 +24,7 @@ class Vending:
         self._tasks: dict[str, tuple[str, str, dict[str, str]]] = {}
 
     def open(self, task: Task) -> dict[str, str]:
-        """Environment variables by which AWS clients find the credentials; none when the task has no role."""
+        """Register a task and return the variables that direct AWS clients here; empty without a role."""
         keys = credentials.issue(task)
         if not keys:
             return {}
@@ -37,13 +37,13 @@ class Vending:
         }
 
     def close(self, task: Task) -> None:
-        """The task is over."""
+        """Revoke the credentials of a task that has ended."""
         with self._lock:
             _, _, keys = self._tasks.pop(task.task_id, ("", "", {}))
         credentials.revoke(keys)
 
     def answer(self, task_id: str, authorization: bytes) -> tuple[int, dict[str, Any]]:
-        """Status and JSON for a request."""
+        """Return status and JSON for a request."""
         with self._lock:
             token, role, keys = self._tasks.get(task_id, ("", "", {}))
         if not token or not hmac.compare_digest(token.encode(), authorization):

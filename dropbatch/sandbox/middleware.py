@@ -1,9 +1,9 @@
-"""The door of the server, before MiniStack.
+"""ASGI middleware in front of MiniStack.
 
-Three things MiniStack lets pass are refused: requests by a name other than this machine's (a web page could send them),
-its administration calls, and unsigned requests, which its S3 would serve to anybody as the account's owner. What is
-asked of the sandbox itself is answered here, an answer that a fault takes away is broken off, and what MiniStack does
-not know is said in one way.
+It refuses three kinds of requests that MiniStack accepts: requests to a host name other than this machine's (a web page
+could send them), administration calls, and unsigned requests, which S3 would serve to anybody as the account's owner.
+It also serves the sandbox's own endpoints, truncates responses lost by an injected fault, and unifies the errors about
+unsupported calls.
 """
 
 import json
@@ -11,12 +11,12 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from dropbatch.sandbox.batch.api import LOST
-from dropbatch.sandbox.batch.vending import PATH as CREDENTIALS
-from dropbatch.sandbox.batch.vending import Vending
+from dropbatch.sandbox.batch.credential_endpoint import PATH as CREDENTIALS
+from dropbatch.sandbox.batch.credential_endpoint import CredentialEndpoint
 from dropbatch.sandbox.control import PATH, Control
 from dropbatch.sandbox.unsupported import rewording
 
-__all__ = ["Gate"]
+__all__ = ["Middleware"]
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -28,8 +28,8 @@ _ADMINISTRATION = ("/_ministack", "/_localstack")
 _NAMES = {"127.0.0.1", "localhost"}
 
 
-class Gate:
-    """An ASGI application around MiniStack's."""
+class Middleware:
+    """ASGI application that wraps MiniStack's."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class Gate:
         *,
         status: Callable[[], dict[str, Any]],
         control: Control,
-        vending: Vending,
+        credential_endpoint: CredentialEndpoint,
         on_first_request: Callable[[], None],
         on_shutdown: Callable[[], None],
     ) -> None:
@@ -45,13 +45,13 @@ class Gate:
         self._app = app
         self._status = status
         self._control = control
-        self._vending = vending
+        self._credential_endpoint = credential_endpoint
         self._on_first_request = on_first_request
         self._on_shutdown = on_shutdown
         self._requested = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection, or the server's life."""
+        """Serve one connection, or the server's lifespan events."""
         if scope["type"] == "lifespan":
             await self._app(scope, self._watching(receive), send)
         elif scope["type"] == "http":
@@ -85,7 +85,9 @@ class Gate:
             )
             await _answer(send, answered, "application/json", json.dumps(answer).encode())
         elif path.startswith(CREDENTIALS):
-            answered, answer = self._vending.answer(path.removeprefix(CREDENTIALS), headers.get(b"authorization", b""))
+            answered, answer = self._credential_endpoint.answer(
+                path.removeprefix(CREDENTIALS), headers.get(b"authorization", b"")
+            )
             await _answer(send, answered, "application/json", json.dumps(answer).encode())
         elif path.startswith(_ADMINISTRATION):
             await _refuse(send, "administration calls of MiniStack are closed in the sandbox")
@@ -106,7 +108,7 @@ def _signed(headers: dict[bytes, bytes], query: bytes) -> bool:
 
 
 def _losing(send: Send) -> Send:
-    """`send`, but an answer marked as lost breaks off after its first byte, as when a connection fails."""
+    """Return `send` that truncates a response marked as lost after its first byte, like a failed connection."""
     lost = False
 
     async def sending(message: MutableMapping[str, Any]) -> None:

@@ -338,12 +338,12 @@ class ExhaustedPool(NamedTuple):
     def to_item(self) -> dict[str, Any]:
         """Return the plain values of the item."""
         values = self._asdict()
-        return {"id": ledger.dry_key(values.pop("pool")), **values}
+        return {"id": ledger.exhausted_key(values.pop("pool")), **values}
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "ExhaustedPool":
         """Read the plain values of an item."""
-        pool = item["id"].removeprefix(ledger.dry_key(""))
+        pool = item["id"].removeprefix(ledger.exhausted_key(""))
         return cls(pool, item["since"], item["until"], item.get("reason", ""))
 
 

@@ -19,7 +19,7 @@ __all__ = [
     "Clock",
     "day_key",
     "day_keys",
-    "dry_key",
+    "exhausted_key",
     "from_item",
     "from_value",
     "job_key",
@@ -68,7 +68,7 @@ def job_key(job_name: str) -> str:
     return f"job#{job_name}"
 
 
-def dry_key(pool: str) -> str:
+def exhausted_key(pool: str) -> str:
     """Id of the FLAG item that says a pool has no capacity."""
     return f"flag#dry#{pool}"
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dropbatch.contract.usage import Usage
 
-__all__ = ["MICRO_USD", "VCPU_MS", "Prices", "amount_of", "needed", "words"]
+__all__ = ["MICRO_USD", "VCPU_MS", "Prices", "amount_of", "format_amount", "max_usage"]
 
 VCPU_MS = "vcpu_ms"
 MICRO_USD = "micro_usd"
@@ -21,7 +21,7 @@ Prices = tuple[float, float]
 """USD per vCPU-hour and per GiB-hour."""
 
 
-def needed(unit: str, *, vcpus: int, memory_mib: int, timeout_minutes: int, prices: Iterable[Prices]) -> int:
+def max_usage(unit: str, *, vcpus: int, memory_mib: int, timeout_minutes: int, prices: Iterable[Prices]) -> int:
     """Most that one try can use, on the dearest of the pools: what a run holds while it has not ended."""
     time_ms = timeout_minutes * _MINUTE_MS
     if unit == VCPU_MS:
@@ -37,7 +37,7 @@ def amount_of(unit: str, usage: "Usage") -> int | None:
     return None if found is None else int(found)
 
 
-def words(unit: str, amount: int) -> str:
+def format_amount(unit: str, amount: int) -> str:
     """``1.5 vCPU-hours`` or ``12.34 USD``."""
     if unit == VCPU_MS:
         return f"{amount / _HOUR_MS:.2f} vCPU-hours"

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from dropbatch import __version__
-from dropbatch.contract import jobs, keys
+from dropbatch.contract import job_environment, keys
 from dropbatch.contract.manifest import Manifest, ManifestError, RunSpec
 from dropbatch.contract.options import Options, OptionsError
 from dropbatch.runtime import uris
@@ -60,7 +60,7 @@ def main(argv: Sequence[str], env: Mapping[str, str]) -> int:
         options, command = _parse(argv)
         if options.input is not None:
             return _on_laptop(options, command, env)
-        if not env.get(jobs.MANIFEST) and uris.find(command):
+        if not env.get(job_environment.MANIFEST) and uris.find(command):
             return _by_arguments(options, command, env)
         return _in_job(command, env)
     except RunError as fault:
@@ -130,9 +130,9 @@ def _parameters(options: argparse.Namespace) -> dict[str, str]:
 
 def _options(env: Mapping[str, str]) -> Options:
     try:
-        return Options.from_json(env.get(jobs.OPTIONS, ""))
+        return Options.from_json(env.get(job_environment.OPTIONS, ""))
     except OptionsError as error:
-        raise UsageError(f"{jobs.OPTIONS}: {error}") from error
+        raise UsageError(f"{job_environment.OPTIONS}: {error}") from error
 
 
 def _client(env: Mapping[str, str]) -> "Callable[[], S3Client]":
@@ -148,9 +148,11 @@ def _client(env: Mapping[str, str]) -> "Callable[[], S3Client]":
 
 
 def _in_job(command: Sequence[str], env: Mapping[str, str]) -> int:
-    uri = env.get(jobs.MANIFEST)
+    uri = env.get(job_environment.MANIFEST)
     if not uri:
-        raise UsageError(f"{jobs.MANIFEST} is not set: inside a job it is; on a laptop give --input FILE --output DIR")
+        raise UsageError(
+            f"{job_environment.MANIFEST} is not set: inside a job it is; on a laptop give --input FILE --output DIR"
+        )
     job_id = env.get("AWS_BATCH_JOB_ID")
     if not job_id:
         raise UsageError("AWS_BATCH_JOB_ID is not set: AWS Batch sets it in every job")
@@ -162,9 +164,9 @@ def _in_job(command: Sequence[str], env: Mapping[str, str]) -> int:
     store = S3Store(
         client(),
         spec,
-        output_bucket=env.get(jobs.OUTPUT_BUCKET) or keys.split_uri(uri)[0],
+        output_bucket=env.get(job_environment.OUTPUT_BUCKET) or keys.split_uri(uri)[0],
         job_id=job_id,
-        environment=env.get(jobs.ENVIRONMENT, ""),
+        environment=env.get(job_environment.ENVIRONMENT, ""),
     )
     tries = env.get("AWS_BATCH_JOB_ATTEMPT", "")
     task = Task(
@@ -180,8 +182,8 @@ def _in_job(command: Sequence[str], env: Mapping[str, str]) -> int:
         pool=spec.pool or None,
         job_id=job_id,
         job_try=int(tries) if tries.isdigit() else None,
-        image=env.get(jobs.IMAGE),
-        job_definition=env.get(jobs.JOB_DEFINITION),
+        image=env.get(job_environment.IMAGE),
+        job_definition=env.get(job_environment.JOB_DEFINITION),
         git_commit=_commit(env),
     )
     tell(f"run {spec.run_id} attempt {spec.attempt}: {store.input_uri}")
@@ -190,8 +192,8 @@ def _in_job(command: Sequence[str], env: Mapping[str, str]) -> int:
 
 def _commit(env: Mapping[str, str]) -> str | None:
     """The commit that the image was built from: what builds it leaves a note beside the package."""
-    note = Path(__file__).parents[1] / jobs.COMMIT_FILE
-    return env.get(jobs.GIT_COMMIT) or (note.read_text(encoding="utf-8").strip() if note.is_file() else None)
+    note = Path(__file__).parents[1] / job_environment.COMMIT_FILE
+    return env.get(job_environment.GIT_COMMIT) or (note.read_text(encoding="utf-8").strip() if note.is_file() else None)
 
 
 def pick(text: bytes, index: str | None) -> RunSpec:

@@ -31,7 +31,7 @@ class Availability(NamedTuple):
 def read_availability(table: Ledger, pools: Iterable[str]) -> Availability:
     """Return the flags as they are now."""
     now = table.now()
-    items = table.read([ledger.PAUSED, *map(ledger.dry_key, pools)])
+    items = table.read([ledger.PAUSED, *map(ledger.exhausted_key, pools)])
     paused = items.pop(ledger.PAUSED, None) is not None
     flags = map(ExhaustedPool.from_item, items.values())
     return Availability(paused=paused, exhausted=frozenset(flag.pool for flag in flags if flag.until > now))

@@ -11,8 +11,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from dropbatch.contract import jobs as names
-from dropbatch.contract import keys, ledger
+from dropbatch.contract import job_environment, keys, ledger
 from dropbatch.contract.deployment import DEFAULT_PRIORITY
 from dropbatch.contract.items import Job
 from dropbatch.contract.manifest import Manifest, RunSpec
@@ -145,8 +144,8 @@ class Submitter:
             "schedulingPriorityOverride": pipeline.priority if pipeline else DEFAULT_PRIORITY,
             "containerOverrides": {
                 "environment": [
-                    {"name": names.MANIFEST, "value": job.manifest},
-                    {"name": names.JOB_DEFINITION, "value": job.definition},
+                    {"name": job_environment.MANIFEST, "value": job.manifest},
+                    {"name": job_environment.JOB_DEFINITION, "value": job.definition},
                 ],
                 **wanted.get("containerOverrides", {}),
             },

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 from dropbatch.contract import ledger
 from dropbatch.contract.deployment import Deployment, Limit
 from dropbatch.contract.items import MonthlyLimit
-from dropbatch.contract.limits import amount_of, needed, words
+from dropbatch.contract.limits import amount_of, format_amount, max_usage
 from dropbatch.contract.overrides import Overrides
 from dropbatch.contract.usage import Usage, month_usage
 from lambdas.ledger.table import Ledger, reason_codes
@@ -40,9 +40,9 @@ class Over(NamedTuple):
         first = date.fromisoformat(f"{self.month}-01")
         following = (first + timedelta(days=31)).replace(day=1)
         return (
-            f"over the monthly limit of group {group!r}: {words(unit, self.limit.amount)}, of which "
-            f"{words(unit, max(0, self.remaining))} are left for {self.month}, and this run may use "
-            f"{words(unit, self.need)}: wait until runs end, which gives back what they did not use, or until "
+            f"over the monthly limit of group {group!r}: {format_amount(unit, self.limit.amount)}, of which "
+            f"{format_amount(unit, max(0, self.remaining))} are left for {self.month}, and this run may use "
+            f"{format_amount(unit, self.need)}: wait until runs end, which gives back what they did not use, or until "
             f"{following}, or ask for more; then retry it"
         )
 
@@ -51,7 +51,7 @@ def need_of(deployment: Deployment, group: str, pipeline: str, overrides: Overri
     """Most that one try of a run can use, in the unit of its group's limit."""
     about = deployment.pipelines[pipeline]
     pools = (deployment.pools[name] for name in about.pools if name in deployment.pools)
-    return needed(
+    return max_usage(
         deployment.limits[group].unit,
         vcpus=overrides.vcpus or about.vcpus,
         memory_mib=overrides.memory_mib or about.memory_mib,

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from dropbatch.contract.batches import chunks
 from dropbatch.contract.items import Reservation, Run
-from dropbatch.contract.limits import words
+from dropbatch.contract.limits import format_amount
 from dropbatch.contract.mail_items import LimitNotice
 from dropbatch.contract.runs import State
 from lambdas.arrival.admission import Admitted
@@ -94,8 +94,8 @@ class QuotaAdmission:
             group=group,
             day=now[:10],
             month=why.month,
-            limit=words(why.limit.unit, why.limit.amount),
-            remaining=words(why.limit.unit, max(0, why.remaining)),
+            limit=format_amount(why.limit.unit, why.limit.amount),
+            remaining=format_amount(why.limit.unit, max(0, why.remaining)),
             reason=why.reason(group),
             updated_at=now,
         )

@@ -79,7 +79,7 @@ class Ledger:
     def exhausted_pools(self, pools: Iterable[str]) -> frozenset[str]:
         """Return those of the pools that have no capacity at present."""
         now = self.now()
-        flags = self.read(map(ledger.dry_key, pools)).values()
+        flags = self.read(map(ledger.exhausted_key, pools)).values()
         return frozenset(flag.pool for flag in map(ExhaustedPool.from_item, flags) if flag.until > now)
 
     def query(

@@ -9,7 +9,7 @@ import pytest
 
 from dropbatch.contract import keys
 from dropbatch.contract.endings import ExitCode
-from dropbatch.contract.jobs import COMMIT_FILE
+from dropbatch.contract.job_environment import COMMIT_FILE
 from dropbatch.runtime import main
 from tests.runtime.conftest import INPUT, OUTPUT, Cloud
 

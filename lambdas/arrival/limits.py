@@ -41,9 +41,9 @@ class Over(NamedTuple):
         following = (first + timedelta(days=31)).replace(day=1)
         return (
             f"over the monthly limit of group {group!r}: {format_amount(unit, self.limit.amount)}, of which "
-            f"{format_amount(unit, max(0, self.remaining))} are left for {self.month}, and this run may use "
-            f"{format_amount(unit, self.need)}: wait until runs end, which gives back what they did not use, or until "
-            f"{following}, or ask for more; then retry it"
+            f"{format_amount(unit, max(0, self.remaining))} remain for {self.month}, and this run may use "
+            f"{format_amount(unit, self.need)}: wait until other runs end, which frees what they did not use, or until "
+            f"{following}, or ask an operator for a higher limit; then retry the run"
         )
 
 

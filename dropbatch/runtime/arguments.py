@@ -147,8 +147,8 @@ class Arguments:
         except failures() as error:
             if error_code(error) in _FORBIDDEN and not self._is_input(mention):
                 raise RefusedError(
-                    f"{self._who} may not look whether {mention.uri} exists: name the bucket in read_buckets if it is "
-                    "an input, its option in output_flags if it is an output"
+                    f"{self._who} is not allowed to check whether {mention.uri} exists: if it is an input, name its "
+                    "bucket in read_buckets; if it is an output, name its option in output_flags"
                 ) from error
             raise StageInError(explain(self._who, "read", mention.uri, error)) from error
         if found and found[0].spec.key == key:

@@ -49,8 +49,8 @@ def path_below(prefix: str, key: str) -> PurePosixPath:
         if part in {"", ".", ".."} or "\0" in part or len(os.fsencode(part)) > MAX_NAME_BYTES:
             shown = f"{part[:40]}…" if len(part) > 40 else part
             raise StageInError(
-                f"the object {key!r} cannot be a file of the folder {prefix!r}: {shown!r} is no name for a file or "
-                "directory: rename the object"
+                f"the object {key!r} cannot be a file of the folder {prefix!r}: {shown!r} is not a valid name for a "
+                "file or directory: rename the object"
             )
     return PurePosixPath(below)
 

@@ -75,17 +75,17 @@ class Originals:
         key = keys.record_key(prefix)
         text = read_object(self._s3, self._bucket, key)
         if text is None:
-            raise NotReproducibleError(f"the record of {run_id} is gone: {keys.uri(self._bucket, key)}")
+            raise NotReproducibleError(f"the record of {run_id} no longer exists: {keys.uri(self._bucket, key)}")
         try:
             record = json.loads(text)
         except ValueError as error:
-            raise NotReproducibleError(f"the record of {run_id} is no JSON: {error}") from error
+            raise NotReproducibleError(f"the record of {run_id} is not JSON: {error}") from error
         try:
             found = read(record)
         except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
             if isinstance(error, NotReproducibleError):
                 raise
-            raise NotReproducibleError(f"the record of {run_id} is not as it was written: {error!r}") from error
+            raise NotReproducibleError(f"the record of {run_id} has an unexpected format: {error!r}") from error
         if record["run_id"] != run_id:
-            raise NotReproducibleError(f"the record of {run_id} is that of {record['run_id']}")
+            raise NotReproducibleError(f"the record of {run_id} belongs to {record['run_id']}")
         return found

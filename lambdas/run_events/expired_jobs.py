@@ -29,7 +29,7 @@ def ending_of(run: Run, job_id: str, *, record: Mapping[str, Any] | None, starte
     """
     own = record if record and record.get("attempt") == run.attempt else {}
     state = next((state for state in FINAL_STATES if state == own.get("status")), State.FAILED)
-    why = "" if own else f"{EXPIRED}: it ended about a week ago, unheard of, and left no record"
+    why = "" if own else f"{EXPIRED}: it ended about a week ago without an event, and left no record"
     return JobChange(
         job_name=run.job_name,
         job_id=job_id,

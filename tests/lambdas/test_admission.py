@@ -32,11 +32,11 @@ def test_a_file_in_a_pipelines_folder_is_a_run(key: str, rest: str) -> None:
 @pytest.mark.parametrize(
     ("key", "reason"),
     [
-        ("a.txt", "the file lies at the bucket's root"),
-        ("", "the file lies at the bucket's root"),
-        ("/lab/wordcount/a", "the file lies at the bucket's root"),
+        ("a.txt", "the file is at the root of the bucket"),
+        ("", "the file is at the root of the bucket"),
+        ("/lab/wordcount/a", "the file is at the root of the bucket"),
         ("lbb/wordcount/a", "no group is named 'lbb': did you mean 'lab'? known are lab, neuro"),
-        ("lab/a.txt", "the file lies beside the pipelines' folders"),
+        ("lab/a.txt", "the file is not in a pipeline's folder"),
         (
             "lab/wordcont/a",
             "no pipeline is named 'wordcont': did you mean 'wordcount'? known are byfolder, byrequest, sort, wordcount",
@@ -80,8 +80,8 @@ def test_an_unversioned_bucket_is_refused() -> None:
         ("lab/wordcount/dir/", 0, "a folder marker"),
         ("lab/inputs/big.dat", 3, "inputs/ triggers nothing"),
         ("lab/configs/a.toml", 3, "configs/ triggers nothing"),
-        ("lab/byfolder/day/a.dat", 3, "its folder starts when _DONE is put into it"),
-        ("lab/byfolder/day/_DONE.txt", 3, "its folder starts when _DONE is put into it"),
+        ("lab/byfolder/day/a.dat", 3, "its folder is processed when _DONE is put into it"),
+        ("lab/byfolder/day/_DONE.txt", 3, "its folder is processed when _DONE is put into it"),
     ],
 )
 def test_what_is_not_meant_to_start_anything_is_ignored(key: str, size: int, reason: str) -> None:

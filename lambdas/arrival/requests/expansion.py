@@ -1,4 +1,4 @@
-"""From what a submission names to objects, and from objects to runs."""
+"""Expand a submission: list the objects that it names, part by part, and make runs of them."""
 
 import itertools
 from collections.abc import Iterator
@@ -20,21 +20,24 @@ from lambdas.common.system_messages import RequestStep
 __all__ = ["PART_CALLS", "expand", "runs_of"]
 
 PART_CALLS = 200
-"""Calls of S3 after which a part ends: a few seconds."""
+"""Calls of S3 after which a part ends; they take a few seconds."""
 
 _MAX_OUTPUT_BYTES = 960
-"""Longest prefix of results; the program's files need room below, of S3's 1,024."""
+"""Longest prefix of results. S3 keys have at most 1,024 bytes, and the names of result files follow the prefix."""
 
 
 def expand(submission: Submission, before: Part | None, listing: Listing, *, limit: int) -> Part:
-    """The part after `before`, or the first; `limit` is how many runs the whole may have."""
+    """Return the part after `before`, or the first part. `limit` is the maximum number of runs of the submission."""
     return _Expansion(submission, before, listing, limit).part()
 
 
 def runs_of(
     submission: Submission, part: Part, step: RequestStep, deployment: Deployment, *, first: int, count: int
 ) -> Iterator[Admitted]:
-    """Runs number `first` and on, at most `count`, of a part: all combinations of parameters for each object."""
+    """Yield runs of a part, at most `count`, starting with number `first`.
+
+    Each object has one run for each combination of parameters.
+    """
     pipeline = deployment.pipelines[submission.pipeline]
     request = request_id(step.key, step.version_id)
     at, skipped = divmod(first, submission.combinations)
@@ -86,7 +89,7 @@ def _output(submission: Submission, found: ObjectSpec, bucket: str, identity: st
 
 
 class _Expansion:
-    """One part in the making."""
+    """Builds one part."""
 
     def __init__(self, submission: Submission, before: Part | None, listing: Listing, limit: int) -> None:
         self._submission = submission
@@ -101,14 +104,14 @@ class _Expansion:
         self._found: list[ObjectSpec] = []
 
     def part(self) -> Part:
-        """List until everything is listed, or enough is for this time."""
+        """List inputs until all are listed, or until the part is large enough."""
         if self._is_first and self._submission.config is not None:
             self._config = self._one(self._submission.config)
         following = self._inputs()
         runs = (sum(self._counts) + len(self._found)) * self._submission.combinations
         if runs > self._limit:
             number = f"at least {runs}" if following else str(runs)
-            fault = f"come to {number} runs, at most {self._limit} may be asked for at once: split the request"
+            fault = f"make {number} runs, at most {self._limit} are allowed in one request: split the request"
             self._faults.append(Fault(place="inputs", text=fault))
             following = None
         if len(self._faults) > MAX_FAULTS:
@@ -122,7 +125,7 @@ class _Expansion:
         )
 
     def _inputs(self) -> Cursor | None:
-        """Where to go on; None when all inputs are listed."""
+        """List inputs; return where the next part starts, or None when all are listed."""
         cursor = self._start
         while cursor.entry < len(self._submission.inputs):
             if self._enough():
@@ -138,7 +141,7 @@ class _Expansion:
         return None
 
     def _glob(self, named: Named, cursor: Cursor) -> Cursor | None:
-        """Where the pattern goes on; None when it is through."""
+        """List a pattern's matches; return where the next part starts, or None when all are listed."""
         matches = globs.matcher(named.key)
         matched, after = cursor.matched, cursor.after
         while True:
@@ -157,7 +160,7 @@ class _Expansion:
             if self._enough():
                 return Cursor(entry=cursor.entry, after=after, matched=matched)
         if not matched:
-            text = f"the pattern matches no object: {named.text}: upload the files first, or mend the pattern"
+            text = f"the pattern matches no object: {named.text}: upload the files first, or correct the pattern"
             self._faults.append(Fault(place=named.place, text=text))
         return None
 
@@ -171,7 +174,7 @@ class _Expansion:
     def _keep(self, named: Named, found: ObjectSpec) -> None:
         size = len(_output(self._submission, found, "", "r-" + "0" * 20).encode())
         if size > _MAX_OUTPUT_BYTES:
-            text = f"its results would lie at keys of {size} bytes, at most {_MAX_OUTPUT_BYTES} fit: shorten the name"
+            text = f"its results would get keys of {size} bytes, at most {_MAX_OUTPUT_BYTES} fit: shorten the name"
             self._faults.append(Fault(place=named.place, text=f"{text}: {found.key}"))
         else:
             self._found.append(found)

@@ -1,4 +1,4 @@
-"""Fields of a request, read one by one; every fault is noted and reading goes on. Pure."""
+"""Read the fields of a request one by one, and collect every fault. Pure."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,7 +10,7 @@ __all__ = ["Fields"]
 
 
 class Fields:
-    """A table of a request with the faults found so far."""
+    """A table of a request, and the faults found so far."""
 
     def __init__(
         self,
@@ -20,7 +20,7 @@ class Fields:
         *,
         written: Mapping[str, str] | None = None,
     ) -> None:
-        """`within` is the place of the table; `written` says how fields are called in the file, if otherwise."""
+        """`within` is the table's place in the file; `written` has the names in the file of renamed fields."""
         self._body = body
         self._within = within
         self._written = written or {}
@@ -33,29 +33,29 @@ class Fields:
         return iter(self._body)
 
     def fault(self, name: str, text: str) -> None:
-        """Note a fault at a field."""
+        """Add a fault of a field."""
         self.faults.append(Fault(place=self.place(name), text=text))
 
     def place(self, name: str) -> str:
-        """Where a field is."""
+        """Return the place of a field, for faults."""
         field, bracket, index = name.partition("[")
         name = f"{self._written.get(field, field)}{bracket}{index}"
         return f"{self._within}.{name}" if self._within else name
 
     def only(self, *known: str) -> None:
-        """Note every field that has no meaning."""
+        """Add a fault for every unknown field."""
         for name in self._body:
             if name not in known:
                 self.fault(shown(name).strip("'"), f"unknown field: {known_names(name, known)}")
 
     def text(self, name: str, *, longest: int = 1000) -> str | None:
-        """A text that is not empty; None when it is missing or wrong."""
+        """Return a non-empty text; None when it is missing or wrong."""
         if name not in self._body:
             return None
         return self._text(name, self._body[name], longest)
 
     def texts(self, name: str, *, most: int) -> list[tuple[str, str]]:
-        """A text or a list of texts, each with its place."""
+        """Return the texts of a field that holds one text or a list, each with its place."""
         value = self._body.get(name, [])
         if not isinstance(value, list):
             single = self._text(name, value, 2000)
@@ -72,13 +72,13 @@ class Fields:
                 found.append((self.place(f"{name}[{index}]"), text))
         return found
 
-    def whole(self, name: str, *, least: int, most: int, limit: str) -> int | None:
-        """A whole number within bounds; `limit` says whose the upper one is."""
+    def integer(self, name: str, *, least: int, most: int, limit: str) -> int | None:
+        """Return a whole number; None when it is missing or wrong. `limit` explains the bound `most` in faults."""
         if name not in self._body:
             return None
         value = self._body[name]
         if isinstance(value, bool) or not isinstance(value, int):
-            self.fault(name, f"must be a whole number, got {shown(value)}: write it bare, without quotes or a unit")
+            self.fault(name, f"must be a whole number, got {shown(value)}: write it without quotes or a unit")
             return None
         if not least <= value <= most:
             self.fault(name, f"must be from {least} to {most} ({limit}), got {value}: choose a value between")
@@ -86,7 +86,7 @@ class Fields:
         return value
 
     def table(self, name: str) -> Mapping[str, Any]:
-        """A table; an empty one when it is missing or wrong."""
+        """Return a table; an empty one when it is missing or wrong."""
         value = self._body.get(name, {})
         if not isinstance(value, dict):
             self.fault(name, f"must be a table of names and values, got {shown(value)}: write {{…}} or [{name}]")
@@ -94,7 +94,7 @@ class Fields:
         return value
 
     def within(self, name: str) -> "Fields":
-        """The fields of a table."""
+        """Return the fields of a nested table."""
         return Fields(self.table(name), self.faults, self.place(name))
 
     def _text(self, name: str, value: Any, longest: int) -> str | None:
@@ -105,7 +105,7 @@ class Fields:
         elif len(value) > longest:
             self.fault(name, f"must have at most {longest} characters, got {len(value)}: shorten it")
         elif "\0" in value or not _is_unicode(value):
-            self.fault(name, f"must be readable text, got {shown(value)}: remove what is not")
+            self.fault(name, f"must be valid text, got {shown(value)}: remove the invalid characters")
         else:
             return value
         return None

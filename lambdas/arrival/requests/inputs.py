@@ -1,4 +1,4 @@
-"""What a request may name: keys, folders and patterns in the group's own folders, or in buckets it may read. Pure."""
+"""Resolve the inputs that a request names, and check that the group may use them. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,39 +7,39 @@ from dropbatch.contract import globs, keys
 from dropbatch.contract.deployment import Deployment
 from lambdas.arrival.requests.faults import Fault, shown
 
-__all__ = ["Named", "Reach"]
+__all__ = ["AllowedInputs", "Named"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Named:
-    """Something that a request names."""
+    """An object, folder or pattern that a request names."""
 
     place: str
-    """Where in the request."""
+    """Position in the request, for faults."""
     text: str
-    """As it is written there."""
+    """The text in the request."""
     bucket: str
     key: str
-    """A key; of a folder if it ends in ``/``; or a pattern."""
+    """Key of an object, prefix of a folder (ending in ``/``), or pattern."""
 
     @property
     def is_glob(self) -> bool:
-        """Whether it stands for every object that matches."""
+        """Whether it is a pattern: every matching object is an input."""
         return globs.is_glob(self.key)
 
     @property
     def is_folder(self) -> bool:
-        """Whether it stands for all that lies below, as one input."""
+        """Whether it is a folder, which is one input."""
         return self.key.endswith("/") and not self.is_glob
 
     @property
     def prefix(self) -> str:
-        """What the key of every object that is meant begins with."""
+        """The common prefix of the keys that it names."""
         return globs.literal_prefix(self.key)
 
 
-class Reach:
-    """What requests of a group may name for a pipeline: exactly what the pipeline's jobs may read for that group."""
+class AllowedInputs:
+    """The inputs that a group's requests may name for a pipeline: exactly those that the group's jobs may read."""
 
     def __init__(self, *, group: str, pipeline: str, bucket: str, deployment: Deployment) -> None:
         """`bucket` is the input bucket."""
@@ -51,16 +51,22 @@ class Reach:
         self._buckets = deployment.pipelines[pipeline].read_buckets
 
     def resolve(self, entries: Sequence[tuple[str, str]], faults: list[Fault], *, single: bool = False) -> list[Named]:
-        """What entries, each a place and a text, mean; faults are noted. `single`: only one object each."""
-        found = []
+        """Return the inputs that entries name, and add faults for the others.
+
+        Args:
+            entries: place and text of each.
+            faults: the list to add to.
+            single: whether each entry must name one file.
+        """
+        inputs = []
         for place, text in entries:
             named = self._named(place, text)
             reason = named if isinstance(named, str) else self._refusal(named, single=single)
             if reason:
                 faults.append(Fault(place=place, text=reason))
             elif isinstance(named, Named):
-                found.append(named)
-        return found
+                inputs.append(named)
+        return inputs
 
     def _named(self, place: str, text: str) -> Named | str:
         if not text.startswith("s3://"):
@@ -68,7 +74,7 @@ class Reach:
         try:
             bucket, key = keys.split_uri(text)
         except ValueError:
-            return f"is no URI of S3, got {shown(text)}: write s3://<bucket>/<key>"
+            return f"is not an S3 URI, got {shown(text)}: write s3://<bucket>/<key>"
         return Named(place=place, text=text, bucket=bucket, key=key)
 
     def _refusal(self, named: Named, *, single: bool) -> str | None:
@@ -93,10 +99,10 @@ class Reach:
         if f"/{keys.CONTROL_PREFIX}" in f"/{named.key}":
             return f"is a control object, got {got}: name a file below {places}"
         if named.key.startswith(f"{self._group}/{keys.SUBMISSIONS}/"):
-            return f"is among the requests, got {got}: name a file below {places}"
+            return f"is in the folder for requests, got {got}: name a file below {places}"
         if named.is_glob and not named.prefix.startswith(f"{self._group}/"):
             return f"must begin with the group's folder, got {got}: begin the pattern with {places}"
-        return f"must lie below {places}, where the pipeline's jobs may read, got {got}: put the file there"
+        return f"must be below {places}, where the pipeline's jobs may read, got {got}: put the file there"
 
     def _allowed(self) -> str:
         return " or ".join(f"below {folder}" for folder in (f"{self._group}/", *self._shared_folders))
@@ -110,4 +116,4 @@ class Reach:
                 )
         allowed = ", ".join(self._buckets)
         fix = f"allowed are {allowed}" if allowed else "put the file below the group's own folder"
-        return f"lies in a bucket that the pipeline may not read, got {got}: {fix}"
+        return f"is in a bucket that the pipeline may not read, got {got}: {fix}"

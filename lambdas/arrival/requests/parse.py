@@ -1,4 +1,4 @@
-"""A request file's bytes as plain values. Pure."""
+"""Parse a request file: JSON or TOML to plain values. Pure."""
 
 import json
 import tomllib
@@ -10,14 +10,14 @@ from lambdas.arrival.requests.faults import Fault, FaultsError
 __all__ = ["MAX_BYTES", "read"]
 
 MAX_BYTES = 1024 * 1024
-"""Size of a request file, at most."""
+"""Maximum size of a request file."""
 
 
 def read(body: bytes, *, toml: bool) -> dict[str, Any]:
-    """Read JSON or TOML; a byte order mark, which some editors write, is no fault.
+    """Parse JSON or TOML. A byte order mark, which some editors write, is allowed.
 
     Raises:
-        FaultsError: the text cannot be read, with the place.
+        FaultsError: the text is not valid; has the place.
     """
     try:
         text = body.decode("utf-8-sig")
@@ -38,14 +38,14 @@ def _toml(text: str) -> dict[str, Any]:
 
 
 def _json(text: str) -> dict[str, Any]:
-    twice: list[str] = []
+    repeated: list[str] = []
 
     def table(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
+        values = dict(pairs)
+        if len(values) < len(pairs):
             names = [name for name, _ in pairs]
-            twice.extend(sorted({name for name in names if names.count(name) > 1}))
-        return found
+            repeated.extend(sorted({name for name in names if names.count(name) > 1}))
+        return values
 
     try:
         body = json.loads(text, object_pairs_hook=table, parse_constant=_no_number)
@@ -54,13 +54,13 @@ def _json(text: str) -> dict[str, Any]:
         raise FaultsError(Fault(place=place, text=f"the file is not JSON: {error.msg}: correct that place")) from error
     except ValueError as error:
         raise FaultsError(Fault(place="", text=f"the file is not JSON: {error}: correct that value")) from error
-    if twice:
-        raise FaultsError(*(Fault(place=name, text="is given twice: keep one") for name in twice))
+    if repeated:
+        raise FaultsError(*(Fault(place=name, text="is given twice: keep one") for name in repeated))
     if not isinstance(body, dict):
-        what = "a list" if isinstance(body, list) else "a single value"
-        raise FaultsError(Fault(place="", text=f"the file must hold an object, got {what}: write {{…}} around it"))
+        kind = "a list" if isinstance(body, list) else "a single value"
+        raise FaultsError(Fault(place="", text=f"the file must hold an object, got {kind}: write {{…}} around it"))
     return body
 
 
 def _no_number(name: str) -> Any:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is not a JSON number")

@@ -1,7 +1,7 @@
-"""What a submission was found to mean, kept in parts: what was checked is what is started, asked for however often.
+"""Plans of submissions, stored in parts: the objects that were listed and checked, from which the runs are made.
 
-A part is written once. Whoever comes second takes what is there, so that a message delivered twice finds the same
-objects in the same versions, and makes the same runs of them.
+Each part is written once. A repeated message reads the stored part instead of listing again, so it finds the same
+object versions and makes the same runs.
 """
 
 import hashlib
@@ -22,42 +22,44 @@ __all__ = ["Cursor", "Part", "Plans"]
 
 @dataclass(frozen=True, kw_only=True)
 class Cursor:
-    """Where the listing of a submission's inputs goes on."""
+    """Where the next part continues the listing of a submission's inputs."""
 
     entry: int = 0
     """Position among the inputs."""
     after: str = ""
-    """Key after which a pattern's listing goes on."""
+    """Key after which the listing of a pattern continues."""
     matched: int = 0
     """Objects that the pattern has matched so far."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """Some of a submission's inputs, and what is known of all so far."""
+    """One part of a plan."""
 
     objects: tuple[ObjectSpec, ...]
+    """Inputs of this part."""
     config: ObjectSpec | None
     counts: tuple[int, ...]
-    """Objects in each part up to this one."""
+    """Number of objects in each part up to this one."""
     faults: tuple[Fault, ...]
+    """Faults of all parts up to this one."""
     next: Cursor | None
-    """None in the last part."""
+    """Start of the next part; None in the last part."""
 
 
 class Plans:
-    """Parts of plans in the output bucket."""
+    """Stores parts of plans in the output bucket."""
 
     def __init__(self, *, s3: Any, bucket: str) -> None:
         self._s3 = s3
         self._bucket = bucket
 
     def read(self, step: RequestStep, number: int) -> Part:
-        """A part that was written."""
+        """Read a stored part."""
         return _from_json(self._s3.get_object(Bucket=self._bucket, Key=_key(step, number))["Body"].read())
 
     def write(self, step: RequestStep, number: int, part: Part) -> Part:
-        """Write a part; returns the one that counts, which is an earlier one if there is."""
+        """Write a part unless it exists; return the stored one."""
         body = json.dumps(_to_dict(part), ensure_ascii=False, separators=(",", ":")).encode()
         try:
             self._s3.put_object(Bucket=self._bucket, Key=_key(step, number), Body=body, IfNoneMatch="*")

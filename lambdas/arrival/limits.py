@@ -1,6 +1,6 @@
-"""A group's monthly limit: the most that runs may use is taken off in the transaction that claims them.
+"""A group's monthly limit: the transaction that claims runs also reserves the maximum that they may use.
 
-When the rest does not suffice for all runs of a transaction, as many are written as fit.
+When the remaining amount is too small for all runs of a transaction, as many runs as fit are written.
 """
 
 import itertools
@@ -21,21 +21,22 @@ from lambdas.ledger.table import Ledger, reason_codes
 __all__ = ["AT_ONCE", "Allowance", "Over", "need_of"]
 
 AT_ONCE = 99
-"""Runs of one transaction: the LIMIT item is the hundredth."""
+"""Runs in one transaction; the LIMIT item is its hundredth entry."""
 _ROUNDS = 60
 _T = TypeVar("_T")
 
 
 class Over(NamedTuple):
-    """Why some runs do not fit."""
+    """The figures of a run that does not fit into its group's limit."""
 
     limit: Limit
     month: str
     remaining: int
     need: int
+    """Maximum usage of the run."""
 
     def reason(self, group: str) -> str:
-        """The figures, and what can be done."""
+        """Return the reason for rejecting the run, and what people can do."""
         unit = self.limit.unit
         first = date.fromisoformat(f"{self.month}-01")
         following = (first + timedelta(days=31)).replace(day=1)
@@ -48,7 +49,7 @@ class Over(NamedTuple):
 
 
 def need_of(deployment: Deployment, group: str, pipeline: str, overrides: Overrides) -> int:
-    """Most that one try of a run can use, in the unit of its group's limit."""
+    """Return the maximum that one try of a run can use, in the unit of its group's limit."""
     about = deployment.pipelines[pipeline]
     pools = (deployment.pools[name] for name in about.pools if name in deployment.pools)
     return max_usage(
@@ -61,13 +62,13 @@ def need_of(deployment: Deployment, group: str, pipeline: str, overrides: Overri
 
 
 def _fitting(wanted: Sequence[_T], need: Callable[[_T], int], remaining: int) -> int:
-    """How many of these, in their order, fit into what remains."""
+    """Return how many of these, taken in order, fit into the remaining amount."""
     sums = itertools.accumulate(map(need, wanted))
     return sum(1 for _ in itertools.takewhile(lambda taken: taken <= remaining, sums))
 
 
 class Allowance:
-    """What one group may use in one month."""
+    """The limit of one group for one month."""
 
     def __init__(
         self, table: Ledger, *, group: str, limit: Limit, month: str, sleep: Callable[[float], None] = time.sleep
@@ -83,15 +84,18 @@ class Allowance:
     def write(
         self, wanted: Sequence[_T], step: Callable[[_T], Mapping[str, Any]], need: Callable[[_T], int]
     ) -> tuple[list[_T], list[_T], Over | None]:
-        """Write, at most `AT_ONCE` of them, those whose condition holds and which fit, in their order.
+        """Write the items whose condition holds and that fit into the limit, in order; reserve their amounts.
 
-        `step` makes the entry of TransactItems, `need` says how much of the limit's unit is taken.
+        Args:
+            wanted: at most `AT_ONCE` items.
+            step: makes the entry of TransactItems for an item.
+            need: returns the amount to reserve for an item, in the limit's unit.
 
         Returns:
-            Those written; those that do not fit; and if there are such, why.
+            The written items, the items that do not fit, and the figures of the first of these, if any.
 
         Raises:
-            ClientError: throttled or refused; whether anything was written is not known.
+            ClientError: DynamoDB throttled or refused the call. The items may have been written.
         """
         left, over, why = list(wanted), list[_T](), None
         for rounds_left in reversed(range(_ROUNDS)):
@@ -107,7 +111,7 @@ class Allowance:
                 if not any(untrue):
                     if "TransactionConflict" not in reasons or not rounds_left:
                         raise
-                    # Others take from the same item, or give back to it.
+                    # Other transactions are changing the same LIMIT item.
                     self._sleep(random.uniform(0.005, 0.05))  # noqa: S311
                     continue
                 left = [each for each, failed in zip(left, untrue, strict=False) if not failed]
@@ -120,7 +124,7 @@ class Allowance:
                 left, more = left[:fit], left[fit:]
                 over += more
         if left:
-            raise LookupError(f"the limit of group {self._group} is changed by too many at once")
+            raise LookupError(f"the limit of group {self._group} is being changed by too many transactions at once")
         return [], over, why
 
     def _take(self, amount: int) -> dict[str, Any]:
@@ -138,7 +142,7 @@ class Allowance:
         }
 
     def _remaining(self) -> int | None:
-        """What is left; None when that has just been set anew, to be asked again."""
+        """The remaining amount; None when the LIMIT item was just created or adjusted and must be read again."""
         item = self._ledger.read([self._key]).get(self._key)
         stored = MonthlyLimit.from_item(item) if item else None
         if stored is None:
@@ -154,7 +158,7 @@ class Allowance:
         return None
 
     def _raise_or_lower(self, stored: MonthlyLimit) -> None:
-        """The limit was changed within the month: what was used stays used."""
+        """Apply a limit that was changed within the month; the used amount stays the same."""
         self._update(
             stored,
             "SET #limit = :limit ADD remaining :more",
@@ -162,7 +166,7 @@ class Allowance:
         )
 
     def _count_anew(self, stored: MonthlyLimit) -> None:
-        """The limit is in another unit since: the usage of the month's ended attempts is taken off it."""
+        """Apply a limit whose unit was changed: subtract the usage of the month's ended attempts in the new unit."""
         months = self._ledger.read(ledger.usage_keys(self._group, self.month)).values()
         used = 0
         for each in month_usage(months).values():
@@ -175,7 +179,7 @@ class Allowance:
         )
 
     def _update(self, stored: MonthlyLimit, expression: str, values: Mapping[str, Any]) -> None:
-        """Update the item unless another function has done so meanwhile."""
+        """Update the LIMIT item unless another invocation has changed it."""
         self._ledger.update(
             Key=ledger.to_item({"id": self._key}),
             UpdateExpression=expression,

@@ -1,4 +1,4 @@
-"""Quota admission: claim the runs of a group that fit into its monthly limit, and reject the others."""
+"""Admit runs within a group's monthly limit: claim those that fit, and reject the others."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -23,14 +23,14 @@ log = logging.getLogger("dropbatch")
 
 
 class Change(NamedTuple):
-    """A run as it was read, and as it is to be."""
+    """A run before and after a change."""
 
     before: Run
     after: Run
 
 
 class QuotaAdmission:
-    """Admits the runs that fit, and rejects the rest with the figures."""
+    """Claims or retries the runs that fit into a limit."""
 
     def __init__(self, deps: Dependencies, publisher: Publisher) -> None:
         self._deps = deps
@@ -38,16 +38,16 @@ class QuotaAdmission:
         self._deployment = deps.deployment
         self._publisher = publisher
 
-    def claim(self, runs: Sequence[Run], alike: Admitted) -> list[Run]:
-        """Claim new runs of one group and pipeline, which all ask for the resources of `alike`.
+    def claim(self, runs: Sequence[Run], example: Admitted) -> list[Run]:
+        """Claim new runs. All have the group, pipeline and resources of `example`.
 
         Returns:
-            The runs that were written to be started; the others existed already, or were rejected.
+            The claimed runs. The others existed already, or were rejected.
         """
-        group = alike.run.group
+        group = example.run.group
         now = self._ledger.now()
         allowance = Allowance(self._ledger, group=group, limit=self._deployment.limits[group], month=now[:7])
-        need = need_of(self._deployment, group, alike.run.pipeline, alike.overrides)
+        need = need_of(self._deployment, group, example.run.pipeline, example.overrides)
         reservation = Reservation(allowance.month, allowance.limit.unit, need)
         wanted = [run._replace(reserved=reservation) for run in runs]
         won, over, why = allowance.write(wanted, lambda run: CLAIM.put(self._ledger.table, run), lambda _: need)
@@ -58,9 +58,10 @@ class QuotaAdmission:
     def retry(
         self, group: str, changes: Sequence[Change], entry: Callable[[Change], Entry]
     ) -> tuple[list[Change], Over | None]:
-        """Open further attempts of a group's runs.
+        """Open the next attempts of a group's runs. `entry` makes the entry of TransactItems.
 
-        `entry` makes the entry of TransactItems. Returns the changes that were written, and why the rest was not.
+        Returns:
+            The changes that were written, and the figures of the first run that does not fit, if any.
         """
         now = self._ledger.now()
         limit = self._deployment.limits[group]
@@ -89,7 +90,7 @@ class QuotaAdmission:
         self._publisher.publish(rejected)
 
     def _notify_contacts(self, why: Over, group: str, now: str) -> None:
-        """Have the group's contacts mailed, once a day, that runs were rejected."""
+        """Schedule a mail to the group's contacts about rejected runs, at most once a day."""
         notice = LimitNotice(
             group=group,
             day=now[:10],
@@ -103,7 +104,7 @@ class QuotaAdmission:
 
 
 def _rejected(run: Run, why: Over) -> Run:
-    """The rejected run. It keeps all else, so that it can be retried without its request or file."""
+    """The run as rejected. All other fields are kept, so that it can be retried without its request or file."""
     return run._replace(
         state=State.REJECTED,
         attempt=0,

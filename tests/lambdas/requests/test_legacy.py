@@ -75,7 +75,7 @@ def test_results_go_to_a_folder_among_the_pipelines(path: str, folder: str) -> N
         (
             {"instance_type": "m5.huge"},
             "instance_type",
-            "is not a known instance type, got 'm5.huge': name a type",
+            "is not a known instance type, got 'm5.huge': name an EC2 instance type",
         ),
         ({"instance_type": 3}, "instance_type", "is not a known instance type, got '3'"),
         ({"instance_type": "p3.2xlarge"}, "instance_type", "must be a type without GPUs, got 'p3.2xlarge'"),

@@ -1,4 +1,4 @@
-"""Client for the arrival queue: the system's own work goes the same way as dropped files."""
+"""Client for the arrival queue: the system sends its own requests through the same queue as dropped files."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,17 +19,17 @@ class ArrivalQueue:
         self._url = url
 
     def ask_for_jobs(self, runs: Sequence[Held]) -> None:
-        """Ask for jobs for runs that wait."""
+        """Ask for jobs for held runs."""
         for part in chunks(dict.fromkeys(runs), _PER_MESSAGE):
             self._send(held_body(part))
 
     def ask_for_next_steps(self, runs: Sequence[Finished]) -> None:
-        """Ask for the runs that follow these."""
+        """Ask for the next runs after finished runs."""
         for part in chunks(dict.fromkeys(runs), _PER_MESSAGE):
             self._send(next_body(part))
 
     def ask_to_resubmit(self, job: Resubmit) -> None:
-        """Ask for a prepared job to be submitted."""
+        """Ask to submit a prepared job again."""
         self._send(resubmit_body(job))
 
     def _send(self, body: str) -> None:

@@ -1,6 +1,6 @@
-"""Batch's "Job Queue Blocked" events: a job at the head of a queue that cannot be placed. Pure.
+"""Parse Batch's "Job Queue Blocked" events: the first job of a queue cannot be placed. Pure.
 
-Their form: https://docs.aws.amazon.com/batch/latest/userguide/batch-job-queue-blocked-events.html
+Format: https://docs.aws.amazon.com/batch/latest/userguide/batch-job-queue-blocked-events.html
 """
 
 import json
@@ -18,25 +18,26 @@ BLOCKED = "Batch Job Queue Blocked"
 
 @dataclass(frozen=True, kw_only=True)
 class BlockedQueue:
-    """A job queue, the job at its head, and why that cannot be placed."""
+    """A job queue whose first job cannot be placed."""
 
     queue: str
-    """Its name."""
+    """Name of the queue."""
     job_id: str
+    """Id of its first job."""
     reason: str
 
 
 def blocked_queues(records: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, BlockedQueue]]:
-    """The blocked queues among messages of the job event queue, each with the message's id."""
+    """Yield the blocked queues that messages of the job event queue report, each with the message id."""
     for record in records:
         try:
-            if BLOCKED not in record["body"]:  # nearly all are state changes, which are parsed elsewhere
+            if BLOCKED not in record["body"]:  # most messages are state changes, which are parsed elsewhere
                 continue
             event = json.loads(record["body"])
             if event["detail-type"] == BLOCKED:
                 job = event["detail"]
                 queue = str(job["jobQueue"]).rpartition("/")[2]
-                found = BlockedQueue(queue=queue, job_id=str(job["jobId"]), reason=str(job.get("statusReason") or ""))
-                yield record["messageId"], found
+                reason = str(job.get("statusReason") or "")
+                yield record["messageId"], BlockedQueue(queue=queue, job_id=str(job["jobId"]), reason=reason)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             log.error("unreadable job event %s dropped: %r", record["messageId"], error)

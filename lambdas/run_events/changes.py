@@ -1,4 +1,4 @@
-"""Batch's "Job State Change" events as changes of runs. Pure."""
+"""Convert Batch's "Job State Change" events to changes of runs. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ _YEAR_5000 = 95_617_584_000_000  # in milliseconds
 
 @dataclass(frozen=True, kw_only=True)
 class Try:
-    """One start of a job's container, by Batch's own account. Times are Unix milliseconds."""
+    """One execution of a job's container, as Batch reports it. Times are Unix milliseconds."""
 
     started_ms: int | None
     stopped_ms: int | None
@@ -36,7 +36,7 @@ class Try:
 
 @dataclass(frozen=True, kw_only=True)
 class JobChange:
-    """What Batch says of one plain job or of one child of an array job."""
+    """State of a plain job or of one child of an array job, as Batch reports it."""
 
     job_name: str
     job_id: str
@@ -46,9 +46,9 @@ class JobChange:
     state: State
     exit_code: int | None
     reason: str
-    """What the container says of its end, or else Batch."""
+    """The container's reason; the job's status reason if the container has none."""
     status_reason: str
-    """What Batch says of the state."""
+    """The job's status reason."""
     started_at: str | None
     stopped_at: str | None
     tries: tuple[Try, ...]
@@ -59,20 +59,20 @@ class JobChange:
 
     @property
     def superseded(self) -> bool:
-        """Whether the job found the fence taken by another: it says nothing about the run."""
+        """Whether the job ended because another job has the fence: such a change does not affect the run."""
         return self.state is State.FAILED and self.exit_code == ExitCode.SUPERSEDED
 
     @property
     def placed(self) -> bool:
-        """Whether the job ever got a machine."""
+        """Whether the job was ever placed on a machine."""
         return bool(self.tries) or self.started_at is not None
 
 
 def change_of(job: Mapping[str, Any]) -> JobChange | None:
-    """The change that a job's detail describes, as in an event or from DescribeJobs; None for an array's parent.
+    """Return the change that a job's detail (from an event or DescribeJobs) describes; None for the parent of an array.
 
     Raises:
-        KeyError, TypeError, ValueError, AttributeError: the detail lacks what every job has, or has it in another form.
+        KeyError, TypeError, ValueError, AttributeError: the detail lacks a required field, or one has a wrong type.
     """
     array = job.get("arrayProperties") or {}
     if "size" in array and "index" not in array:
@@ -106,7 +106,7 @@ def _try(attempt: Mapping[str, Any]) -> Try:
 
 
 def _resource(container: Mapping[str, Any], kind: str, older: str) -> int | None:
-    """A resource of the container; jobs described in the older form name it beside the others."""
+    """A resource of the container, from `resourceRequirements`, or from the field `older` of an older format."""
     for requirement in container.get("resourceRequirements") or ():
         if requirement["type"] == kind:
             return _number(int(requirement["value"]))
@@ -119,19 +119,19 @@ def _time(value: object) -> str | None:
 
 
 def _text(value: object) -> str:
-    """The text, empty for none."""
+    """Check that the value is a text; None becomes an empty text."""
     if not isinstance(value, str | None):
-        raise TypeError(f"text is needed, got {value!r}")
-    (value or "").encode()  # the ledger holds no lone surrogates
+        raise TypeError(f"must be text, got {value!r}")
+    (value or "").encode()  # raises an error for a lone surrogate, which the ledger cannot store
     return value or ""
 
 
 def _number(value: object) -> int | None:
-    """The whole number, none for none."""
+    """Check that the value is a whole number or None."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"a whole number is needed, got {value!r}")
+        raise TypeError(f"must be a whole number, got {value!r}")
     if not 0 <= value < _YEAR_5000:
-        raise ValueError(f"a number that is neither negative nor beyond all times is needed, got {value}")
+        raise ValueError(f"must be from 0 to the year 5000 in milliseconds, got {value}")
     return value

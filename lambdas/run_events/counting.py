@@ -1,7 +1,7 @@
-"""Counting the runs of a mail window, over as many rounds of reconcile as it takes.
+"""Count the runs of a mail window, over several rounds of reconcile if necessary.
 
-A page of the ledger's index takes a function of this size nearly a second, and a day may have a thousand pages. The
-count is kept when the time is over, and the next round goes on there.
+Reading one page of the ledger's index takes nearly a second with the function's memory, and a day may have a thousand
+pages. When time runs out, the count so far is stored, and the next round continues from there.
 """
 
 import hashlib
@@ -27,25 +27,25 @@ _Page = list[dict[str, Any]]
 
 
 class Counting:
-    """Counts runs of windows."""
+    """Counts the runs of mail windows."""
 
     def __init__(self, table: Ledger, *, s3: Any, bucket: str, minutes: int) -> None:
-        """`bucket` is the output bucket; windows of dropped files are so many `minutes` long."""
+        """`bucket` is the output bucket, `minutes` the length of windows of dropped files."""
         self._ledger = table
         self._s3 = s3
         self._bucket = bucket
         self._minutes = minutes
 
     def runs(self, window: MailWindow) -> Iterator[Run]:
-        """Return the runs of a window, one page in memory at a time."""
+        """Yield the runs of a window, with one page in memory at a time."""
         for shard in self._shards(window):
             for page in self._pages(window, shard, None):
                 yield from self._of(window, page)
 
     def count(self, window: MailWindow, *, is_over: Callable[[], bool]) -> Tally | None:
-        """Return the sums over the runs of a window, without one that was mailed already.
+        """Return the sums over the runs of a window, except for a run that was mailed already.
 
-        None when some have not ended, or once the time `is_over`.
+        Return None when some runs have not ended, or when the time `is_over`.
         """
         shards = self._shards(window)
         begin, after, tally = self._read(window)
@@ -68,7 +68,7 @@ class Counting:
         return (run for run in map(Run.from_item, page) if window_name(run, self._minutes) == window.window)
 
     def _shards(self, window: MailWindow) -> list[str]:
-        """Keys of the index that have the runs of a window, the latest last; a request's runs may take days."""
+        """Hash keys in the by-day index of all days of a window, in order; the runs of a request may take days."""
         day, last = datetime.fromisoformat(window.start).date(), self._end(window).date()
         shards: list[str] = []
         while day <= last:
@@ -91,10 +91,10 @@ class Counting:
         )
 
     def _postpone(self, window: MailWindow, shard: int, after: Mapping[str, str] | None, tally: Tally) -> None:
-        """Keep the count so far, and put the window behind the others that are due."""
+        """Store the count so far, and put the window behind the other windows that are due."""
         body = json.dumps({"shard": shard, "after": after, "tally": tally.to_dict()}, ensure_ascii=False).encode()
         self._s3.put_object(Bucket=self._bucket, Key=_key(window), Body=body, ContentType="application/json")
-        log.info("%s: %d runs counted, the next round goes on", window.id, tally.total)
+        log.info("%s: %d runs counted, to be continued in the next round", window.id, tally.total)
         self._ledger.update(
             Key=ledger.to_item({"id": window.id}),
             UpdateExpression="SET updated_at = :now",
@@ -102,12 +102,12 @@ class Counting:
         )
 
     def _read(self, window: MailWindow) -> tuple[int, Mapping[str, str] | None, Tally]:
-        """The place at which to go on, and the count up to there."""
+        """Return where to continue (number of the shard, last key read) and the count so far."""
         text = read_object(self._s3, self._bucket, _key(window))
         if text is None:
             return 0, None, Tally()
-        kept = json.loads(text)
-        return kept["shard"], kept["after"], Tally.from_dict(kept["tally"])
+        stored = json.loads(text)
+        return stored["shard"], stored["after"], Tally.from_dict(stored["tally"])
 
 
 def _key(window: MailWindow) -> str:

@@ -1,6 +1,6 @@
-"""The end of an attempt in the ledger: the run ends, or its next attempt begins.
+"""Write the end of an attempt to the ledger: the run ends, or its next attempt begins.
 
-Both are one transaction with what the attempt used, so that each is counted once however often its event comes.
+The same transaction counts the attempt's usage, so a repeated event does not count it twice.
 """
 
 from typing import Any
@@ -27,7 +27,7 @@ def waiting_name(run_id: str, attempt: int) -> str:
 
 
 class Endings:
-    """Ends attempts of runs, each once."""
+    """Writes the ends of attempts."""
 
     def __init__(self, table: Ledger, *, bucket: str, deployment: Deployment) -> None:
         """`bucket` is the output bucket."""
@@ -36,9 +36,9 @@ class Endings:
         self._deployment = deployment
 
     def end(self, run: Run, change: JobChange, **details: Any) -> Run | None:
-        """Bring a run to its final state; return it, or None when another writer has moved it on.
+        """Write the final state of a run; return the run, or None when another writer has changed it.
 
-        `details` are further fields of the run.
+        `details` are further fields to set.
         """
         succeeded = change.state is State.SUCCEEDED
         after = self._with_usage(run, change)._replace(
@@ -54,7 +54,7 @@ class Endings:
         return self._write(run, after, change, entry, release(self._ledger.table, run, self._used(run, change)))
 
     def rescue(self, run: Run, change: JobChange, rescue: Rescue, reason: str) -> Run | None:
-        """Open the next attempt of a run, HELD until it has a job; None when another writer has moved it on."""
+        """Open the next attempt of a run, HELD until it has a job; return None when another writer has changed it."""
         attempt = run.attempt + 1
         over = earlier_attempt(run, rescue.cause, reason=reason, job_id=change.job_id, tries=len(change.tries))
         memory = {} if rescue.memory_mib is None else {"memory_mib": rescue.memory_mib}
@@ -68,7 +68,7 @@ class Endings:
             started_at="",
             log_stream="",
         )
-        # Not while a request cancels it: then the next look at the job ends the run.
+        # Has no effect when a request has canceled the run: the next event or reconcile then ends it.
         entry = {"Update": RESCUE.update(self._ledger.table, run, after)}
         return self._write(run, after, change, entry, charge(self._ledger.table, run, self._used(run, change)))
 
@@ -77,7 +77,7 @@ class Endings:
         return run._replace(updated_at=self._ledger.now(), job_id=change.job_id, usage=usage)
 
     def _used(self, run: Run, change: JobChange) -> int | None:
-        """What the attempt used, in the unit of its group's limit; nothing where there is none."""
+        """The attempt's usage in the unit of its group's limit; 0 for a group without a limit, None for unknown."""
         return amount_of(run.reserved.unit, self._usage(run, change)) if run.reserved else 0
 
     def _usage(self, run: Run, change: JobChange) -> Usage:

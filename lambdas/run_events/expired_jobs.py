@@ -1,4 +1,4 @@
-"""Jobs whose end was not heard of before Batch forgot them, about a week after their end. Pure."""
+"""Jobs whose end event was lost, and which Batch has deleted since (about a week after their end). Pure."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -11,20 +11,20 @@ from lambdas.run_events.changes import JobChange, Try
 __all__ = ["EXPIRED", "REMEMBERED", "ending_of"]
 
 EXPIRED = "Batch no longer knows the job"
-"""Begins the reason of a run that is lost with its job."""
+"""Start of the reason of a run whose job has expired without a record."""
 
 
 REMEMBERED = timedelta(days=6)
-"""Batch knows every ended job for at least this long. An unknown job that is younger is not visible yet."""
+"""Batch keeps every ended job at least this long. A younger job that it does not know is not visible yet."""
 
 
 def ending_of(run: Run, job_id: str, *, record: Mapping[str, Any] | None, started: bool) -> JobChange:
-    """Return how the expired job of a run must have ended.
+    """Infer how the expired job of a run ended.
 
     Args:
         run: the run.
-        job_id: with ``:index`` for a child.
-        record: the run record, of whatever attempt.
+        job_id: id of the job, with ``:index`` for a child.
+        record: the run's record, which may be that of an earlier attempt.
         started: whether the job took the fence.
     """
     own = record if record and record.get("attempt") == run.attempt else {}
@@ -40,7 +40,7 @@ def ending_of(run: Run, job_id: str, *, record: Mapping[str, Any] | None, starte
         status_reason=why,
         started_at=own.get("started_at") or run.started_at or None,
         stopped_at=own.get("stopped_at"),
-        # Only Batch knew what its container used: it is unknown, unless there never was one.
+        # The usage of a container that started is unknown: only Batch had it.
         tries=(Try(started_ms=0, stopped_ms=None, reason=why),) if started or own else (),
         vcpus=None,
         memory_mib=None,

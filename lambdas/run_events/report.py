@@ -1,4 +1,4 @@
-"""What reconcile did, as a line of the log and as metrics."""
+"""Report the repairs of a round of reconcile: as a line of the log, and as a metric."""
 
 import json
 import logging
@@ -13,7 +13,7 @@ log = logging.getLogger("dropbatch")
 
 
 def report(environment: str, repairs: Mapping[str, int], *, at: datetime) -> None:
-    """Log what was repaired, and write metric ``Repaired``: all kinds together, the kinds as fields beside it."""
+    """Log the number of repairs by kind, and write their sum as the metric ``Repaired``."""
     log.info("reconcile: %s", dict(repairs) or "nothing to repair")
     fields = {"kinds": dict(repairs)}
     print(json.dumps(embedded(REPAIRED, sum(repairs.values()), environment=environment, at=at, fields=fields)))

@@ -1,4 +1,4 @@
-"""Sums over the runs of one mail, added run by run: they may be hundreds of thousands. Pure."""
+"""Sums over the runs of one mail. Runs are added one by one, since there may be hundreds of thousands. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -10,9 +10,9 @@ from dropbatch.contract.runs import State
 __all__ = ["LISTED", "Tally"]
 
 LISTED = 50_000
-"""The most runs without success that are listed one by one."""
+"""Maximum number of runs in the list of runs that did not succeed."""
 
-_REASONS = 1000  # different reasons that are counted apart
+_MAX_REASONS = 1000  # number of reasons that are counted separately
 _OTHER = "for some other reason"
 _FIELDS = ("run_id", "state", "pipeline", "input", "phase", "reason", "exit_code", "attempt")
 
@@ -22,28 +22,29 @@ class Tally:
 
     def __init__(self) -> None:
         self.first: Run | None = None
-        """The first of them: group and request are those of all."""
+        """The first run; all runs have its group and request."""
         self.states: Counter[State] = Counter()
         self.pipelines: set[str] = set()
         self.began = ""
-        """When the first container started, and the last one stopped; empty for unknown."""
+        """Time when the first container started; empty for unknown."""
         self.ended = ""
+        """Time when the last container stopped; empty for unknown."""
         self.micro_usd = 0
         self.unknown_cost = 0
-        """Runs of unknown cost, which are not in the sum."""
+        """Number of runs of unknown cost, which is not in the sum."""
         self.ran = False
-        """Whether any container ran, or may have."""
+        """Whether any container ran, or may have run."""
         self.outputs: dict[str, tuple[str, str]] = {}
-        """The least and the greatest URI of results, by pipeline."""
+        """First and last URI of results in alphabetical order, by pipeline."""
         self.reasons: Counter[str] = Counter()
         self.examples: dict[str, str] = {}
-        """For each reason the input of one run."""
+        """Input of one run, by reason."""
         self.failures: list[dict[str, Any]] = []
-        """The first `LISTED` runs that did not succeed, for the list."""
+        """The first `LISTED` runs that did not succeed."""
 
     @classmethod
     def of(cls, runs: Iterable[Run]) -> "Tally":
-        """Return the sums over some runs."""
+        """Return the sums over runs."""
         tally = cls()
         for run in runs:
             tally.add(run)
@@ -97,7 +98,7 @@ class Tally:
 
     def _add_failure(self, run: Run) -> None:
         reason = run.reason or run.state.lower()
-        if len(self.reasons) >= _REASONS and reason not in self.reasons:
+        if len(self.reasons) >= _MAX_REASONS and reason not in self.reasons:
             reason = _OTHER
         self.reasons[reason] += 1
         self.examples.setdefault(reason, run.input)

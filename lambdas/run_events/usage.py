@@ -1,4 +1,4 @@
-"""What an attempt used, from Batch's account of its tries. Pure."""
+"""Compute the usage of an attempt from the tries that Batch reports. Pure."""
 
 from dropbatch.contract.deployment import Pool
 from dropbatch.contract.usage import Usage
@@ -11,7 +11,7 @@ _MICRO = 1_000_000
 
 
 def usage_of(change: JobChange, pool: Pool | None) -> Usage:
-    """Usage of a job that ended, all its tries together; None where it cannot be known."""
+    """Return the usage of all tries of an ended job; parts that cannot be known are None."""
     time_ms = _time_ms(change)
     if time_ms == 0:
         return Usage(vcpu_ms=0, mib_ms=0, micro_usd=0)
@@ -21,13 +21,13 @@ def usage_of(change: JobChange, pool: Pool | None) -> Usage:
 
 
 def _time_ms(change: JobChange) -> int | None:
-    """Milliseconds that containers of the job ran, one after the other."""
+    """Sum of the running times of the job's containers in milliseconds; None if unknown."""
     if not change.tries:
         return None if change.started_at else 0
     total = 0
     for each in change.tries:
         if each.started_ms is None:
-            continue  # the container never came to life, say for want of its image
+            continue  # the container never started, for example because its image could not be pulled
         if each.stopped_ms is None:
             return None
         total += max(0, each.stopped_ms - each.started_ms)

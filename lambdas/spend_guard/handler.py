@@ -1,4 +1,4 @@
-"""Entry point of the spend guard: the budget's alerts, and an operator's ``{"action": …}``: pause, stop or resume."""
+"""Entry point of the spend guard: alerts of the budget, and the actions of operators: pause, stop and resume."""
 
 from functools import cache
 from typing import Any
@@ -42,11 +42,13 @@ def _mail(mail: Mail) -> None:
 
 
 def handle(event: dict[str, Any], context: object) -> dict[str, str]:
-    """Pause on an alert that says the whole budget is spent; ignore every other message of the topic.
+    """Pause on an alert that the whole budget is spent; ignore every other message of the topic.
+
+    Operators invoke it with ``{"action": …}``: ``pause``, ``stop`` or ``resume``, and optionally a ``reason``.
 
     Raises:
-        ValueError: a direct call with an unknown action.
-        BrakeError: some pools could not be switched; the caller tries again.
+        ValueError: the action is unknown.
+        BrakeError: some pools could not be switched; call it again.
     """
     if "Records" in event:
         return _alerts([record["Sns"]["Message"] for record in event["Records"]])

@@ -1,4 +1,4 @@
-"""Reading what AWS Budgets writes to its topic: plain English text with a few ``Name: value`` lines. Pure."""
+"""Parse the alerts of AWS Budgets: English text with some ``Name: value`` lines. Pure."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _AMOUNT = re.compile(r"^\$([\d,]+(?:\.\d+)?)$")
 
 @dataclass(frozen=True, kw_only=True)
 class BudgetNotice:
-    """An alert about money really spent (not forecast)."""
+    """An alert about actual costs, as opposed to forecast costs."""
 
     budget: str
     limit_usd: Decimal
@@ -20,12 +20,12 @@ class BudgetNotice:
 
     @property
     def exhausted(self) -> bool:
-        """Whether the whole budget is spent; warnings come earlier, through the same text."""
+        """Whether the whole budget is spent; earlier warnings have the same format."""
         return self.spent_usd >= self.limit_usd
 
 
 def read_notice(text: str) -> BudgetNotice | None:
-    """The notice in a message of the budget topic, or None when the text is anything else."""
+    """Return the alert in a message of the budget topic, or None for any other text."""
     if not text.startswith("AWS Budget Notification"):
         return None
     fields = dict(_FIELD.findall(text))
@@ -36,5 +36,5 @@ def read_notice(text: str) -> BudgetNotice | None:
 
 
 def _usd(text: str) -> Decimal | None:
-    found = _AMOUNT.match(text)
-    return Decimal(found[1].replace(",", "")) if found else None
+    match = _AMOUNT.match(text)
+    return Decimal(match[1].replace(",", "")) if match else None

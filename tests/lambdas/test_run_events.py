@@ -292,7 +292,7 @@ def test_what_reconcile_cannot_see_to_keeps_nothing_else_waiting(
     assert told(aws) == ["SUCCEEDED", "SUCCEEDED"]
 
     aws.tap = lambda operation, call: None
-    with pytest.raises(UnrepairedError, match=r"^1 could not be repaired, such as wordcount-lab-"):
+    with pytest.raises(UnrepairedError, match=r"^1 could not be repaired, for example wordcount-lab-"):
         reconcile.run(at=LATER)
 
 

@@ -10,5 +10,5 @@ class Mail:
     """A mail."""
 
     subject: str
-    """As SNS takes it: fewer than 100 characters of printable ASCII."""
+    """Fewer than 100 characters of printable ASCII, as SNS requires."""
     body: str

@@ -1,4 +1,4 @@
-"""Mail windows: the runs of a request, or of files dropped within some minutes, that one mail reports."""
+"""Mail windows: group the runs of a request, or of files dropped within some minutes, for one mail."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -12,16 +12,16 @@ from lambdas.ledger.table import Ledger
 __all__ = ["open_windows", "window_name"]
 
 _EARLIER = timedelta(hours=1)
-"""The runs of a request are claimed in parts, and the first to end need not be the first that was claimed."""
+"""How much earlier than the first run to end another run of its request may have been created."""
 
 
 def window_name(run: Run, minutes: int) -> str:
-    """Return the name of the window that a run belongs to; windows of dropped files are so many `minutes` long."""
+    """Return the name of a run's window. `minutes` is the length of windows of dropped files."""
     return run.request_id or ledger.timestamp(_start(run.created_at, minutes))
 
 
 def open_windows(table: Ledger, runs: Iterable[Run], minutes: int) -> list[tuple[MailWindow, Run]]:
-    """Write the windows of runs; return those that are new, each with one of its runs."""
+    """Write the windows of runs to the ledger; return the new ones, each with one of its runs."""
     windows = {(run.group, window_name(run, minutes)): run for run in runs}
     opened = [(_window(run, minutes), run) for run in windows.values()]
     return [(window, run) for window, run in opened if table.put_new(window.to_item())]
@@ -30,7 +30,7 @@ def open_windows(table: Ledger, runs: Iterable[Run], minutes: int) -> list[tuple
 def _window(run: Run, minutes: int) -> MailWindow:
     start = _start(run.created_at, minutes)
     until = ledger.timestamp(start + timedelta(minutes=minutes))
-    # A request that was rejected has no further runs: its mail is due at once.
+    # A rejected request has no further runs, so its mail is due at once.
     is_over = bool(run.request) and run.state is State.REJECTED
     return MailWindow(
         group=run.group,
@@ -42,6 +42,6 @@ def _window(run: Run, minutes: int) -> MailWindow:
     )
 
 
-def _start(moment: str, minutes: int) -> datetime:
+def _start(time: str, minutes: int) -> datetime:
     seconds = minutes * 60
-    return datetime.fromtimestamp(datetime.fromisoformat(moment).timestamp() // seconds * seconds, UTC)
+    return datetime.fromtimestamp(datetime.fromisoformat(time).timestamp() // seconds * seconds, UTC)

@@ -220,9 +220,10 @@ class RunEventsFlow:
         return Outcome(publish=run, finished=Finished(group=run.group, run_id=run.run_id) if more else None)
 
     def _counts(self, change: JobChange, job: Job, spec: RunSpec) -> bool:
-        """Whether a job's failure is its run's: it owns the fence or, if none started, is the job on record.
+        """Whether the failure of a job is a failure of its run.
 
-        The latter then takes the fence, so that a second job of the same name cannot start after all.
+        It is when the job owns the fence. If nobody owns it and the job is the recorded one, the job gets the fence
+        now, so that a second job of the same name cannot start later.
         """
         owner = self._objects.fence_owner(spec)
         if owner is None and job.job_id in ("", change.job_id.partition(":")[0]):

@@ -1,4 +1,4 @@
-"""Names that meet inside a job's container: environment variables of the runtime."""
+"""Names of the environment variables in a job's container, from which the runtime reads its settings."""
 
 __all__ = [
     "COMMIT_FILE",
@@ -16,12 +16,12 @@ OUTPUT_BUCKET = "DROPBATCH_OUTPUT_BUCKET"
 MANIFEST = "DROPBATCH_MANIFEST"
 """``s3://`` URI of the job's manifest, set when the job is submitted."""
 JOB_DEFINITION = "DROPBATCH_JOB_DEFINITION"
-"""``name:revision`` that was submitted; a definition does not know its own revision."""
+"""The submitted ``name:revision``, set when the job is submitted, since a definition does not know its revision."""
 IMAGE = "DROPBATCH_IMAGE"
-"""The image's URI with its tag, from the definition."""
+"""URI of the image with its tag, set by the job definition."""
 OPTIONS = "DROPBATCH_OPTIONS"
-"""What the pipeline asks of the runtime (`contract.options`), from the definition."""
+"""The pipeline's `contract.options.Options` as JSON, set by the job definition."""
 GIT_COMMIT = "DROPBATCH_GIT_COMMIT"
-"""Commit that the image was built from, for images that others build."""
+"""Git commit of an image that was built by other tools than dropbatch."""
 COMMIT_FILE = "commit.txt"
-"""Holds that commit in images of ours, beside the package."""
+"""Name of the file with the git commit in images that dropbatch builds; it is in the package's directory."""

@@ -1,4 +1,4 @@
-"""Inputs of a run in S3: which objects, and where their copies go."""
+"""Plan the downloads of a run's inputs: which objects, and to which paths."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ __all__ = ["Plan", "config_of", "file_in", "folder_in", "input_of"]
 
 
 class Plan:
-    """What to download, and the path that the program is given for it."""
+    """Downloads of one input, and the path that the program gets for it."""
 
     def __init__(self, path: Path, downloads: Sequence[Download], warnings: Sequence[str] = ()) -> None:
         self.path = path
@@ -27,10 +27,10 @@ class Plan:
 
 
 def input_of(client: "S3Client", spec: RunSpec, directory: Path, who: str) -> Plan:
-    """The run's input: a file, a folder as it is now, or a folder of pinned objects.
+    """Plan the run's input: a file, a folder with its current objects, or a pinned folder.
 
     Raises:
-        StageInError: it cannot be listed, or has objects that cannot be files.
+        StageInError: the folder cannot be listed, or an object cannot be a file.
     """
     if not spec.is_folder:
         source = ObjectSpec(bucket=spec.bucket, key=spec.key, version_id=spec.version_id, size=spec.size)
@@ -43,7 +43,7 @@ def input_of(client: "S3Client", spec: RunSpec, directory: Path, who: str) -> Pl
         except failures() as error:
             raise StageInError(explain(who, "list", keys.uri(spec.bucket, spec.key), error)) from error
         left_out = {spec.marker}
-        if spec.marker == keys.record_key(spec.key):  # what a run before this one left: its log is no result either
+        if spec.marker == keys.record_key(spec.key):  # the folder has the results of another run, whose log is no input
             left_out.add(keys.log_key(spec.key))
         found = [each for each in listed if each.spec.key not in left_out]
     plan = folder_in(directory, spec.key, found)
@@ -53,10 +53,10 @@ def input_of(client: "S3Client", spec: RunSpec, directory: Path, who: str) -> Pl
 
 
 def config_of(client: "S3Client", config: ObjectSpec, directory: Path, who: str) -> Plan:
-    """The config file; without a version the newest one is taken.
+    """Plan the config file, in its newest version if none is given.
 
     Raises:
-        StageInError: it cannot be found.
+        StageInError: it does not exist or cannot be read.
     """
     if config.version_id:
         return file_in(directory, config)
@@ -68,7 +68,7 @@ def config_of(client: "S3Client", config: ObjectSpec, directory: Path, who: str)
 
 
 def file_in(directory: Path, source: ObjectSpec, etag: str = "") -> Plan:
-    """One object, as the only file of a directory that is made for it."""
+    """Plan one object, as the only file of a new directory."""
     directory.mkdir(parents=True)
     name = names.file_name(source.key)
     wanted = source.key.rpartition("/")[2]
@@ -77,12 +77,12 @@ def file_in(directory: Path, source: ObjectSpec, etag: str = "") -> Plan:
 
 
 def folder_in(directory: Path, prefix: str, found: Sequence[objects.Found]) -> Plan:
-    """Objects below a prefix, as files below a directory named like the last part of the prefix.
+    """Plan the objects of a folder, as files below a directory named like the last part of the prefix.
 
-    Pinned objects from elsewhere get a directory each beside the folder's own files: names cannot collide.
+    Pinned objects outside the prefix get a separate directory each, so that names cannot collide.
 
     Raises:
-        StageInError: a key cannot be a path, or two exclude each other.
+        StageInError: a key cannot be a path, or one key is both a file and a directory.
     """
     root = directory / names.file_name(prefix.rstrip("/"))
     root.mkdir(parents=True)

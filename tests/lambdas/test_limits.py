@@ -70,8 +70,8 @@ def test_as_many_of_a_drop_as_fit_are_admitted_and_the_rest_is_refused_with_the_
     refused = bench.runs(rejected=True)
     assert len(refused) == 2
     assert refused[0]["reason"].startswith(
-        f"over the monthly limit of group 'lab': 10.00 vCPU-hours, of which 0.00 vCPU-hours are left for {month()}, "
-        "and this run may use 1.00 vCPU-hours: wait until runs end"
+        f"over the monthly limit of group 'lab': 10.00 vCPU-hours, of which 0.00 vCPU-hours remain for {month()}, "
+        "and this run may use 1.00 vCPU-hours: wait until other runs end"
     )
     assert limit_item(bench.aws)["remaining"] == 0
     (job,) = bench.aws.batch.jobs.values()

@@ -66,7 +66,7 @@ OTHERS = [
     ("shared/*", "must begin with the group's folder"),
     ("shared/", "must be below"),
     ("neuro/inputs/pub*", "belongs to group 'neuro'"),
-    ("lab/submissions/other.json", "is among the requests"),
+    ("lab/submissions/other.json", "is in the folder for requests"),
     (f"s3://{OUTPUT}/_dropbatch/manifests/lab/wordcount/x.json", "is in a bucket that the pipeline may not read"),
     ("s3://atlas/closed/a.txt", "is in a bucket that the pipeline may not read"),
     ("s3://atlas/*", "is in a bucket that the pipeline may not read"),

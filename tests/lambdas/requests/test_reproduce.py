@@ -97,7 +97,10 @@ def test_nothing_comes_after_a_run_that_was_only_made_again(bench: Bench) -> Non
     [
         ({"job_definition": None}, "cannot be reproduced: the record of $0 names no job definition"),
         ({"job_definition": "dropbatch-test-wordcount-neuro:1"}, "cannot be reproduced: its record names dropbatch-"),
-        ({"job_definition": f"{DEFINITION}:9"}, f"its job definition {DEFINITION}:9 was deregistered"),
+        (
+            {"job_definition": f"{DEFINITION}:9"},
+            f"cannot be reproduced: its job definition {DEFINITION}:9 was deregistered",
+        ),
         ({"inputs": [{"size": 1}]}, "cannot be reproduced: the record of $0 has an unexpected format"),
         ({"run_id": "r-1"}, "cannot be reproduced: the record of $0 belongs to r-1"),
     ],

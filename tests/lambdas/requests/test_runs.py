@@ -315,7 +315,7 @@ def test_a_backfill_may_be_kept_to_a_folder(bench: Bench) -> None:
         ({"prefix": "lab/inputs/"}, "prefix", "must be in a pipeline's folder"),
         ({"pipeline": "byrequest"}, "pipeline", "'byrequest' takes requests only"),
         ({"pipeline": "sort", "prefix": "lab/wordcount/"}, "prefix", "must begin with lab/sort/"),
-        ({"prefix": "lab/sort/none"}, "prefix", "no file lies below lab/sort/none"),
+        ({"prefix": "lab/sort/none"}, "prefix", "no file is below lab/sort/none"),
         ({}, "pipeline", "is required, since there are several pipelines"),
     ],
 )

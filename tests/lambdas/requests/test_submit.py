@@ -137,7 +137,7 @@ def test_a_folder_may_be_named_although_files_trigger(bench: Bench) -> None:
 def test_a_large_request_is_worked_on_in_pieces(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(expansion, "PART_CALLS", 2)
     monkeypatch.setattr(processor, "RUNS_AT_ONCE", 7)
-    monkeypatch.setattr(processor, "_MOST_RUNS", 7)
+    monkeypatch.setattr(processor, "_MAX_RUNS", 7)
     names = [f"lab/inputs/{number:03}.dat" for number in range(23)]
     bench.upload(*names)
 
@@ -182,7 +182,7 @@ REFUSED: list[tuple[Any, str, str]] = [
     ({"inputs": "neuro/inputs/x"}, "inputs", "belongs to group 'neuro', got 'neuro/inputs/x': only objects below lab/"),
     ({"inputs": "lab/inputs/../../neuro/x"}, "inputs", "must not contain .., got"),
     ({"inputs": "lab/sort/x"}, "inputs", "must be below lab/wordcount/ or lab/inputs/"),
-    ({"inputs": "lab/submissions/submit.json"}, "inputs", "is among the requests"),
+    ({"inputs": "lab/submissions/submit.json"}, "inputs", "is in the folder for requests"),
     ({"inputs": "_dropbatch/manifests/x"}, "inputs", "is a control object"),
     ({"inputs": "*/inputs/*"}, "inputs", "must begin with the group's folder"),
     ({"inputs": "lab/*"}, "inputs", "must be below lab/wordcount/ or lab/inputs/"),
@@ -203,7 +203,7 @@ REFUSED: list[tuple[Any, str, str]] = [
     (
         {"inputs": "lab/inputs/day1/a.dat", "parameters": {"k": list(range(200)), "m": list(range(51))}},
         "parameters",
-        "combine to 10200 runs for each input, at most 10000 may be asked for at once",
+        "make 10200 runs for each input, at most 10000 are allowed in one request",
     ),
     (
         {"inputs": "lab/inputs/day1/*.dat", "parameters": {"k": list(range(6000))}},
@@ -222,7 +222,7 @@ REFUSED: list[tuple[Any, str, str]] = [
     (
         {"inputs": "lab/inputs/day1/" + "l" * 800, "resultpath": "r" * 200},
         "inputs",
-        "its results would lie at keys of ",
+        "its results would get keys of ",
     ),
 ]
 

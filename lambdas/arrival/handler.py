@@ -46,7 +46,7 @@ def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """
     if "Records" in event:
         return _flow().process(event["Records"], spent=wiring.time_spent(context)).response()
-    from lambdas.arrival.redrive import DeadLetters  # noqa: PLC0415 - few calls need it
+    from lambdas.arrival.dead_letters import DeadLetters  # noqa: PLC0415 - few calls need it
 
     arrivals, dead_letters = wiring.variables("ARRIVAL_QUEUE_URL", "ARRIVAL_DEAD_LETTER_URL")
     letters = DeadLetters(sqs=wiring.client("sqs"), arrival_url=arrivals, dead_letter_url=dead_letters)

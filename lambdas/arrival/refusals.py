@@ -7,7 +7,7 @@ from typing import Any
 from lambdas.arrival.admission import Rejected
 from lambdas.arrival.dependencies import Dependencies
 from lambdas.arrival.new_runs import reject, rejected_run
-from lambdas.common.mail_windows import open_windows
+from lambdas.common.mail import open_windows
 from lambdas.common.publisher import Publisher
 
 __all__ = ["Refusals"]

@@ -10,9 +10,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from dropbatch.contract.batches import chunks
 from lambdas.common.messages import Message, PoisonError, count, text
 
 __all__ = [
+    "ArrivalQueue",
     "Finished",
     "Held",
     "RequestStep",
@@ -123,3 +125,31 @@ def _step(step: Mapping[str, Any]) -> RequestStep:
     texts = {name: text(step[name]) for name in ("group", "request", "bucket", "key", "version_id", "stage", "after")}
     size, page, first = (count(step[name]) for name in ("size", "page", "first"))
     return RequestStep(size=size, page=page, first=first, **texts)
+
+
+_PER_MESSAGE = 100
+
+
+class ArrivalQueue:
+    """Sends messages to the arrival queue."""
+
+    def __init__(self, *, sqs: Any, url: str) -> None:
+        self._sqs = sqs
+        self._url = url
+
+    def ask_for_jobs(self, runs: Sequence[Held]) -> None:
+        """Ask for jobs for held runs."""
+        for part in chunks(dict.fromkeys(runs), _PER_MESSAGE):
+            self._send(held_body(part))
+
+    def ask_for_next_steps(self, runs: Sequence[Finished]) -> None:
+        """Ask for the next runs after finished runs."""
+        for part in chunks(dict.fromkeys(runs), _PER_MESSAGE):
+            self._send(next_body(part))
+
+    def ask_to_resubmit(self, job: Resubmit) -> None:
+        """Ask to submit a prepared job again."""
+        self._send(resubmit_body(job))
+
+    def _send(self, body: str) -> None:
+        self._sqs.send_message(QueueUrl=self._url, MessageBody=body)

@@ -11,9 +11,9 @@ from dropbatch.contract.deployment import Deployment
 from lambdas.common.brake import Brake
 from lambdas.common.control_objects import ControlObjects
 from lambdas.common.publisher import Publisher
+from lambdas.common.system_messages import ArrivalQueue
 from lambdas.ledger.table import Ledger
-from lambdas.run_events.arrival_queue import ArrivalQueue
-from lambdas.run_events.endings import Endings
+from lambdas.run_events.attempts import Endings
 from lambdas.run_events.flow import RunEventsFlow
 from lambdas.run_events.mails import Mails
 from lambdas.run_events.reconcile import SLICE, Reconcile

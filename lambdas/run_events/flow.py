@@ -14,15 +14,12 @@ from dropbatch.contract.runs import State, order
 from lambdas.common.control_objects import ControlObjects
 from lambdas.common.failures import Failures
 from lambdas.common.publisher import Publisher
-from lambdas.common.system_messages import Finished, Held
+from lambdas.common.system_messages import ArrivalQueue, Finished, Held
 from lambdas.ledger.table import Ledger
 from lambdas.ledger.transitions import ADVANCE
-from lambdas.run_events.arrival_queue import ArrivalQueue
-from lambdas.run_events.blocked_queues import BLOCKED, blocked_queues
-from lambdas.run_events.changes import JobChange, change_of
-from lambdas.run_events.endings import Endings, waiting_name
+from lambdas.run_events.attempts import Endings, waiting_name
 from lambdas.run_events.exhausted_pools import mark_exhausted
-from lambdas.run_events.expired_jobs import ending_of
+from lambdas.run_events.job_events import BLOCKED, JobChange, blocked_queues, change_of, ending_of
 from lambdas.run_events.mails import Mails
 from lambdas.run_events.rescue import Cause, Rescue, cause_of, rescue_of
 

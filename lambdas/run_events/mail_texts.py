@@ -10,7 +10,7 @@ from dropbatch.contract.mail_items import LimitNotice
 from dropbatch.contract.runs import State
 from dropbatch.contract.usage import UNKNOWN
 from lambdas.common.mail import Mail
-from lambdas.run_events.blocked_queues import BlockedQueue
+from lambdas.run_events.job_events import BlockedQueue
 from lambdas.run_events.tally import Tally
 
 __all__ = ["about_blocked_queue", "about_limit", "about_many", "about_one"]

@@ -16,13 +16,11 @@ from dropbatch.contract.deployment import Deployment
 from dropbatch.contract.items import Run
 from dropbatch.contract.mail_items import LimitNotice, MailWindow, read_mail
 from lambdas.common.failures import Failures
-from lambdas.common.mail import Mail
-from lambdas.common.mail_windows import open_windows
+from lambdas.common.mail import Mail, open_windows
 from lambdas.ledger.table import Ledger
-from lambdas.run_events.blocked_queues import BlockedQueue
-from lambdas.run_events.counting import Counting
+from lambdas.run_events.job_events import BlockedQueue
 from lambdas.run_events.mail_texts import about_blocked_queue, about_limit, about_many, about_one
-from lambdas.run_events.tally import Tally
+from lambdas.run_events.tally import Counting, Tally
 
 __all__ = ["Mails"]
 

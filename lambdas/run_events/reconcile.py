@@ -6,20 +6,21 @@ next round continues with the following slice, and starts from the beginning aft
 
 import heapq
 import itertools
+import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 
 from dropbatch.contract import ledger
 from dropbatch.contract.deployment import Deployment
 from dropbatch.contract.items import Run
+from dropbatch.contract.metrics import REPAIRED, embedded
 from lambdas.common.brake import Brake, BrakeError
 from lambdas.common.failures import ENOUGH
 from lambdas.ledger.table import Ledger
 from lambdas.run_events.mails import Mails
 from lambdas.run_events.repairs import Repairs
-from lambdas.run_events.report import report
 
 __all__ = ["SLICE", "Reconcile", "UnrepairedError"]
 
@@ -89,7 +90,7 @@ class Reconcile:
             self._set_cursor(left)
         self._mails.send_due(at=at, failures=repairs.failures, is_over=lambda: spent() >= _OVER)
         done = {kind: count for kind, count in repairs.counts.items() if count}
-        report(self._deployment.environment, done, at=at)
+        _report(self._deployment.environment, done, at=at)
         if failed := sorted(repairs.failures.ids):
             raise UnrepairedError(f"{len(failed)} could not be repaired, for example {failed[0]}: see the log")
         return done
@@ -151,3 +152,10 @@ def _slices(runs: Iterable[Run], size: int) -> Iterator[list[Run]]:
             part = []
     if part:
         yield part
+
+
+def _report(environment: str, repairs: Mapping[str, int], *, at: datetime) -> None:
+    """Log the number of repairs by kind, and write their sum as the metric ``Repaired``."""
+    log.info("reconcile: %s", dict(repairs) or "nothing to repair")
+    fields = {"kinds": dict(repairs)}
+    print(json.dumps(embedded(REPAIRED, sum(repairs.values()), environment=environment, at=at, fields=fields)))

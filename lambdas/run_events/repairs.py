@@ -12,14 +12,12 @@ from dropbatch.contract.deployment import Deployment
 from dropbatch.contract.items import Job, Run
 from lambdas.common.control_objects import ControlObjects
 from lambdas.common.failures import Failures
-from lambdas.common.system_messages import Held, Resubmit
+from lambdas.common.system_messages import ArrivalQueue, Held, Resubmit
 from lambdas.ledger.jobs import mark_submitted
 from lambdas.ledger.table import Ledger
-from lambdas.run_events.arrival_queue import ArrivalQueue
-from lambdas.run_events.changes import change_of
 from lambdas.run_events.exhausted_pools import move_off_exhausted_pools
-from lambdas.run_events.expired_jobs import REMEMBERED
 from lambdas.run_events.flow import Outcome, RunEventsFlow
+from lambdas.run_events.job_events import REMEMBERED, change_of
 
 __all__ = ["Repairs"]
 

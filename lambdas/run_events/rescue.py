@@ -20,8 +20,7 @@ from dropbatch.contract.deployment import Deployment, Pipeline
 from dropbatch.contract.endings import Ending
 from dropbatch.contract.items import Run
 from dropbatch.contract.ledger import MAX_ATTEMPTS
-from lambdas.run_events.changes import JobChange
-from lambdas.run_events.expired_jobs import EXPIRED
+from lambdas.run_events.job_events import EXPIRED, JobChange
 
 __all__ = ["Cause", "Rescue", "cause_of", "rescue_of"]
 

@@ -8,8 +8,7 @@ from lambdas.common import wiring
 from lambdas.common.brake import Brake
 from lambdas.common.mail import Mail
 from lambdas.ledger.table import Ledger
-from lambdas.spend_guard.mail_text import about_pause
-from lambdas.spend_guard.notice import read_notice
+from lambdas.spend_guard.budget_alert import about_pause, read_notice
 
 __all__ = ["handle"]
 

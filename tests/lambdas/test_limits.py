@@ -9,7 +9,7 @@ from dropbatch.contract import ledger
 from dropbatch.contract.deployment import Limit
 from dropbatch.contract.limits import MICRO_USD, VCPU_MS
 from dropbatch.contract.overrides import Overrides
-from lambdas.arrival.limits import Allowance, need_of
+from lambdas.arrival.quota import Allowance, need_of
 from lambdas.ledger.table import Ledger
 from tests.lambdas.conftest import DEPLOYMENT, dropped, make_arrival, run_events
 from tests.lambdas.requests.conftest import Bench

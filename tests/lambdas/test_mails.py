@@ -131,7 +131,7 @@ def test_a_mail_about_many_gives_numbers_and_the_list() -> None:
 
 def test_of_very_many_failures_the_first_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tally, "LISTED", 3)
-    monkeypatch.setattr(tally, "_REASONS", 2)
+    monkeypatch.setattr(tally, "_MAX_REASONS", 2)
     bad = [{**RUN, "state": "FAILED", "reason": f"reason {number}", "output": ""} for number in range(6)]
 
     runs = Tally.of(map(make_run, [*bad, bad[0]]))

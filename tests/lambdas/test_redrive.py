@@ -1,7 +1,7 @@
 import pytest
 
+from lambdas.arrival.dead_letters import DeadLetters
 from lambdas.arrival.flow import ArrivalFlow
-from lambdas.arrival.redrive import DeadLetters
 from tests.lambdas.conftest import sqs_record
 from tests.lambdas.simulated_aws import SimulatedAws
 

@@ -1,7 +1,7 @@
 """Requests: files that start runs, or that retry, rerun, reproduce or cancel existing ones.
 
-- Pure parsing and checks: `parse`, `fields`, `submission`, `legacy`, `inputs`, `actions`.
-- From a submission to runs: `listing` lists buckets, `expansion` makes runs of objects, `plans` stores the result.
+- Pure parsing and checks: `parse`, `submission`, `legacy`, `inputs`, `actions`.
+- From a submission to runs: `listing` lists buckets, `plans` makes runs of objects.
 - Processing: `processor` does the steps; `run_requests`, `reproductions` and `cancel` are about existing runs.
 """
 

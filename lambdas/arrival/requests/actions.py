@@ -8,7 +8,7 @@ from typing import Any
 from dropbatch.contract import keys
 from dropbatch.contract.deployment import Deployment
 from lambdas.arrival.requests.faults import Fault, FaultsError, shown
-from lambdas.arrival.requests.fields import Fields
+from lambdas.arrival.requests.parse import Fields
 from lambdas.arrival.requests.submission import pipeline_name
 
 __all__ = ["Named", "read_prefix", "read_runs"]

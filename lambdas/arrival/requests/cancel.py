@@ -17,7 +17,7 @@ from dropbatch.contract.manifest import ManifestError
 from dropbatch.contract.runs import State
 from lambdas.arrival.dependencies import Dependencies
 from lambdas.common.publisher import Publisher
-from lambdas.ledger.limits import release
+from lambdas.ledger.settlement import release
 from lambdas.ledger.transitions import CANCEL, REQUEST_CANCEL
 
 __all__ = ["Canceller", "remember"]

@@ -6,7 +6,7 @@ from typing import Any
 from dropbatch.contract import keys
 from dropbatch.contract.deployment import Deployment
 from lambdas.arrival.requests.faults import Fault, shown
-from lambdas.arrival.requests.fields import Fields
+from lambdas.arrival.requests.parse import Fields
 
 __all__ = ["FIELDS", "results_folder", "upgrade"]
 

@@ -17,10 +17,9 @@ from lambdas.arrival.admission import Admitted, Rejected, Requested, judge, refu
 from lambdas.arrival.dependencies import Dependencies
 from lambdas.arrival.requests import parse
 from lambdas.arrival.requests.actions import read_prefix
-from lambdas.arrival.requests.expansion import expand, runs_of
 from lambdas.arrival.requests.faults import Fault, FaultsError
 from lambdas.arrival.requests.listing import Listing
-from lambdas.arrival.requests.plans import Part, Plans
+from lambdas.arrival.requests.plans import Part, Plans, expand, runs_of
 from lambdas.arrival.requests.rejections import Rejections
 from lambdas.arrival.requests.run_requests import RunRequests
 from lambdas.arrival.requests.submission import Submission, read_submission

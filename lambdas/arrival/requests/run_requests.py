@@ -23,7 +23,7 @@ from lambdas.ledger.table import Entry
 from lambdas.ledger.transitions import RETRY
 
 if TYPE_CHECKING:
-    from lambdas.arrival.limits import Over
+    from lambdas.arrival.quota import Over
 
 __all__ = ["RunRequests"]
 

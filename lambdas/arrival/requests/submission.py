@@ -13,8 +13,8 @@ from dropbatch.contract.overrides import Overrides
 from dropbatch.contract.suggestions import known_names
 from lambdas.arrival.requests import legacy
 from lambdas.arrival.requests.faults import Fault, FaultsError, shown
-from lambdas.arrival.requests.fields import Fields
 from lambdas.arrival.requests.inputs import AllowedInputs, Named
+from lambdas.arrival.requests.parse import Fields
 
 __all__ = ["Submission", "pipeline_name", "read_submission"]
 

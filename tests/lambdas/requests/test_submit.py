@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from dropbatch.contract.manifest import Manifest
-from lambdas.arrival.requests import expansion, processor
+from lambdas.arrival.requests import plans, processor
 from tests.lambdas.conftest import DEPLOYMENT, INPUT, OUTPUT, dropped, make_arrival, sqs_record
 from tests.lambdas.requests.conftest import Bench
 from tests.lambdas.simulated_aws import SimulatedAws, error
@@ -135,7 +135,7 @@ def test_a_folder_may_be_named_although_files_trigger(bench: Bench) -> None:
 
 
 def test_a_large_request_is_worked_on_in_pieces(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(expansion, "PART_CALLS", 2)
+    monkeypatch.setattr(plans, "PART_CALLS", 2)
     monkeypatch.setattr(processor, "RUNS_AT_ONCE", 7)
     monkeypatch.setattr(processor, "_MAX_RUNS", 7)
     names = [f"lab/inputs/{number:03}.dat" for number in range(23)]
@@ -166,7 +166,7 @@ def test_an_invocation_takes_one_step_whatever_the_time_and_leaves_some_for_clai
 
 
 def test_listing_goes_on_where_it_ended(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(expansion, "PART_CALLS", 1)
+    monkeypatch.setattr(plans, "PART_CALLS", 1)
     names = [f"lab/inputs/{number:04}.dat" for number in range(2500)]
     bench.upload(*names)
 

@@ -6,19 +6,18 @@ The same transaction counts the attempt's usage, so a repeated event does not co
 from typing import Any
 
 from dropbatch.contract import keys, ledger
-from dropbatch.contract.deployment import Deployment
+from dropbatch.contract.deployment import Deployment, Pool
 from dropbatch.contract.items import Run, earlier_attempt
 from dropbatch.contract.limits import amount_of
 from dropbatch.contract.runs import State
 from dropbatch.contract.usage import MonthUsage, Usage
-from lambdas.ledger.limits import charge, release
+from lambdas.ledger.settlement import charge, release
 from lambdas.ledger.table import Ledger
 from lambdas.ledger.transitions import END, RESCUE
-from lambdas.run_events.changes import JobChange
+from lambdas.run_events.job_events import JobChange
 from lambdas.run_events.rescue import Rescue
-from lambdas.run_events.usage import usage_of
 
-__all__ = ["Endings", "waiting_name"]
+__all__ = ["Endings", "usage_of", "waiting_name"]
 
 
 def waiting_name(run_id: str, attempt: int) -> str:
@@ -102,3 +101,44 @@ class Endings:
                 {f":p{number}": value for number, value in enumerate(parts.values())}
             ),
         }
+
+
+_HOUR_MS = 3_600_000
+_MICRO = 1_000_000
+
+
+def usage_of(change: JobChange, pool: Pool | None) -> Usage:
+    """Return the usage of all tries of an ended job; parts that cannot be known are None."""
+    time_ms = _time_ms(change)
+    if time_ms == 0:
+        return Usage(vcpu_ms=0, mib_ms=0, micro_usd=0)
+    vcpu_ms = _times(change.vcpus, time_ms)
+    mib_ms = _times(change.memory_mib, time_ms)
+    return Usage(vcpu_ms=vcpu_ms, mib_ms=mib_ms, micro_usd=_cost(vcpu_ms, mib_ms, pool))
+
+
+def _time_ms(change: JobChange) -> int | None:
+    """Sum of the running times of the job's containers in milliseconds; None if unknown."""
+    if not change.tries:
+        return None if change.started_at else 0
+    total = 0
+    for each in change.tries:
+        if each.started_ms is None:
+            continue  # the container never started, for example because its image could not be pulled
+        if each.stopped_ms is None:
+            return None
+        total += max(0, each.stopped_ms - each.started_ms)
+    return total
+
+
+def _times(amount: int | None, time_ms: int | None) -> int | None:
+    return None if amount is None or time_ms is None else amount * time_ms
+
+
+def _cost(vcpu_ms: int | None, mib_ms: int | None, pool: Pool | None) -> int | None:
+    if pool is None or pool.usd_per_vcpu_hour is None or pool.usd_per_gib_hour is None:
+        return None
+    if vcpu_ms is None or mib_ms is None:
+        return None
+    hours = vcpu_ms / _HOUR_MS * pool.usd_per_vcpu_hour + mib_ms / 1024 / _HOUR_MS * pool.usd_per_gib_hour
+    return round(hours * _MICRO)

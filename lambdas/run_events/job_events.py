@@ -1,15 +1,32 @@
-"""Convert Batch's "Job State Change" events to changes of runs. Pure."""
+"""Read Batch's job events: changes of jobs, blocked queues, and jobs that expired before an event arrived. Pure.
 
-from collections.abc import Mapping
+Events: https://docs.aws.amazon.com/batch/latest/userguide/batch_job_events.html and
+https://docs.aws.amazon.com/batch/latest/userguide/batch-job-queue-blocked-events.html
+"""
+
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dropbatch.contract.endings import Ending, ExitCode
+from dropbatch.contract.items import Run
 from dropbatch.contract.ledger import timestamp
-from dropbatch.contract.runs import State
+from dropbatch.contract.runs import FINAL_STATES, State
 
-__all__ = ["JobChange", "Try", "change_of"]
+__all__ = [
+    "BLOCKED",
+    "EXPIRED",
+    "REMEMBERED",
+    "BlockedQueue",
+    "JobChange",
+    "Try",
+    "blocked_queues",
+    "change_of",
+    "ending_of",
+]
 
 _STATES = {
     "SUBMITTED": State.SUBMITTED,
@@ -135,3 +152,74 @@ def _number(value: object) -> int | None:
     if not 0 <= value < _YEAR_5000:
         raise ValueError(f"must be from 0 to the year 5000 in milliseconds, got {value}")
     return value
+
+
+log = logging.getLogger("dropbatch")
+
+BLOCKED = "Batch Job Queue Blocked"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockedQueue:
+    """A job queue whose first job cannot be placed."""
+
+    queue: str
+    """Name of the queue."""
+    job_id: str
+    """Id of its first job."""
+    reason: str
+
+
+def blocked_queues(records: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, BlockedQueue]]:
+    """Yield the blocked queues that messages of the job event queue report, each with the message id."""
+    for record in records:
+        try:
+            if BLOCKED not in record["body"]:  # most messages are state changes, which are parsed elsewhere
+                continue
+            event = json.loads(record["body"])
+            if event["detail-type"] == BLOCKED:
+                job = event["detail"]
+                queue = str(job["jobQueue"]).rpartition("/")[2]
+                reason = str(job.get("statusReason") or "")
+                yield record["messageId"], BlockedQueue(queue=queue, job_id=str(job["jobId"]), reason=reason)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            log.error("unreadable job event %s dropped: %r", record["messageId"], error)
+
+
+EXPIRED = "Batch no longer knows the job"
+"""Start of the reason of a run whose job has expired without a record."""
+
+
+REMEMBERED = timedelta(days=6)
+"""Batch keeps every ended job at least this long. A younger job that it does not know is not visible yet."""
+
+
+def ending_of(run: Run, job_id: str, *, record: Mapping[str, Any] | None, started: bool) -> JobChange:
+    """Infer how the expired job of a run ended.
+
+    Args:
+        run: the run.
+        job_id: id of the job, with ``:index`` for a child.
+        record: the run's record, which may be that of an earlier attempt.
+        started: whether the job took the fence.
+    """
+    own = record if record and record.get("attempt") == run.attempt else {}
+    state = next((state for state in FINAL_STATES if state == own.get("status")), State.FAILED)
+    why = "" if own else f"{EXPIRED}: it ended about a week ago without an event, and left no record"
+    return JobChange(
+        job_name=run.job_name,
+        job_id=job_id,
+        index=0,
+        state=State.CANCELLED if run.cancel and not own else state,
+        exit_code=own.get("exit_code"),
+        reason=own.get("reason") or why,
+        status_reason=why,
+        started_at=own.get("started_at") or run.started_at or None,
+        stopped_at=own.get("stopped_at"),
+        # The usage of a container that started is unknown: only Batch had it.
+        tries=(Try(started_ms=0, stopped_ms=None, reason=why),) if started or own else (),
+        vcpus=None,
+        memory_mib=None,
+        log_stream="",
+        image=own.get("image") or "",
+    )

@@ -19,13 +19,13 @@ from dropbatch.runtime.store import Store
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["Arguments", "Named"]
+__all__ = ["Arguments", "OriginalUris"]
 
 _FORBIDDEN = {"AccessDenied", "403", "Forbidden"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Named:
+class OriginalUris:
     """Inputs and outputs that URIs in the command named in the original run, for a run that reproduces it."""
 
     inputs: Sequence[ObjectSpec] = ()
@@ -38,7 +38,12 @@ class Arguments:
     """The URIs in a command. Each gets a separate local directory, so that names cannot collide."""
 
     def __init__(
-        self, marked: Sequence[str], options: Options, client: Callable[[], "S3Client"], store: Store, named: Named
+        self,
+        marked: Sequence[str],
+        options: Options,
+        client: Callable[[], "S3Client"],
+        store: Store,
+        named: OriginalUris,
     ) -> None:
         """`marked` is the command after `command.mark`; `client` is called only if there is a URI."""
         self._marked = marked
@@ -103,7 +108,7 @@ class Arguments:
             return False
         below = mention.uri.rstrip("/") + "/"
         was_written = any(uri == mention.uri or uri.startswith(below) for uri in self._named.outputs)
-        return mention.uri in self._noted or (was_written and not self._settled(*keys.split_uri(mention.uri)))
+        return mention.uri in self._noted or (was_written and not self._original_objects(*keys.split_uri(mention.uri)))
 
     def results(self) -> tuple[list[transfer.Upload], list[str]]:
         """Return the files that the program wrote for its output URIs, and warnings about missing outputs."""
@@ -144,9 +149,9 @@ class Arguments:
         """The plan to download a URI; None when no object is there."""
         bucket, key = keys.split_uri(mention.uri)
         try:
-            settled = self._settled(bucket, key)
-            is_pinned = bool(settled) and all(each.spec.version_id for each in settled)
-            found = settled if is_pinned else self._look(client, bucket, key)
+            originals = self._original_objects(bucket, key)
+            is_pinned = bool(originals) and all(each.spec.version_id for each in originals)
+            found = originals if is_pinned else self._list(client, bucket, key)
         except failures() as error:
             if error_code(error) in _FORBIDDEN and not self._is_input(mention):
                 raise RefusedError(
@@ -155,25 +160,25 @@ class Arguments:
                 ) from error
             raise StageInError(explain(self._who, "read", mention.uri, error)) from error
         if found and found[0].spec.key == key:
-            return inputs.file_in(directory, found[0].spec, found[0].etag)
+            return inputs.plan_file(directory, found[0].spec, found[0].etag)
         if found:
-            return inputs.folder_in(directory, key.rstrip("/") + "/", found)
+            return inputs.plan_folder(directory, key.rstrip("/") + "/", found)
         if self._is_input(mention):
             raise StageInError(f"{mention.uri} does not exist, and {mention.flag} names inputs: check the URI")
         return None
 
-    def _settled(self, bucket: str, key: str) -> list[objects.Found]:
+    def _original_objects(self, bucket: str, key: str) -> list[objects.ListedObject]:
         """The objects that the original run found at a URI."""
         below = key.rstrip("/") + "/"
         here = [each for each in self._named.inputs if each.bucket == bucket]
         found = [each for each in here if each.key == key] or [each for each in here if each.key.startswith(below)]
-        return [objects.Found(each, "") for each in found]
+        return [objects.ListedObject(each, "") for each in found]
 
     @staticmethod
-    def _look(client: "S3Client", bucket: str, key: str) -> list[objects.Found]:
+    def _list(client: "S3Client", bucket: str, key: str) -> list[objects.ListedObject]:
         """The object at a key, or the objects below it."""
         if not key.endswith("/"):
-            found = objects.latest(client, bucket, key)
+            found = objects.latest_version(client, bucket, key)
             if found is not None:
                 return [found]
-        return list(objects.below(client, bucket, key.rstrip("/") + "/"))
+        return list(objects.list_below(client, bucket, key.rstrip("/") + "/"))

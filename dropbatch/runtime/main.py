@@ -21,9 +21,9 @@ from dropbatch.contract import job_environment, keys
 from dropbatch.contract.manifest import Manifest, ManifestError, RunSpec
 from dropbatch.contract.options import Options, OptionsError
 from dropbatch.runtime import uris
-from dropbatch.runtime.arguments import Named
+from dropbatch.runtime.arguments import OriginalUris
 from dropbatch.runtime.errors import RefusedError, RunError, UsageError
-from dropbatch.runtime.run import Task, execute, tell
+from dropbatch.runtime.run import Task, execute, log_line
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -64,7 +64,7 @@ def main(argv: Sequence[str], env: Mapping[str, str]) -> int:
             return _by_arguments(options, command, env)
         return _in_job(command, env)
     except RunError as fault:
-        tell(fault.line)
+        log_line(fault.line)
         return fault.exit_code
 
 
@@ -112,10 +112,10 @@ def _on_laptop(options: argparse.Namespace, command: Sequence[str], env: Mapping
 
 
 def _by_arguments(options: argparse.Namespace, command: Sequence[str], env: Mapping[str, str]) -> int:
-    from dropbatch.runtime.bare import BareStore
+    from dropbatch.runtime.command_store import CommandStore
 
     task = Task(run_id="local", command=command, parameters=_parameters(options), options=_options(env))
-    return execute(task, BareStore(), env, _client(env))
+    return execute(task, CommandStore(), env, _client(env))
 
 
 def _parameters(options: argparse.Namespace) -> dict[str, str]:
@@ -176,7 +176,7 @@ def _in_job(command: Sequence[str], env: Mapping[str, str]) -> int:
         pipeline=spec.pipeline,
         command=command,
         parameters=spec.parameters,
-        named=Named(inputs=spec.named_inputs, outputs=spec.named_outputs),
+        named=OriginalUris(inputs=spec.named_inputs, outputs=spec.named_outputs),
         options=_options(env),
         earlier=spec.earlier,
         pool=spec.pool or None,
@@ -186,7 +186,7 @@ def _in_job(command: Sequence[str], env: Mapping[str, str]) -> int:
         job_definition=env.get(job_environment.JOB_DEFINITION),
         git_commit=_commit(env),
     )
-    tell(f"run {spec.run_id} attempt {spec.attempt}: {store.input_uri}")
+    log_line(f"run {spec.run_id} attempt {spec.attempt}: {store.input_uri}")
     return execute(task, store, env, client)
 
 

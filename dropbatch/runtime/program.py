@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import IO
 
 from dropbatch.runtime.errors import ProgramError
+from dropbatch.runtime.memory import MemorySampler
 from dropbatch.runtime.stop import Stop
-from dropbatch.runtime.usage import Sampler
 
 __all__ = ["GRACE_SECONDS", "Outcome", "run"]
 
@@ -72,7 +72,7 @@ def run(
     stop.group = child.pid
     if stop.signal is not None:  # it arrived between the fork and the line above
         stop.forward(stop.signal)
-    sampler = Sampler(child.pid)
+    sampler = MemorySampler(child.pid)
     assert child.stdout is not None  # noqa: S101 – asked for above
     # Unbuffered, because closing a file with a buffer that cannot be written raises the error again.
     with log.open("wb", buffering=0) as file, child.stdout as pipe:

@@ -12,7 +12,7 @@ from dropbatch.contract.endings import ExitCode
 from dropbatch.contract.options import Options
 from dropbatch.contract.record import FileRecord, RunRecord
 from dropbatch.runtime import command, program
-from dropbatch.runtime.arguments import Arguments, Named
+from dropbatch.runtime.arguments import Arguments, OriginalUris
 from dropbatch.runtime.errors import ProgramError, RefusedError, RunError, StageInError, StageOutError
 from dropbatch.runtime.files import Scratch, find_results
 from dropbatch.runtime.stop import Stop
@@ -21,7 +21,7 @@ from dropbatch.runtime.store import Store
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["Task", "execute", "tell"]
+__all__ = ["Task", "execute", "log_line"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class Task:
     group: str = ""
     pipeline: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
-    named: Named = field(default_factory=Named)
+    named: OriginalUris = field(default_factory=OriginalUris)
     options: Options = field(default_factory=Options)
     earlier: Sequence[Mapping[str, Any]] = ()
     job_id: str | None = None
@@ -45,7 +45,7 @@ class Task:
     pool: str | None = None
 
 
-def tell(text: str) -> None:
+def log_line(text: str) -> None:
     """Print one line to the container's log."""
     print(f"dropbatch-run: {text}", file=sys.stderr, flush=True)
 
@@ -96,7 +96,7 @@ class _Run:
         """Do all phases, then write log and record, whether they succeeded or not."""
         fault = self._attempt()
         if fault is not None:
-            tell(fault.line)
+            log_line(fault.line)
             self._store.withdraw(self._outputs)
             self._outputs = []
             self._keep_log(fault)
@@ -104,7 +104,7 @@ class _Run:
         try:
             self._store.write_record(self._record(fault, code))
         except StageOutError as error:
-            tell(error.line)
+            log_line(error.line)
             return code or error.exit_code
         return code
 
@@ -180,7 +180,7 @@ class _Run:
         self._outputs += self._arguments.publish(elsewhere)
         self._store.write_log(self._scratch.log)
         for warning in self._warnings:
-            tell(f"warning: {warning}")
+            log_line(f"warning: {warning}")
 
     def _keep_log(self, fault: RunError) -> None:
         try:
@@ -188,7 +188,7 @@ class _Run:
                 log.write(f"dropbatch-run: {fault.line}\n".encode("utf-8", "replace"))
             self._store.write_log(self._scratch.log)
         except (StageOutError, OSError) as error:
-            tell(f"the log is not published: {error}")
+            log_line(f"the log is not published: {error}")
 
     def _record(self, fault: RunError | None, code: int) -> RunRecord:
         task, outcome = self._task, self._outcome

@@ -91,9 +91,9 @@ class S3Store:
 
     def stage_in(self, directory: Path) -> Staged:
         """Download the input below ``<directory>/0`` and the config below ``<directory>/config``."""
-        plans = [inputs.input_of(self._client, self._spec, directory / "0", self.who)]
+        plans = [inputs.plan_input(self._client, self._spec, directory / "0", self.who)]
         if self._spec.config is not None:
-            plans.append(inputs.config_of(self._client, self._spec.config, directory / "config", self.who))
+            plans.append(inputs.plan_config(self._client, self._spec.config, directory / "config", self.who))
         downloads = [each for plan in plans for each in plan.downloads]
         transfer.check_room(directory, sum(each.source.size for each in downloads))
         records = transfer.download(self._client, downloads, self.who)

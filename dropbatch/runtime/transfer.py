@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeVar
 from dropbatch.contract import keys
 from dropbatch.contract.manifest import ObjectSpec
 from dropbatch.contract.record import FileRecord
-from dropbatch.runtime import checks
+from dropbatch.runtime import checksums
 from dropbatch.runtime.errors import StageInError, StageOutError
 from dropbatch.runtime.files import sha256
 from dropbatch.runtime.s3_errors import explain, failures
@@ -78,23 +78,23 @@ def download(client: "S3Client", wanted: Sequence[Download], who: str) -> list[F
         StageInError: an object could not be read, or its size or checksum differs.
     """
     pairs = [(item, _Sink(item.path)) for item in wanted]
-    small = [pair for pair in pairs if pair[0].source.size < checks.ONE_PIECE_BYTES]
-    large = [pair for pair in pairs if pair[0].source.size >= checks.ONE_PIECE_BYTES]
+    small = [pair for pair in pairs if pair[0].source.size < checksums.ONE_PIECE_BYTES]
+    large = [pair for pair in pairs if pair[0].source.size >= checksums.ONE_PIECE_BYTES]
     try:
-        _bring_small(client, small, who)
-        _announce(client, large, who)
-        _bring_large(client, large, who)
+        _download_small(client, small, who)
+        _get_checksums(client, large, who)
+        _download_large(client, large, who)
     finally:
         for _, sink in pairs:
             sink.close()
-    return [_received(item.source, sink) for item, sink in pairs]
+    return [_verified(item.source, sink) for item, sink in pairs]
 
 
-def _announce(client: "S3Client", pairs: "Sequence[_Pair]", who: str) -> None:
+def _get_checksums(client: "S3Client", pairs: "Sequence[_Pair]", who: str) -> None:
     """Get the checksums of large objects."""
 
     def ask(pair: _Pair) -> None:
-        pair[1].check = checks.announced(client, pair[0].source)
+        pair[1].check = checksums.large_object_check(client, pair[0].source)
 
     _several(ask, pairs, lambda pair, error: _unread(pair[0], who, error))
 
@@ -120,16 +120,16 @@ def _several(
     return results
 
 
-def _bring_small(client: "S3Client", pairs: "Sequence[_Pair]", who: str) -> None:
+def _download_small(client: "S3Client", pairs: "Sequence[_Pair]", who: str) -> None:
     """Download each object with one request, which takes half the time of the transfer manager."""
     from s3transfer.utils import S3_RETRYABLE_DOWNLOAD_ERRORS
 
-    def bring(pair: _Pair) -> None:
+    def fetch(pair: _Pair) -> None:
         item, sink = pair
         for left in reversed(range(_TRIES)):
             try:
                 answer = client.get_object(**_request(item))  # type: ignore[arg-type]
-                sink.check = checks.left_to_us(answer)
+                sink.check = checksums.small_object_check(answer)
                 for piece in answer["Body"].iter_chunks(_PIECE_BYTES):
                     sink.write(piece)
             except S3_RETRYABLE_DOWNLOAD_ERRORS:
@@ -140,10 +140,10 @@ def _bring_small(client: "S3Client", pairs: "Sequence[_Pair]", who: str) -> None
                 break
         sink.close()
 
-    _several(bring, pairs, lambda pair, error: _unread(pair[0], who, error))
+    _several(fetch, pairs, lambda pair, error: _unread(pair[0], who, error))
 
 
-def _bring_large(client: "S3Client", pairs: "Sequence[_Pair]", who: str) -> None:
+def _download_large(client: "S3Client", pairs: "Sequence[_Pair]", who: str) -> None:
     if not pairs:
         return
     with _manager(client, _PART_IN_BYTES) as manager:
@@ -154,7 +154,7 @@ def _bring_large(client: "S3Client", pairs: "Sequence[_Pair]", who: str) -> None
                 item.source.key,
                 sink,
                 extra_args={"VersionId": item.source.version_id} if item.source.version_id else {},
-                subscribers=[_known(item, sink)],
+                subscribers=[_subscriber(item, sink)],
             )
             for item, sink in pairs
         ]
@@ -176,10 +176,10 @@ def _request(item: Download) -> dict[str, str]:
     return {"Bucket": source.bucket, "Key": source.key, **version, **same}
 
 
-def _received(source: ObjectSpec, sink: "_Sink") -> FileRecord:
+def _verified(source: ObjectSpec, sink: "_Sink") -> FileRecord:
     if sink.size != source.size:
         raise StageInError(f"{_uri(source)} has {sink.size} bytes, expected were {source.size}: upload the file again")
-    if sink.check is not None and not sink.check.holds(sink.sha256):
+    if sink.check is not None and not sink.check.matches(sink.sha256):
         raise StageInError(f"{_uri(source)} has another {sink.check.name} checksum than was uploaded: retry the run")
     return FileRecord(uri=_uri(source), size=sink.size, sha256=sink.sha256, version_id=source.version_id)
 
@@ -191,14 +191,14 @@ def upload(client: "S3Client", wanted: Sequence[Upload], who: str) -> list[FileR
         StageOutError: a file could not be uploaded; others may have been.
     """
     sizes = {item: _size(item) for item in wanted}
-    small = [item for item in wanted if sizes[item] < checks.ONE_PIECE_BYTES]
-    large = [item for item in wanted if sizes[item] >= checks.ONE_PIECE_BYTES]
-    records = dict(zip(small, _send_small(client, small, who), strict=True))
-    records |= dict(zip(large, _send_large(client, large, who), strict=True))
+    small = [item for item in wanted if sizes[item] < checksums.ONE_PIECE_BYTES]
+    large = [item for item in wanted if sizes[item] >= checksums.ONE_PIECE_BYTES]
+    records = dict(zip(small, _upload_small(client, small, who), strict=True))
+    records |= dict(zip(large, _upload_large(client, large, who), strict=True))
     return [records[item] for item in wanted]
 
 
-def _send_small(client: "S3Client", wanted: Sequence[Upload], who: str) -> list[FileRecord]:
+def _upload_small(client: "S3Client", wanted: Sequence[Upload], who: str) -> list[FileRecord]:
     """Upload each file with one request. It is read once, and its checksum is computed from the bytes that are sent."""
 
     def send(item: Upload) -> FileRecord:
@@ -212,13 +212,13 @@ def _send_small(client: "S3Client", wanted: Sequence[Upload], who: str) -> list[
     return _several(send, wanted, lambda item, error: _unwritten(item, who, error))
 
 
-def _send_large(client: "S3Client", wanted: Sequence[Upload], who: str) -> list[FileRecord]:
+def _upload_large(client: "S3Client", wanted: Sequence[Upload], who: str) -> list[FileRecord]:
     if not wanted:
         return []
     with _manager(client, _PART_OUT_BYTES) as manager:
         futures = [manager.upload(str(item.path), item.bucket, item.key, extra_args=_extra(item)) for item in wanted]
         # Files are read again for their checksums, while uploads are in progress.
-        records = [_announced(item) for item in wanted]
+        records = [_record(item) for item in wanted]
         for item, future in zip(wanted, futures, strict=True):
             try:
                 future.result()
@@ -240,7 +240,7 @@ def _size(item: Upload) -> int:
         raise _unreadable(item, error) from error
 
 
-def _announced(item: Upload) -> FileRecord:
+def _record(item: Upload) -> FileRecord:
     try:
         return FileRecord(uri=keys.uri(item.bucket, item.key), size=_size(item), sha256=sha256(item.path))
     except OSError as error:
@@ -264,7 +264,7 @@ class _Sink:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.check: checks.Check | None = None
+        self.check: checksums.Check | None = None
         self._file: BinaryIO | None = None
         self._hash = hashlib.sha256()
         self.size = 0
@@ -300,7 +300,7 @@ class _Sink:
         return self._hash.hexdigest()
 
 
-def _known(item: Download, sink: _Sink) -> Any:
+def _subscriber(item: Download, sink: _Sink) -> Any:
     """A subscriber that gives the manager the known size and ETag, and closes the file after its download."""
     from s3transfer.subscribers import BaseSubscriber
 

@@ -10,7 +10,7 @@ from dropbatch.contract.runs import run_id
 from dropbatch.contract.suggestions import known_names
 from lambdas.common.messages import Arrival
 
-__all__ = ["REQUESTS", "Admitted", "Ignored", "Rejected", "Requested", "judge", "refused"]
+__all__ = ["REQUESTS", "Admitted", "Ignored", "Rejected", "Requested", "classify", "rejection_of"]
 
 REQUESTS = ("submit", "retry", "rerun", "reproduce", "cancel", "backfill")
 """Kinds of requests. The name of a request file ends in its kind and ``.json`` or ``.toml``."""
@@ -77,22 +77,22 @@ class _NotMeantError(ValueError):
     """The file need not start anything: it is ignored."""
 
 
-def judge(arrival: Arrival, deployment: Deployment) -> Admitted | Requested | Rejected | Ignored:
+def classify(arrival: Arrival, deployment: Deployment) -> Admitted | Requested | Rejected | Ignored:
     """Classify an arrival."""
     key = keys.InputKey.parse(arrival.key)
     try:
-        return _judge(arrival, key, deployment)
+        return _classify(arrival, key, deployment)
     except _NotMeantError as reason:
         return Ignored(arrival=arrival, reason=str(reason))
     except _UnmatchedError as reason:
         if deployment.unmatched == "ignore":
             return Ignored(arrival=arrival, reason=str(reason))
-        return refused(arrival, deployment, str(reason))
+        return rejection_of(arrival, deployment, str(reason))
     except _UnfitError as reason:
-        return refused(arrival, deployment, str(reason))
+        return rejection_of(arrival, deployment, str(reason))
 
 
-def refused(arrival: Arrival, deployment: Deployment, reason: str) -> Rejected:
+def rejection_of(arrival: Arrival, deployment: Deployment, reason: str) -> Rejected:
     """Return the rejection of an arrival; its run id depends on the object version only."""
     key = keys.InputKey.parse(arrival.key)
     group = key.group if key.group in deployment.groups else keys.SYSTEM_GROUP
@@ -100,7 +100,7 @@ def refused(arrival: Arrival, deployment: Deployment, reason: str) -> Rejected:
     return Rejected(group=group, pipeline=key.folder, run_id=identity, arrival=arrival, reason=reason)
 
 
-def _judge(arrival: Arrival, key: keys.InputKey, deployment: Deployment) -> Admitted | Requested:
+def _classify(arrival: Arrival, key: keys.InputKey, deployment: Deployment) -> Admitted | Requested:
     if arrival.key.endswith("/") and arrival.size == 0:
         raise _NotMeantError("a folder marker")
     if key.group not in deployment.groups and _is_shared(arrival.key, deployment):

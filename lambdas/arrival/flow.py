@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dropbatch.contract.batches import MAX_ITEMS, chunks
 from dropbatch.contract.manifest import RunSpec
 from dropbatch.contract.overrides import Overrides
-from lambdas.arrival.admission import Admitted, Ignored, Rejected, Requested, judge
+from lambdas.arrival.admission import Admitted, Ignored, Rejected, Requested, classify
 from lambdas.arrival.availability import Availability, read_availability
 from lambdas.arrival.dependencies import Dependencies
 from lambdas.arrival.jobs import MAX_ARRAY, Submitter, new_job_name
@@ -116,7 +116,7 @@ class ArrivalFlow:
         for message_id, message in messages.items():
             steps += ((message_id, step) for step in message.steps)
             for arrival in message.arrivals:
-                match judge(arrival, self._deployment):
+                match classify(arrival, self._deployment):
                     case Ignored(reason=reason):
                         log.info("ignored s3://%s/%s: %s", arrival.bucket, arrival.key, reason)
                     case Requested() as request:

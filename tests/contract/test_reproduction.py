@@ -1,4 +1,4 @@
-"""What a record pins, and whether two have the same results."""
+"""Pins of records, and the comparison of two records."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Batch forgets a job about a week after its end: runs of which nobody had heard by then still end, or begin anew."""
+"""Batch deletes a job about a week after its end: runs whose end event was lost still end, or get another attempt."""
 
 import json
 from datetime import UTC, datetime, timedelta

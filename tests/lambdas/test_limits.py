@@ -1,4 +1,4 @@
-"""What a group may use in a month: taken when runs are claimed, given back when they end."""
+"""Monthly limits of groups: amounts are reserved when runs are claimed, and settled when they end."""
 
 import json
 from typing import Any
@@ -41,7 +41,7 @@ def limit_item(aws: SimulatedAws) -> dict[str, Any]:
 def end(
     aws: SimulatedAws, *, seconds: int = 60, status: str = "SUCCEEDED", deployment: Any = LIMITED, **more: Any
 ) -> None:
-    """Let every job that was submitted run for so long."""
+    """Let every submitted job run for this time."""
     parts = run_events(aws, deployment)
     for number, (job_id, job) in enumerate(aws.batch.jobs.items()):
         size = job.get("arrayProperties", {}).get("size")

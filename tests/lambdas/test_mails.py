@@ -1,4 +1,4 @@
-"""Mails that people understand, one per request or drop window; and the public event."""
+"""Mails, one for each request or window of dropped files; and the public event."""
 
 import json
 import re
@@ -46,7 +46,7 @@ TYPES: dict[str, Callable[[Any], bool]] = {
 
 
 def fits(value: Any, schema: dict[str, Any]) -> bool:
-    """The part of JSON Schema that ours uses."""
+    """Check a value against the parts of JSON Schema that our schema uses."""
     kinds = schema.get("type", [])
     checks = [
         not kinds or any(TYPES[kind](value) for kind in ([kinds] if isinstance(kinds, str) else kinds)),

@@ -1,4 +1,4 @@
-"""What can go wrong around the program: stage-in, stage-out, keys of all kinds."""
+"""Faults before and after the program: stage-in, stage-out, unusual keys."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`dropbatch-run` in a job: real processes, real S3 semantics, a job role's credentials."""
+"""`dropbatch-run` in a job: real processes, real S3 semantics, and the credentials of a job role."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""The runtime's parts by themselves."""
+"""Unit tests of the runtime's modules."""
 
 import os
 import subprocess

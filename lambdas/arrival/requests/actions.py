@@ -11,13 +11,13 @@ from lambdas.arrival.requests.faults import Fault, FaultsError, shown
 from lambdas.arrival.requests.parse import Fields
 from lambdas.arrival.requests.submission import pipeline_name
 
-__all__ = ["Named", "read_prefix", "read_runs"]
+__all__ = ["NamedRun", "read_prefix", "read_runs"]
 
 _RUN_ID = re.compile(r"r-[0-9a-f]{20}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Named:
+class NamedRun:
     """A run that a request names."""
 
     place: str
@@ -25,7 +25,7 @@ class Named:
     run_id: str
 
 
-def read_runs(body: Mapping[str, Any], *, limit: int) -> list[Named]:
+def read_runs(body: Mapping[str, Any], *, limit: int) -> list[NamedRun]:
     """Return the distinct runs that a request names.
 
     Raises:
@@ -36,14 +36,14 @@ def read_runs(body: Mapping[str, Any], *, limit: int) -> list[Named]:
     fields.only("runs")
     if "runs" not in fields:
         fields.fault("runs", "is required: list the ids of the runs, for example r-0123456789abcdef0123")
-    found: dict[str, Named] = {}
+    found: dict[str, NamedRun] = {}
     texts = fields.texts("runs", most=1_000_000)
     if len(texts) > limit:
         fields.fault("runs", f"are {len(texts)}, at most {limit} are allowed in one request: split the request")
         raise FaultsError(*faults)
     for place, text in texts:
         if _RUN_ID.fullmatch(text):
-            found.setdefault(text, Named(place=place, run_id=text))
+            found.setdefault(text, NamedRun(place=place, run_id=text))
         else:
             faults.append(
                 Fault(place=place, text=f"is not a run id, got {shown(text)}: write r- and 20 digits of 0-9a-f")

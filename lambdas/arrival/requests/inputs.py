@@ -7,11 +7,11 @@ from dropbatch.contract import globs, keys
 from dropbatch.contract.deployment import Deployment
 from lambdas.arrival.requests.faults import Fault, shown
 
-__all__ = ["AllowedInputs", "Named"]
+__all__ = ["AllowedInputs", "NamedInput"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Named:
+class NamedInput:
     """An object, folder or pattern that a request names."""
 
     place: str
@@ -50,7 +50,9 @@ class AllowedInputs:
         self._shared_folders = deployment.read_prefixes.get(group, ())
         self._buckets = deployment.pipelines[pipeline].read_buckets
 
-    def resolve(self, entries: Sequence[tuple[str, str]], faults: list[Fault], *, single: bool = False) -> list[Named]:
+    def resolve(
+        self, entries: Sequence[tuple[str, str]], faults: list[Fault], *, single: bool = False
+    ) -> list[NamedInput]:
         """Return the inputs that entries name, and add faults for the others.
 
         Args:
@@ -64,20 +66,20 @@ class AllowedInputs:
             reason = named if isinstance(named, str) else self._refusal(named, single=single)
             if reason:
                 faults.append(Fault(place=place, text=reason))
-            elif isinstance(named, Named):
+            elif isinstance(named, NamedInput):
                 inputs.append(named)
         return inputs
 
-    def _named(self, place: str, text: str) -> Named | str:
+    def _named(self, place: str, text: str) -> NamedInput | str:
         if not text.startswith("s3://"):
-            return Named(place=place, text=text, bucket=self._bucket, key=text)
+            return NamedInput(place=place, text=text, bucket=self._bucket, key=text)
         try:
             bucket, key = keys.split_uri(text)
         except ValueError:
             return f"is not an S3 URI, got {shown(text)}: write s3://<bucket>/<key>"
-        return Named(place=place, text=text, bucket=bucket, key=key)
+        return NamedInput(place=place, text=text, bucket=bucket, key=key)
 
-    def _refusal(self, named: Named, *, single: bool) -> str | None:
+    def _refusal(self, named: NamedInput, *, single: bool) -> str | None:
         got = shown(named.text)
         if ".." in named.key.split("/"):
             return f"must not contain .., got {got}: name the folder itself"
@@ -89,7 +91,7 @@ class AllowedInputs:
             return f"must have at most {keys.MAX_KEY_BYTES} bytes, got {len(named.key.encode())}: shorten the name"
         return self._own_bucket(named, got) if named.bucket == self._bucket else self._other_bucket(named, got)
 
-    def _own_bucket(self, named: Named, got: str) -> str | None:
+    def _own_bucket(self, named: NamedInput, got: str) -> str | None:
         group, below, _ = named.key.partition("/")
         if named.prefix.startswith((*self._own, *self._shared_folders)):
             return None
@@ -107,7 +109,7 @@ class AllowedInputs:
     def _allowed(self) -> str:
         return " or ".join(f"below {folder}" for folder in (f"{self._group}/", *self._shared_folders))
 
-    def _other_bucket(self, named: Named, got: str) -> str | None:
+    def _other_bucket(self, named: NamedInput, got: str) -> str | None:
         for allowed in self._buckets:
             bucket, _, prefix = allowed.partition("/")
             if named.bucket == bucket and named.prefix.startswith(prefix):

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from dropbatch.contract.manifest import ObjectSpec
 from lambdas.arrival.requests.faults import Fault, FaultsError
-from lambdas.arrival.requests.inputs import Named
+from lambdas.arrival.requests.inputs import NamedInput
 
 __all__ = ["Listing", "Page"]
 
@@ -39,7 +39,7 @@ class Listing:
         # S3 lists the newest version of a key first, so the next page may skip the key's older versions.
         return Page(objects=objects, after=answer.get("NextKeyMarker") if answer.get("IsTruncated") else None)
 
-    def one(self, named: Named) -> ObjectSpec:
+    def one(self, named: NamedInput) -> ObjectSpec:
         """Return the object or folder that a request names.
 
         Raises:
@@ -59,7 +59,7 @@ class Listing:
             )
         return found
 
-    def refused(self, named: Named, error: ClientError) -> Fault:
+    def refused(self, named: NamedInput, error: ClientError) -> Fault:
         """Return the fault when a bucket is missing or access to it is denied; raise any other error again."""
         code = error.response.get("Error", {}).get("Code", "")
         if code in {"NoSuchBucket", "AccessDenied", "AllAccessDisabled", "PermanentRedirect", "InvalidBucketName"}:
@@ -70,14 +70,14 @@ class Listing:
             )
         raise error
 
-    def _folder(self, named: Named) -> ObjectSpec | None:
+    def _folder(self, named: NamedInput) -> ObjectSpec | None:
         self.calls += 1
         answer = self._s3.list_objects_v2(Bucket=named.bucket, Prefix=named.key, MaxKeys=2)
         if not any(each["Key"] != named.key for each in answer.get("Contents", [])):
             return None
         return ObjectSpec(bucket=named.bucket, key=named.key, version_id="", size=0)
 
-    def _object(self, named: Named) -> ObjectSpec | None:
+    def _object(self, named: NamedInput) -> ObjectSpec | None:
         # The key sorts before all longer keys, so one entry is enough to decide whether it exists.
         answer = self._versions(Bucket=named.bucket, Prefix=named.key, MaxKeys=1)
         return next((each for each in _newest(named.bucket, answer) if each.key == named.key), None)

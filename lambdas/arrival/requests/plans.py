@@ -19,7 +19,7 @@ from dropbatch.contract.manifest import ObjectSpec, RunSpec
 from dropbatch.contract.runs import request_id, run_id
 from lambdas.arrival.admission import Admitted
 from lambdas.arrival.requests.faults import MAX_FAULTS, Fault, FaultsError
-from lambdas.arrival.requests.inputs import Named
+from lambdas.arrival.requests.inputs import NamedInput
 from lambdas.arrival.requests.listing import Listing
 from lambdas.arrival.requests.submission import Submission
 from lambdas.common.system_messages import RequestStep
@@ -219,7 +219,7 @@ class _Expansion:
             cursor = Cursor(entry=cursor.entry + 1)
         return None
 
-    def _glob(self, named: Named, cursor: Cursor) -> Cursor | None:
+    def _glob(self, named: NamedInput, cursor: Cursor) -> Cursor | None:
         """List a pattern's matches; return where the next part starts, or None when all are listed."""
         matches = globs.matcher(named.key)
         matched, after = cursor.matched, cursor.after
@@ -243,14 +243,14 @@ class _Expansion:
             self._faults.append(Fault(place=named.place, text=text))
         return None
 
-    def _one(self, named: Named) -> ObjectSpec | None:
+    def _one(self, named: NamedInput) -> ObjectSpec | None:
         try:
             return self._listing.one(named)
         except FaultsError as error:
             self._faults += error.faults
             return None
 
-    def _keep(self, named: Named, found: ObjectSpec) -> None:
+    def _keep(self, named: NamedInput, found: ObjectSpec) -> None:
         size = len(_output(self._submission, found, "", "r-" + "0" * 20).encode())
         if size > _MAX_OUTPUT_BYTES:
             text = f"its results would get keys of {size} bytes, at most {_MAX_OUTPUT_BYTES} fit: shorten the name"

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from dropbatch.contract.batches import chunks
 from dropbatch.contract.runs import request_id
-from lambdas.arrival.admission import Admitted, Rejected, Requested, judge, refused
+from lambdas.arrival.admission import Admitted, Rejected, Requested, classify, rejection_of
 from lambdas.arrival.dependencies import Dependencies
 from lambdas.arrival.requests import parse
 from lambdas.arrival.requests.actions import read_prefix
@@ -129,7 +129,7 @@ class RequestProcessor:
 
     def _reject(self, step: RequestStep, faults: tuple[Fault, ...]) -> Rejected:
         arrival = Arrival(bucket=step.bucket, key=step.key, version_id=step.version_id, size=step.size, etag="")
-        rejected = refused(arrival, self._deployment, self._rejections.write(step, faults))
+        rejected = rejection_of(arrival, self._deployment, self._rejections.write(step, faults))
         return rejected._replace(request=request_id(step.key, step.version_id))
 
     def _submit(self, step: RequestStep, body: Mapping[str, Any]) -> tuple[list[Outcome], list[RequestStep]]:
@@ -163,7 +163,7 @@ class RequestProcessor:
         outcomes: list[Outcome] = []
         for each in page.objects:
             arrival = Arrival(bucket=each.bucket, key=each.key, version_id=each.version_id, size=each.size, etag="")
-            outcome = judge(arrival, self._deployment)
+            outcome = classify(arrival, self._deployment)
             if isinstance(outcome, Admitted | Rejected):
                 outcomes.append(outcome)
         if not step.after and page.after is None and not page.objects:

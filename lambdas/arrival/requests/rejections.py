@@ -6,7 +6,7 @@ from typing import Any
 
 from dropbatch.contract import keys
 from lambdas.arrival.requests.faults import MAX_FAULTS, Fault, FaultsError
-from lambdas.arrival.requests.inputs import Named
+from lambdas.arrival.requests.inputs import NamedInput
 from lambdas.arrival.requests.listing import Listing
 from lambdas.common.control_objects import read_object
 from lambdas.common.system_messages import RequestStep
@@ -49,7 +49,7 @@ class Rejections:
     def _is_newest(self, step: RequestStep) -> bool:
         """Whether the step is about the newest version of the request; events may come late."""
         try:
-            newest = self._listing.one(Named(place="", text=step.key, bucket=step.bucket, key=step.key))
+            newest = self._listing.one(NamedInput(place="", text=step.key, bucket=step.bucket, key=step.key))
         except FaultsError:
             return False
         return newest.version_id == step.version_id

@@ -7,7 +7,7 @@ from dropbatch.contract.reproduction import NotReproducibleError, Pins
 from lambdas.arrival.admission import Admitted
 from lambdas.arrival.dependencies import Dependencies
 from lambdas.arrival.reproducible import Originals, output_beside
-from lambdas.arrival.requests.actions import Named
+from lambdas.arrival.requests.actions import NamedRun
 from lambdas.arrival.requests.faults import Fault, FaultsError
 
 __all__ = ["AT_ONCE", "Reproducer"]
@@ -23,7 +23,7 @@ class Reproducer:
         self._deployment = deps.deployment
         self._originals = Originals(deps)
 
-    def runs(self, named: Sequence[Named], runs_by_id: Mapping[str, Run], *, mark: str) -> list[Admitted]:
+    def runs(self, named: Sequence[NamedRun], runs_by_id: Mapping[str, Run], *, mark: str) -> list[Admitted]:
         """Return the runs that reproduce the named runs.
 
         Args:
@@ -35,7 +35,7 @@ class Reproducer:
             FaultsError: some runs cannot be reproduced; has the reason for each.
         """
         faults: list[Fault] = []
-        found: list[tuple[Named, Pins]] = []
+        found: list[tuple[NamedRun, Pins]] = []
         for each in named:
             try:
                 pins = self._pins(runs_by_id[each.run_id])

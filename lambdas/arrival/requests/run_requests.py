@@ -13,7 +13,7 @@ from lambdas.arrival.admission import Admitted, Rejected
 from lambdas.arrival.dependencies import Dependencies
 from lambdas.arrival.quota import Change
 from lambdas.arrival.reproducible import Originals, output_beside
-from lambdas.arrival.requests.actions import Named, read_runs
+from lambdas.arrival.requests.actions import NamedRun, read_runs
 from lambdas.arrival.requests.cancel import Canceller, remember
 from lambdas.arrival.requests.faults import MAX_FAULTS, Fault, FaultsError
 from lambdas.arrival.requests.reproductions import AT_ONCE, Reproducer
@@ -67,11 +67,11 @@ class RunRequests:
         more = (step.page + 1) * MAX_ITEMS < len(named)
         return started, [step._replace(page=step.page + 1)] if more else []
 
-    def _runs(self, step: RequestStep, named: Sequence[Named]) -> dict[str, Run]:
+    def _runs(self, step: RequestStep, named: Sequence[NamedRun]) -> dict[str, Run]:
         runs = self._ledger.runs(ledger.run_key(step.group, each.run_id) for each in named)
         return {run.run_id: run for run in runs.values()}
 
-    def _check(self, step: RequestStep, named: Sequence[Named]) -> None:
+    def _check(self, step: RequestStep, named: Sequence[NamedRun]) -> None:
         runs = self._runs(step, named)
         faults = []
         for each in named:

@@ -13,7 +13,7 @@ from dropbatch.contract.overrides import Overrides
 from dropbatch.contract.suggestions import known_names
 from lambdas.arrival.requests import legacy
 from lambdas.arrival.requests.faults import Fault, FaultsError, shown
-from lambdas.arrival.requests.inputs import AllowedInputs, Named
+from lambdas.arrival.requests.inputs import AllowedInputs, NamedInput
 from lambdas.arrival.requests.parse import Fields
 
 __all__ = ["Submission", "pipeline_name", "read_submission"]
@@ -31,8 +31,8 @@ class Submission:
 
     group: str
     pipeline: str
-    inputs: tuple[Named, ...]
-    config: Named | None
+    inputs: tuple[NamedInput, ...]
+    config: NamedInput | None
     grid: tuple[tuple[str, tuple[str, ...]], ...]
     """Values of each parameter, in the order of the file."""
     name: str
@@ -113,13 +113,13 @@ def pipeline_name(fields: Fields, *, group: str, key: str, deployment: Deploymen
     return None
 
 
-def _inputs(fields: Fields, allowed: AllowedInputs) -> tuple[Named, ...]:
+def _inputs(fields: Fields, allowed: AllowedInputs) -> tuple[NamedInput, ...]:
     if "inputs" not in fields:
         fields.fault("inputs", "is required: name keys, folders ending in /, or patterns such as lab/inputs/*.dat")
     return tuple(allowed.resolve(fields.texts("inputs", most=_MAX_INPUTS), fields.faults))
 
 
-def _config(fields: Fields, allowed: AllowedInputs) -> Named | None:
+def _config(fields: Fields, allowed: AllowedInputs) -> NamedInput | None:
     text = fields.text("config")
     if text is None:
         return None

@@ -1,4 +1,4 @@
-"""Files of the older platform, as written there."""
+"""Submissions in the format of the older platform."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A request names objects of its own group, folders that are shared with it, and allowed buckets; never another's."""
+"""Requests may name objects of their group, of shared folders and of allowed buckets, but not of other groups."""
 
 from typing import Any
 

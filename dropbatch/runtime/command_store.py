@@ -6,10 +6,10 @@ from pathlib import Path
 from dropbatch.contract.record import FileRecord, RunRecord
 from dropbatch.runtime.store import Staged
 
-__all__ = ["BareStore"]
+__all__ = ["CommandStore"]
 
 
-class BareStore:
+class CommandStore:
     """A store without input and output directory. Log and messages go to the terminal only."""
 
     who = "you"

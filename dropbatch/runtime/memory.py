@@ -6,14 +6,14 @@ import sys
 import threading
 from pathlib import Path
 
-__all__ = ["Sampler"]
+__all__ = ["MemorySampler"]
 
 _FIRST_SECONDS = 0.01
 _LONGEST_SECONDS = 0.5
 _MIB = 1024 * 1024
 
 
-class Sampler:
+class MemorySampler:
     """Samples the memory of a process group in a thread.
 
     The kernel's figure (``ru_maxrss``) is that of the largest single process, and at least the memory of the parent at

@@ -21,7 +21,7 @@ from dropbatch.contract.manifest import ObjectSpec
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["ONE_PIECE_BYTES", "Check", "announced", "left_to_us"]
+__all__ = ["ONE_PIECE_BYTES", "Check", "large_object_check", "small_object_check"]
 
 ONE_PIECE_BYTES = 8 * 1024 * 1024
 """Size from which boto3 downloads an object in parts."""
@@ -39,11 +39,11 @@ class Check(Protocol):
     def update(self, data: bytes) -> None:
         """Add a piece of the object."""
 
-    def holds(self, sha256: str) -> bool:
+    def matches(self, sha256: str) -> bool:
         """Return whether the checksum is the stored one. `sha256` is that of all pieces, which the caller computes."""
 
 
-def announced(client: "S3Client", source: ObjectSpec) -> Check | None:
+def large_object_check(client: "S3Client", source: ObjectSpec) -> Check | None:
     """Return the check of a large object; None if S3 has no checksum of the whole object that can be computed here."""
     if source.size < ONE_PIECE_BYTES:
         return None
@@ -53,7 +53,7 @@ def announced(client: "S3Client", source: ObjectSpec) -> Check | None:
     )
 
 
-def left_to_us(answer: Mapping[str, Any]) -> Check | None:
+def small_object_check(answer: Mapping[str, Any]) -> Check | None:
     """Return the check of an object that is downloaded in one request; None if boto3 verifies it."""
     return None if _whole(answer, _BY_BOTO3) else _of_the_whole(answer)
 
@@ -100,7 +100,7 @@ class _Sha256:
     def update(self, data: bytes) -> None:
         """Do nothing: the caller computes the SHA-256."""
 
-    def holds(self, sha256: str) -> bool:
+    def matches(self, sha256: str) -> bool:
         return sha256 == self._wanted
 
 
@@ -114,7 +114,7 @@ class _Md5:
     def update(self, data: bytes) -> None:
         self._state.update(data)
 
-    def holds(self, sha256: str) -> bool:
+    def matches(self, sha256: str) -> bool:
         return self._state.hexdigest() == self._wanted
 
 
@@ -129,7 +129,7 @@ class _Crc:
     def update(self, data: bytes) -> None:
         self._value = self._step(data, self._value)
 
-    def holds(self, sha256: str) -> bool:
+    def matches(self, sha256: str) -> bool:
         return b64encode(self._value.to_bytes(self._width, "big")).decode() == self._wanted
 
 

@@ -23,7 +23,7 @@ def main(engine: str, direction: str, bucket: str, prefix: str, place: str) -> N
     client = make_client(os.environ)
     began = time.perf_counter()
     if direction == "in":
-        plan = inputs.folder_in(Path(place), prefix, list(objects.below(client, bucket, prefix)))
+        plan = inputs.plan_folder(Path(place), prefix, list(objects.list_below(client, bucket, prefix)))
         DOWN[engine](client, plan.downloads)
     else:
         files = sorted(path for path in Path(place).rglob("*") if path.is_file())

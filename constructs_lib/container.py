@@ -6,7 +6,7 @@ from typing import Any
 
 from constructs_lib.log_group import LogGroup
 from constructs_lib.site import Site
-from dropbatch.contract import jobs
+from dropbatch.contract import job_environment
 from dropbatch.contract.options import Options
 
 __all__ = ["Container", "Resources", "Surroundings"]
@@ -67,10 +67,10 @@ class Container:
         resources, around = self.resources, self.surroundings
         environment = {
             **around.environment,
-            jobs.ENVIRONMENT: site.environment,
+            job_environment.ENVIRONMENT: site.environment,
             **self.variables,
-            jobs.IMAGE: self.image,
-            **({jobs.OPTIONS: around.options.to_json()} if around.options != Options() else {}),
+            job_environment.IMAGE: self.image,
+            **({job_environment.OPTIONS: around.options.to_json()} if around.options != Options() else {}),
             "AWS_REGION": site.region,
             "AWS_DEFAULT_REGION": site.region,
         }

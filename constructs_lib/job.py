@@ -16,7 +16,7 @@ from constructs_lib.policy import Statement
 from constructs_lib.reachable import Reachable
 from constructs_lib.role import Role, RoleProps
 from constructs_lib.site import Site
-from dropbatch.contract import batch_reasons, jobs, keys
+from dropbatch.contract import batch_reasons, job_environment, keys
 
 __all__ = ["Job", "JobProps", "Retry"]
 
@@ -95,7 +95,7 @@ class Job(Construct):
                     command=props.command,
                     resources=props.resources,
                     surroundings=props.surroundings,
-                    variables={jobs.OUTPUT_BUCKET: props.outputs.name},
+                    variables={job_environment.OUTPUT_BUCKET: props.outputs.name},
                     log_stream=f"{props.group}/{props.pipeline}",
                 ).properties(props.site, props.log, job_role=role.arn, execution_role=props.execution.arn)
             ),

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from dropbatch.commit import commit_of
-from dropbatch.contract.jobs import COMMIT_FILE
+from dropbatch.contract.job_environment import COMMIT_FILE
 
 __all__ = [
     "ARCHIVES",

@@ -1,5 +1,4 @@
-"""What the parts of dropbatch agree on.
+"""The formats that the parts of dropbatch share: object keys, run ids, manifests, ledger items, records, events.
 
-Keys in the buckets, run identities, manifests, ledger items, run records and events. Standard library only: this
-package travels unchanged into every Lambda function and into every job's image.
+It imports the standard library only, because it is part of every Lambda function and of every job's image.
 """

@@ -1,9 +1,9 @@
-"""Texts in which AWS Batch and Amazon ECS say why a job ended or waits, each with its public source.
+"""Reason texts of AWS Batch and Amazon ECS: why a job ended or waits, each with its public source.
 
-Batch documents no codes for most of these, so the retry rules of job definitions, the run events function and the
-sandbox recognise them by how they begin. They stand here and nowhere else.
+Batch documents no codes for most of these reasons, so the retry rules of job definitions, the run events function and
+the sandbox recognize them by the start of their texts. The texts are defined in this module only.
 
-A job has two such fields: ``statusReason`` of the job or of a try, and ``reason`` of its container, which ECS writes.
+A job has two such fields: ``statusReason`` of the job or of a try, and ``reason`` of its container, written by ECS.
 """
 
 from typing import NamedTuple
@@ -30,24 +30,24 @@ __all__ = [
 
 
 class ReasonText(NamedTuple):
-    """One text of AWS's, and how it is recognised."""
+    """A reason text of AWS."""
 
     field: str
     """``statusReason`` or ``reason``."""
     start: str
-    """The part at the beginning that is the same each time."""
+    """The constant start of the text."""
     example: str
-    """The whole text as published; the sandbox writes this."""
+    """A complete text as published; the sandbox uses it."""
     source: str
-    """Address."""
+    """Address of the publication."""
 
     def matches(self, text: str) -> bool:
-        """Return whether a field's text is this one."""
+        """Return whether a field's text is this reason."""
         return text.startswith(self.start)
 
     @property
     def pattern(self) -> str:
-        """The pattern for a retry rule (``evaluateOnExit``)."""
+        """Pattern of the reason for a retry rule (``evaluateOnExit``)."""
         return f"{self.start}*"
 
 
@@ -55,7 +55,7 @@ _BATCH = "https://docs.aws.amazon.com/batch/latest/userguide"
 _ECS = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide"
 
 KILLED = 137
-"""Exit code of a process that SIGKILL ended (128 + 9), as the kernel does when memory runs out."""
+"""Exit code of a process that was ended by SIGKILL (128 + 9), which the kernel sends when memory runs out."""
 
 CONTAINER_EXITED = ReasonText(
     field="statusReason",
@@ -69,12 +69,12 @@ HOST_TERMINATED = ReasonText(
     example="Host EC2 (instance i-00000000000000000) terminated.",
     source="https://aws.amazon.com/blogs/compute/introducing-retry-strategies-for-aws-batch/",
 )
-"""The machine is gone: Spot took it back, or somebody terminated it."""
+"""The machine was terminated: by a Spot interruption, or by a person."""
 TIMED_OUT = ReasonText(
     field="statusReason",
     start="Job attempt duration exceeded timeout",
     example="Job attempt duration exceeded timeout",
-    # AWS documents the timeout (job_timeouts.html) but not this text, which public clients compare with.
+    # AWS documents the timeout (job_timeouts.html) but not this text. Public clients compare with it.
     source="https://github.com/insitro/redun/blob/main/redun/executors/aws_batch.py",
 )
 DEPENDENCY_FAILED = ReasonText(
@@ -119,7 +119,7 @@ INSUFFICIENT_RESOURCES = ReasonText(
     source=f"{_BATCH}/job_stuck_in_runnable.html",
 )
 TIME_LIMIT_REASONS = (INSUFFICIENT_CAPACITY, MAX_VCPUS_TOO_SMALL, INSUFFICIENT_RESOURCES)
-"""Why a job at the head of its queue cannot start. A queue's ``jobStateTimeLimitActions`` name them by `start`:
+"""Why the first job of a queue cannot start. A queue's ``jobStateTimeLimitActions`` use `start` as the reason:
 https://docs.aws.amazon.com/batch/latest/userguide/job_stuck_in_runnable_time_limit_actions.html"""
 
 IMAGE_NOT_PULLED = ReasonText(
@@ -153,10 +153,10 @@ TEXTS = (
     CONTAINER_NOT_STARTED,
     OUT_OF_MEMORY,
 )
-"""All of them: an acceptance on a real account lists what it saw that is not among these."""
+"""All reason texts. The acceptance test on a real account reports any other text that it observes."""
 
 
 def time_limit_reason(text: str) -> ReasonText | None:
-    """Return the one of `TIME_LIMIT_REASONS` for which a job waits, or was canceled; None for any other text."""
+    """Return which of `TIME_LIMIT_REASONS` a waiting or canceled job's text names; None for any other text."""
     reason = text.removeprefix(CANCELED_BY_TIME_LIMIT.start)
     return next((each for each in TIME_LIMIT_REASONS if each.matches(reason)), None)

@@ -1,4 +1,4 @@
-"""Items in lists of a limited size, and DynamoDB's BatchGetItem, which may leave some of them unread."""
+"""Split items into batches, and read items from DynamoDB in batches."""
 
 import itertools
 import random
@@ -11,7 +11,7 @@ from dropbatch.contract import ledger
 __all__ = ["MAX_ITEMS", "chunks", "read_items"]
 
 MAX_ITEMS = 100
-"""Keys that one BatchGetItem takes, and entries of one transaction:
+"""Maximum number of keys in a BatchGetItem call, and of entries in a transaction:
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html"""
 
 _T = TypeVar("_T")
@@ -20,7 +20,7 @@ _FIRST_SECONDS = 0.05
 
 
 def chunks(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
-    """Return items in lists of `size`, the last one shorter."""
+    """Yield items in lists of `size`; the last one may be shorter."""
     source = iter(items)
     while part := list(itertools.islice(source, size)):
         yield part
@@ -29,12 +29,12 @@ def chunks(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
 def read_items(
     dynamodb: Any, table: str, ids: Iterable[str], *, sleep: Callable[[float], None] = time.sleep
 ) -> dict[str, dict[str, Any]]:
-    """Return the plain values of the ledger's items by id, as they are now; those that do not exist are absent.
+    """Return the plain values of ledger items by id, read consistently; ids without an item are absent.
 
-    What DynamoDB leaves unread, being busy, is asked for again after a pause that doubles each time.
+    Keys that DynamoDB returns as unprocessed are requested again after a pause that doubles each time.
 
     Raises:
-        LookupError: some were left unread each time.
+        LookupError: some keys were unprocessed in every try.
     """
     items: dict[str, dict[str, Any]] = {}
     for part in chunks(dict.fromkeys(ids), MAX_ITEMS):

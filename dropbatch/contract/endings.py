@@ -1,4 +1,4 @@
-"""How jobs end: reasons that we give, and exit codes of the runtime."""
+"""Reasons that dropbatch gives when it ends a job, and exit codes of the runtime."""
 
 from enum import IntEnum, StrEnum
 
@@ -6,7 +6,7 @@ __all__ = ["Ending", "ExitCode"]
 
 
 class Ending(StrEnum):
-    """Reasons that we give Batch when we end a job. What happens to its runs follows from them."""
+    """Reasons that dropbatch gives Batch when it cancels or terminates a job. They decide what happens to its runs."""
 
     MOVED = "dropbatch: the pool has no capacity, the run moves on"
     STOPPED = "dropbatch: stopped by the spend guard, the run starts anew later"
@@ -14,9 +14,9 @@ class Ending(StrEnum):
 
 
 class ExitCode(IntEnum):
-    """Exit codes of ``dropbatch-run`` itself. A program's own code passes through; a signal gives 128 + its number.
+    """Exit codes of ``dropbatch-run`` itself. It passes on a program's own code, or 128 + the number of a signal.
 
-    The values lie in the range 64–78 that BSD's sysexits.h set aside, which programs seldom use.
+    The values are in the range 64–78 of BSD's sysexits.h, which programs seldom use.
     """
 
     OK = 0

@@ -15,11 +15,11 @@ _EARLIER = ("attempt", "pool", "cause", "reason", "job_id", "tries")
 
 
 def run_state_change(environment: str, run: Run) -> dict[str, Any]:
-    """Return the detail of the event.
+    """Return the detail of the event about a run's current state.
 
-    ``summary`` is one line for people; the other fields are for programs. The contract is
-    ``docs/run-state-change.v1.schema.json``: within a version fields are only ever added. What is not known is null,
-    and a cost that is not known is the text ``unknown``.
+    ``summary`` is one line for people; the other fields are for programs. The format is defined by
+    ``docs/run-state-change.v1.schema.json``; later releases only add fields to a version. Unknown values are null, and
+    an unknown cost is the text ``unknown``.
     """
     return {
         "version": VERSION,

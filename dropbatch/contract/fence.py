@@ -1,7 +1,7 @@
-"""The fence: an object in the output bucket that the first owner creates. Only its owner may work on the attempt.
+"""The fence of an attempt: an object in the output bucket. Whoever creates it first owns the attempt.
 
-Three parties take it in this one way: a job before it starts the program, the run events function for a job that ended
-without, and the arrival function when a run is canceled before it starts.
+Three parties take fences: a job before it starts the program, the run events function for a job that ended without
+taking it, and the arrival function when it cancels a run that has not started.
 
 S3's conditional writes: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
 """
@@ -11,23 +11,23 @@ from typing import Any
 __all__ = ["CANCELED", "FenceBusyError", "error_code", "owner_of", "take"]
 
 CANCELED = "cancelled:"
-"""Begins the owner when a request canceled the run; the identity of the request follows."""
+"""Prefix of the owner when a request canceled the run; the identity of the request follows it."""
 
 _TRIES = 5
 _MAX_OWNER = 4096
-"""Bytes that are read: an owner is a job id or the identity of a request, at most 1,024 bytes of key and a version."""
+"""Maximum number of bytes to read. An owner is a job id, or a request's key (at most 1,024 bytes) and version."""
 _TAKEN = frozenset({"PreconditionFailed", "412"})
 _BEING_WRITTEN = "ConditionalRequestConflict"
-# S3 says AccessDenied of a missing object to those who may not list the bucket.
+# Without the permission to list a bucket, S3 answers AccessDenied for missing objects.
 _MISSING = frozenset({"NoSuchKey", "404", "AccessDenied", "403"})
 
 
 class FenceBusyError(LookupError):
-    """Several parties write the fence at the same time: try again."""
+    """Several parties are writing the fence at the same time. Try again."""
 
 
 def take(s3: Any, bucket: str, key: str, owner: str) -> str:
-    """Take a fence unless somebody has it; return its owner. Taking it twice for one owner is the same as once.
+    """Take a fence if it is free; return its owner. Idempotent for the same owner.
 
     Args:
         s3: a client of S3.
@@ -36,8 +36,8 @@ def take(s3: Any, bucket: str, key: str, owner: str) -> str:
         owner: a job id, or `CANCELED` and the identity of a request.
 
     Raises:
-        FenceBusyError: nobody has it, and it could not be written in several tries.
-        Exception: what the client raises for any other error.
+        FenceBusyError: it is free, but could not be written in several tries.
+        Exception: any other error of the client.
     """
     for _ in range(_TRIES):
         try:
@@ -49,14 +49,14 @@ def take(s3: Any, bucket: str, key: str, owner: str) -> str:
                 continue
             if code not in _TAKEN:
                 raise
-        found = owner_of(s3, bucket, key)
-        if found is not None:
-            return found
-    raise FenceBusyError(f"{bucket}/{key} is being written by several at once")
+        current = owner_of(s3, bucket, key)
+        if current is not None:
+            return current
+    raise FenceBusyError(f"{bucket}/{key} is being written by several parties at once")
 
 
 def owner_of(s3: Any, bucket: str, key: str) -> str | None:
-    """Return the owner of a fence, or None when nobody has taken it."""
+    """Return the owner of a fence, or None when it is free."""
     try:
         body: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read(_MAX_OWNER)
     except Exception as error:
@@ -67,6 +67,6 @@ def owner_of(s3: Any, bucket: str, key: str) -> str | None:
 
 
 def error_code(error: Exception) -> str:
-    """Return the code of an error of S3's, empty for an error of another kind."""
+    """Return the code of an S3 error; an empty text for any other exception."""
     response = getattr(error, "response", None) or {}
     return str(response.get("Error", {}).get("Code", ""))

@@ -1,4 +1,4 @@
-"""Patterns over keys, in requests: ``*`` and ``?`` within a folder, ``**`` across folders, ``[abc]``. Pure."""
+"""Match object keys with patterns: ``*``, ``?`` and ``[abc]`` within a folder, ``**`` across folders. Pure."""
 
 import fnmatch
 import re
@@ -8,65 +8,65 @@ from functools import lru_cache
 __all__ = ["MAX_STARS", "is_glob", "literal_prefix", "matcher"]
 
 MAX_STARS = 20
-"""Stars that one pattern may have: each costs time at every key."""
+"""Maximum number of stars in a pattern; each adds to the time for every key."""
 
 _SPECIAL = re.compile(r"[*?[]")
 
 
 def is_glob(text: str) -> bool:
-    """Whether the text has a character with a meaning of its own."""
+    """Return whether the text is a pattern, not a plain key."""
     return _SPECIAL.search(text) is not None
 
 
 def literal_prefix(pattern: str) -> str:
-    """What every matching key begins with."""
-    found = _SPECIAL.search(pattern)
-    return pattern[: found.start()] if found else pattern
+    """Return the part of a pattern before its first special character; every matching key begins with it."""
+    match = _SPECIAL.search(pattern)
+    return pattern[: match.start()] if match else pattern
 
 
 def matcher(pattern: str) -> Callable[[str], bool]:
-    """A test of keys, in time proportional to pattern times key: no pattern can hold the function up."""
+    """Return a function that tests keys. Its time is proportional to the lengths of pattern and key."""
     parts = pattern.split("/")
     tests = [None if part == "**" else _part(part) for part in parts]
 
     def matches(key: str) -> bool:
         names = key.split("/")
-        # Positions in the pattern at which a matching of the names so far may stand.
-        standing = _skipping({0}, tests)
+        # Positions in the pattern that can follow the names matched so far.
+        positions = _skip_empty({0}, tests)
         for number, name in enumerate(names):
             last = number == len(names) - 1
-            after: set[int] = set()
-            for at in standing:
-                if at == len(tests):
+            following: set[int] = set()
+            for position in positions:
+                if position == len(tests):
                     continue
-                test = tests[at]
+                test = tests[position]
                 if test is None:
-                    after.add(at)
+                    following.add(position)
                     if last:
-                        after.add(at + 1)
+                        following.add(position + 1)
                 elif test(name):
-                    after.add(at + 1)
-            standing = _skipping(after, tests)
-            if not standing:
+                    following.add(position + 1)
+            positions = _skip_empty(following, tests)
+            if not positions:
                 return False
-        return len(tests) in standing
+        return len(tests) in positions
 
     return matches
 
 
-def _skipping(standing: set[int], tests: list[Callable[[str], bool] | None]) -> set[int]:
-    """With the positions reached when ``**`` stands for nothing: but a final one stands for something."""
-    found = set(standing)
-    for at in sorted(standing):
-        here = at
-        while here < len(tests) - 1 and tests[here] is None:
-            here += 1
-            found.add(here)
-    return found
+def _skip_empty(positions: set[int], tests: list[Callable[[str], bool] | None]) -> set[int]:
+    """Add the positions after each ``**``, which may match no folder. A ``**`` at the end matches at least one name."""
+    reachable = set(positions)
+    for start in sorted(positions):
+        position = start
+        while position < len(tests) - 1 and tests[position] is None:
+            position += 1
+            reachable.add(position)
+    return reachable
 
 
 @lru_cache(maxsize=256)
 def _part(part: str) -> Callable[[str], bool]:
-    # fnmatch makes stars atomic groups, so that matching does not go back.
+    # fnmatch translates stars to atomic groups, so the match does not backtrack.
     match = re.compile(fnmatch.translate(part)).match
     return lambda name: match(name) is not None

@@ -1,18 +1,18 @@
-"""Items of the ledger as frozen types, and their form in DynamoDB.
+"""Items of the ledger as frozen types, and their conversion to and from DynamoDB items.
 
 | type             | id                                  | purpose                                              |
 | ---------------- | ----------------------------------- | ---------------------------------------------------- |
-| `Run`            | ``<group>#<run_id>``                | one input processed once by one pipeline             |
-| `Job`            | ``job#<job_name>``                  | a job of AWS Batch that works on one or many runs    |
-| `MonthlyLimit`   | ``<group>#month#<yyyy-mm>``         | the rest of what a group may use in a month          |
-| `Pause`          | ``flag#paused``                     | nothing is submitted while it exists                 |
-| `ExhaustedPool`  | ``flag#dry#<pool>``                 | a pool had no capacity; runs pass it over for a time |
+| `Run`            | ``<group>#<run_id>``                | one input processed by one pipeline                  |
+| `Job`            | ``job#<job_name>``                  | a Batch job that processes one or more runs          |
+| `MonthlyLimit`   | ``<group>#month#<yyyy-mm>``         | the remaining amount of a group's monthly limit      |
+| `Pause`          | ``flag#paused``                     | no job is submitted while this item exists           |
+| `ExhaustedPool`  | ``flag#dry#<pool>``                 | a pool without capacity, which runs skip for a time  |
 
 Mail windows and limit notices are in `dropbatch.contract.mail_items`. Usage by month
 (``<group>#month#<yyyy-mm>#<shard>``) is a set of counters: `dropbatch.contract.usage`.
 
-A field at its default is not written: most runs have few of them, and the ledger's space is paid for. Named tuples
-and not dataclasses: they are made in a third of the time when a function starts.
+Fields that have their default value are not written, to save storage. The types are named tuples because Python creates
+these classes in a third of the time of dataclasses, which shortens cold starts.
 """
 
 from collections.abc import Mapping
@@ -40,16 +40,18 @@ _PREPARED, _SUBMITTED = "PREPARED", "SUBMITTED"
 
 
 class Reservation(NamedTuple):
-    """The part of a group's monthly limit that a run holds until it ends."""
+    """The part of a group's monthly limit that is reserved for a run until it ends."""
 
     month: str
-    """``yyyy-mm``; it stays the same when the run goes on into the next month."""
+    """``yyyy-mm``, the month in which the run was claimed or retried; it does not change when a new month begins."""
     unit: str
+    """``vcpu_ms`` or ``micro_usd``."""
     amount: int
+    """In this unit."""
 
 
 class Run(NamedTuple):
-    """A run. Times are `timestamp`s; a text that is not known is empty."""
+    """A run. Times are `timestamp`s; an unknown text is empty."""
 
     group: str
     run_id: str
@@ -58,39 +60,39 @@ class Run(NamedTuple):
     attempt: int
     """Number of the current submission, from 1; 0 for a run that was rejected."""
     input: str
-    """``s3://`` URI; a folder's ends in ``/``."""
+    """``s3://`` URI of a file, or of a folder (ending in ``/``)."""
     version_id: str
-    """Version of the input, or of the marker that closed a folder."""
+    """Version of the file, or of the marker object that closed the folder."""
     size: int
     """Bytes; 0 for a folder."""
     created_at: str
     updated_at: str
     pending: bool = True
-    """Whether work is left: the run has not ended, or its end has not been published yet."""
+    """Whether the run has not ended, or its final state has not been published yet."""
     output_prefix: str = ""
     """Key prefix of the results in the output bucket; empty for a file that was rejected."""
     parameters: Mapping[str, str] = {}
     config: ObjectSpec | None = None
     marker: str = ""
-    """Key of the object that closed the folder."""
+    """Key of the marker object that closed the folder."""
     pool: str = ""
     job_name: str = ""
-    """The job that works on the run, or will; the name of a job that does not exist while the run waits for one."""
+    """Name of the run's job; while the run waits for a job, a name without a JOB item."""
     job_id: str = ""
     """Batch's id, with ``:index`` for a child of an array job."""
     overrides: Overrides = Overrides()
     definition: str = ""
-    """``name:revision`` of the job definition, for a run that reproduces another one."""
+    """``name:revision`` of the job definition, for a run that reproduces another run; else empty."""
     parent: str = ""
-    """Run that it follows in a chain."""
+    """Id of the run that this run follows in a chain of pipelines."""
     repeats: str = ""
-    """Run whose input it processes again."""
+    """Id of the run whose input this run processes again."""
     reproduces: str = ""
-    """Run whose results it makes again."""
+    """Id of the run whose results this run reproduces."""
     name: str = ""
-    """Name that the request gave to its runs."""
+    """Label that the request gave to its runs."""
     request: str = ""
-    """Key of the request file; empty when the input was dropped."""
+    """Key of the request file; empty for a dropped input."""
     request_version: str = ""
     started_at: str = ""
     stopped_at: str = ""
@@ -109,14 +111,14 @@ class Run(NamedTuple):
     earlier: tuple[Mapping[str, Any], ...] = ()
     """Earlier attempts, oldest first: see `earlier_attempt`."""
     usage: Usage | None = None
-    """Of all attempts that ended; None before the first end."""
+    """Total of all ended attempts; None before the first attempt ended."""
     reserved: Reservation | None = None
     over_limit: str = ""
-    """Month in which the group's limit had no room for the run."""
+    """``yyyy-mm``, when the group's limit for this month rejected the run."""
     cancel: str = ""
-    """Request that cancels the run."""
+    """Identity of the request that cancels the run."""
     requests: tuple[str, ...] = ()
-    """The last requests that changed the run: one that is repeated changes nothing."""
+    """Identities of the last requests that changed the run. A request that is delivered again changes nothing."""
 
     @property
     def id(self) -> str:
@@ -125,21 +127,21 @@ class Run(NamedTuple):
 
     @property
     def order(self) -> int:
-        """Position of attempt and state in the run's life (see `runs.order`)."""
+        """Sort key of attempt and state (see `runs.order`)."""
         return order(self.attempt, self.state)
 
     @property
     def request_id(self) -> str:
-        """Identity of the request that asked for the run; empty when the input was dropped."""
+        """Identity of the request that created the run; empty for a dropped input."""
         return request_id(self.request, self.request_version) if self.request else ""
 
     @property
     def used(self) -> Usage:
-        """What all attempts used so far."""
+        """Usage of all attempts so far."""
         return self.usage or NOTHING
 
     def spec(self) -> RunSpec:
-        """Return what the runtime needs, except for the objects of a folder that was pinned."""
+        """Return the run for a manifest, without the pinned objects of a folder."""
         bucket, key = split_uri(self.input)
         return RunSpec(
             run_id=self.run_id,
@@ -159,7 +161,7 @@ class Run(NamedTuple):
         )
 
     def to_item(self) -> dict[str, Any]:
-        """Return the plain values of the item, with its keys in the indexes."""
+        """Return the plain values of the item, including its index keys."""
         values = _written(self)
         if values.pop("pending", True):
             values["unfinished"] = ledger.unfinished_key(self.run_id)
@@ -181,10 +183,10 @@ class Run(NamedTuple):
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "Run":
-        """Read the plain values of an item; attributes of a later version are ignored.
+        """Return the run of an item's plain values; unknown attributes are ignored.
 
         Raises:
-            KeyError: an attribute is missing that every run has.
+            KeyError: a required attribute is missing.
         """
         values = {name: item[name] for name in cls._fields if name in item}
         values["state"] = State(item["state"])
@@ -202,7 +204,7 @@ _NESTED: Mapping[str, Any] = {"config": ObjectSpec, "overrides": Overrides, "res
 
 
 def earlier_attempt(run: Run, cause: str, *, reason: str, job_id: str, tries: int) -> dict[str, Any]:
-    """Return the entry of `Run.earlier` for the current attempt, which is over."""
+    """Return the entry of `Run.earlier` for the current attempt, which has ended."""
     return {
         "attempt": run.attempt,
         "pool": run.pool,
@@ -214,41 +216,41 @@ def earlier_attempt(run: Run, cause: str, *, reason: str, job_id: str, tries: in
 
 
 class Refusal(NamedTuple):
-    """A submission that Batch refused, so that no repetition helps until the cause is removed."""
+    """Why and when Batch refused to accept a job. Submitting it again fails until the cause is removed."""
 
     reason: str
-    """Batch's own words."""
+    """The error message."""
     since: str
-    """When it was refused first."""
+    """Time of the first refusal."""
     at: str
-    """When it was refused last."""
+    """Time of the latest refusal."""
 
 
 class Job(NamedTuple):
-    """A job of Batch for the runs of one manifest. The item exists before the job does."""
+    """A Batch job for the runs of one manifest. The item is written before the job is submitted."""
 
     name: str
     asked: str
-    """The definition that was asked for: its name, which means the newest revision, or ``name:revision``."""
+    """The requested job definition: ``name:revision``, or a name alone for its newest revision."""
     definition: str
-    """The revision that is submitted; as `asked` as long as none was found."""
+    """The submitted ``name:revision``; equals `asked` until the revision is known."""
     queue: str
     group: str
     pipeline: str
     size: int
-    """Number of runs; an array job from 2 on."""
+    """Number of runs; 2 or more make an array job."""
     manifest: str
     """``s3://`` URI."""
     lease_until: str
-    """Time up to which only one invocation submits the job."""
+    """Time until which only the invocation that holds the lease may submit the job."""
     overrides: Overrides = Overrides()
     job_id: str = ""
-    """Batch's id, once the job is known to be submitted."""
+    """Batch's id; empty until the job is known to be submitted."""
     submitted_at: str = ""
     moved: bool = False
-    """Whether we canceled it to move its runs to another pool."""
+    """Whether the job was canceled to move its runs to another pool."""
     refused: Refusal | None = None
-    """None once Batch has taken it."""
+    """The refusal by Batch, if any; removed when Batch accepts the job."""
 
     @property
     def id(self) -> str:
@@ -257,7 +259,7 @@ class Job(NamedTuple):
 
     @property
     def submitted(self) -> bool:
-        """Whether Batch is known to have the job."""
+        """Whether the job is known to be submitted."""
         return bool(self.job_id)
 
     def to_item(self) -> dict[str, Any]:
@@ -276,12 +278,12 @@ class Job(NamedTuple):
         values["name"] = item["id"].removeprefix(ledger.job_key(""))
         values["overrides"] = Overrides(**item.get("overrides", {}))
         values["refused"] = Refusal(**item["refused"]) if "refused" in item else None
-        # An item of an earlier release does not say which definition was asked for: it keeps its revision.
+        # Items of an earlier release have no `asked`: their job keeps the revision in `definition`.
         return cls(**{"asked": item["definition"], **values})
 
 
 class MonthlyLimit(NamedTuple):
-    """The rest of a group's monthly limit, in its unit."""
+    """The remaining amount of a group's limit in one month. `limit` and `remaining` are in `unit`."""
 
     group: str
     month: str
@@ -308,14 +310,14 @@ class MonthlyLimit(NamedTuple):
 
 
 class Pause(NamedTuple):
-    """The deployment is paused."""
+    """The flag that pauses the deployment."""
 
     since: str
     reason: str
     by: str
-    """``budget`` or the person's name."""
+    """``budget`` or ``operator``."""
     stop: bool = False
-    """Whether running jobs were stopped too."""
+    """Whether running jobs were stopped as well."""
 
     def to_item(self) -> dict[str, Any]:
         """Return the plain values of the item."""
@@ -328,7 +330,7 @@ class Pause(NamedTuple):
 
 
 class ExhaustedPool(NamedTuple):
-    """A pool that had no capacity."""
+    """A pool that Batch could not start machines for, from `since`. Runs skip it until `until`."""
 
     pool: str
     since: str
@@ -338,16 +340,16 @@ class ExhaustedPool(NamedTuple):
     def to_item(self) -> dict[str, Any]:
         """Return the plain values of the item."""
         values = self._asdict()
-        return {"id": ledger.dry_key(values.pop("pool")), **values}
+        return {"id": ledger.exhausted_key(values.pop("pool")), **values}
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "ExhaustedPool":
         """Read the plain values of an item."""
-        pool = item["id"].removeprefix(ledger.dry_key(""))
+        pool = item["id"].removeprefix(ledger.exhausted_key(""))
         return cls(pool, item["since"], item["until"], item.get("reason", ""))
 
 
 def _written(item: Any) -> dict[str, Any]:
-    """The fields of an item that are not at their default."""
+    """The fields of an item that differ from their defaults."""
     defaults = item._field_defaults
     return {name: value for name, value in item._asdict().items() if name not in defaults or value != defaults[name]}

@@ -1,7 +1,7 @@
-"""Layout of the two buckets: where inputs arrive, where results and control objects go.
+"""Keys of objects in the input bucket and the output bucket.
 
-Input keys are ``<group>/<pipeline>/<rest>``; the folder name *is* the pipeline. Output keys are
-``<group>/<pipeline>/<rest>/<run_id>/…``: one directory per run, never shared.
+Input keys are ``<group>/<pipeline>/<rest>``: the folder selects the pipeline. Output keys are
+``<group>/<pipeline>/<rest>/<run_id>/…``: every run has its own directory.
 """
 
 from typing import NamedTuple
@@ -30,27 +30,27 @@ __all__ = [
 ]
 
 CONTROL_PREFIX = "_dropbatch/"
-"""Prefix of the system's own objects in the output bucket."""
+"""Prefix of control objects in the output bucket."""
 
 SYSTEM_GROUP = "_system"
-"""Ledger group of arrivals that belong to no declared group: a file at the bucket's root, an unknown group folder."""
+"""Group in the ledger of files that belong to no group: those at the root of the bucket or in unknown folders."""
 
 INPUTS = "inputs"
 CONFIGS = "configs"
 SUBMISSIONS = "submissions"
 
 MAX_KEY_BYTES = 900
-"""Longest input key, in UTF-8 bytes. S3 allows 1,024; results need room below the input's key."""
+"""Maximum length of an input key in UTF-8 bytes. S3 allows 1,024, and keys of results are longer than the input's."""
 
 CONTENT_SHA256 = "sha256"
-"""Metadata of an uploaded object: hexadecimal SHA-256 of its content."""
+"""Metadata field of an uploaded object: hexadecimal SHA-256 of its content."""
 
 RECORD_NAME = "_run.json"
 LOG_NAME = "_log.txt"
 
 
 class InputKey(NamedTuple):
-    """An input key taken apart. Parts that the key does not have are empty strings."""
+    """The parts of an input key; missing parts are empty."""
 
     group: str
     folder: str
@@ -58,9 +58,9 @@ class InputKey(NamedTuple):
 
     @classmethod
     def parse(cls, key: str) -> "InputKey":
-        """Split ``<group>/<folder>/<rest>``; never fails, since any string may arrive as a key.
+        """Split ``<group>/<folder>/<rest>``. Accepts any string, since any string may be a key.
 
-        The rest keeps its slashes, doubled and leading ones too: ``a/b//c`` and ``a/b/c`` are two objects in S3.
+        The rest keeps all slashes: ``a/b//c`` and ``a/b/c`` are two objects in S3.
         """
         group, _, below = key.partition("/")
         if not _:
@@ -72,65 +72,65 @@ class InputKey(NamedTuple):
 
 
 def output_prefix(group: str, pipeline: str, rest: str, run_id: str) -> str:
-    """Prefix, ending in ``/``, of everything a run publishes."""
+    """Return the prefix of a run's results, ending in ``/``."""
     return f"{group}/{pipeline}/{rest}/{run_id}/"
 
 
 def record_key(prefix: str) -> str:
-    """Key of the run record, which is written last and so marks the end of a run."""
+    """Return the key of the run record. It is written last, so it marks the end of a run."""
     return prefix + RECORD_NAME
 
 
 def log_key(prefix: str) -> str:
-    """Key of the program's log."""
+    """Return the key of the program's log."""
     return prefix + LOG_NAME
 
 
 def report_key(group: str, name: str) -> str:
-    """Key of a list of runs for the members of a group. No pipeline's name begins like that."""
+    """Return the key of a list of runs for a group. Pipeline names cannot begin with ``_``, so it is unique."""
     return f"{group}/_reports/{name}.json"
 
 
 def manifest_key(group: str, pipeline: str, job_name: str) -> str:
-    """Key of the manifest of one job. Below group and pipeline, so that a job role reads only its own."""
+    """Return the key of a job's manifest. Its prefix lets a job role read only manifests of its group and pipeline."""
     return f"{CONTROL_PREFIX}manifests/{group}/{pipeline}/{job_name}.json"
 
 
 def started_key(group: str, pipeline: str, run_id: str, attempt: int) -> str:
-    """Key of the fence of one attempt: whoever creates it first is the job that may run."""
+    """Return the key of the fence of an attempt."""
     return f"{CONTROL_PREFIX}started/{group}/{pipeline}/{run_id}.{attempt}"
 
 
 def named_outputs_key(group: str, pipeline: str, run_id: str) -> str:
-    """Key of the list of URIs in a run's command that one of its tries began to write to."""
+    """Return the key of the list of output URIs in a run's command, which a try stores before it writes to them."""
     return f"{CONTROL_PREFIX}started/{group}/{pipeline}/{run_id}.outputs"
 
 
 def request_part_key(group: str, request: str, part: int) -> str:
-    """Key of a piece of what a request was found to mean; `request` is the digest of its identity."""
+    """Return the key of a part of a submission's plan; `request` is the digest of the request's identity."""
     return f"{CONTROL_PREFIX}requests/{group}/{request}/{part}.json"
 
 
 def tally_key(window: str) -> str:
-    """Key of what has been counted of a mail's runs; `window` is the digest of its identity."""
+    """Return the key of an unfinished count of a mail's runs; `window` is the digest of the window's id."""
     return f"{CONTROL_PREFIX}tallies/{window}.json"
 
 
 def rejection_key(request_key: str) -> str:
-    """Key, in the output bucket, of what is wrong with a request."""
+    """Return the key in the output bucket of the list of a request's faults."""
     return f"{request_key}/_rejected.json"
 
 
 def uri(bucket: str, key: str) -> str:
-    """``s3://bucket/key``."""
+    """Return ``s3://bucket/key``."""
     return f"s3://{bucket}/{key}"
 
 
 def split_uri(text: str) -> tuple[str, str]:
-    """Bucket and key of an ``s3://`` URI.
+    """Return bucket and key of an ``s3://`` URI.
 
     Raises:
-        ValueError: the text is not such a URI.
+        ValueError: the text is not an ``s3://`` URI with a key.
     """
     bucket, slash, key = text.removeprefix("s3://").partition("/")
     if not text.startswith("s3://") or not bucket or not slash:

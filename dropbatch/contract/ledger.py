@@ -1,6 +1,6 @@
-"""The ledger: keys of its items in the one DynamoDB table, its indexes, and DynamoDB's form of plain values.
+"""The ledger table in DynamoDB: ids of its items, keys of its indexes, and conversion of values.
 
-The items themselves are in `dropbatch.contract.items`.
+The items are defined in `dropbatch.contract.items`.
 """
 
 import zlib
@@ -19,7 +19,7 @@ __all__ = [
     "Clock",
     "day_key",
     "day_keys",
-    "dry_key",
+    "exhausted_key",
     "from_item",
     "from_value",
     "job_key",
@@ -38,58 +38,58 @@ __all__ = [
 ]
 
 Clock = Callable[[], datetime]
-"""Tells the present, in UTC."""
+"""Returns the current time in UTC."""
 
 BY_DAY = "by-day"
-"""Index over runs by group and day; hash key ``day``, range key ``created_at``."""
+"""Index of runs by group and day; hash key ``day``, range key ``created_at``."""
 UNFINISHED = "unfinished"
-"""Sparse index over runs that need care: HELD, SUBMITTED, RUNNING, or final but not told of yet.
+"""Sparse index of pending runs (unfinished, or with a final state that is not published yet) and of pending mails.
 
 Hash key ``unfinished``, range key ``updated_at``.
 """
 MAILS = "mail"
-"""Hash key, in the same index, of MAIL items that are not done."""
+"""Hash key in the index `UNFINISHED` of mails that have not been sent."""
 SHARDS = 4
-"""Shards of each index: a partition takes 1,000 writes/s, a table of this kind starts at 4,000."""
+"""Shards of each index. A partition takes 1,000 writes/s, and a new on-demand table starts at 4,000."""
 PAUSED = "flag#paused"
 RECONCILED = "flag#reconciled"
 MAX_ATTEMPTS = 30
-"""Submissions of one run that the system makes of its own accord, whatever the causes."""
-_USAGE_SHARDS = 10  # Ends of runs of one group meet in these items, and transactions that meet are refused.
+"""Maximum number of attempts of a run that the system makes without a request."""
+_USAGE_SHARDS = 10  # transactions on the same item conflict, so the ends of a group's runs are counted in several items
 
 
 def run_key(group: str, run_id: str) -> str:
-    """Id of a RUN item. The group leads, so that IAM's ``dynamodb:LeadingKeys`` can fence groups off."""
+    """Return the id of a RUN item. It begins with the group, so IAM's ``dynamodb:LeadingKeys`` can separate groups."""
     return f"{group}#{run_id}"
 
 
 def job_key(job_name: str) -> str:
-    """Id of a JOB item."""
+    """Return the id of a JOB item."""
     return f"job#{job_name}"
 
 
-def dry_key(pool: str) -> str:
-    """Id of the FLAG item that says a pool has no capacity."""
+def exhausted_key(pool: str) -> str:
+    """Return the id of the item that marks a pool as exhausted."""
     return f"flag#dry#{pool}"
 
 
 def mail_key(group: str, window: str) -> str:
-    """Id of a MAIL item."""
+    """Return the id of a MAIL item."""
     return f"{group}#mail#{window}"
 
 
 def limit_key(group: str, month: str) -> str:
-    """Id of the LIMIT item of a group's month (``yyyy-mm``)."""
+    """Return the id of the LIMIT item of a group's month (``yyyy-mm``)."""
     return f"{group}#month#{month}"
 
 
 def usage_key(group: str, month: str, run_id: str) -> str:
-    """Id of the USAGE item that a run counts in (``yyyy-mm``)."""
+    """Return the id of the USAGE item that counts a run in a month (``yyyy-mm``)."""
     return f"{group}#month#{month}#{zlib.crc32(run_id.encode()) % _USAGE_SHARDS}"
 
 
 def usage_keys(group: str, month: str) -> list[str]:
-    """Ids of all USAGE items of a group's month."""
+    """Return the ids of all USAGE items of a group's month."""
     return [f"{group}#month#{month}#{shard}" for shard in range(_USAGE_SHARDS)]
 
 
@@ -98,48 +98,48 @@ def _shard(run_id: str) -> int:
 
 
 def day_key(group: str, day: str, run_id: str) -> str:
-    """Hash key of a run in the index by day (``yyyy-mm-dd``)."""
+    """Return the hash key of a run in the by-day index (``yyyy-mm-dd``)."""
     return f"{group}#{day}#{_shard(run_id)}"
 
 
 def day_keys(group: str, day: str) -> list[str]:
-    """All hash keys of a group's day."""
+    """Return all hash keys of a group's day."""
     return [f"{group}#{day}#{shard}" for shard in range(SHARDS)]
 
 
 def refused_key(group: str) -> str:
-    """Hash key, in the index by day, of JOB items that Batch refuses; range key: until when they count as refused.
+    """Return the hash key in the by-day index of JOB items that Batch refused; the range key is the end of the refusal.
 
-    The group leads there too: its members may read why their runs wait, though JOB items are not theirs to read by id.
+    It begins with the group, so that its members can read why their runs wait. They may not read JOB items by id.
     """
     return f"{group}#refused"
 
 
 def unfinished_key(run_id: str) -> str:
-    """Hash key of a run in the index over unfinished runs."""
+    """Return the hash key of a run in the index `UNFINISHED`."""
     return f"u#{_shard(run_id)}"
 
 
 def unfinished_keys() -> list[str]:
-    """All hash keys of the index over unfinished runs."""
+    """Return all hash keys of runs in the index `UNFINISHED`."""
     return [f"u#{shard}" for shard in range(SHARDS)]
 
 
-def timestamp(moment: datetime) -> str:
-    """ISO-8601 in UTC with milliseconds: text order is time order."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def timestamp(time: datetime) -> str:
+    """Return the time as ISO-8601 text in UTC with milliseconds; the texts sort like the times."""
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def utc_now() -> datetime:
-    """The present: the clock of everything that is not told another."""
+    """Return the current time, the default clock."""
     return datetime.now(UTC)
 
 
 def to_value(value: Any) -> dict[str, Any]:
-    """DynamoDB's form of a string, bool, number, None, list or mapping.
+    """Convert a string, bool, integer, None, list or mapping to a DynamoDB value.
 
     Raises:
-        TypeError: any other type; a float too, which DynamoDB does not keep exactly.
+        TypeError: any other type, including floats, which DynamoDB does not store exactly.
     """
     match value:
         case None:
@@ -158,10 +158,10 @@ def to_value(value: Any) -> dict[str, Any]:
 
 
 def from_value(value: Mapping[str, Any]) -> Any:
-    """Plain value of DynamoDB's form.
+    """Convert a DynamoDB value to a plain value.
 
     Raises:
-        ValueError: a type that the ledger never writes (sets, binary).
+        ValueError: a set or a binary value, which the ledger never writes.
     """
     ((kind, inner),) = value.items()
     match kind:
@@ -179,10 +179,10 @@ def from_value(value: Mapping[str, Any]) -> Any:
 
 
 def to_item(values: Mapping[str, Any]) -> dict[str, Any]:
-    """DynamoDB item of plain values."""
+    """Convert plain values to a DynamoDB item."""
     return {name: to_value(value) for name, value in values.items()}
 
 
 def from_item(item: Mapping[str, Any]) -> dict[str, Any]:
-    """Plain values of a DynamoDB item."""
+    """Convert a DynamoDB item to plain values."""
     return {name: from_value(value) for name, value in item.items()}

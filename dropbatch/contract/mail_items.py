@@ -1,9 +1,9 @@
-"""Items of the ledger about mails that are to be sent.
+"""Items of the ledger for mails that are due.
 
 | type             | id                                  | purpose                                              |
 | ---------------- | ----------------------------------- | ---------------------------------------------------- |
-| `MailWindow`     | ``<group>#mail#<window>``           | runs that one mail reports together                  |
-| `LimitNotice`    | ``<group>#mail#limit-<yyyy-mm-dd>`` | a mail about runs over a group's limit, once a day   |
+| `MailWindow`     | ``<group>#mail#<window>``           | runs that are reported in one mail                   |
+| `LimitNotice`    | ``<group>#mail#limit-<yyyy-mm-dd>`` | a daily mail about runs over a group's limit         |
 """
 
 from collections.abc import Mapping
@@ -17,22 +17,23 @@ _LIMIT = "limit-"
 
 
 class MailWindow(NamedTuple):
-    """Runs that one mail reports: those of a request, or those dropped within some minutes."""
+    """Runs that are reported in one mail: those of one request, or of files dropped within some minutes."""
 
     group: str
     window: str
-    """Identity of the request, or the time at which the minutes began."""
+    """Identity of the request, or the start time of the window."""
     request: str
     """Key of the request file; empty for dropped files."""
     start: str
-    """No run of the window was created before."""
+    """Earliest possible creation time of its runs."""
     until: str
+    """End of the window, for dropped files."""
     updated_at: str
     """Time from which the mail is due."""
     mailed: str = ""
-    """Run that was alone in the window and was mailed at its end."""
+    """Id of a run that already had its own mail, because it ended when it was the only run of the window."""
     pending: bool = True
-    """Whether the mail is still to be sent."""
+    """Whether the mail has not been sent yet."""
 
     @property
     def id(self) -> str:
@@ -53,15 +54,16 @@ class MailWindow(NamedTuple):
 
 
 class LimitNotice(NamedTuple):
-    """A mail to a group's contacts: some runs were over the limit. One a day."""
+    """A mail to a group's contacts about runs that its monthly limit rejected; at most one a day."""
 
     group: str
     day: str
     """``yyyy-mm-dd``."""
     month: str
     limit: str
-    """In words, with its unit, like `remaining`."""
+    """Text with the unit, for example ``10.00 vCPU-hours``."""
     remaining: str
+    """Text with the unit."""
     reason: str
     updated_at: str
     pending: bool = True
@@ -86,7 +88,7 @@ class LimitNotice(NamedTuple):
 
 
 def read_mail(item: Mapping[str, Any]) -> MailWindow | LimitNotice:
-    """Read the plain values of an item of either kind."""
+    """Return the mail window or limit notice of an item's plain values."""
     return LimitNotice.from_item(item) if item.get("kind") == "limit" else MailWindow.from_item(item)
 
 

@@ -1,16 +1,16 @@
-"""The manifest: what a job is to do, written by the arrival function and read by the runtime.
+"""The manifest: the runs of a job, written by the arrival function and read by the runtime.
 
-One JSON object ``{"version": 1, "job_name": …, "runs": […]}`` per job; an array child takes the run at its index, a
-plain job the only one. Fields that say nothing beyond their default are left out, so that a runtime of an earlier image
-reads what it can do.
+A job has one JSON object ``{"version": 1, "job_name": …, "runs": […]}``. A child of an array job takes the run at its
+index, a plain job the only one. Fields with their default values are left out, so that the runtime in an older image
+can read the manifest as long as it uses no newer fields.
 
 The input of a run is one of
 
-- a file: ``key`` does not end in ``/``; exactly ``version_id`` of it is read;
-- a folder: ``key`` ends in ``/``; every object below it, as it is when the job starts, except ``marker`` and objects
-  whose own key ends in ``/``. The runtime lists it, and pins what it read in the run record. ``version_id`` is then the
-  version of the marker that closed the folder, or empty, and ``size`` is 0;
-- a folder whose objects are pinned: as above, but ``objects`` names exactly what it consists of, and nothing is listed.
+- a file: ``key`` does not end in ``/``. The runtime reads the version ``version_id``;
+- a folder: ``key`` ends in ``/``. The input is every object below it when the job starts, except ``marker`` and objects
+  whose key ends in ``/``. The runtime lists the folder, and writes the versions that it read to the run record.
+  ``version_id`` is the version of the marker, or empty, and ``size`` is 0;
+- a pinned folder: the input is exactly ``objects``, and the runtime does not list the folder.
 """
 
 import json
@@ -32,7 +32,7 @@ class ObjectSpec(NamedTuple):
     bucket: str
     key: str
     version_id: str
-    """Empty when the version does not matter or is not known."""
+    """Empty for the newest version, or when the version is unknown."""
     size: int
     """Bytes."""
 
@@ -49,28 +49,28 @@ class RunSpec(NamedTuple):
     """Key of the input; of a folder when it ends in ``/``."""
     version_id: str
     size: int
-    """Size of the input in bytes; 0 for a folder, whose size only the listing tells."""
+    """Size of the input in bytes; 0 for a folder."""
     output: str
     """Key prefix of the results in the output bucket, ending in ``/``."""
     parameters: Mapping[str, str] = {}
     """Values of ``{param.NAME}``."""
     config: ObjectSpec | None = None
-    """The file behind ``{config}``."""
+    """The file for ``{config}``."""
     marker: str = ""
-    """Key of the object that closed the folder; it is no part of the input."""
+    """Key of the marker object that closed the folder; it is not part of the input."""
     objects: tuple[ObjectSpec, ...] = ()
-    """Exactly what a folder consists of; empty: what the listing gives."""
+    """The objects of a pinned folder; empty if the runtime lists the folder."""
     named_inputs: tuple[ObjectSpec, ...] = ()
-    """What `s3://` URIs of the command bring in, where that is settled: by the run that this one makes again.
+    """For a run that reproduces another one: the objects that `s3://` URIs in the command had brought in.
 
-    Without a version, what is there is read.
+    An object without a version is read in its newest version.
     """
     named_outputs: tuple[str, ...] = ()
-    """Where the command's results outside the run's directory go, settled in the same way: URIs of files."""
+    """For a run that reproduces another one: the URIs of files that the command had written outside its directory."""
     pool: str = ""
-    """The pool it was submitted to."""
+    """The pool that the run was submitted to."""
     earlier: tuple[Mapping[str, Any], ...] = ()
-    """Earlier attempts: ``attempt``, ``pool``, ``cause`` and ``reason`` of each, oldest first. For the record."""
+    """Earlier attempts, oldest first, for the run record: ``attempt``, ``pool``, ``cause`` and ``reason`` of each."""
 
     @property
     def is_folder(self) -> bool:
@@ -78,18 +78,18 @@ class RunSpec(NamedTuple):
         return self.key.endswith("/")
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values, without fields that are at their default."""
-        said = {name: value for name, value in self._asdict().items() if value != self._field_defaults.get(name)}
+        """Return plain JSON values, without fields that have their default value."""
+        values = {name: value for name, value in self._asdict().items() if value != self._field_defaults.get(name)}
         if self.config is not None:
-            said["config"] = self.config._asdict()
+            values["config"] = self.config._asdict()
         for name in ("objects", "named_inputs"):
-            if name in said:
-                said[name] = [each._asdict() for each in said[name]]
-        return said
+            if name in values:
+                values[name] = [each._asdict() for each in values[name]]
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "RunSpec":
-        """Read what `to_dict` gave.
+        """Read the values that `to_dict` returned.
 
         Raises:
             TypeError: a field is missing or unknown.
@@ -106,13 +106,13 @@ class RunSpec(NamedTuple):
 
 
 class Manifest(NamedTuple):
-    """The runs of one job, in the order of their array indexes."""
+    """The runs of one job, by array index."""
 
     job_name: str
     runs: tuple[RunSpec, ...]
 
     def to_json(self) -> str:
-        """Text of the manifest; equal manifests give equal text."""
+        """Return the text of the manifest; equal manifests have equal texts."""
         body = {"version": VERSION, "job_name": self.job_name, "runs": [run.to_dict() for run in self.runs]}
         return json.dumps(body, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
@@ -121,7 +121,7 @@ class Manifest(NamedTuple):
         """Read a manifest.
 
         Raises:
-            ManifestError: not JSON, another version, or a field missing.
+            ManifestError: the text is not JSON, has another version, or lacks a field.
         """
         try:
             body: dict[str, Any] = json.loads(text)

@@ -1,6 +1,6 @@
-"""Metrics that the functions write, and alarms watch: names in CloudWatch, and the line of a log that makes one.
+"""CloudWatch metrics that the functions write and alarms watch: their names, and their embedded metric format.
 
-CloudWatch reads such a line of a function's log by itself (embedded metric format).
+CloudWatch makes metrics of log lines in this format:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 """
 
@@ -12,15 +12,15 @@ __all__ = ["BY_ENVIRONMENT", "NAMESPACE", "REFUSED", "REPAIRED", "embedded"]
 
 NAMESPACE = "dropbatch"
 BY_ENVIRONMENT = "Environment"
-"""The dimension that every metric has."""
+"""Dimension of every metric."""
 REPAIRED = "Repaired"
-"""What a round of reconcile repaired, all kinds together."""
+"""Number of repairs in a round of reconcile, of all kinds."""
 REFUSED = "SubmissionsRefused"
-"""Jobs that Batch refused, and refused again when they were submitted once more."""
+"""Number of jobs that Batch refused at least twice."""
 
 
 def embedded(name: str, value: int, *, environment: str, at: datetime, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """A count of an environment; `fields` stand beside it in the log and make no metric."""
+    """Return the log line of a count; `fields` are further fields of the line that are not metrics."""
     directive = {
         "Namespace": NAMESPACE,
         "Dimensions": [[BY_ENVIRONMENT]],

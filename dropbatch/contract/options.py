@@ -1,4 +1,4 @@
-"""What a pipeline asks of the runtime: one environment variable of its job definitions."""
+"""A pipeline's options for the runtime, which the job definition passes in one environment variable."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -8,33 +8,33 @@ __all__ = ["Options", "OptionsError"]
 
 
 class OptionsError(ValueError):
-    """The text does not hold options."""
+    """The text is not valid options."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How arguments are read, and what a run must have."""
+    """How the runtime treats arguments of the program, and what it requires of a run."""
 
     input_flags: tuple[str, ...] = ()
-    """Options of the program whose `s3://` values are inputs: not there is an error."""
+    """Options of the program whose `s3://` values are inputs; a missing object is an error."""
     output_flags: tuple[str, ...] = ()
-    """Options of the program whose `s3://` values are outputs: what is there already does not matter."""
+    """Options of the program whose `s3://` values are outputs, even if an object exists there."""
     requires_config: str = ""
-    """What to tell people who start a run without a config; empty: runs may have none."""
+    """Error message for a run without a config file; empty if the config is optional."""
     requires_output: bool = False
-    """Whether success without a result is a failure."""
+    """Whether a run fails if its program succeeds without a result."""
 
     def to_json(self) -> str:
-        """Text of the options; equal options give equal text, and options that say nothing an empty one."""
-        said = {name: value for name, value in asdict(self).items() if value}
-        return json.dumps(said, ensure_ascii=False, sort_keys=True) if said else ""
+        """Return the options as text: equal texts for equal options, an empty one if all have their defaults."""
+        values = {name: value for name, value in asdict(self).items() if value}
+        return json.dumps(values, ensure_ascii=False, sort_keys=True) if values else ""
 
     @classmethod
     def from_json(cls, text: str) -> "Options":
-        """Read what `to_json` gave.
+        """Read the text that `to_json` returned.
 
         Raises:
-            OptionsError: not JSON, or an option this version does not know.
+            OptionsError: the text is not JSON, or has an unknown option.
         """
         try:
             values: dict[str, Any] = json.loads(text) if text else {}

@@ -1,4 +1,4 @@
-"""What a run may ask for beyond its job definition: part of what makes runs alike enough to share a job."""
+"""Resources of a run that override those of its job definition. Runs of one job have equal overrides."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -7,28 +7,28 @@ __all__ = ["Overrides"]
 
 
 class Overrides(NamedTuple):
-    """Resources other than the job definition's; None leaves what it says."""
+    """Overridden resources; None for the job definition's value."""
 
     vcpus: int | None = None
     memory_mib: int | None = None
     timeout_minutes: int | None = None
 
     def to_dict(self) -> dict[str, int]:
-        """Plain values of what is set: the field ``overrides`` of RUN and JOB items."""
+        """Return the values that are set, for the field ``overrides`` of RUN and JOB items."""
         return {name: value for name, value in self._asdict().items() if value is not None}
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "Overrides":
-        """The overrides of a RUN or JOB item, which has none when it was written without."""
+        """Return the overrides of a RUN or JOB item."""
         return cls(**item.get("overrides", {}))
 
     def request(self) -> dict[str, Any]:
-        """Fields of SubmitJob: ``containerOverrides`` as far as resources go, and ``timeout``."""
+        """Return the fields of SubmitJob: ``containerOverrides`` with the resources, and ``timeout``."""
         wanted = (("VCPU", self.vcpus), ("MEMORY", self.memory_mib))
         requirements = [{"type": kind, "value": str(value)} for kind, value in wanted if value is not None]
-        found: dict[str, Any] = {}
+        fields: dict[str, Any] = {}
         if requirements:
-            found["containerOverrides"] = {"resourceRequirements": requirements}
+            fields["containerOverrides"] = {"resourceRequirements": requirements}
         if self.timeout_minutes is not None:
-            found["timeout"] = {"attemptDurationSeconds": self.timeout_minutes * 60}
-        return found
+            fields["timeout"] = {"attemptDurationSeconds": self.timeout_minutes * 60}
+        return fields

@@ -1,4 +1,4 @@
-"""The SSM parameter of a deployment, by which programs find its resources."""
+"""The SSM parameter of a deployment, from which programs read the names of its resources."""
 
 import json
 from collections.abc import Mapping
@@ -9,20 +9,21 @@ __all__ = ["MAX_BYTES", "DeploymentParameter", "ParameterVersionError", "Pipelin
 _VERSION = 1
 
 MAX_BYTES = 4096
-"""What a standard parameter holds: https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html"""
+"""Maximum size of a standard parameter:
+https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html"""
 
 
 def parameter_name(environment: str) -> str:
-    """Return the name of an environment's parameter; of all of them the common prefix, for an empty name."""
+    """Return the name of an environment's parameter; for an empty name, the common prefix of all environments."""
     return f"/dropbatch/{environment}"
 
 
 class ParameterVersionError(ValueError):
-    """The parameter was written by a version that this one cannot read."""
+    """The parameter has the format of another release."""
 
 
 class PipelineNeeds(NamedTuple):
-    """What one run of a pipeline may use; people may not read job definitions."""
+    """Resources of a pipeline's runs, as a copy, since people are not allowed to read job definitions."""
 
     vcpus: int
     memory_mib: int
@@ -31,7 +32,7 @@ class PipelineNeeds(NamedTuple):
 
 
 class DeploymentParameter(NamedTuple):
-    """Names of a deployment's resources, and what the command must know to check and estimate requests."""
+    """Names of a deployment's resources, and figures by which the command checks and estimates requests."""
 
     environment: str
     region: str
@@ -45,11 +46,11 @@ class DeploymentParameter(NamedTuple):
     needs: Mapping[str, PipelineNeeds] = {}
     """By pipeline."""
     folders: Mapping[str, str] = {}
-    """Name of the object that closes a folder, by pipeline that takes folders."""
+    """Name of the marker object, by pipeline that takes folders."""
     pools: Mapping[str, str] = {}
     """Name of the job queue, by pool."""
     prices: Mapping[str, tuple[float, float]] = {}
-    """USD per vCPU-hour and per GiB-hour, by pool that has prices."""
+    """USD per vCPU-hour and per GiB-hour, by pool with prices."""
 
     @property
     def pipelines(self) -> tuple[str, ...]:
@@ -57,7 +58,7 @@ class DeploymentParameter(NamedTuple):
         return tuple(sorted(self.needs))
 
     def to_json(self) -> str:
-        """Return the parameter's value, as Terraform's ``jsonencode`` would write it."""
+        """Return the parameter's value, formatted like Terraform's ``jsonencode``."""
         body = {"version": _VERSION, **self._asdict(), "groups": sorted(self.groups), "pipelines": self.pipelines}
         return json.dumps(body, separators=(",", ":"), sort_keys=True)
 
@@ -66,7 +67,7 @@ class DeploymentParameter(NamedTuple):
         """Read the parameter's value; fields of a later version are ignored.
 
         Raises:
-            ParameterVersionError: another format.
+            ParameterVersionError: the value has the format of another release.
         """
         body: dict[str, Any] = json.loads(text)
         if body.get("version") != _VERSION:

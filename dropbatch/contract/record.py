@@ -1,7 +1,7 @@
-"""The run record ``_run.json``: how a result was made, and the mark that a run has ended.
+"""The run record ``_run.json``: how a result was made.
 
-It is the last object a run writes, on every exit. A person or a program that sees it sees the whole result. Its
-shape is `docs/run-record.schema.json`.
+A run writes it last, whether it succeeded or failed, so it marks the end of the run: all results are there. Its format
+is defined by `docs/run-record.schema.json`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,19 +15,19 @@ VERSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class FileRecord:
-    """A file that went in or came out."""
+    """An input or output file."""
 
     uri: str
     size: int
     """Bytes."""
     sha256: str
-    """Hexadecimal; empty when the file was never read."""
+    """Hexadecimal; empty when the file was not read."""
     version_id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """Everything needed to trust a result or to make it again. Times are ISO-8601 in UTC; unknown values are None."""
+    """Everything needed to check a result or to reproduce it. Times are ISO-8601 in UTC; unknown values are None."""
 
     status: str
     """``SUCCEEDED``, ``FAILED`` or ``CANCELLED``."""
@@ -36,20 +36,20 @@ class RunRecord:
     group: str
     pipeline: str
     inputs: Sequence[FileRecord]
-    """Every object that was read, in exactly the version that was read."""
+    """Every object that was read, with its version."""
     input: str = ""
-    """URI of the input as a whole: of a folder it ends in ``/``."""
+    """URI of the input file, or of the folder (ending in ``/``)."""
     config: FileRecord | None = None
-    """The file behind ``{config}``."""
+    """The file for ``{config}``."""
     outputs: Sequence[FileRecord] = ()
     parameters: Mapping[str, str] = field(default_factory=dict)
     command: Sequence[str] = ()
-    """The program's argument list as it was run, placeholders filled in."""
+    """The program and its arguments, with placeholders filled in."""
     phase: str | None = None
-    """Where a failed run failed: ``refused``, ``stage-in``, ``program``, ``stage-out``, or ``lost``.
+    """The phase in which the run failed: ``refused``, ``stage-in``, ``program``, ``stage-out`` or ``lost``.
 
-    The last is written by the run events function, when the container did not live to say. None if it did not fail, or
-    was cancelled before it started.
+    ``lost`` means that the container wrote no record; the run events function wrote this one. None if the run did not
+    fail, or was canceled before it started.
     """
     reason: str | None = None
     exit_code: int | None = None
@@ -61,7 +61,7 @@ class RunRecord:
     job_definition: str | None = None
     git_commit: str | None = None
     pool: str | None = None
-    """The pool it was submitted to; nothing is known of it before the first submission."""
+    """The pool that the run was submitted to; None before the first submission."""
     earlier: Sequence[Mapping[str, Any]] = ()
     """Earlier attempts: ``attempt``, ``pool``, ``cause`` and ``reason`` of each, oldest first."""
     peak_memory_mib: float | None = None
@@ -69,5 +69,5 @@ class RunRecord:
     warnings: Sequence[str] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """The record as plain JSON values, with its format version."""
+        """Return plain JSON values, with the version of the format."""
         return {"version": VERSION, **asdict(self)}

@@ -1,4 +1,4 @@
-"""Making a result again: what a run record pins, and whether two records have the same results."""
+"""Reproduce results: read what a run record pins, and compare the results of two records."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,35 +12,35 @@ __all__ = ["Comparison", "NotReproducibleError", "Pins", "compare", "folder_of",
 
 
 _BEFORE_READ = ("refused", "stage-in", "lost")
-"""Phases of a run's end in which not all of its input was read, or nobody knows."""
+"""Phases of failed runs whose records may not list the complete input."""
 
 
 class NotReproducibleError(ValueError):
-    """The record does not say enough; the message says what is missing."""
+    """The run cannot be reproduced from its record; the message says what is missing."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pins:
-    """Everything that a run's results follow from, as far as AWS can hold it still."""
+    """The job definition, object versions and parameters that determine a run's results."""
 
     definition: str
-    """``name:revision`` of the job definition, which names the image by its content, the command and the resources."""
+    """``name:revision`` of the job definition, which fixes the image (by digest), the command and the resources."""
     image: str
     key: str
     bucket: str
     version_id: str
     size: int
     objects: tuple[ObjectSpec, ...]
-    """What a folder consisted of; empty for a file."""
+    """The objects of a folder; empty for a file."""
     config: ObjectSpec | None
     parameters: Mapping[str, str]
     named_inputs: tuple[ObjectSpec, ...] = ()
-    """What `s3://` URIs of the command brought in; without a version it is read as it is by then."""
+    """Objects that `s3://` URIs in the command brought in; those without a version are read in their newest one."""
     named_outputs: tuple[str, ...] = ()
-    """URIs outside the run's own directory that the command wrote to."""
+    """URIs that the command wrote to outside the run's directory."""
 
     def identity(self, *, group: str, pipeline: str, original: str, request: str) -> str:
-        """Id of the run by which a request makes a run again; `request` is a `request_id`."""
+        """Return the id of the run that reproduces run `original`; `request` is the `request_id` of the request."""
         return run_id(
             group=group,
             pipeline=pipeline,
@@ -52,7 +52,7 @@ class Pins:
         )
 
     def run(self, *, run_id: str, group: str, pipeline: str, output: str) -> RunSpec:
-        """The run that makes it again, with results of its own."""
+        """Return the run that reproduces the original; its results go below `output`."""
         return RunSpec(
             run_id=run_id,
             attempt=1,
@@ -72,7 +72,7 @@ class Pins:
 
 
 def pins_of(record: Mapping[str, Any]) -> Pins:
-    """What a record pins.
+    """Return the pins of a record.
 
     Raises:
         NotReproducibleError: the run did not succeed, or the record lacks the definition, the input or a version.
@@ -82,15 +82,15 @@ def pins_of(record: Mapping[str, Any]) -> Pins:
     if not record.get("job_definition"):
         raise NotReproducibleError(f"the record of {record['run_id']} names no job definition: it was not run by Batch")
     inputs = [_object(each) for each in record["inputs"]]
-    whole = record.get("input") or (record["inputs"][0]["uri"] if inputs else "")
-    if not whole:
+    uri = record.get("input") or (record["inputs"][0]["uri"] if inputs else "")
+    if not uri:
         raise NotReproducibleError(f"the record of {record['run_id']} names no input")
-    bucket, key = keys.split_uri(whole)
+    bucket, key = keys.split_uri(uri)
     config = record.get("config")
     folder = key.endswith("/")
-    own, named = _apart(inputs, bucket, key)
+    own, named = _split(inputs, bucket, key)
     if not own:
-        raise NotReproducibleError(f"the record of {record['run_id']} does not say which objects {whole} had")
+        raise NotReproducibleError(f"the record of {record['run_id']} does not list the objects of {uri}")
     return Pins(
         definition=record["job_definition"],
         image=record.get("image") or "",
@@ -106,8 +106,8 @@ def pins_of(record: Mapping[str, Any]) -> Pins:
     )
 
 
-def _apart(inputs: Sequence[ObjectSpec], bucket: str, key: str) -> tuple[list[ObjectSpec], list[ObjectSpec]]:
-    """The objects of the input itself, which come first, and those that the command named."""
+def _split(inputs: Sequence[ObjectSpec], bucket: str, key: str) -> tuple[list[ObjectSpec], list[ObjectSpec]]:
+    """The objects of the input itself, which come first, and those that URIs in the command named."""
     if not key.endswith("/"):
         is_own = bool(inputs) and (inputs[0].bucket, inputs[0].key) == (bucket, key)
         return list(inputs[:is_own]), list(inputs[is_own:])
@@ -120,16 +120,18 @@ def _apart(inputs: Sequence[ObjectSpec], bucket: str, key: str) -> tuple[list[Ob
 
 
 def folder_of(record: Mapping[str, Any]) -> tuple[ObjectSpec, ...]:
-    """What the folder that a run worked on consisted of, in exactly the versions that it read.
+    """Return the object versions of the folder that a run read.
 
-    Nothing when its input was a file, or when the run ended before it had read all of it.
+    Empty when its input was a file, or when the run ended before it had read the complete folder.
     """
-    whole = record.get("input") or ""
-    if record.get("phase") in _BEFORE_READ or not whole.endswith("/"):
+    uri = record.get("input") or ""
+    if record.get("phase") in _BEFORE_READ or not uri.endswith("/"):
         return ()
-    bucket, prefix = keys.split_uri(whole)
-    found = (_object(each) for each in record["inputs"])
-    return tuple(each for each in found if each.bucket == bucket and each.key.startswith(prefix) and each.key != prefix)
+    bucket, prefix = keys.split_uri(uri)
+    objects = map(_object, record["inputs"])
+    return tuple(
+        each for each in objects if each.bucket == bucket and each.key.startswith(prefix) and each.key != prefix
+    )
 
 
 def _object(file: Mapping[str, Any]) -> ObjectSpec:
@@ -139,7 +141,7 @@ def _object(file: Mapping[str, Any]) -> ObjectSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Results of two runs, file by file; names are those below the runs' directories."""
+    """Comparison of the results of two runs, by file name below the runs' directories."""
 
     equal: tuple[str, ...]
     different: tuple[str, ...] = ()
@@ -149,18 +151,18 @@ class Comparison:
     """In the second run only."""
     image_changed: bool = False
     inputs_changed: tuple[str, ...] = ()
-    """URIs of inputs that had another content: what a command names by itself is read as it is at the time."""
+    """URIs of inputs whose content differed. This can happen to objects that URIs in the command name."""
     sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    """Bytes before and after, of the different ones."""
+    """Bytes in the first and the second run, by name of a different file."""
 
     @property
     def identical(self) -> bool:
-        """Whether every result is the same, and none is missing or new."""
+        """Whether no result is different, missing or new."""
         return not (self.different or self.missing or self.added)
 
     @property
     def line(self) -> str:
-        """The answer in one line."""
+        """The comparison in one line."""
         if self.identical:
             return f"identical: {len(self.equal)} of {len(self.equal)} files have the same checksum"
         parts = {"different": self.different, "missing": self.missing, "new": self.added}
@@ -168,7 +170,7 @@ class Comparison:
 
 
 def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> Comparison:
-    """Compare the outputs that two records name, by SHA-256."""
+    """Compare the outputs of two records by SHA-256."""
     before, after = _outputs(first), _outputs(second)
     both = sorted(before.keys() & after.keys())
     different = tuple(name for name in both if before[name]["sha256"] != after[name]["sha256"])
@@ -189,11 +191,11 @@ def _inputs_changed(first: Mapping[str, Any], second: Mapping[str, Any]) -> tupl
 
 
 def _outputs(record: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Outputs by their name below the run's directory; those that went elsewhere by their URI."""
+    """Outputs by their name below the run's directory; those outside it by their URI."""
     return {_name_below(record, each["uri"]) or each["uri"]: each for each in record["outputs"]}
 
 
 def _name_below(record: Mapping[str, Any], uri: str) -> str:
-    """Name of an output below the run's directory; empty when it went elsewhere."""
+    """Name of an output below the run's directory; empty when it is outside."""
     _, mark, name = uri.rpartition(f"/{record['run_id']}/")
     return name if mark else ""

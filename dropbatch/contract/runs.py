@@ -1,4 +1,4 @@
-"""A run: its identity, its states and their order."""
+"""States of runs and their order, and the ids of runs and requests."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ class State(StrEnum):
 
     @property
     def final(self) -> bool:
-        """Whether a run in this state changes no more within its attempt."""
+        """Whether the state is the last one of an attempt."""
         return self in FINAL_STATES
 
 
@@ -33,20 +33,20 @@ _ATTEMPT_STEP = 10
 
 
 def order(attempt: int, state: State) -> int:
-    """Position of (attempt, state) in a run's life, as one number that a conditional write can compare.
+    """Return a sort key of attempt and state, as one number that a conditional write can compare.
 
-    An update is applied only when its order is above the stored one, so late or doubled events change nothing.
+    An update is applied only if its order is higher than the stored one, so late or repeated events change nothing.
     """
     return attempt * _ATTEMPT_STEP + _RANKS.get(state, _FINAL_RANK)
 
 
 def request_id(key: str, version_id: str) -> str:
-    """Identity of a request: a request file put twice is two requests, an event about it that comes twice is one."""
+    """Return the identity of a request. Each version of a request file is one request, however often it is reported."""
     return f"{key}@{version_id}"
 
 
 def split_request_id(identity: str) -> tuple[str, str]:
-    """Key and version of a request's identity."""
+    """Return key and version of a request's identity."""
     key, _, version_id = identity.rpartition("@")
     return key, version_id
 
@@ -61,17 +61,17 @@ def run_id(
     parameters: Mapping[str, str] | None = None,
     request_id: str = "",
 ) -> str:
-    """Identity of a run: ``r-`` and 20 hex digits of SHA-256 over what it is made of.
+    """Return the id of a run: ``r-`` and 20 hex digits of the SHA-256 of the arguments.
 
-    Two events about the same object version give the same id, which is what makes a second one a duplicate.
+    Two events about the same object version give the same id, so the second one is recognized as a duplicate.
     """
     parts = [group, pipeline, bucket, key, version_id, dict(sorted((parameters or {}).items())), request_id]
-    # JSON delimits the parts: no choice of names can make two different lists of parts equal.
+    # JSON separates the parts unambiguously, so different parts cannot make equal texts.
     text = json.dumps(parts, ensure_ascii=True, separators=(",", ":"))
     return "r-" + hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
 def next_run_id(pipeline: str, parent_run_id: str) -> str:
-    """Identity of the run of a pipeline that comes after another run."""
+    """Return the id of the run of a pipeline that follows run `parent_run_id` in a chain."""
     text = json.dumps(["next", pipeline, parent_run_id], separators=(",", ":"))
     return "r-" + hashlib.sha256(text.encode()).hexdigest()[:20]

@@ -1,7 +1,7 @@
-"""What runs used: vCPU-seconds, GiB-seconds and an estimate of what they cost.
+"""Usage of runs: vCPU time, memory time and estimated cost.
 
-Whole numbers of small units, since the ledger keeps no fractions and sums must not drift. Unknown stays unknown (None):
-a sum with an unknown part is unknown.
+Amounts are whole numbers in small units, since the ledger stores no fractions. An unknown amount is None, and a sum
+with an unknown part is unknown.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,7 +17,7 @@ _PARTS = ("attempts", "vcpu_ms", "mib_ms", "micro_usd", "unknown_time", "unknown
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """Of one run, over all its tries so far."""
+    """Usage of one run or attempt."""
 
     vcpu_ms: int | None
     """vCPUs × milliseconds."""
@@ -34,12 +34,12 @@ class Usage:
         )
 
     def to_dict(self) -> dict[str, int | None]:
-        """Field ``usage`` of a RUN item."""
+        """Return the values for the field ``usage`` of a RUN item."""
         return asdict(self)
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "Usage":
-        """Usage of a RUN item, nothing when no try of it has ended yet."""
+        """Return the usage of a RUN item; zero when no attempt has ended yet."""
         return cls(**item["usage"]) if "usage" in item else NOTHING
 
     @property
@@ -58,20 +58,20 @@ NOTHING = Usage(vcpu_ms=0, mib_ms=0, micro_usd=0)
 
 @dataclass(frozen=True, kw_only=True)
 class MonthUsage:
-    """Of all tries of a group's pipeline that ended in a month. What is unknown is left out of sums, and counted."""
+    """Usage of all attempts of a group's pipeline that ended in a month. Unknown amounts are counted, not summed."""
 
     attempts: int = 0
     vcpu_ms: int = 0
     mib_ms: int = 0
     micro_usd: int = 0
     unknown_time: int = 0
-    """Attempts of which it is not known how long they ran."""
+    """Number of attempts of unknown duration."""
     unknown_cost: int = 0
-    """Attempts of which it is not known what they cost: the sum is a lower bound."""
+    """Number of attempts of unknown cost. If there are any, `micro_usd` is a lower bound."""
 
     @classmethod
     def of(cls, usage: Usage) -> "MonthUsage":
-        """What one ended attempt adds."""
+        """Return the amounts that one ended attempt adds."""
         return cls(
             attempts=1,
             vcpu_ms=usage.vcpu_ms or 0,
@@ -82,12 +82,12 @@ class MonthUsage:
         )
 
     def fields(self, pipeline: str) -> dict[str, int]:
-        """Attributes of a USAGE item that grow by this: ``<pipeline>:<part>``."""
+        """Return the amounts by attribute of a USAGE item (``<pipeline>:<part>``)."""
         return {f"{pipeline}:{part}": value for part, value in asdict(self).items() if value}
 
 
 def month_usage(items: Iterable[Mapping[str, Any]]) -> dict[str, MonthUsage]:
-    """Usage by pipeline from the USAGE items (plain values) of one group's month."""
+    """Return the usage by pipeline, given the plain values of the USAGE items of a group's month."""
     sums: dict[str, dict[str, int]] = {}
     for item in items:
         for name, value in item.items():
@@ -99,7 +99,7 @@ def month_usage(items: Iterable[Mapping[str, Any]]) -> dict[str, MonthUsage]:
 
 
 def usd(micro_usd: int | None) -> str:
-    """``"0.0123"``, or ``"unknown"``: never 0 for what is not known."""
+    """Return a cost as text: ``"0.0123"``, or ``"unknown"``."""
     return UNKNOWN if micro_usd is None else f"{micro_usd / _MICRO:.4f}"
 
 

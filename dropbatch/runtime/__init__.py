@@ -1,5 +1,5 @@
-"""Stages data in and out around a program: ``dropbatch-run -- COMMAND…``.
+"""Run a program between stage-in and stage-out: ``dropbatch-run -- COMMAND…``.
 
-The program knows files; this package knows S3. Standard library, boto3 (imported only when S3 is needed) and
-`dropbatch.contract`: it travels into every job's image.
+The program reads and writes local files; this package copies them from and to S3. It is part of every job's image, and
+imports only the standard library, boto3 (when S3 is needed) and `dropbatch.contract`.
 """

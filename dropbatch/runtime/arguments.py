@@ -1,4 +1,4 @@
-"""``s3://`` arguments of a command: what exists is staged in, what does not is staged out."""
+"""``s3://`` URIs in a command: existing objects are staged in, the others are staged out after the program."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -19,28 +19,33 @@ from dropbatch.runtime.store import Store
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["Arguments", "Named"]
+__all__ = ["Arguments", "OriginalUris"]
 
 _FORBIDDEN = {"AccessDenied", "403", "Forbidden"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Named:
-    """What is settled about the URIs of a command before it is looked at: by the run that this one makes again."""
+class OriginalUris:
+    """Inputs and outputs that URIs in the command named in the original run, for a run that reproduces it."""
 
     inputs: Sequence[ObjectSpec] = ()
-    """Read in these versions."""
+    """Objects to read, with their versions."""
     outputs: Sequence[str] = ()
-    """Written, whether something is there or not; of a directory, what was written below it."""
+    """URIs of files to write, even if they exist."""
 
 
 class Arguments:
-    """The URIs of one command, each with a directory of its own, so that names cannot collide."""
+    """The URIs in a command. Each gets a separate local directory, so that names cannot collide."""
 
     def __init__(
-        self, marked: Sequence[str], options: Options, client: Callable[[], "S3Client"], store: Store, named: Named
+        self,
+        marked: Sequence[str],
+        options: Options,
+        client: Callable[[], "S3Client"],
+        store: Store,
+        named: OriginalUris,
     ) -> None:
-        """`client` is called only when there is a URI."""
+        """`marked` is the command after `command.mark`; `client` is called only if there is a URI."""
         self._marked = marked
         self._options = options
         self._make_client = client
@@ -51,19 +56,22 @@ class Arguments:
         self._noted: Sequence[str] = ()
         self._outputs: dict[str, Path] = {}
         self.words = list(marked)
-        """The command with local paths, once `stage_in` is done."""
+        """The command; after `stage_in`, with local paths."""
 
     @property
     def outputs(self) -> list[str]:
-        """URIs that are staged out."""
+        """URIs to stage out."""
         return list(self._outputs)
 
     def stage_in(self, directory: Path, output: Path) -> tuple[list[FileRecord], list[str]]:
-        """Bring what exists into ``directory``, make places for the rest below ``output``; records and warnings.
+        """Download existing objects below ``directory``, and choose paths for outputs below ``output``.
+
+        Returns:
+            Records of the downloaded files, and warnings.
 
         Raises:
-            StageInError: an input is not there or cannot be read.
-            RefusedError: the job may not look whether something is one.
+            StageInError: an input does not exist or cannot be read.
+            RefusedError: the job is not allowed to check whether an object exists.
         """
         if not self._mentions:
             return [], []
@@ -93,17 +101,17 @@ class Arguments:
         return mention.is_any_of(self._options.input_flags)
 
     def _is_output(self, mention: uris.Mention) -> bool:
-        """Whether that is known without looking."""
+        """Whether a URI is known to be an output, without a look at the bucket."""
         if mention.is_any_of(self._options.output_flags):
             return True
         if self._is_input(mention):
             return False
         below = mention.uri.rstrip("/") + "/"
         was_written = any(uri == mention.uri or uri.startswith(below) for uri in self._named.outputs)
-        return mention.uri in self._noted or (was_written and not self._settled(*keys.split_uri(mention.uri)))
+        return mention.uri in self._noted or (was_written and not self._original_objects(*keys.split_uri(mention.uri)))
 
     def results(self) -> tuple[list[transfer.Upload], list[str]]:
-        """What the program left at the places of its outputs, and warnings about places that stayed empty."""
+        """Return the files that the program wrote for its output URIs, and warnings about missing outputs."""
         uploads: list[transfer.Upload] = []
         warnings: list[str] = []
         for uri, place in self._outputs.items():
@@ -122,14 +130,14 @@ class Arguments:
         return uploads, warnings
 
     def publish(self, uploads: Sequence[transfer.Upload]) -> list[FileRecord]:
-        """Upload to where the command said. Raises `StageOutError`."""
+        """Upload files to the output URIs. Raises `StageOutError`."""
         if not uploads:
             return []
         self._store.note_outputs(self.outputs)
         return transfer.upload(self._make_client(), uploads, self._who)
 
     def _place(self, uri: str, directory: Path) -> str:
-        """A path for an output: a directory that exists when the URI ends in ``/``, else a name that does not."""
+        """The local path of an output: an existing directory if the URI ends in ``/``, else the path of a new file."""
         is_folder = uri.endswith("/")
         if uri not in self._outputs:
             own = directory / f"{len(self._outputs) + 1}"
@@ -138,39 +146,39 @@ class Arguments:
         return f"{self._outputs[uri]}/" if is_folder else str(self._outputs[uri])
 
     def _plan(self, client: "S3Client", mention: uris.Mention, directory: Path) -> inputs.Plan | None:
-        """How to bring a URI in; None when nothing is there."""
+        """The plan to download a URI; None when no object is there."""
         bucket, key = keys.split_uri(mention.uri)
         try:
-            settled = self._settled(bucket, key)
-            is_pinned = bool(settled) and all(each.spec.version_id for each in settled)
-            found = settled if is_pinned else self._look(client, bucket, key)
+            originals = self._original_objects(bucket, key)
+            is_pinned = bool(originals) and all(each.spec.version_id for each in originals)
+            found = originals if is_pinned else self._list(client, bucket, key)
         except failures() as error:
             if error_code(error) in _FORBIDDEN and not self._is_input(mention):
                 raise RefusedError(
-                    f"{self._who} may not look whether {mention.uri} exists: name the bucket in read_buckets if it is "
-                    "an input, its option in output_flags if it is an output"
+                    f"{self._who} is not allowed to check whether {mention.uri} exists: if it is an input, name its "
+                    "bucket in read_buckets; if it is an output, name its option in output_flags"
                 ) from error
             raise StageInError(explain(self._who, "read", mention.uri, error)) from error
         if found and found[0].spec.key == key:
-            return inputs.file_in(directory, found[0].spec, found[0].etag)
+            return inputs.plan_file(directory, found[0].spec, found[0].etag)
         if found:
-            return inputs.folder_in(directory, key.rstrip("/") + "/", found)
+            return inputs.plan_folder(directory, key.rstrip("/") + "/", found)
         if self._is_input(mention):
             raise StageInError(f"{mention.uri} does not exist, and {mention.flag} names inputs: check the URI")
         return None
 
-    def _settled(self, bucket: str, key: str) -> list[objects.Found]:
-        """What the run that this one makes again found at a URI."""
+    def _original_objects(self, bucket: str, key: str) -> list[objects.ListedObject]:
+        """The objects that the original run found at a URI."""
         below = key.rstrip("/") + "/"
         here = [each for each in self._named.inputs if each.bucket == bucket]
         found = [each for each in here if each.key == key] or [each for each in here if each.key.startswith(below)]
-        return [objects.Found(each, "") for each in found]
+        return [objects.ListedObject(each, "") for each in found]
 
     @staticmethod
-    def _look(client: "S3Client", bucket: str, key: str) -> list[objects.Found]:
-        """The object, or what is below it as a folder."""
+    def _list(client: "S3Client", bucket: str, key: str) -> list[objects.ListedObject]:
+        """The object at a key, or the objects below it."""
         if not key.endswith("/"):
-            found = objects.latest(client, bucket, key)
+            found = objects.latest_version(client, bucket, key)
             if found is not None:
                 return [found]
-        return list(objects.below(client, bucket, key.rstrip("/") + "/"))
+        return list(objects.list_below(client, bucket, key.rstrip("/") + "/"))

@@ -1,4 +1,4 @@
-"""The one S3 client of a run."""
+"""Create the S3 client of a run, and read the manifest."""
 
 # ruff: noqa: PLC0415 – boto3 is imported inside functions, so that a run without S3 does not wait for it
 
@@ -18,8 +18,8 @@ __all__ = ["make_client", "read_manifest"]
 
 
 def make_client(env: Mapping[str, str]) -> "S3Client":
-    """An S3 client with patience: a job may have run for hours before it uploads."""
-    gc.disable()  # what comes now stays: to look for garbage in it takes a sixth of the time
+    """Create an S3 client with long retries, since a job may have run for hours before it uploads."""
+    gc.disable()  # the imported modules stay in memory; garbage collection would take a sixth of the time
     try:
         return _make_client(env)
     finally:
@@ -42,10 +42,10 @@ def _make_client(env: Mapping[str, str]) -> "S3Client":
 
 
 def read_manifest(client: "S3Client", uri: str) -> bytes:
-    """Text of the manifest.
+    """Return the text of the manifest.
 
     Raises:
-        RefusedError: the URI makes no sense.
+        RefusedError: the URI is not valid.
         StageInError: the object cannot be read.
     """
     try:

@@ -1,7 +1,7 @@
-"""The program's command: parameters and placeholders filled in, nothing else touched.
+"""Fill in the parameters and placeholders of the program's command.
 
-In two steps, because `s3://` URIs are looked for in between: `mark` fills the parameters in and hides the other
-placeholders, `fill` puts the values in their place. What a value contains is never looked at again.
+There are two steps, because `s3://` URIs are searched in between: `mark` fills in the parameters and hides the other
+placeholders, `fill` replaces the hidden placeholders by their values. Placeholders within values are not replaced.
 """
 
 import re
@@ -12,25 +12,25 @@ from dropbatch.runtime.errors import RefusedError
 __all__ = ["HIDDEN", "asks_for", "fill", "mark"]
 
 HIDDEN = "\0"
-"""Stands around a placeholder's name after `mark`; no argument of a program can hold it."""
+"""Encloses the name of a hidden placeholder. Arguments of programs cannot contain this character."""
 
 _PLACEHOLDER = re.compile(r"\{(input|output|config|scratch|input_uri|output_uri|param\.([A-Za-z0-9_.-]+))\}")
 _HIDDEN = re.compile(f"{HIDDEN}([a-z_]+){HIDDEN}")
 
 
 def asks_for(command: Sequence[str], name: str) -> bool:
-    """Whether a placeholder occurs."""
+    """Return whether the command contains a placeholder."""
     return any(f"{{{name}}}" in word for word in command)
 
 
 def mark(command: Sequence[str], parameters: Mapping[str, str]) -> list[str]:
-    """The command with ``{param.NAME}`` replaced and the other placeholders hidden.
+    """Return the command with ``{param.NAME}`` replaced and the other placeholders hidden.
 
-    Other braces stay as they are: ``awk '{print $1}'`` is a command too. There is no shell, so a quote or a ``;`` in a
-    value has no meaning.
+    Other braces are not changed, as in ``awk '{print $1}'``. No shell is involved, so quotes and ``;`` in a value have
+    no special meaning.
 
     Raises:
-        RefusedError: a parameter is asked for that the run does not have, or its value cannot be an argument.
+        RefusedError: the run does not have a parameter, or its value cannot be an argument.
     """
 
     def replace(match: re.Match[str]) -> str:
@@ -41,17 +41,17 @@ def mark(command: Sequence[str], parameters: Mapping[str, str]) -> list[str]:
             known = ", ".join(sorted(parameters)) or "none"
             raise RefusedError(f"the command asks for {match[0]}, the run's parameters are: {known}")
         if HIDDEN in parameters[name]:
-            raise RefusedError(f"the parameter {name} holds a NUL character, which no program can be given")
+            raise RefusedError(f"the parameter {name} contains a NUL character: remove it")
         return parameters[name]
 
     return [_PLACEHOLDER.sub(replace, argument) for argument in command]
 
 
 def fill(marked: Sequence[str], values: Mapping[str, str]) -> list[str]:
-    """The command with ``{input}``, ``{output}``, ``{config}``, ``{scratch}`` and ``{…_uri}`` replaced.
+    """Return the command with ``{input}``, ``{output}``, ``{config}``, ``{scratch}`` and ``{…_uri}`` replaced.
 
     Raises:
-        RefusedError: the run has no such thing.
+        RefusedError: the run has no value for a placeholder.
     """
 
     def replace(match: re.Match[str]) -> str:

@@ -1,18 +1,18 @@
-"""What ends a run early, and with which exit code.
+"""Errors that end a run, and their exit codes.
 
 ::
 
     RunError               code    record  meaning
-    ├── UsageError         64      no      the command line or the container's environment makes no sense
-    ├── RefusedError       65      yes     this run cannot be done as asked: manifest, command, fence
-    ├── StageInError       66      yes     the input (or the manifest) could not be brought in
+    ├── UsageError         64      no      the command line or the environment variables are wrong
+    ├── RefusedError       65      yes     the run cannot be started as requested: manifest, command, fence
+    ├── StageInError       66      yes     the input or the manifest could not be downloaded
     ├── ProgramError       1–255   yes     the program failed: its own code, 126 not executable, 127 not found,
     │                                      128 + number when a signal ended it
-    ├── StageOutError      73      yes     results, log or record could not be published
-    ├── SupersededError    75      no      another job holds this attempt; nothing was touched
-    └── StoppedError       128+n   yes     a signal (timeout, spot notice, Ctrl-C) arrived while data was moving
+    ├── StageOutError      73      yes     results, log or record could not be uploaded
+    ├── SupersededError    75      no      another job has the fence of this attempt; nothing was written
+    └── StoppedError       128+n   yes     a signal (timeout, Spot notice, Ctrl-C) arrived during stage-in or stage-out
 
-"record: yes" holds from the moment the fence is ours; before that nothing below the run's directory is touched.
+A record is written only after this job took the fence; before that, nothing is written to the run's directory.
 """
 
 import signal
@@ -32,14 +32,14 @@ __all__ = [
 
 
 class RunError(Exception):
-    """Root of the tree. The text is the reason people read: what was asked, what was got, what helps."""
+    """Base class. The text is the reason that people read: the rule, the value, and the fix."""
 
     phase: str = "refused"
     exit_code: int = ExitCode.REFUSED
 
     @property
     def line(self) -> str:
-        """Phase and reason, for a log; the record keeps them apart."""
+        """Phase and reason in one line, for the log."""
         return f"{self.phase}: {self}"
 
 
@@ -51,11 +51,11 @@ class UsageError(RunError):
 
 
 class RefusedError(RunError):
-    """The run cannot be done as asked."""
+    """The run cannot be started as requested."""
 
 
 class StageInError(RunError):
-    """The input could not be brought in."""
+    """The input could not be downloaded."""
 
     phase = "stage-in"
     exit_code = ExitCode.STAGE_IN
@@ -72,21 +72,21 @@ class ProgramError(RunError):
 
 
 class StageOutError(RunError):
-    """The results could not be published."""
+    """The results could not be uploaded."""
 
     phase = "stage-out"
     exit_code = ExitCode.STAGE_OUT
 
 
 class SupersededError(RunError):
-    """Another job runs this attempt."""
+    """Another job has the fence of this attempt."""
 
     phase = "superseded"
     exit_code = ExitCode.SUPERSEDED
 
 
 class StoppedError(RunError):
-    """A signal arrived while no program was running; the phase is the one it interrupted."""
+    """A signal interrupted stage-in or stage-out (the phase)."""
 
     def __init__(self, number: int, phase: str = "stage-in") -> None:
         super().__init__(f"stopped by {signal.Signals(number).name} during {phase}, results are withheld")

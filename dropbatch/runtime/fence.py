@@ -1,4 +1,4 @@
-"""The fence, as a job takes it: of all jobs started for one attempt of a run, the first may go on."""
+"""Take the fence of an attempt for a job: only the first job of an attempt continues."""
 
 from typing import TYPE_CHECKING
 
@@ -13,11 +13,11 @@ __all__ = ["claim"]
 
 
 def claim(client: "S3Client", bucket: str, key: str, *, job_id: str, what: str, who: str) -> None:
-    """Return when this job holds the fence `key`; ``what`` says of which attempt it is.
+    """Take the fence `key` for a job. ``what`` names the attempt, and ``who`` the role, in errors.
 
     Raises:
-        SupersededError: another job holds it.
-        RefusedError: it cannot be written, or not read.
+        SupersededError: another job has it.
+        RefusedError: it cannot be written or read.
     """
     uri = keys.uri(bucket, key)
     try:

@@ -1,4 +1,4 @@
-"""Files of one run on the local disk: the scratch tree, checksums, the search for results."""
+"""Local files of a run: the scratch directory, checksums, and the search for results."""
 
 import hashlib
 import os
@@ -11,14 +11,14 @@ __all__ = ["Scratch", "find_results", "sha256"]
 
 
 class Scratch:
-    """A directory of this run: ``in``, ``out``, ``tmp`` and the log. Removed on leaving the context."""
+    """The scratch directory of a run: ``in``, ``out``, ``elsewhere``, ``tmp`` and the log. The context removes it."""
 
     def __init__(self, parent: str | None) -> None:
         self.root = Path(tempfile.mkdtemp(prefix="dropbatch-", dir=parent)).resolve()
         self.input = self.root / "in"
         self.output = self.root / "out"
         self.elsewhere = self.root / "elsewhere"
-        """For outputs that go to URIs of the command."""
+        """Directory for outputs that the command names by URI."""
         self.tmp = self.root / "tmp"
         self.log = self.root / "log.txt"
         for directory in (self.input, self.output, self.elsewhere, self.tmp):
@@ -29,7 +29,7 @@ class Scratch:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # Programs make directories that even their owner may not write; those are opened up first.
+        # Programs may create directories without write permission, which must be added before the removal.
         for directory, _names, _files in os.walk(self.root):
             if not os.access(directory, os.W_OK | os.X_OK):
                 Path(directory).chmod(stat.S_IRWXU)
@@ -37,16 +37,16 @@ class Scratch:
 
 
 def sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file."""
+    """Return the hexadecimal SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def find_results(output: Path) -> tuple[list[Path], list[str]]:
-    """Regular files below the output directory, sorted, and warnings about what is not published.
+    """Return the regular files below the output directory, sorted, and warnings about anything else.
 
-    A link to a file counts as that file. Links to directories, pipes and sockets are not published: the first could
-    lead anywhere or in circles, the others have no content.
+    A link to a file counts as a file. Links to directories, pipes and sockets are not published: such links could lead
+    anywhere or form cycles, and pipes and sockets have no content.
     """
     found: list[Path] = []
     warnings: list[str] = []

@@ -1,4 +1,4 @@
-"""Inputs of a run in S3: which objects, and where their copies go."""
+"""Plan the downloads of a run's inputs: which objects, and to which paths."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,11 +14,11 @@ from dropbatch.runtime.transfer import Download
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["Plan", "config_of", "file_in", "folder_in", "input_of"]
+__all__ = ["Plan", "plan_config", "plan_file", "plan_folder", "plan_input"]
 
 
 class Plan:
-    """What to download, and the path that the program is given for it."""
+    """Downloads of one input, and the path that the program gets for it."""
 
     def __init__(self, path: Path, downloads: Sequence[Download], warnings: Sequence[str] = ()) -> None:
         self.path = path
@@ -26,49 +26,49 @@ class Plan:
         self.warnings = list(warnings)
 
 
-def input_of(client: "S3Client", spec: RunSpec, directory: Path, who: str) -> Plan:
-    """The run's input: a file, a folder as it is now, or a folder of pinned objects.
+def plan_input(client: "S3Client", spec: RunSpec, directory: Path, who: str) -> Plan:
+    """Plan the run's input: a file, a folder with its current objects, or a pinned folder.
 
     Raises:
-        StageInError: it cannot be listed, or has objects that cannot be files.
+        StageInError: the folder cannot be listed, or an object cannot be a file.
     """
     if not spec.is_folder:
         source = ObjectSpec(bucket=spec.bucket, key=spec.key, version_id=spec.version_id, size=spec.size)
-        return file_in(directory, source)
+        return plan_file(directory, source)
     if spec.objects:
-        found = [objects.Found(each, "") for each in spec.objects]
+        found = [objects.ListedObject(each, "") for each in spec.objects]
     else:
         try:
-            listed = list(objects.below(client, spec.bucket, spec.key))
+            listed = list(objects.list_below(client, spec.bucket, spec.key))
         except failures() as error:
             raise StageInError(explain(who, "list", keys.uri(spec.bucket, spec.key), error)) from error
         left_out = {spec.marker}
-        if spec.marker == keys.record_key(spec.key):  # what a run before this one left: its log is no result either
+        if spec.marker == keys.record_key(spec.key):  # the folder has the results of another run, whose log is no input
             left_out.add(keys.log_key(spec.key))
         found = [each for each in listed if each.spec.key not in left_out]
-    plan = folder_in(directory, spec.key, found)
+    plan = plan_folder(directory, spec.key, found)
     if not found:
         plan.warnings.append(f"the folder {keys.uri(spec.bucket, spec.key)} is empty")
     return plan
 
 
-def config_of(client: "S3Client", config: ObjectSpec, directory: Path, who: str) -> Plan:
-    """The config file; without a version the newest one is taken.
+def plan_config(client: "S3Client", config: ObjectSpec, directory: Path, who: str) -> Plan:
+    """Plan the config file, in its newest version if none is given.
 
     Raises:
-        StageInError: it cannot be found.
+        StageInError: it does not exist or cannot be read.
     """
     if config.version_id:
-        return file_in(directory, config)
+        return plan_file(directory, config)
     try:
-        found = objects.by_head(client, config.bucket, config.key)
+        found = objects.head(client, config.bucket, config.key)
     except failures() as error:
         raise StageInError(explain(who, "read", keys.uri(config.bucket, config.key), error)) from error
-    return file_in(directory, found.spec, found.etag)
+    return plan_file(directory, found.spec, found.etag)
 
 
-def file_in(directory: Path, source: ObjectSpec, etag: str = "") -> Plan:
-    """One object, as the only file of a directory that is made for it."""
+def plan_file(directory: Path, source: ObjectSpec, etag: str = "") -> Plan:
+    """Plan one object, as the only file of a new directory."""
     directory.mkdir(parents=True)
     name = names.file_name(source.key)
     wanted = source.key.rpartition("/")[2]
@@ -76,13 +76,13 @@ def file_in(directory: Path, source: ObjectSpec, etag: str = "") -> Plan:
     return Plan(directory / name, [Download(source, directory / name, etag or None)], warnings)
 
 
-def folder_in(directory: Path, prefix: str, found: Sequence[objects.Found]) -> Plan:
-    """Objects below a prefix, as files below a directory named like the last part of the prefix.
+def plan_folder(directory: Path, prefix: str, found: Sequence[objects.ListedObject]) -> Plan:
+    """Plan the objects of a folder, as files below a directory named like the last part of the prefix.
 
-    Pinned objects from elsewhere get a directory each beside the folder's own files: names cannot collide.
+    Pinned objects outside the prefix get a separate directory each, so that names cannot collide.
 
     Raises:
-        StageInError: a key cannot be a path, or two exclude each other.
+        StageInError: a key cannot be a path, or one key is both a file and a directory.
     """
     root = directory / names.file_name(prefix.rstrip("/"))
     root.mkdir(parents=True)

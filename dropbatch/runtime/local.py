@@ -1,4 +1,4 @@
-"""The run's data on a laptop: files and directories, no cloud."""
+"""The store of a run on a laptop: files and directories, without AWS."""
 
 import json
 import os
@@ -35,29 +35,29 @@ class LocalStore:
         self.output_uri = self._target.as_uri()
 
     def claim(self) -> None:
-        """Nobody else is here; make sure that the results have a place."""
+        """Create the target directory. There is no fence, since there is only one try."""
         try:
             self._target.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UsageError(f"--output {self._target} cannot be made: {error.strerror}") from error
 
     def discard(self) -> None:
-        """Remove an earlier ``_run.json``; the rest are the user's own files by now."""
+        """Remove an earlier ``_run.json``. All other files belong to the user."""
         (self._target / keys.record_key("")).unlink(missing_ok=True)
 
     def expected_inputs(self) -> list[FileRecord]:
-        """The file, or every file of the directory."""
+        """Return the input file, or every file of the input directory."""
         return [FileRecord(uri=path.as_uri(), size=path.stat().st_size, sha256="") for path in self._files()]
 
     def noted_outputs(self) -> Sequence[str]:
-        """None: there is one try only."""
+        """Return no URIs: there is only one try."""
         return ()
 
     def note_outputs(self, uris: Sequence[str]) -> None:
-        """Nobody would read it."""
+        """Do nothing: there is only one try."""
 
     def stage_in(self, directory: Path) -> Staged:
-        """The input stays where it is; it is read once for its checksum."""
+        """Compute the checksums of input and config; they are not copied."""
         files = [*self._files(), *([self._config] if self._config else [])]
         try:
             inputs = [FileRecord(uri=path.as_uri(), size=path.stat().st_size, sha256=sha256(path)) for path in files]
@@ -71,7 +71,7 @@ class LocalStore:
         )
 
     def publish(self, results: Sequence[Path], root: Path) -> list[FileRecord]:
-        """Copy the results below the target directory."""
+        """Copy the results into the target directory."""
         outputs = []
         for path in results:
             target = self._target / names.output_key("", path.relative_to(root))
@@ -84,7 +84,7 @@ class LocalStore:
         return outputs
 
     def withdraw(self, outputs: Sequence[FileRecord]) -> None:
-        """Leave them: they are the user's own files by now."""
+        """Do nothing: the copied files belong to the user."""
 
     def write_log(self, log: Path) -> None:
         """Write ``_log.txt``."""

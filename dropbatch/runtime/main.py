@@ -1,11 +1,11 @@
-"""``dropbatch-run``: the command line.
+"""The command line of ``dropbatch-run``.
 
-In a job, ``dropbatch-run -- COMMAND…``: everything else comes from the manifest named by ``DROPBATCH_MANIFEST``.
-On a laptop, ``dropbatch-run --input FILE|DIR --output DIR -- COMMAND…``: no cloud at all.
-Anywhere, ``dropbatch-run -- COMMAND…`` with ``s3://`` URIs in the command: nothing but these move.
+- In a job: ``dropbatch-run -- COMMAND…``. The manifest named by ``DROPBATCH_MANIFEST`` defines input and output.
+- On a laptop: ``dropbatch-run --input FILE|DIR --output DIR -- COMMAND…``, without AWS.
+- Anywhere: ``dropbatch-run -- COMMAND…`` with ``s3://`` URIs in the command. Only these are copied.
 """
 
-# ruff: noqa: PLC0415 – imports inside functions: boto3 costs a third of a second, and only a job needs it
+# ruff: noqa: PLC0415 – boto3 takes a third of a second to import, so it is imported only when needed
 
 import argparse
 import os
@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from dropbatch import __version__
-from dropbatch.contract import jobs, keys
+from dropbatch.contract import job_environment, keys
 from dropbatch.contract.manifest import Manifest, ManifestError, RunSpec
 from dropbatch.contract.options import Options, OptionsError
 from dropbatch.runtime import uris
-from dropbatch.runtime.arguments import Named
+from dropbatch.runtime.arguments import OriginalUris
 from dropbatch.runtime.errors import RefusedError, RunError, UsageError
-from dropbatch.runtime.run import Task, execute, tell
+from dropbatch.runtime.run import Task, execute, log_line
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -33,10 +33,10 @@ __all__ = ["entry", "main"]
 _EPILOG = """\
 placeholders in COMMAND: {input} {output} {config} {scratch} {input_uri} {output_uri} {param.NAME}
 
-s3:// URIs in COMMAND (an argument, --opt=s3://…, comma lists) become local paths: what exists is staged in, what does
-not is staged out after a success. Local paths are left as they are, so the same command works everywhere.
+s3:// URIs in COMMAND (an argument, --opt=s3://…, comma lists) become local paths: objects that exist are staged in, the
+others are staged out if the program succeeds. Local paths are not changed, so the same command works everywhere.
 
-exit codes: the program's own; 128+N when signal N ended it; 126 not executable, 127 not found; 64 usage, 65 refused,
+exit codes: that of the program; 128+N when signal N ended it; 126 not executable, 127 not found; 64 usage, 65 refused,
 66 stage-in, 73 stage-out, 75 superseded by another job
 
 examples: dropbatch-run --input notes.txt --output result -- wordcount {input} {output}/counts.txt
@@ -55,16 +55,16 @@ def entry() -> NoReturn:
 
 
 def main(argv: Sequence[str], env: Mapping[str, str]) -> int:
-    """Run one command between stage-in and stage-out; returns the exit code."""
+    """Run a command between stage-in and stage-out; return the exit code."""
     try:
         options, command = _parse(argv)
         if options.input is not None:
             return _on_laptop(options, command, env)
-        if not env.get(jobs.MANIFEST) and uris.find(command):
+        if not env.get(job_environment.MANIFEST) and uris.find(command):
             return _by_arguments(options, command, env)
         return _in_job(command, env)
     except RunError as fault:
-        tell(fault.line)
+        log_line(fault.line)
         return fault.exit_code
 
 
@@ -78,9 +78,9 @@ def _parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"dropbatch-run {__version__}")
-    parser.add_argument("--input", type=Path, metavar="FILE|DIR", help="work on this, without any cloud")
-    parser.add_argument("--output", type=Path, metavar="DIR", help="where results, _log.txt and _run.json go")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="what {config} stands for")
+    parser.add_argument("--input", type=Path, metavar="FILE|DIR", help="local input, for a run without AWS")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="directory for results, _log.txt and _run.json")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="the file for {config}")
     parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="value of {param.NAME}")
     own, dashes, command = _split(argv)
     options = parser.parse_args(own)
@@ -112,10 +112,10 @@ def _on_laptop(options: argparse.Namespace, command: Sequence[str], env: Mapping
 
 
 def _by_arguments(options: argparse.Namespace, command: Sequence[str], env: Mapping[str, str]) -> int:
-    from dropbatch.runtime.bare import BareStore
+    from dropbatch.runtime.command_store import CommandStore
 
     task = Task(run_id="local", command=command, parameters=_parameters(options), options=_options(env))
-    return execute(task, BareStore(), env, _client(env))
+    return execute(task, CommandStore(), env, _client(env))
 
 
 def _parameters(options: argparse.Namespace) -> dict[str, str]:
@@ -130,13 +130,13 @@ def _parameters(options: argparse.Namespace) -> dict[str, str]:
 
 def _options(env: Mapping[str, str]) -> Options:
     try:
-        return Options.from_json(env.get(jobs.OPTIONS, ""))
+        return Options.from_json(env.get(job_environment.OPTIONS, ""))
     except OptionsError as error:
-        raise UsageError(f"{jobs.OPTIONS}: {error}") from error
+        raise UsageError(f"{job_environment.OPTIONS}: {error}") from error
 
 
 def _client(env: Mapping[str, str]) -> "Callable[[], S3Client]":
-    """Makes the client when it is first asked for."""
+    """Return a function that creates the client at its first call."""
 
     @cache
     def make() -> "S3Client":
@@ -148,9 +148,11 @@ def _client(env: Mapping[str, str]) -> "Callable[[], S3Client]":
 
 
 def _in_job(command: Sequence[str], env: Mapping[str, str]) -> int:
-    uri = env.get(jobs.MANIFEST)
+    uri = env.get(job_environment.MANIFEST)
     if not uri:
-        raise UsageError(f"{jobs.MANIFEST} is not set: inside a job it is; on a laptop give --input FILE --output DIR")
+        raise UsageError(
+            f"{job_environment.MANIFEST} is not set: inside a job it is; on a laptop give --input FILE --output DIR"
+        )
     job_id = env.get("AWS_BATCH_JOB_ID")
     if not job_id:
         raise UsageError("AWS_BATCH_JOB_ID is not set: AWS Batch sets it in every job")
@@ -162,9 +164,9 @@ def _in_job(command: Sequence[str], env: Mapping[str, str]) -> int:
     store = S3Store(
         client(),
         spec,
-        output_bucket=env.get(jobs.OUTPUT_BUCKET) or keys.split_uri(uri)[0],
+        output_bucket=env.get(job_environment.OUTPUT_BUCKET) or keys.split_uri(uri)[0],
         job_id=job_id,
-        environment=env.get(jobs.ENVIRONMENT, ""),
+        environment=env.get(job_environment.ENVIRONMENT, ""),
     )
     tries = env.get("AWS_BATCH_JOB_ATTEMPT", "")
     task = Task(
@@ -174,31 +176,31 @@ def _in_job(command: Sequence[str], env: Mapping[str, str]) -> int:
         pipeline=spec.pipeline,
         command=command,
         parameters=spec.parameters,
-        named=Named(inputs=spec.named_inputs, outputs=spec.named_outputs),
+        named=OriginalUris(inputs=spec.named_inputs, outputs=spec.named_outputs),
         options=_options(env),
         earlier=spec.earlier,
         pool=spec.pool or None,
         job_id=job_id,
         job_try=int(tries) if tries.isdigit() else None,
-        image=env.get(jobs.IMAGE),
-        job_definition=env.get(jobs.JOB_DEFINITION),
+        image=env.get(job_environment.IMAGE),
+        job_definition=env.get(job_environment.JOB_DEFINITION),
         git_commit=_commit(env),
     )
-    tell(f"run {spec.run_id} attempt {spec.attempt}: {store.input_uri}")
+    log_line(f"run {spec.run_id} attempt {spec.attempt}: {store.input_uri}")
     return execute(task, store, env, client)
 
 
 def _commit(env: Mapping[str, str]) -> str | None:
-    """The commit that the image was built from: what builds it leaves a note beside the package."""
-    note = Path(__file__).parents[1] / jobs.COMMIT_FILE
-    return env.get(jobs.GIT_COMMIT) or (note.read_text(encoding="utf-8").strip() if note.is_file() else None)
+    """The git commit of the image: from the environment, or from the file that dropbatch adds when it builds images."""
+    file = Path(__file__).parents[1] / job_environment.COMMIT_FILE
+    return env.get(job_environment.GIT_COMMIT) or (file.read_text(encoding="utf-8").strip() if file.is_file() else None)
 
 
 def pick(text: bytes, index: str | None) -> RunSpec:
-    """The run that this job is for: an array child's own, or the only one.
+    """Return the job's run from the manifest: the one at the array index, or the only one.
 
     Raises:
-        RefusedError: the text is no manifest, or has no such run.
+        RefusedError: the text is not a manifest, or does not have this run.
     """
     try:
         manifest = Manifest.from_json(text)
@@ -208,7 +210,7 @@ def pick(text: bytes, index: str | None) -> RunSpec:
     if index is None:
         if count != 1:
             raise RefusedError(
-                f"manifest {manifest.job_name} has {count} runs, this job is no array child: retry the run"
+                f"manifest {manifest.job_name} has {count} runs, but this job is not a child of an array: retry the run"
             )
         return manifest.runs[0]
     if not index.isdigit() or int(index) >= count:

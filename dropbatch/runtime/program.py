@@ -1,4 +1,4 @@
-"""Runs the program: own process group, output live and into a file, signals passed on."""
+"""Run the program in its own process group, copy its output to stdout and a file, and forward signals."""
 
 import contextlib
 import os
@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import IO
 
 from dropbatch.runtime.errors import ProgramError
+from dropbatch.runtime.memory import MemorySampler
 from dropbatch.runtime.stop import Stop
-from dropbatch.runtime.usage import Sampler
 
 __all__ = ["GRACE_SECONDS", "Outcome", "run"]
 
 GRACE_SECONDS = 20.0
-"""Seconds a program gets to end after SIGTERM. Batch kills the container after 30, and log and record need a few."""
+"""Time for a program to end after SIGTERM. Batch kills the container after 30 s; log and record need some of them."""
 
 _CHUNK = 64 * 1024
 _TICK_SECONDS = 0.2
@@ -33,13 +33,13 @@ class Outcome:
     """How the program ended."""
 
     exit_code: int
-    """Its own code, or 128 + the number of the signal that ended it."""
+    """The program's code, or 128 + the number of the signal that ended it."""
     reason: str | None
-    """What went wrong, None after a success."""
+    """Why it failed; None after a success."""
     peak_memory_mib: float
     cpu_seconds: float
     log_complete: bool = True
-    """Whether all output reached the log file; a full disk cuts it off."""
+    """Whether the log file has all output; it has not if the disk was full."""
 
 
 def run(
@@ -50,9 +50,9 @@ def run(
     stop: Stop,
     grace_seconds: float = GRACE_SECONDS,
 ) -> Outcome:
-    """Run a command to its end; its output goes to this process's stdout as it comes, and to the file ``log``.
+    """Run a command until it ends; copy its output at once to stdout and to the file ``log``.
 
-    Memory is bounded: output is copied in pieces of 64 KiB and never gathered.
+    Output is copied in pieces of 64 KiB, so memory is bounded.
 
     Raises:
         ProgramError: the program could not be started.
@@ -70,11 +70,11 @@ def run(
     except (OSError, ValueError) as error:
         raise _not_started(command[0], error, env) from error
     stop.group = child.pid
-    if stop.signal is not None:  # it came between fork and the line above
+    if stop.signal is not None:  # it arrived between the fork and the line above
         stop.forward(stop.signal)
-    sampler = Sampler(child.pid)
+    sampler = MemorySampler(child.pid)
     assert child.stdout is not None  # noqa: S101 – asked for above
-    # Unbuffered: a buffer that cannot be written raises once more when the file is closed.
+    # Unbuffered, because closing a file with a buffer that cannot be written raises the error again.
     with log.open("wb", buffering=0) as file, child.stdout as pipe:
         copy = _Copier(pipe, file)
         status, rusage = _attend(child.pid, copy, stop, grace_seconds)
@@ -91,7 +91,7 @@ def run(
 
 
 def _attend(pid: int, copy: "_Copier", stop: Stop, grace_seconds: float) -> tuple[int, resource.struct_rusage]:
-    """Copy output until the program has ended; returns its wait status and resource usage."""
+    """Copy output until the program has ended; return its wait status and resource usage."""
     kill_at: float | None = None
     while True:
         copy.some(_TICK_SECONDS)
@@ -102,7 +102,7 @@ def _attend(pid: int, copy: "_Copier", stop: Stop, grace_seconds: float) -> tupl
             kill_at = kill_at or time.monotonic() + grace_seconds
             if time.monotonic() > kill_at:
                 stop.forward(signal.SIGKILL)
-    # What the program left behind would die with the container anyway; here it would hold the pipe open.
+    # Remaining child processes would keep the pipe open. They end with the container in any case.
     stop.forward(signal.SIGKILL)
     until = time.monotonic() + _DRAIN_SECONDS
     while copy.open and time.monotonic() < until:
@@ -111,7 +111,7 @@ def _attend(pid: int, copy: "_Copier", stop: Stop, grace_seconds: float) -> tupl
 
 
 class _Copier:
-    """Copies from a pipe to stdout and to a file. Trouble with either never stops the program."""
+    """Copies from a pipe to stdout and to a file. An error in one of them does not stop the program."""
 
     def __init__(self, pipe: IO[bytes], log: IO[bytes]) -> None:
         self.open = True
@@ -123,7 +123,7 @@ class _Copier:
         self._selector.register(pipe, selectors.EVENT_READ)
 
     def some(self, seconds: float) -> None:
-        """Wait for output at most so long, copy what is there."""
+        """Wait for output, at most for this time, and copy it."""
         if not self.open:
             time.sleep(_TICK_SECONDS / 10)
             return

@@ -1,4 +1,4 @@
-"""One run from fence to record, wherever its data lives."""
+"""Execute one run, from fence to record, with any store."""
 
 import sys
 import traceback
@@ -12,7 +12,7 @@ from dropbatch.contract.endings import ExitCode
 from dropbatch.contract.options import Options
 from dropbatch.contract.record import FileRecord, RunRecord
 from dropbatch.runtime import command, program
-from dropbatch.runtime.arguments import Arguments, Named
+from dropbatch.runtime.arguments import Arguments, OriginalUris
 from dropbatch.runtime.errors import ProgramError, RefusedError, RunError, StageInError, StageOutError
 from dropbatch.runtime.files import Scratch, find_results
 from dropbatch.runtime.stop import Stop
@@ -21,12 +21,12 @@ from dropbatch.runtime.store import Store
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["Task", "execute", "tell"]
+__all__ = ["Task", "execute", "log_line"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What is to be run, and what the record should say about where it ran."""
+    """The command of a run, and facts about the run for its record."""
 
     run_id: str
     command: Sequence[str]
@@ -34,7 +34,7 @@ class Task:
     group: str = ""
     pipeline: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
-    named: Named = field(default_factory=Named)
+    named: OriginalUris = field(default_factory=OriginalUris)
     options: Options = field(default_factory=Options)
     earlier: Sequence[Mapping[str, Any]] = ()
     job_id: str | None = None
@@ -45,16 +45,16 @@ class Task:
     pool: str | None = None
 
 
-def tell(text: str) -> None:
-    """One line for whoever reads the container's log."""
+def log_line(text: str) -> None:
+    """Print one line to the container's log."""
     print(f"dropbatch-run: {text}", file=sys.stderr, flush=True)
 
 
 def execute(task: Task, store: Store, env: Mapping[str, str], client: "Callable[[], S3Client]") -> int:
-    """Run the task; returns the exit code. Whatever happens once the fence is ours, a record is written last.
+    """Run the task; return the exit code. Once the fence is taken, a record is written last in any case.
 
     Raises:
-        SupersededError, RefusedError: the fence is not ours, nothing was touched.
+        SupersededError, RefusedError: the fence could not be taken; nothing was written.
     """
     with Stop() as stop:
         store.claim()
@@ -65,7 +65,7 @@ def execute(task: Task, store: Store, env: Mapping[str, str], client: "Callable[
 
 @dataclass(frozen=True)
 class _RunContext:
-    """Where a run finds itself."""
+    """The environment of a run: variables, signals, scratch directory and S3 client."""
 
     env: Mapping[str, str]
     stop: Stop
@@ -74,7 +74,7 @@ class _RunContext:
 
 
 class _Run:
-    """The state of a run under way, gathered for its record."""
+    """A run in progress; collects the facts for its record."""
 
     def __init__(self, task: Task, store: Store, context: "_RunContext") -> None:
         self._task = task
@@ -93,10 +93,10 @@ class _Run:
         self._warnings: list[str] = []
 
     def finish(self) -> int:
-        """Do the work, then write log and record whatever came of it."""
+        """Do all phases, then write log and record, whether they succeeded or not."""
         fault = self._attempt()
         if fault is not None:
-            tell(fault.line)
+            log_line(fault.line)
             self._store.withdraw(self._outputs)
             self._outputs = []
             self._keep_log(fault)
@@ -104,12 +104,12 @@ class _Run:
         try:
             self._store.write_record(self._record(fault, code))
         except StageOutError as error:
-            tell(error.line)
+            log_line(error.line)
             return code or error.exit_code
         return code
 
     def _attempt(self) -> RunError | None:
-        """All phases in turn; the fault that ended them, or None."""
+        """Do all phases; return the error that ended them, or None."""
         try:
             self._stage_in()
             self._run_program()
@@ -154,7 +154,7 @@ class _Run:
 
     def _run_program(self) -> None:
         self._stop.phase = None
-        # The image's root may be read-only, and what is left in scratch goes away with the run.
+        # The image's root may be read-only, and the scratch directory is removed after the run.
         env = {**self._env, "TMPDIR": str(self._scratch.tmp)}
         outcome = program.run(self._command, env=env, log=self._scratch.log, stop=self._stop)
         self._outcome = outcome
@@ -180,7 +180,7 @@ class _Run:
         self._outputs += self._arguments.publish(elsewhere)
         self._store.write_log(self._scratch.log)
         for warning in self._warnings:
-            tell(f"warning: {warning}")
+            log_line(f"warning: {warning}")
 
     def _keep_log(self, fault: RunError) -> None:
         try:
@@ -188,7 +188,7 @@ class _Run:
                 log.write(f"dropbatch-run: {fault.line}\n".encode("utf-8", "replace"))
             self._store.write_log(self._scratch.log)
         except (StageOutError, OSError) as error:
-            tell(f"the log is not published: {error}")
+            log_line(f"the log is not published: {error}")
 
     def _record(self, fault: RunError | None, code: int) -> RunRecord:
         task, outcome = self._task, self._outcome

@@ -1,4 +1,4 @@
-"""The run's data in S3."""
+"""The store of a run in S3."""
 
 import contextlib
 import json
@@ -23,7 +23,7 @@ __all__ = ["S3Store"]
 
 _DELETE_AT_ONCE = 1000
 _CONTROL = re.compile(r"[\x00-\x1f\ufffe\uffff]")
-"""Characters of keys that XML, in which many are deleted at once, does not have or changes."""
+"""Characters that XML does not allow or changes. Objects with such keys cannot be deleted by DeleteObjects."""
 
 
 class S3Store:
@@ -55,7 +55,7 @@ class S3Store:
         )
 
     def discard(self) -> None:
-        """Delete what an earlier try left: first its record, then whatever it had published before it was killed."""
+        """Delete the objects of an earlier try: first its record, then the results that it had uploaded."""
         prefix = self._spec.output
         record = keys.record_key(prefix)
         try:
@@ -69,31 +69,31 @@ class S3Store:
             raise RefusedError(explain(self.who, "tidy up", self.output_uri, error)) from error
 
     def expected_inputs(self) -> list[FileRecord]:
-        """The input as the manifest names it."""
+        """Return the input that the manifest names."""
         spec = self._spec
         return [FileRecord(uri=self.input_uri, size=spec.size, sha256="", version_id=spec.version_id)]
 
     def noted_outputs(self) -> Sequence[str]:
-        """Read the note of an earlier try or attempt."""
+        """Read the output URIs that an earlier try or attempt stored."""
         try:
             text = self._client.get_object(Bucket=self._bucket, Key=self._note)["Body"].read()
         except failures() as error:
-            if error_code(error) in {"NoSuchKey", "AccessDenied"}:  # the latter where a job may not list what is there
+            if error_code(error) in {"NoSuchKey", "AccessDenied"}:  # the latter without permission to list the bucket
                 return ()
             raise StageInError(explain(self.who, "read", keys.uri(self._bucket, self._note), error)) from error
-        found: list[str] = json.loads(text)
-        return found
+        uris: list[str] = json.loads(text)
+        return uris
 
     def note_outputs(self, uris: Sequence[str]) -> None:
-        """Write the note, beside the fences of the run."""
+        """Store output URIs in an object beside the fences of the run."""
         body = json.dumps(uris, ensure_ascii=False).encode()
         self._write(self._note, lambda: self._client.put_object(Bucket=self._bucket, Key=self._note, Body=body))
 
     def stage_in(self, directory: Path) -> Staged:
-        """Download the exact versions: the input below ``<directory>/0``, the config below ``<directory>/config``."""
-        plans = [inputs.input_of(self._client, self._spec, directory / "0", self.who)]
+        """Download the input below ``<directory>/0`` and the config below ``<directory>/config``."""
+        plans = [inputs.plan_input(self._client, self._spec, directory / "0", self.who)]
         if self._spec.config is not None:
-            plans.append(inputs.config_of(self._client, self._spec.config, directory / "config", self.who))
+            plans.append(inputs.plan_config(self._client, self._spec.config, directory / "config", self.who))
         downloads = [each for plan in plans for each in plan.downloads]
         transfer.check_room(directory, sum(each.source.size for each in downloads))
         records = transfer.download(self._client, downloads, self.who)
@@ -106,7 +106,7 @@ class S3Store:
         )
 
     def publish(self, results: Sequence[Path], root: Path) -> list[FileRecord]:
-        """Upload in parallel; every key is checked before the first byte leaves."""
+        """Check all keys, then upload the results in parallel."""
         wanted = [
             transfer.Upload(path, self._bucket, names.output_key(self._spec.output, path.relative_to(root)))
             for path in results
@@ -118,7 +118,7 @@ class S3Store:
             raise
 
     def withdraw(self, outputs: Sequence[FileRecord]) -> None:
-        """Delete, as far as possible: the fault that led here is the one to report."""
+        """Delete uploaded results. Errors are ignored, since the original error is the one to report."""
         own = (keys.split_uri(record.uri) for record in outputs)
         self._withdraw([key for bucket, key in own if bucket == self._bucket and key.startswith(self._spec.output)])
 

@@ -1,4 +1,4 @@
-"""What goes wrong with S3, in words that name the fix."""
+"""Error messages for failed S3 requests, with their fixes."""
 
 # ruff: noqa: PLC0415 – boto3 is imported inside functions, so that a run without S3 does not wait for it
 
@@ -6,7 +6,7 @@ __all__ = ["error_code", "explain", "failures"]
 
 
 def failures() -> tuple[type[Exception], ...]:
-    """What boto3 raises for a request that failed, and the disk for a file that cannot be read or written."""
+    """Return the exception types of failed S3 requests and of file errors."""
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError
     from s3transfer.exceptions import RetriesExceededError
@@ -15,16 +15,16 @@ def failures() -> tuple[type[Exception], ...]:
 
 
 def error_code(error: Exception) -> str:
-    """S3's code of an error, or an empty string; for a HEAD request it is only the HTTP status."""
+    """Return the S3 code of an error, or an empty text; for a HEAD request it is the HTTP status."""
     response = getattr(error, "response", None) or {}
     return str(response.get("Error", {}).get("Code", ""))
 
 
 def explain(who: str, verb: str, uri: str, error: Exception) -> str:
-    """One line: who could not do what with which object, why, and what helps."""
+    """Return a one-line message. Its parts: who could not do what with which object, the cause, and the fix."""
     code = error_code(error)
     if code in {"AccessDenied", "403", "Forbidden"}:
-        # Without the right to list, S3 answers 403 for what does not exist.
+        # Without the permission to list a bucket, S3 answers 403 for missing objects.
         missing = ", or it was deleted" if verb == "read" else ""
         return f"{who} may not {verb} {uri}{missing}: {error}"
     if code in {"NoSuchKey", "NoSuchVersion", "404", "NotFound"}:

@@ -1,4 +1,4 @@
-"""Signals: passed on to the program while it runs, an exception while data moves, noted while the record is written."""
+"""Handle signals: forward them to a running program, interrupt stage-in and stage-out, and else only store them."""
 
 import contextlib
 import os
@@ -14,13 +14,13 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Stop:
-    """Context in which SIGTERM (timeout, spot notice), SIGINT and SIGHUP are under control. Main thread only."""
+    """Context that handles SIGTERM (timeout, Spot notice), SIGINT and SIGHUP. For the main thread only."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
         """Number of the first signal that arrived."""
         self.phase: str | None = None
-        """Phase to name when a signal interrupts; None while nothing may be interrupted."""
+        """The phase that a signal interrupts; None while signals must not interrupt."""
         self.group: int | None = None
         """Process group of the running program."""
         self._before: dict[int, Any] = {}
@@ -35,7 +35,7 @@ class Stop:
             signal.signal(number, handler)
 
     def check(self) -> None:
-        """Raise `StoppedError` when a signal came while nothing could be interrupted."""
+        """Raise `StoppedError` if a signal arrived while it could not interrupt."""
         if self.signal is not None and self.phase is not None:
             raise StoppedError(self.signal, self.phase)
 
@@ -52,5 +52,5 @@ class Stop:
         if self.group is not None:
             self.forward(number)
         elif first and self.phase is not None:
-            # Only once: a second signal must not break the tidying that the first one started.
+            # Raised only once: a second signal must not interrupt the cleanup after the first one.
             raise StoppedError(number, self.phase)

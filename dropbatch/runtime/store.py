@@ -1,4 +1,4 @@
-"""What a run needs from the place that its data lives in: a bucket, or a directory on a laptop."""
+"""Storage interface of a run, implemented for S3, for a local directory, and for commands with URIs only."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ __all__ = ["Staged", "Store"]
 
 @dataclass(frozen=True, kw_only=True)
 class Staged:
-    """What stage-in brought: local paths, what was read, warnings."""
+    """Result of stage-in: local paths, records of the files that were read, and warnings."""
 
     records: Sequence[FileRecord]
     input: Path | None = None
@@ -22,43 +22,40 @@ class Staged:
 
 
 class Store(Protocol):
-    """The doors through which a run's data moves."""
+    """Storage interface of a run."""
 
     who: str
-    """Whose rights count, in words."""
+    """The user or role whose permissions apply, for error messages."""
     input_uri: str
     output_uri: str
     has_config: bool
 
     def claim(self) -> None:
-        """Take the fence of this attempt; raises `SupersededError` when another job holds it."""
+        """Take the fence of this attempt. Raises `SupersededError` when another job has it."""
 
     def discard(self) -> None:
-        """Remove what an earlier try left, its record first, so that nobody takes its results for this one's."""
+        """Remove the objects of an earlier try, its record first, so that its results are not mistaken for new ones."""
 
     def expected_inputs(self) -> list[FileRecord]:
-        """The inputs as far as they are known before they are read: no checksums."""
+        """Return the inputs as known before they are read, without checksums."""
 
     def noted_outputs(self) -> Sequence[str]:
-        """URIs of the command that an earlier try of the run began to write to. Raises `StageInError`."""
+        """Return the output URIs that an earlier try of the run stored. Raises `StageInError`."""
 
     def note_outputs(self, uris: Sequence[str]) -> None:
-        """Keep for later tries that these are outputs: once they exist they would pass for inputs.
-
-        Raises `StageOutError`.
-        """
+        """Store output URIs for later tries, which would take existing objects for inputs. Raises `StageOutError`."""
 
     def stage_in(self, directory: Path) -> Staged:
-        """Bring input and config into a directory. Raises `StageInError`."""
+        """Download input and config into a directory. Raises `StageInError`."""
 
     def publish(self, results: Sequence[Path], root: Path) -> list[FileRecord]:
-        """Publish the files below ``root``; all of them or, as far as possible, none. Raises `StageOutError`."""
+        """Upload the files below ``root``. After an error, remove them as far as possible. Raises `StageOutError`."""
 
     def withdraw(self, outputs: Sequence[FileRecord]) -> None:
-        """Take published results back."""
+        """Remove uploaded results."""
 
     def write_log(self, log: Path) -> None:
-        """Publish the program's log. Raises `StageOutError`."""
+        """Upload the program's log. Raises `StageOutError`."""
 
     def write_record(self, record: RunRecord) -> None:
-        """Publish the record; the last thing of all. Raises `StageOutError`."""
+        """Upload the record, after everything else. Raises `StageOutError`."""

@@ -1,7 +1,6 @@
-"""Moves objects: large ones by the transfer manager that boto3 itself uses, small ones by one plain request each.
+"""Download and upload objects: large ones with boto3's transfer manager, small ones with one plain request each.
 
-Why these: docs/adr/0032-small-objects-by-plain-requests.md. Names and sizes are known before anything moves, so nothing
-is asked twice.
+The reasons are in docs/adr/0032-small-objects-by-plain-requests.md.
 """
 
 # ruff: noqa: PLC0415 – boto3 is imported inside functions, so that a run without S3 does not wait for it
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeVar
 from dropbatch.contract import keys
 from dropbatch.contract.manifest import ObjectSpec
 from dropbatch.contract.record import FileRecord
-from dropbatch.runtime import checks
+from dropbatch.runtime import checksums
 from dropbatch.runtime.errors import StageInError, StageOutError
 from dropbatch.runtime.files import sha256
 from dropbatch.runtime.s3_errors import explain, failures
@@ -28,30 +27,30 @@ if TYPE_CHECKING:
 __all__ = ["CONCURRENCY", "Download", "Upload", "check_room", "download", "upload"]
 
 CONCURRENCY = 8
-_TRIES = 5  # of a small object whose connection breaks on the way, as many as the manager's
+_TRIES = 5  # for a small object when the connection breaks, as many as the transfer manager makes
 _PIECE_BYTES = 1024 * 1024
-_PART_IN_BYTES = 8 * 1024 * 1024  # of large objects; these wait in memory for their turn
-_PART_OUT_BYTES = 16 * 1024 * 1024  # and these are read from the file as they go
+_PART_IN_BYTES = 8 * 1024 * 1024  # of a large download; parts are kept in memory until they can be written in order
+_PART_OUT_BYTES = 16 * 1024 * 1024  # of a large upload; parts are read from the file
 _FREE_MARGIN_BYTES = 64 * 1024 * 1024
 
-_Thing = TypeVar("_Thing")
-_Done = TypeVar("_Done")
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 _Pair: TypeAlias = "tuple[Download, _Sink]"
 
 
 @dataclass(frozen=True)
 class Download:
-    """An object, and the file that it becomes. The file's directory exists, the file does not."""
+    """An object to download, and the path of the new file. The file's directory must exist."""
 
     source: ObjectSpec
     path: Path
     etag: str | None = None
-    """As the listing gave it; without it S3 is asked once more."""
+    """ETag in the listing; without it, one more request is needed."""
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A file, and the object that it becomes."""
+    """A file to upload, and the bucket and key of the new object."""
 
     path: Path
     bucket: str
@@ -60,7 +59,7 @@ class Upload:
 
 
 def check_room(directory: Path, size: int) -> None:
-    """Refuse what the disk cannot hold before the first byte moves.
+    """Check that the disk has room for `size` bytes.
 
     Raises:
         StageInError: there is too little room.
@@ -73,29 +72,29 @@ def check_room(directory: Path, size: int) -> None:
 
 
 def download(client: "S3Client", wanted: Sequence[Download], who: str) -> list[FileRecord]:
-    """Bring exact versions in, each checked for its size; S3's own checksums are checked on the way.
+    """Download object versions, and verify their sizes and S3's checksums.
 
     Raises:
-        StageInError: one of them could not be read, or is not what was announced.
+        StageInError: an object could not be read, or its size or checksum differs.
     """
     pairs = [(item, _Sink(item.path)) for item in wanted]
-    small = [pair for pair in pairs if pair[0].source.size < checks.ONE_PIECE_BYTES]
-    large = [pair for pair in pairs if pair[0].source.size >= checks.ONE_PIECE_BYTES]
+    small = [pair for pair in pairs if pair[0].source.size < checksums.ONE_PIECE_BYTES]
+    large = [pair for pair in pairs if pair[0].source.size >= checksums.ONE_PIECE_BYTES]
     try:
-        _bring_small(client, small, who)
-        _announce(client, large, who)
-        _bring_large(client, large, who)
+        _download_small(client, small, who)
+        _get_checksums(client, large, who)
+        _download_large(client, large, who)
     finally:
         for _, sink in pairs:
             sink.close()
-    return [_received(item.source, sink) for item, sink in pairs]
+    return [_verified(item.source, sink) for item, sink in pairs]
 
 
-def _announce(client: "S3Client", pairs: "Sequence[_Pair]", who: str) -> None:
-    """Ask for the checksums of large objects."""
+def _get_checksums(client: "S3Client", pairs: "Sequence[_Pair]", who: str) -> None:
+    """Get the checksums of large objects."""
 
     def ask(pair: _Pair) -> None:
-        pair[1].check = checks.announced(client, pair[0].source)
+        pair[1].check = checksums.large_object_check(client, pair[0].source)
 
     _several(ask, pairs, lambda pair, error: _unread(pair[0], who, error))
 
@@ -105,32 +104,32 @@ def _unread(item: Download, who: str, error: Exception) -> StageInError:
 
 
 def _several(
-    act: Callable[[_Thing], _Done], things: Sequence[_Thing], fault: Callable[[_Thing, Exception], Exception]
-) -> list[_Done]:
-    """Do something with each, several at once. After the first failure no more begin."""
+    act: Callable[[_Item], _Result], items: Sequence[_Item], fault: Callable[[_Item, Exception], Exception]
+) -> list[_Result]:
+    """Call a function for each item in several threads. After the first failure, no further calls begin."""
     pool = ThreadPoolExecutor(CONCURRENCY)
-    done = []
+    results = []
     try:
-        for thing, future in [(thing, pool.submit(act, thing)) for thing in things]:
+        for item, future in [(item, pool.submit(act, item)) for item in items]:
             try:
-                done.append(future.result())
+                results.append(future.result())
             except failures() as error:
-                raise fault(thing, error) from error
+                raise fault(item, error) from error
     finally:
         pool.shutdown(cancel_futures=True)
-    return done
+    return results
 
 
-def _bring_small(client: "S3Client", pairs: "Sequence[_Pair]", who: str) -> None:
-    """One request for each object, whose checksum boto3 checks: half the manager's work."""
+def _download_small(client: "S3Client", pairs: "Sequence[_Pair]", who: str) -> None:
+    """Download each object with one request, which takes half the time of the transfer manager."""
     from s3transfer.utils import S3_RETRYABLE_DOWNLOAD_ERRORS
 
-    def bring(pair: _Pair) -> None:
+    def fetch(pair: _Pair) -> None:
         item, sink = pair
         for left in reversed(range(_TRIES)):
             try:
                 answer = client.get_object(**_request(item))  # type: ignore[arg-type]
-                sink.check = checks.left_to_us(answer)
+                sink.check = checksums.small_object_check(answer)
                 for piece in answer["Body"].iter_chunks(_PIECE_BYTES):
                     sink.write(piece)
             except S3_RETRYABLE_DOWNLOAD_ERRORS:
@@ -141,21 +140,21 @@ def _bring_small(client: "S3Client", pairs: "Sequence[_Pair]", who: str) -> None
                 break
         sink.close()
 
-    _several(bring, pairs, lambda pair, error: _unread(pair[0], who, error))
+    _several(fetch, pairs, lambda pair, error: _unread(pair[0], who, error))
 
 
-def _bring_large(client: "S3Client", pairs: "Sequence[_Pair]", who: str) -> None:
+def _download_large(client: "S3Client", pairs: "Sequence[_Pair]", who: str) -> None:
     if not pairs:
         return
     with _manager(client, _PART_IN_BYTES) as manager:
-        # Sinks are written in order, since they cannot seek: the checksum needs no second pass over the disk.
+        # The manager writes to sinks in order, since they cannot seek. So checksums are computed without another read.
         futures = [
             manager.download(
                 item.source.bucket,
                 item.source.key,
                 sink,
                 extra_args={"VersionId": item.source.version_id} if item.source.version_id else {},
-                subscribers=[_known(item, sink)],
+                subscribers=[_subscriber(item, sink)],
             )
             for item, sink in pairs
         ]
@@ -163,7 +162,7 @@ def _bring_large(client: "S3Client", pairs: "Sequence[_Pair]", who: str) -> None
             try:
                 future.result()
             except failures() as error:
-                # Leaving the context waits for the rest; what fails because of this is not worth a word.
+                # Leaving the context waits for the other downloads. Their errors are ignored.
                 for other in futures:
                     other.cancel()
                 raise _unread(item, who, error) from error
@@ -172,37 +171,35 @@ def _bring_large(client: "S3Client", pairs: "Sequence[_Pair]", who: str) -> None
 def _request(item: Download) -> dict[str, str]:
     source = item.source
     version = {"VersionId": source.version_id} if source.version_id else {}
-    # Where there are no versions, what was listed may be another object by now.
+    # Without versioning, the object may have been replaced since it was listed.
     same = {"IfMatch": item.etag} if item.etag else {}
     return {"Bucket": source.bucket, "Key": source.key, **version, **same}
 
 
-def _received(source: ObjectSpec, sink: "_Sink") -> FileRecord:
+def _verified(source: ObjectSpec, sink: "_Sink") -> FileRecord:
     if sink.size != source.size:
-        raise StageInError(
-            f"{_uri(source)} has {sink.size} bytes, the arrival said {source.size}: upload the file again"
-        )
-    if sink.check is not None and not sink.check.holds(sink.sha256):
+        raise StageInError(f"{_uri(source)} has {sink.size} bytes, expected were {source.size}: upload the file again")
+    if sink.check is not None and not sink.check.matches(sink.sha256):
         raise StageInError(f"{_uri(source)} has another {sink.check.name} checksum than was uploaded: retry the run")
     return FileRecord(uri=_uri(source), size=sink.size, sha256=sink.sha256, version_id=source.version_id)
 
 
 def upload(client: "S3Client", wanted: Sequence[Upload], who: str) -> list[FileRecord]:
-    """Publish files, several at once.
+    """Upload files, several at once.
 
     Raises:
-        StageOutError: one of them could not be written; others may have been.
+        StageOutError: a file could not be uploaded; others may have been.
     """
     sizes = {item: _size(item) for item in wanted}
-    small = [item for item in wanted if sizes[item] < checks.ONE_PIECE_BYTES]
-    large = [item for item in wanted if sizes[item] >= checks.ONE_PIECE_BYTES]
-    records = dict(zip(small, _send_small(client, small, who), strict=True))
-    records |= dict(zip(large, _send_large(client, large, who), strict=True))
+    small = [item for item in wanted if sizes[item] < checksums.ONE_PIECE_BYTES]
+    large = [item for item in wanted if sizes[item] >= checksums.ONE_PIECE_BYTES]
+    records = dict(zip(small, _upload_small(client, small, who), strict=True))
+    records |= dict(zip(large, _upload_large(client, large, who), strict=True))
     return [records[item] for item in wanted]
 
 
-def _send_small(client: "S3Client", wanted: Sequence[Upload], who: str) -> list[FileRecord]:
-    """One request for each file, from memory: it is read once, and its checksum is of what was sent."""
+def _upload_small(client: "S3Client", wanted: Sequence[Upload], who: str) -> list[FileRecord]:
+    """Upload each file with one request. It is read once, and its checksum is computed from the bytes that are sent."""
 
     def send(item: Upload) -> FileRecord:
         try:
@@ -215,13 +212,13 @@ def _send_small(client: "S3Client", wanted: Sequence[Upload], who: str) -> list[
     return _several(send, wanted, lambda item, error: _unwritten(item, who, error))
 
 
-def _send_large(client: "S3Client", wanted: Sequence[Upload], who: str) -> list[FileRecord]:
+def _upload_large(client: "S3Client", wanted: Sequence[Upload], who: str) -> list[FileRecord]:
     if not wanted:
         return []
     with _manager(client, _PART_OUT_BYTES) as manager:
         futures = [manager.upload(str(item.path), item.bucket, item.key, extra_args=_extra(item)) for item in wanted]
-        # Read once more while the first are on their way: checksums are of the file, not of what a library made of it.
-        records = [_announced(item) for item in wanted]
+        # Files are read again for their checksums, while uploads are in progress.
+        records = [_record(item) for item in wanted]
         for item, future in zip(wanted, futures, strict=True):
             try:
                 future.result()
@@ -243,7 +240,7 @@ def _size(item: Upload) -> int:
         raise _unreadable(item, error) from error
 
 
-def _announced(item: Upload) -> FileRecord:
+def _record(item: Upload) -> FileRecord:
     try:
         return FileRecord(uri=keys.uri(item.bucket, item.key), size=_size(item), sha256=sha256(item.path))
     except OSError as error:
@@ -263,17 +260,17 @@ def _uri(source: ObjectSpec) -> str:
 
 
 class _Sink:
-    """A file that is opened when its first piece comes; counts and hashes. Deliberately without ``seek``."""
+    """Writes a downloaded file, counts its bytes and computes its checksum. Has no ``seek``, so writes are in order."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.check: checks.Check | None = None
+        self.check: checksums.Check | None = None
         self._file: BinaryIO | None = None
         self._hash = hashlib.sha256()
         self.size = 0
 
     def write(self, data: bytes) -> int:
-        """Append a piece."""
+        """Append a piece; the first one creates the file."""
         if self._file is None:
             self._file = self._path.open("xb")
         self._hash.update(data)
@@ -283,7 +280,7 @@ class _Sink:
         return self._file.write(data)
 
     def rewind(self) -> None:
-        """Forget what came: it will come again."""
+        """Delete the file, for another try of the download."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -292,7 +289,7 @@ class _Sink:
         self.size = 0
 
     def close(self) -> None:
-        """No more will come. An empty object never had a piece; its file is made here."""
+        """Close the file; create it if the object is empty."""
         if self._file is not None:
             self._file.close()
         elif not self.size:
@@ -303,8 +300,8 @@ class _Sink:
         return self._hash.hexdigest()
 
 
-def _known(item: Download, sink: _Sink) -> Any:
-    """Tells the manager what it would ask S3 for, and lets go of the file as soon as it is complete."""
+def _subscriber(item: Download, sink: _Sink) -> Any:
+    """A subscriber that gives the manager the known size and ETag, and closes the file after its download."""
     from s3transfer.subscribers import BaseSubscriber
 
     class Known(BaseSubscriber):  # type: ignore[misc, unused-ignore]

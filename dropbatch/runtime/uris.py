@@ -1,7 +1,7 @@
-"""``s3://`` URIs in a command: found here, and replaced by local paths once it is known what they are.
+"""Find ``s3://`` URIs in a command, and replace them by local paths.
 
-Looked for are whole arguments, values behind an equals sign (``--in=s3://…``) and lists of them (``s3://…,s3://…``).
-A comma is part of a key unless ``s3://`` follows it. URIs within other text, such as a shell script, are left alone.
+A URI may be an argument, a value after an equals sign (``--in=s3://…``), or part of a list (``s3://…,s3://…``). A comma
+is part of a key unless ``s3://`` follows it. URIs within other text, for example in a shell script, are not changed.
 """
 
 import re
@@ -18,25 +18,25 @@ _NEXT = re.compile(r",(?=s3://)")
 
 @dataclass(frozen=True)
 class Mention:
-    """A URI and what the command says it is for."""
+    """A URI in a command, and the option that it belongs to."""
 
     uri: str
     flag: str
-    """The option that it is a value of, or an empty string."""
+    """The option whose value it is; empty for none."""
 
     def is_any_of(self, flags: Collection[str]) -> bool:
-        """Whether it belongs to one of these options."""
+        """Return whether it is a value of one of these options."""
         return self.flag in flags
 
 
 def find(words: Sequence[str]) -> list[Mention]:
-    """All URIs of a command, in order, without repetitions."""
+    """Return the distinct URIs of a command, in order."""
     found = (Mention(value, part.flag) for part in _parts(words) for value in part.values if _is_uri(value))
     return list(dict.fromkeys(found))
 
 
 def replace(words: Sequence[str], paths: Mapping[Mention, str]) -> list[str]:
-    """The command with every URI replaced by the path of its mention."""
+    """Return the command with every URI replaced by its path."""
     return [
         part.lead + ",".join(paths.get(Mention(value, part.flag), value) for value in part.values)
         for part in _parts(words)
@@ -45,7 +45,7 @@ def replace(words: Sequence[str], paths: Mapping[Mention, str]) -> list[str]:
 
 @dataclass(frozen=True)
 class _Part:
-    """One argument taken apart: ``lead`` and the values, joined by commas, are the argument."""
+    """One argument, split: it consists of ``lead`` and the values, joined by commas."""
 
     lead: str
     flag: str

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from dropbatch.contract import keys
-from dropbatch.contract.limits import MICRO_USD, VCPU_MS, needed, words
+from dropbatch.contract.limits import MICRO_USD, VCPU_MS, format_amount, max_usage
 from dropbatch.contract.suggestions import known_names
 from dropbatch.settings.group import GroupSettings
 from dropbatch.settings.models import Settings
@@ -89,7 +89,7 @@ def _limit(settings: Settings, where: str, name: str, group: GroupSettings) -> I
         )
         return
     for pipeline, about in mine.items():
-        need = needed(
+        need = max_usage(
             limit.unit,
             vcpus=about.vcpus,
             memory_mib=about.memory_mib,
@@ -100,8 +100,8 @@ def _limit(settings: Settings, where: str, name: str, group: GroupSettings) -> I
             key = "monthly_vcpu_hours" if limit.unit == VCPU_MS else "monthly_usd"
             yield (
                 f"{where}.{key}: must suffice for one run of pipeline {pipeline!r}, which may use "
-                f"{words(limit.unit, need)}, got {words(limit.unit, limit.amount)}: raise it, or lower the pipeline's "
-                "timeout_minutes"
+                f"{format_amount(limit.unit, need)}, got {format_amount(limit.unit, limit.amount)}: "
+                "raise it, or lower the pipeline's timeout_minutes"
             )
 
 

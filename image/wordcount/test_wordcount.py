@@ -1,4 +1,4 @@
-"""The example program's own test: run with pytest, beside the program, as a lab would."""
+"""Tests of the example program. A lab keeps the tests of a program beside it, and runs them with pytest."""
 
 # ruff: noqa: D103, PLR0917, S101 – tests
 
@@ -12,7 +12,7 @@ PROGRAM = Path(__file__).with_name("wordcount")
 
 
 def run(tmp_path: Path, content: bytes) -> tuple[dict[str, int], list[list[str]]]:
-    """Totals by name, and the list of frequent words, of a file with this content."""
+    """Run the program on a file with this content; return the totals by name, and the list of frequent words."""
     source, target = tmp_path / "in put.txt", tmp_path / "counts.txt"
     source.write_bytes(content)
     subprocess.run([sys.executable, PROGRAM, source, target], check=True, capture_output=True)

@@ -1,1 +1,1 @@
-"""Arrival function: files become runs, runs become jobs."""
+"""Arrival function: turns dropped files and requests into runs, and submits the jobs of runs."""

@@ -1,4 +1,4 @@
-"""What an arrived file means: a run of a pipeline, a request, nothing at all, or a refusal with its reason. Pure."""
+"""Classify an arrived file: it starts a run, is a request, is ignored, or is rejected with a reason. Pure."""
 
 from typing import NamedTuple
 
@@ -10,35 +10,35 @@ from dropbatch.contract.runs import run_id
 from dropbatch.contract.suggestions import known_names
 from lambdas.common.messages import Arrival
 
-__all__ = ["REQUESTS", "Admitted", "Ignored", "Rejected", "Requested", "judge", "refused"]
+__all__ = ["REQUESTS", "Admitted", "Ignored", "Rejected", "Requested", "classify", "rejection_of"]
 
 REQUESTS = ("submit", "retry", "rerun", "reproduce", "cancel", "backfill")
-"""Kinds of requests: what names of request files end in, before ``.json`` or ``.toml``."""
+"""Kinds of requests. The name of a request file ends in its kind and ``.json`` or ``.toml``."""
 
 
 class Admitted(NamedTuple):
-    """A run to be claimed, with the job definition and queue it asks for."""
+    """A run to be claimed, with its job definition and queue."""
 
     run: RunSpec
     definition: str
-    """Its name, for the newest revision; ``name:revision`` for exactly that one."""
+    """Name of the job definition, for its newest revision; or ``name:revision``."""
     pool: str
     queue: str
     overrides: Overrides = Overrides()
     name: str = ""
-    """What a request calls its runs."""
+    """Label that a request gives to its runs."""
     request: str = ""
-    """Identity of the request that asked for the run; empty when the input did by itself."""
+    """Identity of the request that starts the run; empty for a dropped input."""
     parent: str = ""
-    """Run that it comes after."""
+    """Id of the run that this run follows in a chain of pipelines."""
     repeats: str = ""
-    """Run whose input it is to process again."""
+    """Id of the run whose input this run processes again."""
     reproduces: str = ""
-    """Run that it makes again."""
+    """Id of the run whose results this run reproduces."""
 
 
 class Rejected(NamedTuple):
-    """A file that starts nothing, and why. Kept in the ledger, so that its owner can read the reason."""
+    """A rejected file or request. It is written to the ledger, so that its owner can read the reason."""
 
     group: str
     pipeline: str
@@ -46,18 +46,18 @@ class Rejected(NamedTuple):
     arrival: Arrival
     reason: str
     request: str = ""
-    """Its identity, when the file is a request."""
+    """Identity of the request; empty for any other file."""
 
 
 class Ignored(NamedTuple):
-    """An object that is not meant to start anything."""
+    """An object that starts nothing, and need not: a folder marker, for example."""
 
     arrival: Arrival
     reason: str
 
 
 class Requested(NamedTuple):
-    """A request file: what it asks for is in it."""
+    """A request file, whose content has not been read yet."""
 
     arrival: Arrival
     group: str
@@ -66,41 +66,41 @@ class Requested(NamedTuple):
 
 
 class _UnmatchedError(ValueError):
-    """Nothing is set up for such a file."""
+    """No pipeline takes the file; the setting `unmatched` decides whether it is rejected or ignored."""
 
 
 class _UnfitError(ValueError):
-    """The file can never be processed."""
+    """The file can never be processed: it is rejected."""
 
 
 class _NotMeantError(ValueError):
-    """The file is not meant to start anything."""
+    """The file need not start anything: it is ignored."""
 
 
-def judge(arrival: Arrival, deployment: Deployment) -> Admitted | Requested | Rejected | Ignored:
-    """Decide what an arrival means."""
+def classify(arrival: Arrival, deployment: Deployment) -> Admitted | Requested | Rejected | Ignored:
+    """Classify an arrival."""
     key = keys.InputKey.parse(arrival.key)
     try:
-        return _judge(arrival, key, deployment)
+        return _classify(arrival, key, deployment)
     except _NotMeantError as reason:
         return Ignored(arrival=arrival, reason=str(reason))
     except _UnmatchedError as reason:
         if deployment.unmatched == "ignore":
             return Ignored(arrival=arrival, reason=str(reason))
-        return refused(arrival, deployment, str(reason))
+        return rejection_of(arrival, deployment, str(reason))
     except _UnfitError as reason:
-        return refused(arrival, deployment, str(reason))
+        return rejection_of(arrival, deployment, str(reason))
 
 
-def refused(arrival: Arrival, deployment: Deployment, reason: str) -> Rejected:
-    """The refusal of an arrival; the same object version always has the same identity."""
+def rejection_of(arrival: Arrival, deployment: Deployment, reason: str) -> Rejected:
+    """Return the rejection of an arrival; its run id depends on the object version only."""
     key = keys.InputKey.parse(arrival.key)
     group = key.group if key.group in deployment.groups else keys.SYSTEM_GROUP
     identity = _identity(arrival, group, key.folder, arrival.key)
     return Rejected(group=group, pipeline=key.folder, run_id=identity, arrival=arrival, reason=reason)
 
 
-def _judge(arrival: Arrival, key: keys.InputKey, deployment: Deployment) -> Admitted | Requested:
+def _classify(arrival: Arrival, key: keys.InputKey, deployment: Deployment) -> Admitted | Requested:
     if arrival.key.endswith("/") and arrival.size == 0:
         raise _NotMeantError("a folder marker")
     if key.group not in deployment.groups and _is_shared(arrival.key, deployment):
@@ -132,19 +132,21 @@ def _is_shared(key: str, deployment: Deployment) -> bool:
 def _check_place(key: keys.InputKey, deployment: Deployment) -> None:
     shape = "<group>/<pipeline>/<file>"
     if not key.group:
-        raise _UnmatchedError(f"the file lies at the bucket's root: put it below {shape}")
+        raise _UnmatchedError(f"the file is at the root of the bucket: put it below {shape}")
     if key.group not in deployment.groups:
         raise _UnmatchedError(f"no group is named {key.group!r}: {known_names(key.group, deployment.groups)}")
     if key.folder in (keys.INPUTS, keys.CONFIGS):
         raise _NotMeantError(f"{key.folder}/ triggers nothing")
     if not key.folder:
-        raise _UnmatchedError(f"the file lies beside the pipelines' folders: put it below {shape}")
+        raise _UnmatchedError(f"the file is not in a pipeline's folder: put it below {shape}")
     if key.folder == keys.SUBMISSIONS:
         return
     if key.folder not in deployment.pipelines:
         raise _UnmatchedError(f"no pipeline is named {key.folder!r}: {known_names(key.folder, deployment.pipelines)}")
     if key.group not in deployment.pipelines[key.folder].definitions:
-        raise _UnmatchedError(f"pipeline {key.folder!r} is not set up for group {key.group!r}: ask for it")
+        raise _UnmatchedError(
+            f"pipeline {key.folder!r} is not set up for group {key.group!r}: ask an operator to add it"
+        )
 
 
 def _check_fitness(arrival: Arrival) -> None:
@@ -154,7 +156,7 @@ def _check_fitness(arrival: Arrival) -> None:
     if length > keys.MAX_KEY_BYTES:
         raise _UnfitError(f"the key is {length} bytes long, at most {keys.MAX_KEY_BYTES} are taken: shorten the name")
     if not arrival.version_id:
-        raise _UnfitError("the bucket has no versioning, so the file could change under the run: switch versioning on")
+        raise _UnfitError("the bucket has no versioning, so the file could change during the run: enable versioning")
 
 
 def _kind(key: keys.InputKey) -> str:
@@ -173,7 +175,7 @@ def _folder(arrival: Arrival, key: keys.InputKey, pipeline: Pipeline, deployment
             f"then a file named {pipeline.marker} beside them"
         )
     if name != pipeline.marker:
-        raise _NotMeantError(f"its folder starts when {pipeline.marker} is put into it")
+        raise _NotMeantError(f"its folder is processed when {pipeline.marker} is put into it")
     folder = arrival.key[: -len(name)]
     return _admit(arrival, key, deployment, input_key=folder, rest=rest, size=0, marker=arrival.key)
 

@@ -1,4 +1,4 @@
-"""Conditions under which runs are submitted: the deployment is not paused, and a pool has capacity."""
+"""Whether runs can be submitted: the deployment is not paused, and a pool has capacity."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -11,16 +11,17 @@ __all__ = ["Availability", "read_availability"]
 
 
 class Availability(NamedTuple):
-    """The flags of the ledger at one moment."""
+    """The pause flag and the exhausted pools, as read once for an invocation."""
 
     paused: bool
     exhausted: frozenset[str] = frozenset()
-    """Pools without capacity."""
+    """Names of pools without capacity."""
 
     def choose(self, pools: Sequence[str], wanted: str) -> str | None:
-        """Return the pool for a run that wants one of its pipeline's: that, or the next one with capacity.
+        """Return the pool for a run: `wanted`, or the next of its pipeline's `pools` that has capacity.
 
-        The first comes after the last. None when no pool has capacity, or during a pause: the run stays HELD.
+        After the last pool comes the first. Return None when no pool has capacity, or during a pause: the run stays
+        HELD.
         """
         if self.paused:
             return None
@@ -29,9 +30,9 @@ class Availability(NamedTuple):
 
 
 def read_availability(table: Ledger, pools: Iterable[str]) -> Availability:
-    """Return the flags as they are now."""
+    """Read the flags of the pause and of the exhausted pools."""
     now = table.now()
-    items = table.read([ledger.PAUSED, *map(ledger.dry_key, pools)])
+    items = table.read([ledger.PAUSED, *map(ledger.exhausted_key, pools)])
     paused = items.pop(ledger.PAUSED, None) is not None
     flags = map(ExhaustedPool.from_item, items.values())
     return Availability(paused=paused, exhausted=frozenset(flag.pool for flag in flags if flag.until > now))

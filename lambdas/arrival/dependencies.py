@@ -1,4 +1,4 @@
-"""The arrival function's dependencies: clients of AWS, the ledger, and the names of the deployment's resources."""
+"""The arrival function's dependencies: AWS clients, the ledger, and names of the deployment's resources."""
 
 from typing import Any, NamedTuple
 
@@ -10,19 +10,19 @@ __all__ = ["Dependencies"]
 
 
 class Dependencies(NamedTuple):
-    """Made once, at the cold start, and passed to every part of the function. Clients are boto3's."""
+    """Created once at the cold start, and passed to every part of the function. Clients are boto3 clients."""
 
     ledger: Ledger
     objects: ControlObjects
     s3: Any
     batch: Any
-    """Never repeats a call by itself: SubmitJob has no idempotency token."""
+    """Without retries: SubmitJob has no idempotency token, so a repeated call could start a second job."""
     sqs: Any
     events: Any
     deployment: Deployment
     bucket: str
-    """Name of the output bucket, which has manifests, fences and rejections."""
+    """Name of the output bucket, which also holds manifests, fences and rejections."""
     arrival_url: str
-    """The arrival queue."""
+    """URL of the arrival queue."""
     dead_letter_url: str
-    """The queue for messages that cannot be understood."""
+    """URL of the queue for messages that cannot be read."""

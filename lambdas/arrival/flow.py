@@ -1,6 +1,6 @@
-"""From a batch of messages to submitted jobs: judge, claim, prepare, submit.
+"""Process a batch of messages: classify files, claim their runs, and submit their jobs.
 
-Modules that few batches need are imported when one does: they are no part of every cold start.
+Modules that few batches need are imported inside functions, to keep cold starts short.
 """
 
 import logging
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dropbatch.contract.batches import MAX_ITEMS, chunks
 from dropbatch.contract.manifest import RunSpec
 from dropbatch.contract.overrides import Overrides
-from lambdas.arrival.admission import Admitted, Ignored, Rejected, Requested, judge
+from lambdas.arrival.admission import Admitted, Ignored, Rejected, Requested, classify
 from lambdas.arrival.availability import Availability, read_availability
 from lambdas.arrival.dependencies import Dependencies
 from lambdas.arrival.jobs import MAX_ARRAY, Submitter, new_job_name
@@ -33,7 +33,7 @@ log = logging.getLogger("dropbatch")
 
 
 class ArrivalFlow:
-    """The arrival path of one deployment."""
+    """Processes messages of the arrival queue."""
 
     def __init__(self, deps: Dependencies) -> None:
         self._deps = deps
@@ -41,10 +41,10 @@ class ArrivalFlow:
         self._submitter = Submitter(deps)
 
     def process(self, records: Sequence[Mapping[str, Any]], *, spent: Callable[[], float] = lambda: 0) -> Failures:
-        """Handle messages of the queue; return those to be delivered again.
+        """Process messages of the queue; return those to be delivered again.
 
-        Some messages stand for hundreds of runs. Once half of the invocation's time is `spent`, no further message is
-        begun, and the runs of those that were are submitted.
+        One message may start hundreds of runs. Once half of the invocation's time is `spent`, no further runs are
+        claimed, and the rest of the time is left for submitting the claimed ones.
         """
         failures = Failures(spent)
         messages: dict[str, Message] = {}
@@ -57,7 +57,7 @@ class ArrivalFlow:
         with failures.collect(*messages):
             availability = read_availability(self._deps.ledger, self._deployment.pools)
             self._arrivals(messages, failures, availability)
-            # While paused nothing is submitted: the runs stay HELD, and reconcile asks again afterwards.
+            # During a pause runs stay HELD. After it, reconcile asks for their jobs again.
             if not availability.paused and any(message.held or message.resubmit for message in messages.values()):
                 from lambdas.arrival.held_runs import start_held, submit_again  # noqa: PLC0415
 
@@ -66,7 +66,7 @@ class ArrivalFlow:
         return failures
 
     def _arrivals(self, messages: Mapping[str, Message], failures: Failures, availability: Availability) -> None:
-        # Keyed by run id: the same object version twice in one batch is one run.
+        # Keyed by run id, since a batch may report an object version twice.
         rejected: dict[str, tuple[str, Rejected]] = {}
         kinds: dict[tuple[str, str, Overrides], dict[str, tuple[str, Admitted]]] = defaultdict(dict)
         steps: list[tuple[str, RequestStep]] = []
@@ -79,8 +79,8 @@ class ArrivalFlow:
         for refusals in chunks(rejected.values(), MAX_ITEMS):
             with failures.collect(*(message_id for message_id, _ in refusals)):
                 self._refusals.reject([refusal for _, refusal in refusals])
-        for (_, pool, _), alike in kinds.items():
-            for members in chunks(alike.values(), MAX_ARRAY):
+        for (_, pool, _), runs in kinds.items():
+            for members in chunks(runs.values(), MAX_ARRAY):
                 self._start(members, failures, hold=not pool)
         if steps:
             self._requests.send_on(failures)
@@ -112,11 +112,11 @@ class ArrivalFlow:
     def _outcomes(
         self, messages: Mapping[str, Message], failures: Failures, steps: "list[tuple[str, RequestStep]]"
     ) -> Iterator[tuple[str, Admitted | Rejected]]:
-        """Runs to be started and rejections, each with the id of its message. Adds the requests' `steps` it took."""
+        """Yield runs to start and rejections, each with its message id; add the processed request steps to `steps`."""
         for message_id, message in messages.items():
             steps += ((message_id, step) for step in message.steps)
             for arrival in message.arrivals:
-                match judge(arrival, self._deployment):
+                match classify(arrival, self._deployment):
                     case Ignored(reason=reason):
                         log.info("ignored s3://%s/%s: %s", arrival.bucket, arrival.key, reason)
                     case Requested() as request:
@@ -131,7 +131,7 @@ class ArrivalFlow:
             yield from following(messages, self._deps, failures)
 
     def _placed(self, admitted: Admitted, availability: Availability) -> tuple[Admitted, str]:
-        """The run on a pool that has capacity, and that pool; no pool if the run has to wait."""
+        """The run assigned to a pool that has capacity, and the pool's name; an empty name if the run must wait."""
         pool = availability.choose(self._deployment.pipelines[admitted.run.pipeline].pools, admitted.pool)
         if pool is None:
             return admitted, ""

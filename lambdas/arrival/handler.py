@@ -1,4 +1,4 @@
-"""Entry point of the arrival function: messages of the arrival queue, and operators' calls about dead letters."""
+"""Entry point of the arrival function: messages of the arrival queue, and actions of operators on dead letters."""
 
 from functools import cache
 from typing import Any
@@ -37,16 +37,16 @@ def _flow() -> ArrivalFlow:
 
 
 def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Process a batch; return the ids of failed messages for redelivery.
+    """Process a batch of messages; return the ids of failed ones for redelivery.
 
-    Operators call it with ``{"action": "dead-letters"}`` or ``{"action": "redrive"}``, and a ``limit`` if they like.
+    Operators invoke it with ``{"action": "dead-letters"}`` or ``{"action": "redrive"}``, and optionally a ``limit``.
 
     Raises:
-        ValueError: a direct call with an unknown action.
+        ValueError: the action is unknown.
     """
     if "Records" in event:
         return _flow().process(event["Records"], spent=wiring.time_spent(context)).response()
-    from lambdas.arrival.redrive import DeadLetters  # noqa: PLC0415 - few calls need it: no part of every cold start
+    from lambdas.arrival.dead_letters import DeadLetters  # noqa: PLC0415 - few calls need it
 
     arrivals, dead_letters = wiring.variables("ARRIVAL_QUEUE_URL", "ARRIVAL_DEAD_LETTER_URL")
     letters = DeadLetters(sqs=wiring.client("sqs"), arrival_url=arrivals, dead_letter_url=dead_letters)

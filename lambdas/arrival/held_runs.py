@@ -1,6 +1,6 @@
-"""Runs that the system asks for again: held runs that need a job, and prepared jobs that may not have been submitted.
+"""Start held runs with new jobs, and submit prepared jobs again, as messages of the system ask for.
 
-Each held run gets a new job, unless another invocation has moved it on.
+A held run that another invocation has given a job already is skipped.
 """
 
 import logging
@@ -34,7 +34,7 @@ def start_held(
     availability: Availability,
     failures: Failures,
 ) -> None:
-    """Submit jobs for the held runs that messages, by their ids, ask for."""
+    """Submit new jobs for the held runs in `messages` (by message id)."""
     lease_until = submitter.lease()
     asked = {held: message_id for message_id, message in messages.items() for held in message.held}
     assignment = _Assignment(deps, availability)
@@ -55,7 +55,7 @@ def start_held(
 
 
 def submit_again(messages: Mapping[str, Message], deps: Dependencies, submitter: Submitter, failures: Failures) -> None:
-    """Submit the prepared jobs that messages, by their ids, ask for."""
+    """Submit the prepared jobs in `messages` (by message id)."""
     for message_id, message in messages.items():
         for request in message.resubmit:
             with failures.collect(message_id):
@@ -65,7 +65,7 @@ def submit_again(messages: Mapping[str, Message], deps: Dependencies, submitter:
 
 
 class _Kind(NamedTuple):
-    """What runs of one job have in common."""
+    """Job definition, pool and overrides, which all runs of a job share."""
 
     definition: str
     pool: str
@@ -81,6 +81,8 @@ class _Batch(NamedTuple):
 
 
 class _Move(NamedTuple):
+    """A held run and the job that it is assigned to."""
+
     run: Run
     spec: RunSpec
     kind: _Kind
@@ -88,7 +90,7 @@ class _Move(NamedTuple):
 
 
 class _Assignment:
-    """Assigns held runs to new jobs, over one invocation."""
+    """Assigns held runs to new jobs within one invocation."""
 
     def __init__(self, deps: Dependencies, availability: Availability) -> None:
         self._deps = deps
@@ -98,7 +100,7 @@ class _Assignment:
         self._names: dict[_Kind, tuple[str, int]] = {}
 
     def add(self, asked: Sequence[Held]) -> None:
-        """Give these runs, at most `MAX_ITEMS`, jobs of this invocation where no other invocation has."""
+        """Assign at most `MAX_ITEMS` runs to jobs of this invocation, unless another invocation has done so."""
         table = self._deps.ledger
         runs = table.runs(ledger.run_key(held.group, held.run_id) for held in asked)
         moves = [move for held in asked if (move := self._move(held, runs)) is not None]
@@ -108,7 +110,7 @@ class _Assignment:
             batch.runs.append(move.spec)
 
     def batches(self) -> Iterator[_Batch]:
-        """Return the jobs to be submitted."""
+        """Return the jobs to submit."""
         yield from self._batches.values()
 
     def _update(self, move: _Move, now: str) -> dict[str, object]:
@@ -122,7 +124,7 @@ class _Assignment:
             log.info("held run %s/%s needs nothing: %s", held.group, held.run_id, run.state if run else "no such run")
             return None
         pipeline = self._deployment.pipelines[run.pipeline]
-        # A run may ask for a pool that its pipeline does not name: then it takes no other.
+        # A run may be assigned to a pool that its pipeline does not name; then it uses no other.
         named = run.pool in pipeline.pools or run.pool not in self._deployment.pools
         pool = self._availability.choose(pipeline.pools if named else (run.pool,), run.pool)
         if pool is None or run.group not in pipeline.definitions:
@@ -138,7 +140,7 @@ class _Assignment:
         spec = run.spec()
         if not spec.is_folder or (run.attempt == 1 and not run.reproduces and not run.repeats):
             return spec
-        # Few runs need earlier records: imported here, it is no part of every cold start.
+        # Imported here to keep cold starts short: few runs need earlier records.
         from lambdas.arrival.reproducible import NotReproducibleError, Originals  # noqa: PLC0415
 
         originals = Originals(self._deps)
@@ -152,7 +154,7 @@ class _Assignment:
             return None
 
     def _name(self, kind: _Kind, run: Run) -> str:
-        """The name of the run's job, a new one for each `MAX_ARRAY` runs of a kind."""
+        """The name of the run's job; every `MAX_ARRAY` runs of a kind share one."""
         name, count = self._names.get(kind, ("", 0))
         if count % MAX_ARRAY == 0:
             name = new_job_name(run.pipeline, run.group)

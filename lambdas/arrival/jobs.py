@@ -1,7 +1,7 @@
-"""Preparing and submitting jobs: manifest, JOB item, SubmitJob.
+"""Prepare and submit jobs: write the manifest, write the JOB item, call SubmitJob.
 
-The order is what makes it safe to die anywhere: the manifest and the JOB item exist before the job does, so whoever
-comes later can find out whether the job was submitted, and submit exactly the same work if it was not.
+The function may be stopped at any point. Since manifest and JOB item are written first, a later invocation can find out
+whether the job was submitted, and submit the same work if it was not.
 """
 
 import logging
@@ -11,8 +11,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from dropbatch.contract import jobs as names
-from dropbatch.contract import keys, ledger
+from dropbatch.contract import job_environment, keys, ledger
 from dropbatch.contract.deployment import DEFAULT_PRIORITY
 from dropbatch.contract.items import Job
 from dropbatch.contract.manifest import Manifest, RunSpec
@@ -24,7 +23,7 @@ from lambdas.ledger.jobs import mark_submitted, set_definition
 __all__ = ["MAX_ARRAY", "NoDefinitionError", "Submitter", "new_job_name"]
 
 MAX_ARRAY = 10_000
-"""Children that an array job may have."""
+"""Maximum size of an array job."""
 
 log = logging.getLogger("dropbatch")
 
@@ -37,12 +36,12 @@ _FAULTS = (ClientError, BotoCoreError, NoDefinitionError)
 
 
 def new_job_name(pipeline: str, group: str) -> str:
-    """A name that no other job has: reconcile finds a job again by its name alone."""
+    """Return a unique job name; reconcile finds jobs in Batch by their name."""
     return f"{pipeline}-{group}-{secrets.token_hex(8)}"
 
 
 class Submitter:
-    """Turns claimed runs into jobs."""
+    """Submits the jobs of claimed runs."""
 
     def __init__(self, deps: Dependencies) -> None:
         self._deps = deps
@@ -59,8 +58,8 @@ class Submitter:
     ) -> None:
         """Prepare and submit the job of runs that share group and pipeline.
 
-        `lease_until` counts from the claim: what lies between belongs to the lease as well. No failure counts: the
-        ledger has the runs, and reconcile will find them HELD.
+        The lease (`lease_until`) must have begun before the runs were claimed. Errors are logged and not raised: the
+        runs stay HELD in the ledger, where reconcile finds them.
         """
         group, pipeline = runs[0].group, runs[0].pipeline
         with Failures().collect(job_name):
@@ -79,7 +78,7 @@ class Submitter:
             try:
                 job = job._replace(definition=self._revision(definition))
             except _FAULTS as error:
-                # Prepared all the same: the JOB item is where people find why it is not submitted.
+                # The job is prepared nevertheless: its JOB item shows why it is not submitted.
                 log.warning("no revision of %s found for job %s: %s", definition, job_name, error)
             self._prepare(job, runs)
             self.submit(job)
@@ -90,10 +89,10 @@ class Submitter:
         self._deps.ledger.put(job.to_item())
 
     def submit(self, job: Job) -> bool:
-        """Submit a prepared job; return whether Batch is known to have taken it.
+        """Submit a prepared job; return whether Batch accepted it.
 
-        When that is not known, or Batch refuses, the runs stay HELD: reconcile looks for the job by its name and asks
-        for it again.
+        When Batch refuses the job, or its answer is lost, the runs stay HELD: reconcile looks for the job by its name,
+        and asks to submit it again if it does not exist.
         """
         if job.refused is not None or ":" not in job.definition:
             try:
@@ -102,8 +101,8 @@ class Submitter:
                 self._not_taken(job, error)
                 return False
         if self._deps.ledger.now() >= job.lease_until:
-            # This invocation was held up for so long that another may have taken the job over.
-            log.warning("job %s not submitted: its lease ran out", job.name)
+            # Another invocation may have taken over the job.
+            log.warning("job %s not submitted: its lease expired", job.name)
             return False
         try:
             answer = self._deps.batch.submit_job(**self._request(job))
@@ -114,8 +113,8 @@ class Submitter:
         return True
 
     def _not_taken(self, job: Job, error: Exception) -> None:
-        """Note why a job was refused for good; any other failure is only logged."""
-        # Few submissions fail: no part of every cold start.
+        """Store a permanent refusal; log any other error."""
+        # Imported here to keep cold starts short: few submissions fail.
         from lambdas.arrival.refused import note_refusal, reason_of  # noqa: PLC0415
 
         if reason := reason_of(error):
@@ -124,7 +123,7 @@ class Submitter:
             log.warning("job %s not submitted, its %d runs stay held: %s", job.name, job.size, error)
 
     def _renewed(self, job: Job) -> Job:
-        """Return the job with the newest revision: a deploy may have removed the cause of the refusal."""
+        """Return the job with the newest revision, since a deploy may have removed the cause of the refusal."""
         definition = self._revision(job.asked)
         if definition == job.definition:
             return job
@@ -138,15 +137,15 @@ class Submitter:
             "jobName": job.name,
             "jobQueue": job.queue,
             "jobDefinition": job.definition,
-            # Every queue has a fair-share policy, which wants to know whose share a job counts against.
+            # Every queue has a fair-share policy, which requires a share identifier.
             "shareIdentifier": job.group,
-            # Nor does such a queue take a job without a priority, which an older revision of the definition lacks:
+            # It also requires a priority, which older revisions of a definition may lack:
             # terraform-provider-aws#31226, nextflow#3505.
             "schedulingPriorityOverride": pipeline.priority if pipeline else DEFAULT_PRIORITY,
             "containerOverrides": {
                 "environment": [
-                    {"name": names.MANIFEST, "value": job.manifest},
-                    {"name": names.JOB_DEFINITION, "value": job.definition},
+                    {"name": job_environment.MANIFEST, "value": job.manifest},
+                    {"name": job_environment.JOB_DEFINITION, "value": job.definition},
                 ],
                 **wanted.get("containerOverrides", {}),
             },
@@ -156,17 +155,20 @@ class Submitter:
         }
 
     def _revision(self, definition: str) -> str:
-        """``name:revision``: the one that is asked for, or the newest active one, so that the run can be reproduced."""
+        """Return ``name:revision``: the requested revision, or the newest active one.
+
+        Jobs name their revision explicitly, so that their runs can be reproduced.
+        """
         if ":" in definition:
             return definition
         pages = self._deps.batch.get_paginator("describe_job_definitions").paginate(
             jobDefinitionName=definition, status="ACTIVE"
         )
-        revisions = [found["revision"] for page in pages for found in page["jobDefinitions"]]
+        revisions = [each["revision"] for page in pages for each in page["jobDefinitions"]]
         if not revisions:
             raise NoDefinitionError(f"no active job definition {definition!r}: deploy the stack again")
         return f"{definition}:{max(revisions)}"
 
     def lease(self) -> str:
-        """End, as a `timestamp`, of a lease that begins now."""
+        """Return the end of a lease that begins now, as a `timestamp`."""
         return ledger.timestamp(self._deps.ledger.clock() + self._deps.deployment.lease)

@@ -1,4 +1,4 @@
-"""New runs in the ledger: the first to write a run's item owns it, everyone after finds a duplicate."""
+"""Write new runs to the ledger: claimed or rejected. A run that exists already is a duplicate and is not written."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ __all__ = ["claim", "claimed_run", "reject", "rejected_run"]
 
 
 def claimed_run(admitted: Admitted, *, job_name: str, now: str) -> Run:
-    """Return a run that is about to be submitted under `job_name`."""
+    """Return the HELD run of an admitted file or request, assigned to job `job_name`."""
     spec = admitted.run
     request, request_version = split_request_id(admitted.request) if admitted.request else ("", "")
     return Run(
@@ -34,7 +34,7 @@ def claimed_run(admitted: Admitted, *, job_name: str, now: str) -> Run:
         pool=admitted.pool,
         job_name=job_name,
         overrides=admitted.overrides,
-        # The record of the run that it reproduces has the objects of a folder.
+        # Only the definition is stored: the pinned objects of a folder are in the record of the original run.
         definition=admitted.definition if admitted.reproduces else "",
         parent=admitted.parent,
         repeats=admitted.repeats,
@@ -46,7 +46,7 @@ def claimed_run(admitted: Admitted, *, job_name: str, now: str) -> Run:
 
 
 def rejected_run(rejected: Rejected, *, now: str) -> Run:
-    """Return the run of a file that cannot be started. It is pending until its owner has been mailed."""
+    """Return the REJECTED run of a rejected file or request. It is pending until the state is published."""
     request, request_version = split_request_id(rejected.request) if rejected.request else ("", "")
     return Run(
         group=rejected.group,
@@ -66,17 +66,17 @@ def rejected_run(rejected: Rejected, *, now: str) -> Run:
 
 
 def claim(table: Ledger, runs: Sequence[Run]) -> list[Run]:
-    """Write runs that are new, at most `MAX_ITEMS` of them, all with distinct ids.
+    """Write the new ones among at most `MAX_ITEMS` runs with distinct ids.
 
     Returns:
         The runs that were written; the others existed already.
 
     Raises:
-        ClientError: throttled or refused. Some runs may be written: they are HELD and reconcile finds them.
+        ClientError: DynamoDB throttled or refused the call. Runs that were written are HELD, and reconcile finds them.
     """
     return table.write_each(runs, lambda run: CLAIM.put(table.table, run))
 
 
 def reject(table: Ledger, runs: Sequence[Run]) -> list[Run]:
-    """Write rejected runs that are new; as `claim`."""
+    """Write the new ones among rejected runs, like `claim`."""
     return table.write_each(runs, lambda run: REJECT.put(table.table, run))

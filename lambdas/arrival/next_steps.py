@@ -1,4 +1,4 @@
-"""Next steps of chains: the runs that follow a run that succeeded."""
+"""Chains of pipelines: make the next runs after a run that succeeded."""
 
 from collections.abc import Iterator, Mapping
 
@@ -19,7 +19,7 @@ __all__ = ["following", "next_steps"]
 def following(
     messages: Mapping[str, Message], deps: Dependencies, failures: Failures
 ) -> Iterator[tuple[str, Admitted]]:
-    """Return the runs that follow finished runs, each with the id of the message that reports the finished run."""
+    """Yield the runs that follow finished runs, each with the id of the message about the finished run."""
     asked = {
         ledger.run_key(parent.group, parent.run_id): message_id
         for message_id, message in messages.items()
@@ -34,10 +34,10 @@ def following(
 
 
 def next_steps(parent: Run, deployment: Deployment) -> Iterator[Admitted]:
-    """Return the runs that follow a run: one for every pipeline that names this one in `after`.
+    """Yield one run for every pipeline that names the parent's pipeline in `after`.
 
-    A run's id follows from pipeline and parent, so that asking twice is asking once. No run follows one that only
-    reproduces another.
+    The id of such a run depends only on its pipeline and parent, so a repeated message makes the same runs. A run that
+    reproduces another one has no next runs.
     """
     if parent.state is not State.SUCCEEDED or parent.reproduces:
         return
@@ -60,7 +60,7 @@ def next_steps(parent: Run, deployment: Deployment) -> Iterator[Admitted]:
             size=0,
             output=keys.output_prefix(group, name, rest, identity),
             parameters=parent.parameters,
-            # The parent's record closes its folder; it is no data.
+            # The parent's run record is the marker of this folder, and not part of the input.
             marker=keys.record_key(prefix),
         )
         pool = child.pools[0]

@@ -1,7 +1,6 @@
-"""Submissions that Batch refuses for a reason that no repetition cures: noted on the JOB item, and told.
+"""Jobs that Batch refuses permanently: store the reason in the JOB item, and raise an alarm.
 
-The job stays PREPARED and is submitted again like any other that was not taken, so that its runs start by themselves
-once the cause is removed. One JOB item stands for all the runs of a job: that is one write, however many they are.
+The job stays PREPARED, and reconcile has it submitted again, so its runs start once the cause is removed.
 """
 
 import json
@@ -22,10 +21,10 @@ __all__ = ["note_refusal", "reason_of"]
 
 log = logging.getLogger("dropbatch")
 
-# Error codes of status 4xx that pass by themselves: too much at once, and credentials that are about to be renewed.
+# Error codes of status 4xx that are temporary: throttling, and credentials that are about to be renewed.
 # https://docs.aws.amazon.com/batch/latest/APIReference/CommonErrors.html, and
 # `ThrottledRetryableChecker` in https://github.com/boto/botocore/blob/develop/botocore/retries/standard.py
-_PASSING = frozenset(
+_TEMPORARY = frozenset(
     {
         "ExpiredToken",
         "ExpiredTokenException",
@@ -48,41 +47,41 @@ _PASSING = frozenset(
 )
 _CLIENT_ERRORS = range(400, 500)
 _TIMEOUT, _TOO_MANY = 408, 429
-_LONGEST = 1000
+_MAX_LENGTH = 1000
 
 
 def reason_of(error: Exception) -> str:
-    """Why a submission was refused for good, in the words of whoever refused it; empty for anything else.
+    """Return the error text of a permanent refusal; an empty text for any other error.
 
-    Only an answer that blames the request counts: a missing one, or a fault of the service, leaves open what happened.
+    Only errors that blame the request are permanent. After a timeout or a server error the job may exist.
     """
     if isinstance(error, NoDefinitionError | ParamValidationError):
-        return str(error)[:_LONGEST]
+        return str(error)[:_MAX_LENGTH]
     if not isinstance(error, ClientError):
         return ""
-    said: Any = error.response.get("Error", {})
+    details: Any = error.response.get("Error", {})
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if status not in _CLIENT_ERRORS or status in (_TIMEOUT, _TOO_MANY) or said.get("Code") in _PASSING:
+    if status not in _CLIENT_ERRORS or status in (_TIMEOUT, _TOO_MANY) or details.get("Code") in _TEMPORARY:
         return ""
-    return f"{said.get('Code', status)}: {said.get('Message', '')}"[:_LONGEST]
+    return f"{details.get('Code', status)}: {details.get('Message', '')}"[:_MAX_LENGTH]
 
 
 def note_refusal(deps: Dependencies, job: Job, reason: str) -> None:
-    """Note on the JOB item why a prepared job was refused; raise the alarm when it had been refused before.
+    """Store in the JOB item why a prepared job was refused; raise the alarm from the second refusal on.
 
-    The first refusal may pass: a definition or a right that a deploy is about to make, a queue that is being changed.
-    The next one, a round of reconcile later, shows that it does not.
+    The first refusal may be temporary: a deploy may be about to create the definition or a permission, or be changing
+    the queue. A second one, a round of reconcile later, shows that it is not.
     """
     table, before = deps.ledger, job.refused
     if table.pause() is not None:
-        # Its queue was disabled meanwhile. Nothing is wrong: the job is submitted when the pause ends.
+        # The pause disabled the queue. The job is submitted when the pause ends.
         log.warning("job %s not submitted, the deployment was paused: %s", job.name, reason)
         return
     now = table.clock()
     at = ledger.timestamp(now)
     refusal = Refusal(reason=reason, since=before.since if before else at, at=at)
     if not mark_refused(table, job, refusal, until=now + deps.deployment.refusal):
-        log.info("job %s was taken over while it was being refused", job.name)
+        log.info("job %s was taken over by another invocation", job.name)
         return
     if before is None:
         log.warning("job %s refused, its %d runs stay held: %s", job.name, job.size, reason)
@@ -92,7 +91,7 @@ def note_refusal(deps: Dependencies, job: Job, reason: str) -> None:
 
 
 def _count(deps: Dependencies, job: Job, refusal: Refusal, *, at: datetime) -> None:
-    """Write the metric that an alarm watches."""
+    """Write the metric that triggers the alarm."""
     fields = {
         "event": "submission refused",
         "job_name": job.name,

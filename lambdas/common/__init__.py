@@ -1,1 +1,1 @@
-"""What the functions share."""
+"""Modules that several functions use."""

@@ -1,7 +1,7 @@
-"""Pausing a deployment and letting it go on.
+"""Pause and resume a deployment.
 
-A disabled queue takes no new job but finishes what it has; a disabled compute environment starts nothing. Both are
-needed, and a flag in the ledger keeps the arrival function from trying: arrivals become HELD.
+A disabled job queue accepts no new jobs but still places the jobs it has; a disabled compute environment places none.
+So both are disabled. A flag in the ledger stops the arrival function from submitting: new runs stay HELD.
 """
 
 import logging
@@ -23,11 +23,11 @@ _Resource = dict[str, Any]
 
 
 class BrakeError(RuntimeError):
-    """Some pools could not be switched; says which. Trying again is safe."""
+    """Some pools could not be enabled or disabled. Calling again is safe."""
 
 
 class Brake:
-    """The pools of one deployment, and the flag."""
+    """Pauses and resumes one deployment."""
 
     def __init__(self, table: Ledger, *, batch: Any, queues: Sequence[str]) -> None:
         """`queues` are the names of the pools' job queues."""
@@ -36,46 +36,49 @@ class Brake:
         self._queues = queues
 
     def pause(self, reason: str, *, by: str, stop: bool = False) -> bool:
-        """Hold everything that does not run yet; with `stop`, end what runs too: it starts anew when this is over.
+        """Pause: no further job starts. With `stop`, also terminate running jobs; their runs start again afterwards.
 
-        Again while paused: keeps the first reason and repeats the switching. Returns whether it was not paused before.
+        During a pause the first reason is kept, and the pools are disabled again.
+
+        Returns:
+            Whether the deployment was not paused before.
 
         Raises:
-            BrakeError: some pools could not be switched. The flag is set all the same.
+            BrakeError: some pools could not be disabled. The flag is set nevertheless.
         """
-        # First the flag: from here on nothing new is submitted, however long the switching takes.
+        # The flag is set first: no job is submitted any more, however long it takes to disable the pools.
         flag = Pause(since=self._ledger.now(), reason=reason, by=by, stop=stop)
         is_new = self._ledger.put_new(flag.to_item())
         if not is_new:
             log.info("paused already")
         try:
             self.hold()
-        finally:  # what could not be switched is no reason to let the rest run
+        finally:  # even if some pools could not be disabled
             if stop:
                 self.stop()
         log.warning("paused: %s", reason)
         return is_new
 
     def resume(self) -> None:
-        """Let everything go on; held runs are asked for again by the next reconcile.
+        """End the pause; the next reconcile asks for the jobs of held runs.
 
         Raises:
-            BrakeError: some pools could not be switched; the deployment stays paused.
+            BrakeError: some pools could not be enabled; the deployment stays paused.
         """
         self._switch("ENABLED")
         self._ledger.delete(ledger.PAUSED)
         log.warning("resumed")
 
     def hold(self) -> int:
-        """Disable every pool that is not, say one that was created during the pause; returns how many there were.
+        """Disable every enabled pool, for example one that was created during the pause; return their number.
 
         Raises:
-            BrakeError: some could not be disabled.
+            BrakeError: some pools could not be disabled.
         """
         return self._switch("DISABLED")
 
     def stop(self) -> int:
-        """End every job that has a machine; returns how many there were. Those that wait keep their place."""
+        """Terminate every job that has a machine; return their number. Waiting jobs keep their place."""
         count = 0
         for job_id in self._placed():
             self._batch.terminate_job(jobId=job_id, reason=Ending.STOPPED)
@@ -93,17 +96,17 @@ class Brake:
                         yield from (job["jobId"] for job in self._jobs(arrayJobId=parent["jobId"], jobStatus=status))
 
     def _jobs(self, **which: str) -> list[_Resource]:
-        # All pages before the first termination: that would shift what the later pages hold.
+        # All pages are read before the first termination, which would change the content of later pages.
         pages = self._batch.get_paginator("list_jobs").paginate(**which)
         return [job for page in pages for job in page["jobSummaryList"]]
 
     def _switch(self, state: str) -> int:
         queues = self._batch.describe_job_queues(jobQueues=list(self._queues))["jobQueues"]
-        names = sorted({place["computeEnvironment"] for queue in queues for place in queue["computeEnvironmentOrder"]})
-        environments = self._environments(names) if names else []  # none would mean all of the account
+        names = sorted({each["computeEnvironment"] for queue in queues for each in queue["computeEnvironmentOrder"]})
+        environments = self._environments(names) if names else []  # without names AWS returns all of the account
         faults = []
         count = 0
-        # Machines first: a queue that still takes jobs costs nothing.
+        # Compute environments first: an enabled queue alone costs nothing.
         for environment in environments:
             if environment["state"] != state:
                 name = environment["computeEnvironmentName"]
@@ -117,12 +120,12 @@ class Brake:
         return count
 
     def _environments(self, names: Sequence[str]) -> list[_Resource]:
-        found = self._batch.describe_compute_environments(computeEnvironments=names)
-        environments: list[_Resource] = found["computeEnvironments"]
+        answer = self._batch.describe_compute_environments(computeEnvironments=names)
+        environments: list[_Resource] = answer["computeEnvironments"]
         return environments
 
     def _try(self, call: Any, **arguments: str) -> list[str]:
-        """Switch one thing, so that a thing that is just being changed does not keep the others from being switched."""
+        """Update one resource and return its error, if any, so that the other resources are still updated."""
         try:
             call(**arguments)
         except ClientError as error:

@@ -13,11 +13,11 @@ __all__ = ["ControlObjects", "read_object"]
 
 _TAIL_BYTES = 16_384
 _TAIL_LINES = 20
-_LINE = 400  # characters of a line of the log that are worth mailing
+_LINE = 400  # maximum length of a log line in a mail, in characters
 _CACHED_MANIFESTS = 16
 _JSON = "application/json"
 
-# S3 says AccessDenied of a missing object to those who may not list the bucket.
+# Without the permission to list a bucket, S3 answers AccessDenied for missing objects.
 _MISSING = {"NoSuchKey", "404", "AccessDenied", "403"}
 _EMPTY = "InvalidRange"
 
@@ -29,11 +29,11 @@ class ControlObjects:
         """`bucket` is the output bucket."""
         self._s3 = s3
         self._bucket = bucket
-        # A 10,000-child array is 30,000 events; its manifest is read once while the function stays warm.
+        # An array job of 10,000 children causes 30,000 events; a warm function reads its manifest only once.
         self._manifest = lru_cache(maxsize=_CACHED_MANIFESTS)(self._read_manifest)
 
     def runs_of(self, job: Job) -> tuple[RunSpec, ...]:
-        """Return the runs that a job works on, by index of its array; a plain job has one."""
+        """Return the runs of a job, by array index; a plain job has one."""
         return self._manifest(job.manifest).runs
 
     def write_manifest(self, job: Job, manifest: Manifest) -> None:
@@ -42,30 +42,30 @@ class ControlObjects:
         self._s3.put_object(Bucket=bucket, Key=key, Body=manifest.to_json().encode(), ContentType=_JSON)
 
     def fence_owner(self, run: Run | RunSpec) -> str | None:
-        """Return the owner of the fence of a run's attempt, or None when nobody took it."""
+        """Return the owner of the fence of a run's attempt, or None when it is free."""
         return fence.owner_of(self._s3, self._bucket, _fence_key(run))
 
     def take_fence(self, run: Run | RunSpec, owner: str) -> str:
-        """Take the fence of a run's attempt unless somebody has it; return its owner.
+        """Take the fence of a run's attempt if it is free; return its owner.
 
-        From then on a job of the same attempt that starts late finds the fence taken.
+        A job of this attempt that starts later finds the fence taken and stops.
 
         Raises:
-            FenceBusyError: several write it at once.
+            FenceBusyError: several parties are writing the fence at the same time.
         """
         return fence.take(self._s3, self._bucket, _fence_key(run), owner)
 
     def record(self, output_prefix: str) -> dict[str, Any] | None:
-        """Return the run record, of whatever attempt; None for none, or for what a program put in its place."""
+        """Return the run record, which may be that of an earlier attempt; None if there is no valid one."""
         text = read_object(self._s3, self._bucket, keys.record_key(output_prefix))
         try:
-            found = json.loads(text or b"null")
+            record = json.loads(text or b"null")
         except (ValueError, RecursionError):
             return None
-        return found if isinstance(found, dict) and isinstance(found.get("attempt"), int) else None
+        return record if isinstance(record, dict) and isinstance(record.get("attempt"), int) else None
 
     def write_record(self, run: Run, *, status: str, reason: str, **known: Any) -> None:
-        """Write the record of an attempt whose container could not: it was lost, never placed, or canceled.
+        """Write the record of an attempt whose container wrote none: it was lost, never placed, or canceled.
 
         `known` are further fields of `RunRecord`.
         """
@@ -88,7 +88,7 @@ class ControlObjects:
         self._s3.put_object(Bucket=self._bucket, Key=keys.record_key(spec.output), Body=body, ContentType=_JSON)
 
     def log_tail(self, run: RunSpec) -> tuple[str, ...]:
-        """Return the last lines of a run's log, each cut to what is worth mailing."""
+        """Return the last lines of a run's log, shortened for mails."""
         text = read_object(self._s3, self._bucket, keys.log_key(run.output), last=_TAIL_BYTES) or b""
         return tuple(line[:_LINE] for line in text.decode("utf-8", "replace").splitlines()[-_TAIL_LINES:])
 
@@ -104,7 +104,7 @@ def read_object(s3: Any, bucket: str, key: str, *, last: int | None = None) -> b
         s3: a client of S3.
         bucket: the bucket.
         key: the object's key.
-        last: how many bytes of its end are read. Default: all of it.
+        last: number of bytes to read from the end. Default: the whole object.
     """
     part = {} if last is None else {"Range": f"bytes=-{last}"}
     try:

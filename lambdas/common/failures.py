@@ -1,4 +1,4 @@
-"""Partial failures: some items of a batch fail, and are tried again without the others."""
+"""Partial failures: collect the ids of failed items in a batch, so that only these are tried again."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 __all__ = ["ENOUGH", "Failures", "PublishError"]
 
 ENOUGH = 0.5
-"""Share of an invocation's time after which no further work is begun: the rest is for work that was begun."""
+"""Share of an invocation's time after which no further work is begun; the rest is for finishing."""
 
 log = logging.getLogger("dropbatch")
 
@@ -23,17 +23,17 @@ _EXPECTED = (ClientError, BotoCoreError, LookupError, PublishError)
 
 
 class Failures:
-    """Ids to be tried again: of messages, which are delivered again, or of items that the next reconcile finds."""
+    """Ids of failed items: of messages that are delivered again, or of runs and jobs for the next reconcile."""
 
     def __init__(self, spent: Callable[[], float] = lambda: 0) -> None:
-        """`spent` returns the share of the invocation's time that is over."""
+        """`spent` returns the share of the invocation's time that has passed."""
         self.ids: set[str] = set()
         self.spent = spent
 
     def postpone(self, message_ids: Iterable[str]) -> bool:
-        """Return whether no time is left to begin with these messages; if so, they are delivered again.
+        """Return whether no time is left to begin with these messages; if so, mark them for redelivery.
 
-        A function that is ended in the middle would get all of them again, and again not finish.
+        A function that times out gets all messages again, and might never finish.
         """
         if self.spent() < ENOUGH:
             return False
@@ -42,9 +42,9 @@ class Failures:
 
     @contextmanager
     def collect(self, *ids: str) -> Iterator[None]:
-        """Catch errors inside and mark these ids as failed, so that the others are still handled.
+        """Catch errors in the context and mark these ids as failed, so that the others are still processed.
 
-        That holds for errors of our own code too: a message that fails each time ends in the dead letters, alone.
+        This includes programming errors: a message that fails each time goes to the dead letters without the others.
         """
         try:
             yield
@@ -56,7 +56,7 @@ class Failures:
             self.ids.update(ids)
 
     def response(self) -> dict[str, list[dict[str, str]]]:
-        """Return the answer by which Lambda's SQS event source learns of partial failures."""
+        """Return the partial batch response for Lambda's SQS event source."""
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in sorted(self.ids)]}
 
 

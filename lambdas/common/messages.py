@@ -1,4 +1,4 @@
-"""What the arrival queue carries: notifications of S3, by itself or by EventBridge, and the system's own messages."""
+"""Parse messages of the arrival queue: notifications of S3 (direct or from EventBridge), and those of the system."""
 
 import json
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ __all__ = ["Arrival", "Message", "PoisonError", "count", "parse", "text"]
 
 
 class Arrival(NamedTuple):
-    """An object version that was put into the input bucket."""
+    """A new object version in the input bucket."""
 
     bucket: str
     key: str
@@ -24,7 +24,7 @@ class Arrival(NamedTuple):
 
 
 class Message(NamedTuple):
-    """A message, understood. A test event of S3 has no content."""
+    """The content of a message. A test event of S3 has none."""
 
     arrivals: tuple[Arrival, ...] = ()
     held: "tuple[Held, ...]" = ()
@@ -34,24 +34,24 @@ class Message(NamedTuple):
 
 
 class PoisonError(ValueError):
-    """A message that no later attempt will understand; says why."""
+    """The message can never be processed; the text says why."""
 
 
 def parse(body: str) -> Message:
-    """Read the body of a message.
+    """Parse the body of a message.
 
     Raises:
-        PoisonError: the message can never be understood.
+        PoisonError: the message can never be processed.
     """
     try:
         content = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise PoisonError(f"not JSON: {error}") from error
     if not isinstance(content, dict):
-        raise PoisonError(f"a JSON object is needed, got a {type(content).__name__}")
+        raise PoisonError(f"must be a JSON object, got a {type(content).__name__}")
     try:
         if "dropbatch" in content:
-            from lambdas.common import system_messages  # noqa: PLC0415 - seldom: no part of every cold start
+            from lambdas.common import system_messages  # noqa: PLC0415 - few messages need it
 
             return system_messages.read(content)
         if content.get("Event") == "s3:TestEvent":
@@ -64,7 +64,7 @@ def parse(body: str) -> Message:
     except PoisonError:
         raise
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
-        raise PoisonError(f"field missing or of another type: {type(error).__name__} {error}") from error
+        raise PoisonError(f"a field is missing or has a wrong type: {type(error).__name__} {error}") from error
     raise PoisonError(f"unknown kind of message with the fields {', '.join(sorted(content)) or '(none)'}")
 
 
@@ -73,48 +73,48 @@ def _is_creation(record: Mapping[str, Any]) -> bool:
 
 
 def _arrival(record: Mapping[str, Any]) -> Arrival:
-    thing = record["s3"]["object"]
+    object_ = record["s3"]["object"]
     return Arrival(
         bucket=text(record["s3"]["bucket"]["name"]),
-        # S3 encodes keys as forms do: a space is a plus, everything else percent-encoded UTF-8.
-        key=unquote_plus(text(thing["key"]), errors="strict"),
-        version_id=text(thing.get("versionId") or ""),
-        size=count(thing.get("size", 0)),
-        etag=text(thing.get("eTag", "")),
+        # S3 encodes keys like form data: a space becomes a plus, other characters percent-encoded UTF-8.
+        key=unquote_plus(text(object_["key"]), errors="strict"),
+        version_id=text(object_.get("versionId") or ""),
+        size=count(object_.get("size", 0)),
+        etag=text(object_.get("eTag", "")),
     )
 
 
 def _event(detail: Mapping[str, Any]) -> Arrival:
-    """The arrival in an event of EventBridge, which leaves keys as they are."""
-    thing = detail["object"]
+    """The arrival in an EventBridge event, whose keys are not encoded."""
+    object_ = detail["object"]
     return Arrival(
         bucket=text(detail["bucket"]["name"]),
-        key=text(thing["key"]),
-        version_id=text(thing.get("version-id") or ""),
-        size=count(thing.get("size", 0)),
-        etag=text(thing.get("etag", "")),
+        key=text(object_["key"]),
+        version_id=text(object_.get("version-id") or ""),
+        size=count(object_.get("size", 0)),
+        etag=text(object_.get("etag", "")),
     )
 
 
 def count(value: Any) -> int:
-    """A field that holds a number of bytes or of things.
+    """Return a field's value as a number of bytes or items.
 
     Raises:
-        TypeError, ValueError, OverflowError: it holds anything else.
+        TypeError, ValueError, OverflowError: it is anything else.
     """
     number = int(value)
     if not 0 <= number < 2**63:
-        raise ValueError(f"a number of bytes is needed, got {number}")
+        raise ValueError(f"must be a number of bytes, got {number}")
     return number
 
 
 def text(value: Any) -> str:
-    """A field that holds a text.
+    """Return a field's value as a text.
 
     Raises:
-        TypeError, ValueError: it holds anything else.
+        TypeError, ValueError: it is anything else.
     """
     if not isinstance(value, str):
-        raise TypeError(f"text is needed, got {value!r}")
-    value.encode()  # a lone surrogate is no text: no key in S3 and no string in DynamoDB holds it
+        raise TypeError(f"must be text, got {value!r}")
+    value.encode()  # raises an error for a lone surrogate, which neither S3 nor DynamoDB can store
     return value

@@ -1,4 +1,4 @@
-"""Publishing runs: "Run State Change" events on the default event bus."""
+"""Publish "Run State Change" events on the default event bus."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -12,13 +12,13 @@ from lambdas.ledger.transitions import PUBLISHED
 
 __all__ = ["Publisher"]
 
-# What one PutEvents takes: ten entries, of 256 KB together with the fields around each detail.
+# A PutEvents call takes ten entries of 256 KB together, including the fields around each detail.
 _BATCH = 10
 _BYTES = 250_000
 
 
 class Publisher:
-    """Publishes states of runs; a run that has ended stays in the index of pending runs until it was published."""
+    """Publishes states of runs. A run that has ended stays in the index of pending runs until it was published."""
 
     def __init__(self, table: Ledger, *, events: Any, environment: str) -> None:
         """`events` is a client of EventBridge."""
@@ -27,22 +27,22 @@ class Publisher:
         self._environment = environment
 
     def publish(self, runs: Sequence[Run]) -> None:
-        """Put one event for each run.
+        """Publish one event for each run.
 
-        A function that dies in between publishes some of them twice; none is left out.
+        If the function is stopped meanwhile, some events are published twice, but none is lost.
 
         Raises:
-            PublishError: some entry was refused.
+            PublishError: EventBridge refused some events.
         """
         for part in self._parts(runs):
             self._put([detail for _, detail in part])
             for run, _ in part:
                 if run.state.final:
-                    # Not if it is at another attempt by now, which will be published in its turn.
+                    # Has no effect when the run is at another attempt by now.
                     self._ledger.change(PUBLISHED, run, run._replace(pending=False))
 
     def _parts(self, runs: Sequence[Run]) -> Iterator[list[tuple[Run, str]]]:
-        """Runs with the detail of their event, as many together as one call takes."""
+        """Runs and their event details, in batches that fit into one call."""
         part: list[tuple[Run, str]] = []
         size = 0
         for run in runs:

@@ -1,4 +1,4 @@
-"""What the system itself sends to the arrival queue: work that is to be taken up again, or that comes next.
+"""Messages that the system sends to the arrival queue: ask for jobs of held runs, submit a job again, and so on.
 
 ``{"dropbatch": 1, "kind": "held", "runs": [{"group": …, "run_id": …, "job_name": …}]}``,
 ``{"dropbatch": 1, "kind": "resubmit", "job_name": …, "lease_until": …}``,
@@ -10,9 +10,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from dropbatch.contract.batches import chunks
 from lambdas.common.messages import Message, PoisonError, count, text
 
 __all__ = [
+    "ArrivalQueue",
     "Finished",
     "Held",
     "RequestStep",
@@ -28,73 +30,73 @@ _VERSION = 1
 
 
 class Held(NamedTuple):
-    """A run that waits and shall be tried again."""
+    """A held run that needs a job."""
 
     group: str
     run_id: str
     job_name: str
-    """The job that does not come; a run that has another by now needs nothing."""
+    """The run's job name. If the run has another one by now, the message is ignored."""
 
 
 class Resubmit(NamedTuple):
-    """A prepared job of which nobody knows whether it was submitted."""
+    """A prepared job that may not have been submitted."""
 
     job_name: str
     lease_until: str
-    """The lease that ran out; under any other, somebody has seen to the job meanwhile."""
+    """The expired lease. If the job has another one by now, the message is ignored."""
 
 
 class Finished(NamedTuple):
-    """A run that succeeded, after which others come."""
+    """A run that succeeded, and that next runs follow."""
 
     group: str
     run_id: str
 
 
 class RequestStep(NamedTuple):
-    """A piece of a request's work, small enough for one invocation."""
+    """One step of a request, small enough for one invocation."""
 
     group: str
     request: str
-    """Kind of the request, such as ``submit``."""
+    """Kind of the request, for example ``submit``."""
     bucket: str
     key: str
     version_id: str
     size: int
     stage: str = ""
-    """What is to be done; empty: the first thing."""
+    """``start`` to start the runs of a submission's plan; empty for all other steps."""
     page: int = 0
     first: int = 0
-    """Number, within the page, of the run to begin with."""
+    """Number of the first run within the page."""
     after: str = ""
-    """Key after which a listing goes on."""
+    """Key after which a listing continues."""
 
 
 def held_body(runs: Sequence[Held]) -> str:
-    """Body of a message that asks for runs to be tried again."""
+    """Return the body of a message that asks for jobs of held runs."""
     return json.dumps({"dropbatch": _VERSION, "kind": "held", "runs": [run._asdict() for run in runs]})
 
 
 def next_body(runs: Sequence[Finished]) -> str:
-    """Body of a message that asks for the next steps after runs."""
+    """Return the body of a message that asks for the next runs after finished ones."""
     return json.dumps({"dropbatch": _VERSION, "kind": "next", "runs": [run._asdict() for run in runs]})
 
 
 def resubmit_body(job: Resubmit) -> str:
-    """Body of a message that asks for a prepared job to be submitted."""
+    """Return the body of a message that asks to submit a prepared job again."""
     return json.dumps({"dropbatch": _VERSION, "kind": "resubmit", **job._asdict()})
 
 
 def requests_body(steps: Sequence[RequestStep]) -> str:
-    """Body of a message that asks for more of some requests' work."""
+    """Return the body of a message that asks for further steps of requests."""
     return json.dumps({"dropbatch": _VERSION, "kind": "requests", "steps": [step._asdict() for step in steps]})
 
 
 def read(content: Mapping[str, Any]) -> Message:
-    """A message of the system.
+    """Read a message of the system.
 
     Raises:
-        PoisonError, KeyError, TypeError, ValueError, OverflowError, AttributeError: it is not as it was written.
+        PoisonError, KeyError, TypeError, ValueError, OverflowError, AttributeError: the format is wrong.
     """
     if content["dropbatch"] != _VERSION:
         raise PoisonError(f"message version {content['dropbatch']!r} is not {_VERSION}")
@@ -123,3 +125,31 @@ def _step(step: Mapping[str, Any]) -> RequestStep:
     texts = {name: text(step[name]) for name in ("group", "request", "bucket", "key", "version_id", "stage", "after")}
     size, page, first = (count(step[name]) for name in ("size", "page", "first"))
     return RequestStep(size=size, page=page, first=first, **texts)
+
+
+_PER_MESSAGE = 100
+
+
+class ArrivalQueue:
+    """Sends messages to the arrival queue."""
+
+    def __init__(self, *, sqs: Any, url: str) -> None:
+        self._sqs = sqs
+        self._url = url
+
+    def ask_for_jobs(self, runs: Sequence[Held]) -> None:
+        """Ask for jobs for held runs."""
+        for part in chunks(dict.fromkeys(runs), _PER_MESSAGE):
+            self._send(held_body(part))
+
+    def ask_for_next_steps(self, runs: Sequence[Finished]) -> None:
+        """Ask for the next runs after finished runs."""
+        for part in chunks(dict.fromkeys(runs), _PER_MESSAGE):
+            self._send(next_body(part))
+
+    def ask_to_resubmit(self, job: Resubmit) -> None:
+        """Ask to submit a prepared job again."""
+        self._send(resubmit_body(job))
+
+    def _send(self, body: str) -> None:
+        self._sqs.send_message(QueueUrl=self._url, MessageBody=body)

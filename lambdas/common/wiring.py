@@ -1,4 +1,4 @@
-"""Reading a function's surroundings once, at its cold start."""
+"""Read a function's environment and create its AWS clients, once at the cold start."""
 
 import logging
 import os
@@ -19,25 +19,25 @@ NEEDED = {
     "s3": {"PutObject": {"IfNoneMatch": "1.35.2"}},
     "batch": {"SubmitJob": {"shareIdentifier": "1.23.2"}},
 }
-"""The youngest parameters that the functions send, by service and operation, and the first botocore that knows each.
+"""The newest parameters that the functions send, by service and operation, and the first botocore version with each.
 
-Lambda brings boto3, and which one depends on the runtime's version and the region:
+Lambda's runtime includes boto3; its version depends on the runtime's version and the region:
 https://docs.aws.amazon.com/lambda/latest/dg/lambda-python.html#python-sdk-included
 """
 
 
 def logger() -> logging.Logger:
-    """The function's log. Lambda's own handler writes it as JSON."""
+    """Return the function's logger. Lambda's log handler writes JSON."""
     log = logging.getLogger("dropbatch")
     log.setLevel(logging.INFO)
     return log
 
 
 def variables(*names: str) -> list[str]:
-    """Values of environment variables that the function cannot do without.
+    """Return the values of required environment variables.
 
     Raises:
-        RuntimeError: naming all that are missing.
+        RuntimeError: some are missing; names all of them.
     """
     missing = [name for name in names if not os.environ.get(name)]
     if missing:
@@ -46,41 +46,41 @@ def variables(*names: str) -> list[str]:
 
 
 def deployment() -> Deployment:
-    """The deployment described beside the code, in the function's package."""
+    """Read the deployment from its file in the function's package."""
     root = Path(os.environ.get("LAMBDA_TASK_ROOT", Path(__file__).parents[2]))
     return Deployment.from_json((root / FILE_NAME).read_bytes())
 
 
 def time_spent(context: Any) -> Callable[[], float]:
-    """Tells which share of the time that an invocation had at this moment is over; `context` is Lambda's."""
+    """Return a function that returns the share of the invocation's time that has passed. `context` is Lambda's."""
     time_left = context.get_remaining_time_in_millis
-    whole = time_left()
-    return lambda: float(1 - time_left() / whole)
+    total = time_left()
+    return lambda: float(1 - time_left() / total)
 
 
 def client(service: str, *, retry: bool = True) -> Any:
-    """A client of an AWS service.
+    """Create a client of an AWS service.
 
     Args:
-        service: name as boto3 knows it.
-        retry: False for calls that must not be repeated behind our back, because a repetition has an effect of its own.
+        service: boto3's name of the service.
+        retry: whether the client retries failed calls. False if a repeated call could have a second effect.
 
     Raises:
         RuntimeError: boto3 is too old for a parameter in `NEEDED`.
     """
-    # Thirteen seconds of silence within one region are enough; the queue brings the message again in any case.
+    # Thirteen seconds without an answer are enough within one region; the message is delivered again in any case.
     config = Config(
         connect_timeout=3,
         read_timeout=10,
         retries={"mode": "standard", "total_max_attempts": 4 if retry else 1},
     )
-    made = boto3.client(service, config=config)  # type: ignore[call-overload]
-    _check_features(service, made.meta.service_model)
-    return made
+    client_ = boto3.client(service, config=config)  # type: ignore[call-overload]
+    _check_features(service, client_.meta.service_model)
+    return client_
 
 
 def _check_features(service: str, model: ServiceModel) -> None:
-    """Fail at the cold start, not at the first run that needs the parameter. The model is the client's own, loaded."""
+    """Check at the cold start that boto3 knows the parameters in `NEEDED`. `model` is the client's loaded model."""
     for operation, parameters in NEEDED.get(service, {}).items():
         shape = model.operation_model(operation).input_shape
         known = shape.members if isinstance(shape, StructureShape) else {}

@@ -1,1 +1,1 @@
-"""The ledger's table: its items are read here as types, and every change of a run is written here."""
+"""The ledger's table: reads return typed items; every change of a run or job is written here."""

@@ -1,4 +1,4 @@
-"""Every write of a JOB item: prepared, submitted, refused, leased again, moved."""
+"""Updates of JOB items: mark a job as submitted, refused or moved; take its lease; set its definition."""
 
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ __all__ = ["mark_moved", "mark_refused", "mark_submitted", "set_definition", "ta
 
 
 def mark_submitted(table: Ledger, job_name: str, job_id: str) -> None:
-    """Note Batch's id of a job, and that it is not refused any more."""
+    """Store the Batch id of a submitted job, and clear its refusal."""
     _update(
         table,
         job_name,
@@ -23,10 +23,9 @@ def mark_submitted(table: Ledger, job_name: str, job_id: str) -> None:
 
 
 def mark_refused(table: Ledger, job: Job, refusal: Refusal, *, until: datetime) -> bool:
-    """Note that Batch refused a job; return False when another invocation took over the job.
+    """Store that Batch refused a job; return False when another invocation holds the job's lease by now.
 
-    The item is in the index by day under `ledger.refused_key`, where group members may read it. It counts as refused
-    up to the time `until`.
+    Until the time `until`, group members find the item in the by-day index under `ledger.refused_key`.
     """
     values = {
         ":refused": refusal._asdict(),
@@ -47,9 +46,9 @@ def mark_refused(table: Ledger, job: Job, refusal: Refusal, *, until: datetime) 
 
 
 def take_lease(table: Ledger, job_name: str, *, old: str, new: str) -> Job | None:
-    """Take a prepared job whose lease ran out; return it under its new lease.
+    """Take over a prepared job whose lease expired; return the job with its new lease.
 
-    None when the job is submitted by now, or another invocation has a lease.
+    Return None when the job has been submitted, or another invocation took the lease first.
     """
     item = _update(
         table,
@@ -63,14 +62,14 @@ def take_lease(table: Ledger, job_name: str, *, old: str, new: str) -> Job | Non
 
 
 def set_definition(table: Ledger, job: Job, definition: str) -> Job:
-    """Note the revision that is submitted; return the job with it."""
+    """Store the job definition revision to submit; return the updated job."""
     names = {"#definition": "definition"}
     _update(table, job.name, "SET #definition = :definition", {":definition": definition}, names=names)
     return job._replace(definition=definition)
 
 
 def mark_moved(table: Ledger, job: Job) -> None:
-    """Note that a job is canceled to move its runs to another pool."""
+    """Store that a job is being canceled to move its runs to another pool."""
     _update(table, job.name, "SET moved = :yes", {":yes": True}, condition="attribute_exists(id)")
 
 

@@ -1,4 +1,4 @@
-"""The ledger's table: items read as types, many at a time, and writes whose conditions decide."""
+"""Typed reads and conditional writes of the ledger's DynamoDB table."""
 
 import random
 import time
@@ -20,7 +20,7 @@ Entry = Mapping[str, Any]
 
 
 class Ledger:
-    """The table of one deployment."""
+    """The ledger table of one deployment."""
 
     def __init__(
         self,
@@ -37,16 +37,16 @@ class Ledger:
         self._untrue = dynamodb.exceptions.ConditionalCheckFailedException
 
     def now(self) -> str:
-        """Return the present as a `timestamp`."""
+        """Return the current time as a `timestamp`."""
         return ledger.timestamp(self.clock())
 
-    # --- reading: always consistent --------------------------------------------------------------------------------
+    # --- strongly consistent reads ---------------------------------------------------------------------------------
 
     def read(self, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """Return the plain values of items by id; those that do not exist are absent.
+        """Return the plain values of items by id; ids without an item are absent.
 
         Raises:
-            LookupError: DynamoDB left some unread again and again.
+            LookupError: DynamoDB left some items unread in every try.
         """
         return read_items(self.dynamodb, self.table, ids, sleep=self._sleep)
 
@@ -55,37 +55,37 @@ class Ledger:
         return next(iter(self.runs([ledger.run_key(group, run_id)]).values()), None)
 
     def reread(self, run: Run) -> Run:
-        """Return a run as it is now.
+        """Return the stored state of a run that was read before.
 
         Raises:
-            LookupError: it is gone.
+            LookupError: the run no longer exists.
         """
         return self.runs([run.id])[run.id]
 
     def runs(self, ids: Iterable[str]) -> dict[str, Run]:
-        """Return runs by id; those that do not exist are absent."""
+        """Return runs by item id; ids without a run are absent."""
         return {item_id: Run.from_item(item) for item_id, item in self.read(ids).items()}
 
     def job(self, job_name: str) -> Job | None:
         """Return a job, or None."""
-        found = self.read([ledger.job_key(job_name)])
-        return next(map(Job.from_item, found.values()), None)
+        items = self.read([ledger.job_key(job_name)])
+        return next(map(Job.from_item, items.values()), None)
 
     def pause(self) -> Pause | None:
-        """Return the flag that the deployment is paused, or None."""
-        found = self.read([ledger.PAUSED])
-        return next(map(Pause.from_item, found.values()), None)
+        """Return the pause flag, or None when the deployment is not paused."""
+        items = self.read([ledger.PAUSED])
+        return next(map(Pause.from_item, items.values()), None)
 
     def exhausted_pools(self, pools: Iterable[str]) -> frozenset[str]:
-        """Return those of the pools that have no capacity at present."""
+        """Return which of the pools are marked as exhausted."""
         now = self.now()
-        flags = self.read(map(ledger.dry_key, pools)).values()
+        flags = self.read(map(ledger.exhausted_key, pools)).values()
         return frozenset(flag.pool for flag in map(ExhaustedPool.from_item, flags) if flag.until > now)
 
     def query(
         self, index: str, condition: str, values: Mapping[str, Any], **more: Any
     ) -> Iterator[list[dict[str, Any]]]:
-        """Return the pages of a query on an index, in plain values."""
+        """Yield the pages of an index query, as plain values."""
         for page in self.dynamodb.get_paginator("query").paginate(
             TableName=self.table,
             IndexName=index,
@@ -95,10 +95,10 @@ class Ledger:
         ):
             yield [ledger.from_item(item) for item in page["Items"]]
 
-    # --- writing ---------------------------------------------------------------------------------------------------
+    # --- writes ----------------------------------------------------------------------------------------------------
 
     def put(self, item: Mapping[str, Any]) -> None:
-        """Write an item, whatever was there."""
+        """Write an item; replace an existing one."""
         self.dynamodb.put_item(TableName=self.table, Item=ledger.to_item(item))
 
     def put_new(self, item: Mapping[str, Any]) -> bool:
@@ -116,7 +116,7 @@ class Ledger:
         self.dynamodb.delete_item(TableName=self.table, Key=ledger.to_item({"id": item_id}))
 
     def update(self, **request: Any) -> dict[str, Any] | None:
-        """Update an item; return its plain values as they are now, or None when the condition does not hold."""
+        """Update an item; return its new plain values, or None when the condition does not hold."""
         try:
             answer = self.dynamodb.update_item(**{"TableName": self.table, "ReturnValues": "ALL_NEW", **request})
         except self._untrue:
@@ -124,17 +124,17 @@ class Ledger:
         return ledger.from_item(answer["Attributes"])
 
     def change(self, transition: Transition, before: Run, after: Run) -> Run | None:
-        """Write one transition; return the run as it is now, or None when its guards do not hold."""
+        """Write one transition; return the updated run, or None when a guard does not hold."""
         item = self.update(**transition.update(self.table, before, after))
         return Run.from_item(item) if item else None
 
     def write_each(self, wanted: Sequence[_T], entry: Callable[[_T], Entry]) -> list[_T]:
-        """Write, in one transaction, those of at most `MAX_ITEMS` items whose condition holds; return them.
+        """Write at most `MAX_ITEMS` items in one transaction; return those that were written.
 
-        Those whose condition does not hold are left out and the rest is tried again.
+        Items whose condition does not hold are left out, and the transaction is repeated with the others.
 
         Raises:
-            ClientError: throttled or refused; whether anything was written is not known.
+            ClientError: DynamoDB throttled or refused the call. The items may have been written.
         """
         left = list(wanted)
         while left:
@@ -150,13 +150,15 @@ class Ledger:
         return left
 
     def write_settling(self, entries: Sequence[Entry], settlement: Entry | None) -> bool:
-        """Write entries in one transaction, with the settlement of a limit if there is one.
+        """Write entries in one transaction, together with the settlement of a limit (see `lambdas.ledger.settlement`).
+
+        A settlement whose condition does not hold is left out.
 
         Returns:
-            Whether the entries' conditions held. A settlement whose condition does not hold is left out.
+            Whether the conditions of the entries held.
 
         Raises:
-            ClientError: throttled or refused; whether anything was written is not known.
+            ClientError: DynamoDB throttled or refused the call. The entries may have been written.
         """
         for left in reversed(range(_WRITE_ROUNDS)):
             try:
@@ -166,11 +168,11 @@ class Ledger:
                 if "ConditionalCheckFailed" in codes[: len(entries)]:
                     return False
                 if "ConditionalCheckFailed" in codes:
-                    settlement = None  # the group's limit counts something else by now
+                    settlement = None  # the unit of the group's limit has changed
                 elif "TransactionConflict" not in codes or not left:
                     raise
                 else:
-                    # Ends of other runs are being counted in the same items.
+                    # Other transactions are updating the same USAGE and LIMIT items.
                     self._sleep(random.uniform(0.01, 0.1))  # noqa: S311
                 continue
             return True
@@ -178,5 +180,5 @@ class Ledger:
 
 
 def reason_codes(error: Any) -> list[str]:
-    """Return the code of each entry of a transaction that was canceled; ``None`` as text for an entry without fault."""
+    """Return the error code of each entry of a canceled transaction: the text ``None`` for entries without an error."""
     return [reason.get("Code") or "None" for reason in error.response.get("CancellationReasons", [])]

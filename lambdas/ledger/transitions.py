@@ -1,7 +1,7 @@
-"""The states of a run: every allowed transition, and the condition under which the ledger takes it.
+"""The states of a run: every allowed transition, and the condition that its write must meet.
 
-All writers go through this table. A write is conditional, so that of two functions that move one run at once, or of an
-event that comes late or twice, one takes effect. `docs/ledger.md` is made of this module.
+All writers use these transitions. The writes are conditional, so that late or repeated events, and functions that work
+on the same run at the same time, have one effect. `docs/ledger.md` is generated from this module.
 """
 
 import re
@@ -44,23 +44,23 @@ class Guard(NamedTuple):
 
     text: str
     expression: str
-    """DynamoDB's condition; ``#field`` names a field, ``:was_field`` is its value in the run as it was read and
+    """DynamoDB condition: ``#field`` is a field's name, ``:was_field`` its value in the run as it was read, and
     ``:field`` its new value."""
 
 
 class TransitionError(ValueError):
-    """The table does not allow this change: an error in the code that asks for it."""
+    """No transition allows this change: the calling code is wrong."""
 
 
 _NEW = Guard("no item has this id", "attribute_not_exists(id)")
-_LATER = Guard("the stored attempt and state come before the new ones", "#order < :order")
+_LATER = Guard("the new attempt and state come after the stored ones", "#order < :order")
 _EXISTS = Guard("the run exists", "attribute_exists(id)")
-_SAME_ATTEMPT = Guard("the attempt is the one that was read", "#attempt = :was_attempt")
-_SAME_STATE = Guard("attempt and state are those that were read", "#order = :was_order")
-_SAME_JOB = Guard("the run still waits for the job that was read", "#state = :was_state AND #job_name = :was_job_name")
-_NOT_CANCELED = Guard("no request cancels it", "attribute_not_exists(cancel)")
-_SAME_REQUESTS = Guard("no other request has changed it meanwhile", "#requests = :was_requests")
-_NO_REQUESTS = Guard("the same, where none had", "attribute_not_exists(requests)")
+_SAME_ATTEMPT = Guard("the attempt has not changed since it was read", "#attempt = :was_attempt")
+_SAME_STATE = Guard("attempt and state have not changed since they were read", "#order = :was_order")
+_SAME_JOB = Guard("the run still waits for the same job", "#state = :was_state AND #job_name = :was_job_name")
+_NOT_CANCELED = Guard("no request has canceled the run", "attribute_not_exists(cancel)")
+_SAME_REQUESTS = Guard("no other request has changed the run since it was read", "#requests = :was_requests")
+_NO_REQUESTS = Guard("no request has changed the run", "attribute_not_exists(requests)")
 
 
 class Transition(NamedTuple):
@@ -68,14 +68,14 @@ class Transition(NamedTuple):
 
     name: str
     before: tuple[State, ...]
-    """States that it starts from; none for a new run."""
+    """Allowed states before the change; empty for a new run."""
     after: tuple[State, ...]
     guards: tuple[Guard, ...]
     writer: str
     """The function that makes the change."""
     text: str
     rewrites: tuple[str, ...] = ()
-    """Fields that are set, or removed if the run has none, even if they stay the same."""
+    """Fields that are written even when unchanged: set to the new value, or removed when the run has none."""
 
     def put(self, table: str, run: Run) -> dict[str, Any]:
         """Return the entry of TransactItems that writes a new run."""
@@ -84,10 +84,10 @@ class Transition(NamedTuple):
         return {"Put": {"TableName": table, "Item": ledger.to_item(item), **self._condition({}, item)}}
 
     def update(self, table: str, before: Run, after: Run) -> dict[str, Any]:
-        """Return the parameters of UpdateItem that bring a run, as it was read, to its new form."""
+        """Return the parameters of UpdateItem that change a run from `before`, as it was read, to `after`."""
         self._check(before.state, after.state, after.id)
         old, new = before.to_item(), after.to_item()
-        # Where the order changes, the state is written with it: the run may have advanced since it was read.
+        # The state is written whenever the order changes: the stored run may have advanced since it was read.
         rewrites = (*self.rewrites, "state") if old["order"] != new["order"] else self.rewrites
         changed = {
             name: value for name, value in new.items() if name not in old or old[name] != value or name in rewrites
@@ -96,7 +96,7 @@ class Transition(NamedTuple):
         return _update(table, after.id, changed, removed, self._condition(old, new))
 
     def update_unread(self, table: str, run: RunSpec, state: State, changed: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the parameters of UpdateItem for a run that was not read: its new state, and `changed` fields."""
+        """Return the parameters of UpdateItem that set state and `changed` fields of a run that was not read."""
         run_id = ledger.run_key(run.group, run.run_id)
         self._check(None, state, run_id)
         new = {**changed, "state": state, "order": order(run.attempt, state)}
@@ -141,14 +141,14 @@ def _update(
 
 
 CLAIM = Transition("claim", (), (State.HELD,), (_NEW,), "arrival", "A file or a request starts a run.")
-REJECT = Transition("reject", (), (State.REJECTED,), (_NEW,), "arrival", "A file or a run cannot be started.")
+REJECT = Transition("reject", (), (State.REJECTED,), (_NEW,), "arrival", "A file, request or run is rejected.")
 ASSIGN_JOB = Transition(
     "assign job",
     (State.HELD,),
     (State.HELD,),
     (_SAME_JOB,),
     "arrival",
-    "A run that waits gets a new job, on a pool that has capacity.",
+    "A held run gets a new job, on a pool that has capacity.",
 )
 ADVANCE = Transition(
     "advance",
@@ -156,7 +156,7 @@ ADVANCE = Transition(
     (State.SUBMITTED, State.RUNNING),
     (_EXISTS, _LATER),
     "run events",
-    "Batch has queued or started the job. The run is not read before.",
+    "Batch has queued or started the job. The run is not read before the write.",
 )
 END = Transition(
     "end",
@@ -164,7 +164,7 @@ END = Transition(
     (State.SUCCEEDED, State.FAILED, State.CANCELLED),
     (_EXISTS, _LATER, _SAME_ATTEMPT),
     "run events",
-    "The job has ended, and the run with it. One transaction with its usage and its part of the limit.",
+    "The job has ended, and so has the run. The same transaction counts the usage and settles the group's limit.",
 )
 RESCUE = Transition(
     "rescue",
@@ -172,7 +172,7 @@ RESCUE = Transition(
     (State.HELD,),
     (_EXISTS, _LATER, _SAME_ATTEMPT, _NOT_CANCELED),
     "run events",
-    "The job has failed for a reason that a further attempt can cure. One transaction with its usage.",
+    "The job failed, and the run gets another attempt. The same transaction counts the usage of the failed attempt.",
 )
 REQUEST_CANCEL = Transition(
     "request cancel",
@@ -180,7 +180,7 @@ REQUEST_CANCEL = Transition(
     (*_UNFINISHED, *_FINAL),
     (_SAME_ATTEMPT, _SAME_REQUESTS),
     "arrival",
-    "A request cancels the run: it is not rescued any more.",
+    "A request cancels the run. From now on no further attempt is opened when its job fails.",
     rewrites=("cancel", "requests"),
 )
 CANCEL = Transition(
@@ -189,7 +189,7 @@ CANCEL = Transition(
     (State.CANCELLED,),
     (_SAME_ATTEMPT, _LATER),
     "arrival",
-    "The run had not started, and its fence is taken so that it never will.",
+    "The run had not started. Its fence is taken first, so that no job can start it later.",
 )
 RETRY = Transition(
     "retry",
@@ -197,7 +197,7 @@ RETRY = Transition(
     (State.HELD,),
     (_SAME_STATE,),
     "arrival",
-    "A request opens the next attempt of a run that failed, was canceled, or was over its group's limit.",
+    "A request opens the next attempt of a run that failed, was canceled, or was rejected by its group's limit.",
 )
 PUBLISHED = Transition(
     "published",
@@ -205,8 +205,8 @@ PUBLISHED = Transition(
     _FINAL,
     (_SAME_STATE,),
     "arrival, run events",
-    "The end of the run was published on the event bus: it leaves the index of pending runs.",
-    rewrites=("unfinished",),  # of a run that had left it already, nothing else would be written
+    "The final state was published on the event bus. The run leaves the index of pending runs.",
+    rewrites=("unfinished",),  # without it the update of a run published before would be empty, which DynamoDB refuses
 )
 
 TRANSITIONS = (CLAIM, REJECT, ASSIGN_JOB, ADVANCE, END, RESCUE, REQUEST_CANCEL, CANCEL, RETRY, PUBLISHED)

@@ -1,1 +1,1 @@
-"""Run events function: what Batch says becomes the state of runs; what fell behind is repaired."""
+"""Run events function: updates runs from Batch's job events, and regularly repairs runs that were left behind."""

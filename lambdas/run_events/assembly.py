@@ -1,4 +1,4 @@
-"""The parts of the run events function, put together."""
+"""Create the parts of the run events function."""
 
 import time
 from collections.abc import Callable
@@ -11,9 +11,9 @@ from dropbatch.contract.deployment import Deployment
 from lambdas.common.brake import Brake
 from lambdas.common.control_objects import ControlObjects
 from lambdas.common.publisher import Publisher
+from lambdas.common.system_messages import ArrivalQueue
 from lambdas.ledger.table import Ledger
-from lambdas.run_events.arrival_queue import ArrivalQueue
-from lambdas.run_events.endings import Endings
+from lambdas.run_events.attempts import Endings
 from lambdas.run_events.flow import RunEventsFlow
 from lambdas.run_events.mails import Mails
 from lambdas.run_events.reconcile import SLICE, Reconcile
@@ -24,7 +24,7 @@ __all__ = ["Clients", "Parts", "assemble"]
 
 @dataclass(frozen=True, kw_only=True)
 class Clients:
-    """The AWS services that the function talks to."""
+    """The function's AWS clients."""
 
     dynamodb: Any
     s3: Any
@@ -36,7 +36,7 @@ class Clients:
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """What the handler calls."""
+    """The parts that the handler calls."""
 
     flow: RunEventsFlow
     reconcile: Reconcile
@@ -55,7 +55,20 @@ def assemble(
     sleep: Callable[[float], None] = time.sleep,
     slice_size: int = SLICE,
 ) -> Parts:
-    """`bucket` is the output bucket, `arrival_url` the arrival queue's; the topics mail to operators and contacts."""
+    """Create the parts of the function.
+
+    Args:
+        clients: AWS clients.
+        deployment: the deployment.
+        table: name of the ledger table.
+        bucket: name of the output bucket.
+        arrival_url: URL of the arrival queue.
+        topic_arn: topic that mails to operators.
+        contacts_arn: topic that mails to contacts of groups; empty for none.
+        clock: returns the current time.
+        sleep: waits for a number of seconds.
+        slice_size: number of runs that reconcile keeps in memory.
+    """
     table_ = Ledger(clients.dynamodb, table, clock=clock, sleep=sleep)
     objects = ControlObjects(clients.s3, bucket)
     arrivals = ArrivalQueue(sqs=clients.sqs, url=arrival_url)

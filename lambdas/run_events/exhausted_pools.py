@@ -1,4 +1,4 @@
-"""Pools without capacity: noting them, and moving the runs that wait for one to another pool."""
+"""Mark pools without capacity as exhausted, and move the runs that wait for them to other pools."""
 
 import logging
 from collections import defaultdict
@@ -19,26 +19,26 @@ __all__ = ["mark_exhausted", "move_off_exhausted_pools"]
 log = logging.getLogger("dropbatch")
 
 _WAITING = (State.HELD, State.SUBMITTED)
-_PASSED_OVER = timedelta(minutes=30)
-"""How long runs pass over a pool after it had no capacity."""
+_SKIPPED = timedelta(minutes=30)
+"""How long runs skip a pool after it had no capacity."""
 
 
 def mark_exhausted(table: Ledger, pool: str, reason: str) -> None:
-    """Note that a pool has no capacity, so that runs pass it over for a while."""
+    """Mark a pool as exhausted, so that runs skip it for a while."""
     now = table.clock()
-    flag = ExhaustedPool(pool, ledger.timestamp(now), ledger.timestamp(now + _PASSED_OVER), reason)
+    flag = ExhaustedPool(pool, ledger.timestamp(now), ledger.timestamp(now + _SKIPPED), reason)
     table.put(flag.to_item())
-    log.warning("pool %s has no capacity until %s: %s", pool, flag.until, reason)
+    log.warning("pool %s has no capacity and is skipped until %s: %s", pool, flag.until, reason)
 
 
 def move_off_exhausted_pools(table: Ledger, batch: Any, deployment: Deployment, runs: Sequence[Run]) -> int:
-    """Cancel the jobs of runs that wait for an exhausted pool while another pool of their pipeline has capacity.
+    """Cancel waiting jobs in exhausted pools if another pool of their pipeline has capacity.
 
-    The job events of the canceled jobs then rescue the runs. Running jobs are not touched: Batch cancels only those
-    that wait.
+    The events of the canceled jobs open the next attempts of their runs, on another pool. Running jobs are not
+    affected: CancelJob cancels only waiting jobs.
 
     Returns:
-        How many runs are moved.
+        The number of runs whose jobs were canceled.
     """
     exhausted = table.exhausted_pools(deployment.pools)
     if not exhausted:
@@ -52,9 +52,9 @@ def move_off_exhausted_pools(table: Ledger, batch: Any, deployment: Deployment, 
     for job_name, waiting in stuck.items():
         job = table.job(job_name)
         if job and job.submitted and job.queue == deployment.pools[waiting[0].pool].queue:
-            # AWS does not document whether children of an array get the reason for which their parent was canceled.
+            # The JOB item says why, since AWS does not document whether children of an array get the parent's reason.
             mark_moved(table, job)
             batch.cancel_job(jobId=job.job_id, reason=Ending.MOVED)
             moved += len(waiting)
-            log.warning("job %s: %d runs are moved off pool %s", job.job_id, len(waiting), waiting[0].pool)
+            log.warning("job %s canceled: its %d runs leave pool %s", job.job_id, len(waiting), waiting[0].pool)
     return moved

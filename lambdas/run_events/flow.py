@@ -1,4 +1,4 @@
-"""From job events to the ledger, to further attempts, to next steps and to the public event."""
+"""Process job events: update the ledger, open further attempts, start next steps, and publish state changes."""
 
 import json
 import logging
@@ -14,15 +14,12 @@ from dropbatch.contract.runs import State, order
 from lambdas.common.control_objects import ControlObjects
 from lambdas.common.failures import Failures
 from lambdas.common.publisher import Publisher
-from lambdas.common.system_messages import Finished, Held
+from lambdas.common.system_messages import ArrivalQueue, Finished, Held
 from lambdas.ledger.table import Ledger
 from lambdas.ledger.transitions import ADVANCE
-from lambdas.run_events.arrival_queue import ArrivalQueue
-from lambdas.run_events.blocked_queues import BLOCKED, blocked_queues
-from lambdas.run_events.changes import JobChange, change_of
-from lambdas.run_events.endings import Endings, waiting_name
+from lambdas.run_events.attempts import Endings, waiting_name
 from lambdas.run_events.exhausted_pools import mark_exhausted
-from lambdas.run_events.expired_jobs import ending_of
+from lambdas.run_events.job_events import BLOCKED, JobChange, blocked_queues, change_of, ending_of
 from lambdas.run_events.mails import Mails
 from lambdas.run_events.rescue import Cause, Rescue, cause_of, rescue_of
 
@@ -33,19 +30,19 @@ log = logging.getLogger("dropbatch")
 _LOST = "lost"
 """Phase of a run whose container did not write a record."""
 _AT_ONCE = 20
-"""Changes that are brought to their end together."""
+"""Number of changes that are followed up together."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """The work that is left for a run once the ledger has its change."""
+    """The work that remains for a run after its change was written to the ledger."""
 
     publish: Run | None = None
-    """A run whose new state is to be published."""
+    """The run, if its new state must be published."""
     held: Held | None = None
-    """A run that waits for a job."""
+    """The run, if it needs a job."""
     finished: Finished | None = None
-    """A run that other runs follow."""
+    """The run, if next runs follow it."""
 
 
 class RunEventsFlow:
@@ -71,9 +68,9 @@ class RunEventsFlow:
         self._deployment = deployment
 
     def process(self, records: Sequence[Mapping[str, Any]], *, spent: Callable[[], float] = lambda: 0) -> Failures:
-        """Handle messages of the job event queue; return those to be delivered again.
+        """Process messages of the job event queue; return those to be delivered again.
 
-        A slice that was begun is finished; no slice is begun once half of the invocation's time is `spent`.
+        Once half of the invocation's time is `spent`, no further changes are begun.
         """
         failures = Failures(spent)
         for message_id, blocked in blocked_queues(records):
@@ -95,22 +92,22 @@ class RunEventsFlow:
         return failures
 
     def follow_up(self, outcomes: Sequence[Outcome]) -> None:
-        """Send waiting runs and next steps to the arrival queue, then mail and publish.
+        """Ask for jobs and next steps, then mail and publish.
 
-        Publishing comes last: it takes a run out of the index that reconcile reads.
+        Publishing comes last, because it removes a run from the index that reconcile reads.
         """
         self._arrivals.ask_for_jobs([outcome.held for outcome in outcomes if outcome.held])
         self._arrivals.ask_for_next_steps([outcome.finished for outcome in outcomes if outcome.finished])
-        # Keyed: a state that came twice within the batch is published once.
+        # A state that was reported twice within the batch is published once.
         runs = {(run.id, run.order): run for outcome in outcomes if (run := outcome.publish)}
         self._mails.record_finished([run for run in runs.values() if run.state.final])
         self._publisher.publish(list(runs.values()))
 
     def apply(self, change: JobChange) -> Outcome | None:
-        """Move the run of a change; return the work that is left, None when there was nothing to do."""
+        """Apply a change to its run; return the remaining work, or None when there is none."""
         job = self._ledger.job(change.job_name)
         if job is None:
-            log.info("job %s is not ours", change.job_name)
+            log.info("job %s was not submitted by this deployment", change.job_name)
             return None
         spec = self._objects.runs_of(job)[change.index]
         if not change.state.final:
@@ -126,13 +123,13 @@ class RunEventsFlow:
             outcome = self._end(run, spec, change, job)
             if outcome is not None:
                 return outcome
-            run = self._ledger.find(spec.group, spec.run_id)  # another writer was faster
+            run = self._ledger.find(spec.group, spec.run_id)  # another writer has changed it
         return self.unfinished_work(run, spec.attempt) if run else None
 
     def end_expired(self, run: Run, job_id: str, *, started: bool) -> Outcome | None:
         """End the attempt of a run whose job Batch no longer knows.
 
-        `started`: whether the job took the fence; if not, nobody did.
+        `started` says whether the job took the fence. If not, the fence must be free.
         """
         if not started and self._objects.take_fence(run, job_id) != job_id:
             return None
@@ -141,7 +138,7 @@ class RunEventsFlow:
         return self._end(run, run.spec(), change, self._ledger.job(run.job_name))
 
     def unfinished_work(self, run: Run, attempt: int) -> Outcome | None:
-        """Return the work that may have been cut short after the ledger had the end of an attempt."""
+        """Return the work that an earlier invocation may have left undone after it wrote the end of an attempt."""
         if run.attempt == attempt and run.state.final and run.pending:
             return self._ended(run)
         if run.state is State.HELD and run.job_name == waiting_name(run.run_id, attempt + 1):
@@ -149,7 +146,7 @@ class RunEventsFlow:
         return None
 
     def _advance(self, spec: RunSpec, change: JobChange) -> Run | None:
-        """Bring a run to a state that is not final; None for a late or repeated change."""
+        """Write a state that is not final; return None for a late or repeated change."""
         known = {"started_at": change.started_at, "log_stream": change.log_stream, "job_id": change.job_id}
         changed = {name: value for name, value in known.items() if value}
         item = self._ledger.update(
@@ -166,7 +163,7 @@ class RunEventsFlow:
         rescue = self._rescue(run, change, job) if change.state is State.FAILED else None
         cause = change.status_reason or change.reason
         if rescue is not None and run.cancel:
-            # It would have been tried again, had no request canceled it: so the request ended it.
+            # The run would get another attempt, but a request has canceled it.
             change = replace(change, state=State.CANCELLED, reason=f"cancelled on request, its job had ended: {cause}")
         elif rescue is not None:
             rescued = self._endings.rescue(run, change, rescue, cause)
@@ -174,8 +171,8 @@ class RunEventsFlow:
         record = self._objects.record(run.output_prefix)
         own = record if record and record.get("attempt") == run.attempt else None
         phase = (own or {}).get("phase") or _LOST
-        said = (own or {}).get("reason") or change.reason or "the job failed and left no record"
-        reason = f"{phase}: {said}" if own else said
+        cause = (own or {}).get("reason") or change.reason or "the job failed and left no record"
+        reason = f"{phase}: {cause}" if own else cause
         if own is None and (record is None or record.get("attempt", 0) < run.attempt):
             self._write_record(run, change, job)
         ended = self._endings.end(
@@ -220,9 +217,10 @@ class RunEventsFlow:
         return Outcome(publish=run, finished=Finished(group=run.group, run_id=run.run_id) if more else None)
 
     def _counts(self, change: JobChange, job: Job, spec: RunSpec) -> bool:
-        """Whether a job's failure is its run's: it owns the fence or, if none started, is the job on record.
+        """Whether the failure of a job is a failure of its run.
 
-        The latter then takes the fence, so that a second job of the same name cannot start after all.
+        It is when the job owns the fence. If nobody owns it and the job is the recorded one, the job gets the fence
+        now, so that a second job of the same name cannot start later.
         """
         owner = self._objects.fence_owner(spec)
         if owner is None and job.job_id in ("", change.job_id.partition(":")[0]):
@@ -235,14 +233,14 @@ def _held(run: Run) -> Held:
 
 
 def _furthest(records: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, JobChange]]:
-    """The last change of each job, with its message's id. Changes before it have no further effect."""
+    """The most advanced change of each job, with its message id. Earlier changes have no effect after it."""
     changes: dict[str, tuple[str, JobChange]] = {}
     for record in records:
         try:
             event = json.loads(record["body"])
             change = None if event.get("detail-type") == BLOCKED else change_of(event["detail"])
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            # EventBridge writes these messages; one that cannot be read says nothing about any run.
+            # EventBridge writes these messages. An unreadable one cannot be assigned to any run.
             log.error("unreadable job event %s dropped: %r", record["messageId"], error)
             continue
         if change is None:

@@ -1,4 +1,4 @@
-"""Entry point of the run events function: job events from its queue, and the clock."""
+"""Entry point of the run events function: job events from its queue, and the schedule of reconcile."""
 
 import os
 from datetime import UTC, datetime
@@ -32,7 +32,7 @@ def _parts() -> Parts:
 
 
 def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Apply a batch of job events; or, when the schedule calls, reconcile and answer with what was repaired."""
+    """Process a batch of job events; or, if invoked by the schedule, reconcile and return the numbers of repairs."""
     spent = wiring.time_spent(context)
     if "Records" in event:
         return _parts().flow.process(event["Records"], spent=spent).response()

@@ -1,4 +1,4 @@
-"""Texts of the mails about runs. Pure."""
+"""Texts of the mails about runs and job queues. Pure."""
 
 import unicodedata
 from datetime import datetime
@@ -10,36 +10,36 @@ from dropbatch.contract.mail_items import LimitNotice
 from dropbatch.contract.runs import State
 from dropbatch.contract.usage import UNKNOWN
 from lambdas.common.mail import Mail
-from lambdas.run_events.blocked_queues import BlockedQueue
+from lambdas.run_events.job_events import BlockedQueue
 from lambdas.run_events.tally import Tally
 
 __all__ = ["about_blocked_queue", "about_limit", "about_many", "about_one"]
 
-_MAX_SUBJECT = 100  # SNS: shorter than that, printable ASCII, no line breaks
-_SHOWN = 5
-_CENT = 10_000  # in millionths of a dollar; below, two digits would say 0.00
+_MAX_SUBJECT = 100  # SNS takes subjects of fewer characters, in printable ASCII, without line breaks
+_MAX_REASONS = 5
+_CENT = 10_000  # in millionths of a dollar; smaller amounts would be rounded to 0.00
 _WORDS = {
     State.SUCCEEDED: "is done",
     State.FAILED: "failed",
-    State.REJECTED: "was refused",
+    State.REJECTED: "was rejected",
     State.CANCELLED: "was cancelled",
 }
-_COUNTED = {State.FAILED: "failed", State.REJECTED: "refused", State.CANCELLED: "cancelled"}
+_COUNTED = {State.FAILED: "failed", State.REJECTED: "rejected", State.CANCELLED: "cancelled"}
 _PHASES = {
-    "refused": "it could not be done as asked, nothing was run",
-    "stage-in": "its input could not be brought in",
-    "stage-out": "its results could not be published",
-    "lost": "its machine or its place in the queue was lost",
+    "refused": "the run could not be started as requested; the program did not run",
+    "stage-in": "the input could not be downloaded",
+    "stage-out": "the results could not be uploaded",
+    "lost": "the job ended before it could write its record",
 }
 
 
 def about_blocked_queue(blocked: BlockedQueue) -> Mail:
     """Return the mail about a job queue whose first job cannot be placed."""
     lines = [
-        f"A job queue is blocked: {blocked.queue}. Its first job cannot be placed, and those behind it wait.",
+        f"Job queue {blocked.queue} is blocked: its first job cannot be placed, and the jobs behind it wait.",
         "",
         f"Job:      {blocked.job_id}",
-        f"Reason:   {blocked.reason or 'not known'}",
+        f"Reason:   {blocked.reason or 'unknown'}",
     ]
     return Mail(subject=_subject(f"job queue {blocked.queue} is blocked"), body="\n".join(lines))
 
@@ -49,7 +49,7 @@ def about_one(run: Run, *, region: str, bucket: str) -> Mail:
     state = run.state
     # A run over its group's limit can be retried as it is.
     if state is State.REJECTED and not run.over_limit:
-        return _about_refusal(run, region=region, bucket=bucket)
+        return _about_rejection(run, region=region, bucket=bucket)
     alone = Tally.of([run])
     lines = [f"{_name(run)} {_WORDS[state]} (pipeline {run.pipeline}, group {run.group}).", ""]
     if run.output:
@@ -59,33 +59,33 @@ def about_one(run: Run, *, region: str, bucket: str) -> Mail:
     lines += [f"Input:    {run.input}", f"Time:     {_duration(alone)}", f"Cost:     {_cost(alone)}"]
     if run.attempt > 1:
         before = "; ".join(f"{each['cause']} on {each['pool']}" for each in run.earlier)
-        lines += [f"Attempts: {run.attempt} (before: {before})"]
+        lines += [f"Attempts: {run.attempt} (earlier: {before})"]
     if not run.output and run.output_prefix:
-        lines += ["", "Its log and its record:", *_where(uri(bucket, run.output_prefix), region)]
-    lines += ["", f"Everything about it:  dropbatch show {run.run_id}"]
+        lines += ["", "Log and run record:", *_where(uri(bucket, run.output_prefix), region)]
+    lines += ["", f"Details:  dropbatch show {run.run_id}"]
     if state is not State.SUCCEEDED:
-        lines += [f"To try it again:      dropbatch retry {run.run_id}"]
+        lines += [f"Retry:    dropbatch retry {run.run_id}"]
     return Mail(subject=_subject(f"{run.pipeline}: {_name(run)} {_WORDS[state]}"), body="\n".join(lines))
 
 
-def _about_refusal(run: Run, *, region: str, bucket: str) -> Mail:
-    """A file or a request that started nothing."""
+def _about_rejection(run: Run, *, region: str, bucket: str) -> Mail:
+    """Return the mail about a file or a request that was rejected."""
     request = run.request
     name = _request_name(request) if request else _name(run)
-    what = f"The request {name}" if request else name
-    reason = run.reason.partition(": see s3://")[0]  # the link to it follows
-    lines = [f"{what} was refused: nothing was started (group {run.group}).", "", f"Reason:   {reason}"]
+    subject = f"The request {name}" if request else name
+    reason = run.reason.partition(": see s3://")[0]  # the mail links to the list of errors below
+    lines = [f"{subject} was rejected: nothing was started (group {run.group}).", "", f"Reason:   {reason}"]
     lines += ["", f"File:     {run.input}"]
     if request:
-        lines += ["", "All that is wrong with it:", *_where(uri(bucket, rejection_key(request)), region)]
-        lines += ["", "Fix the file and upload it again: that is a new request."]
+        lines += ["", "All errors in it:", *_where(uri(bucket, rejection_key(request)), region)]
+        lines += ["", "Correct the file and upload it again: that makes a new request."]
     else:
-        lines += ["", "Fix that and upload the file again. The rejected file stays where it is and does no harm."]
-    return Mail(subject=_subject(f"{'request ' if request else ''}refused: {name}"), body="\n".join(lines))
+        lines += ["", "Correct this and upload the file again. The rejected file stays in the bucket and does no harm."]
+    return Mail(subject=_subject(f"{'request ' if request else ''}rejected: {name}"), body="\n".join(lines))
 
 
 def about_many(runs: Tally, *, region: str, failures: str | None) -> Mail:
-    """Return the mail about the runs of a window. `failures` is the URI of the list of those that failed."""
+    """Return the mail about the runs of a window. `failures` is the URI of the list of runs that did not succeed."""
     pipelines = ", ".join(sorted(runs.pipelines))
     head = f"{runs.succeeded:,} of {runs.total:,} succeeded"
     word = "pipelines" if ", " in pipelines else "pipeline"
@@ -103,29 +103,29 @@ def about_many(runs: Tally, *, region: str, failures: str | None) -> Mail:
         states = ", ".join(f"{counts[state]:,} {_COUNTED[state]}" for state in _COUNTED if counts[state])
         count = runs.total - runs.succeeded
         lines += ["", f"{count:,} did not succeed ({states}):", *_reasons(runs)]
-        listed = "All of them" if count == len(runs.failures) else f"The first {len(runs.failures):,} of them"
-        lines += ["", f"{listed}:", *_where(failures or "", region)]
+        listed = "all of them" if count == len(runs.failures) else f"the first {len(runs.failures):,} of them"
+        lines += ["", f"List of {listed}:", *_where(failures or "", region)]
         if counts[State.FAILED] or counts[State.CANCELLED]:
-            lines += ["", "To try them again:  dropbatch retry --all --dry-run"]
+            lines += ["", "Retry:   dropbatch retry --all --dry-run"]
     return Mail(subject=_subject(f"{pipelines}: {head}"), body="\n".join(lines))
 
 
 def about_limit(notice: LimitNotice) -> Mail:
     """Return the mail about runs that were rejected because they are over their group's limit."""
     lines = [
-        f"Runs of group {notice.group} are being refused: they are {notice.reason}.",
+        f"Runs of group {notice.group} are being rejected: they are {notice.reason}.",
         "",
-        f"Limit of {notice.month}: {notice.limit}",
-        f"Left:             {notice.remaining}",
+        f"Limit for {notice.month}: {notice.limit}",
+        f"Remaining:         {notice.remaining}",
         "",
-        f"Which runs: dropbatch --group {notice.group} status",
-        "Whoever runs this deployment can raise the limit. This mail comes once a day at most.",
+        f"List the runs:     dropbatch --group {notice.group} status",
+        "An operator of this deployment can raise the limit. This mail is sent at most once a day.",
     ]
     return Mail(subject=_subject(f"group {notice.group}: over the limit of {notice.month}"), body="\n".join(lines))
 
 
 def link(uri: str, region: str) -> str:
-    """Return the console's address of an ``s3://`` URI: of an object, or of a folder, which ends in ``/``."""
+    """Return the address in the AWS console of an ``s3://`` URI of an object, or of a folder (which ends in ``/``)."""
     bucket, key = split_uri(uri)
     page = "buckets" if key.endswith("/") else "object"
     return f"https://{region}.console.aws.amazon.com/s3/{page}/{bucket}?region={region}&prefix={quote(key)}"
@@ -142,7 +142,7 @@ def _failure(run: Run) -> list[str]:
     if phase:
         lines += [f"Phase:    {phase}: {_PHASES[phase]}" if phase in _PHASES else f"Phase:    {phase}"]
     if run.not_started:
-        lines += [f"Not started because of that: {', '.join(run.not_started)}"]
+        lines += [f"Pipelines that do not run because of this: {', '.join(run.not_started)}"]
     if run.log_tail:
         count = len(run.log_tail)
         last = f"The last {count} lines" if count > 1 else "The last line"
@@ -151,17 +151,17 @@ def _failure(run: Run) -> list[str]:
 
 
 def _reasons(runs: Tally) -> list[str]:
-    """The most frequent reasons, each with its number and an example."""
+    """The most frequent reasons, each with the number of its runs and the input of one of them."""
     lines = [
-        f"  {count:,} x {reason} (such as {_file_name(runs.examples[reason])})"
-        for reason, count in runs.reasons.most_common(_SHOWN)
+        f"  {count:,} x {reason} (for example {_file_name(runs.examples[reason])})"
+        for reason, count in runs.reasons.most_common(_MAX_REASONS)
     ]
-    more = len(runs.reasons) - _SHOWN
+    more = len(runs.reasons) - _MAX_REASONS
     return [*lines, f"  and {more:,} other reasons"] if more > 0 else lines
 
 
 def _request_name(key: str) -> str:
-    """The part of a request's key that its author chose."""
+    """The part of a request's key below the folder for requests."""
     return key.partition(f"/{SUBMISSIONS}/")[2] or key
 
 
@@ -191,7 +191,7 @@ def _cost(runs: Tally) -> str:
         return _usd(runs.micro_usd)
     if not runs.micro_usd:
         return UNKNOWN
-    return f"{_usd(runs.micro_usd)}, and that of {runs.unknown_cost:,} runs, which is unknown"
+    return f"{_usd(runs.micro_usd)}, plus {runs.unknown_cost:,} runs of unknown cost"
 
 
 def _usd(micro_usd: int) -> str:
@@ -199,13 +199,13 @@ def _usd(micro_usd: int) -> str:
 
 
 def _common_folder(first: str, last: str) -> str:
-    """The folder that holds two URIs and all between them."""
-    same = next((i for i, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), len(first))
-    return first[: first.rfind("/", 0, same) + 1] if first != last else first
+    """The folder that contains two URIs, and so every URI that sorts between them."""
+    common = next((i for i, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), len(first))
+    return first[: first.rfind("/", 0, common) + 1] if first != last else first
 
 
 def _subject(text: str) -> str:
-    # Accents go: what is left of most names in Latin letters is ASCII.
+    # Without its accents, most text in Latin letters is ASCII.
     plain = "".join(letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter))
     plain = "".join(letter if " " <= letter <= "~" else "?" for letter in plain)
     return plain if len(plain) < _MAX_SUBJECT else f"{plain[: _MAX_SUBJECT - 4]}..."

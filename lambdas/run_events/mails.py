@@ -1,7 +1,7 @@
-"""One mail per request or drop window, not per run.
+"""Send mails: one for each request or window of dropped files, not one for each run.
 
-A window is opened by the first of its runs that ends. A run that is alone in its window is mailed immediately; the
-runs of other windows together, when the last has ended.
+The first run that ends opens its window. A dropped file that is alone in its window is mailed immediately; the runs of
+all other windows are mailed together, when the last has ended.
 """
 
 import itertools
@@ -16,13 +16,11 @@ from dropbatch.contract.deployment import Deployment
 from dropbatch.contract.items import Run
 from dropbatch.contract.mail_items import LimitNotice, MailWindow, read_mail
 from lambdas.common.failures import Failures
-from lambdas.common.mail import Mail
-from lambdas.common.mail_windows import open_windows
+from lambdas.common.mail import Mail, open_windows
 from lambdas.ledger.table import Ledger
-from lambdas.run_events.blocked_queues import BlockedQueue
-from lambdas.run_events.counting import Counting
+from lambdas.run_events.job_events import BlockedQueue
 from lambdas.run_events.mail_texts import about_blocked_queue, about_limit, about_many, about_one
-from lambdas.run_events.tally import Tally
+from lambdas.run_events.tally import Counting, Tally
 
 __all__ = ["Mails"]
 
@@ -43,7 +41,7 @@ class Mails:
         deployment: Deployment,
         contacts_arn: str = "",
     ) -> None:
-        """`bucket` is the output bucket, for lists of failures; the topics are those of operators and contacts."""
+        """`bucket` is the output bucket. `topic_arn` mails to operators, `contacts_arn` to the contacts of groups."""
         self._ledger = table
         self._s3 = s3
         self._sns = sns
@@ -58,7 +56,7 @@ class Mails:
         for window, run in open_windows(self._ledger, ended, self._deployment.mail_window_minutes):
             if window.request:
                 continue
-            runs = list(itertools.islice(self._counting.runs(window), 2))  # of perhaps a great many
+            runs = list(itertools.islice(self._counting.runs(window), 2))  # there may be very many
             if len(runs) == 1 and runs[0].run_id == run.run_id:
                 self._send(about_one(run, region=self._deployment.region, bucket=self._bucket), run.group)
                 self._update(window.id, "SET mailed = :run", {":run": run.run_id})
@@ -70,7 +68,7 @@ class Mails:
         log.info("mailed: %s", mail.subject)
 
     def send_due(self, *, at: datetime, failures: Failures, is_over: Callable[[], bool] = lambda: False) -> None:
-        """Send the mails of windows that are over and whose runs have all ended, until the time `is_over`."""
+        """Send the mails of closed windows whose runs have all ended, until the time `is_over`."""
         for mail in list(self._due(ledger.timestamp(at))):
             if is_over():
                 break
@@ -119,7 +117,7 @@ class Mails:
         log.info("mailed: %s", mail.subject)
 
     def _topics(self, group: str) -> Iterator[str]:
-        """The topic of contacts if the group has any; and that of operators, as far as they want mails about runs."""
+        """The topic of contacts, if the group has some; the topic of operators, if they get mails about the group."""
         has_contacts = bool(self._contacts_arn) and group in self._deployment.contacts
         if has_contacts:
             yield self._contacts_arn

@@ -1,43 +1,44 @@
 """Reconcile: find runs that no event will advance, and resume them. Idempotent; logs every repair.
 
-However many runs are pending, they are taken in slices, the longest idle first, as far as the function's time allows.
-The next round goes on there; after the last slice the next round begins anew.
+Pending runs are processed in slices, those that were idle longest first, until the function's time is nearly over. The
+next round continues with the following slice, and starts from the beginning after the last one.
 """
 
 import heapq
 import itertools
+import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 
 from dropbatch.contract import ledger
 from dropbatch.contract.deployment import Deployment
 from dropbatch.contract.items import Run
+from dropbatch.contract.metrics import REPAIRED, embedded
 from lambdas.common.brake import Brake, BrakeError
 from lambdas.common.failures import ENOUGH
 from lambdas.ledger.table import Ledger
 from lambdas.run_events.mails import Mails
 from lambdas.run_events.repairs import Repairs
-from lambdas.run_events.report import report
 
 __all__ = ["SLICE", "Reconcile", "UnrepairedError"]
 
 log = logging.getLogger("dropbatch")
 
 SLICE = 10_000
-"""Runs in memory at a time, some 40 MB; an array job has no more."""
+"""Number of runs in memory at a time (about 40 MB); equals the maximum size of an array job."""
 
-_BEFORE_ALL = "0"  # a timestamp before all others; DynamoDB takes no empty key
-_OVER = 0.8  # of the time: then no more runs are counted for a mail
+_BEFORE_ALL = "0"  # sorts before all timestamps; DynamoDB keys cannot be empty
+_OVER = 0.8  # share of the invocation's time after which no more runs are counted for mails
 
 
 class UnrepairedError(RuntimeError):
-    """Some runs could not be repaired. The function fails, so that its alarm goes off; the next round tries again."""
+    """Some runs could not be repaired. The function fails, which triggers its alarm; the next round tries again."""
 
 
 class Reconcile:
-    """Repairs the runs of one deployment that fell behind."""
+    """Repairs the idle runs of a deployment, renews its pause, and sends mails that are due."""
 
     def __init__(
         self,
@@ -49,7 +50,7 @@ class Reconcile:
         repairs: Callable[[datetime, Callable[[], bool]], Repairs],
         slice_size: int = SLICE,
     ) -> None:
-        """`repairs` makes the `Repairs` of one round, given its time and a function that says whether it is over."""
+        """`repairs` creates the `Repairs` of a round from its time and a function that says whether time is over."""
         self._ledger = table
         self._brake = brake
         self._mails = mails
@@ -60,10 +61,10 @@ class Reconcile:
     def run(self, *, at: datetime, spent: Callable[[], float] = lambda: 0) -> dict[str, int]:
         """Repair pending runs that have been idle for one lease; return the number of repairs by kind.
 
-        Once half of the function's time is `spent` no more is repaired, so that some is left for mails.
+        Once half of the invocation's time is `spent`, no more runs are repaired; the rest is for mails.
 
         Raises:
-            UnrepairedError: at the end, everything else being done.
+            UnrepairedError: some runs could not be repaired; raised after everything else was done.
         """
 
         def is_late() -> bool:
@@ -80,21 +81,22 @@ class Reconcile:
                 break
             repairs.reconcile(runs, paused=paused)
             if repairs.cut_short and runs[0].updated_at != begun:
-                left = runs[0].updated_at  # once more, with a whole round's time; after that, on with the others
+                # The next round repeats this slice, with all of its time; the round after that continues behind it.
+                left = runs[0].updated_at
                 break
         if left:
-            log.warning("reconcile: no time for runs idle since %s: the next round goes on there", left)
+            log.warning("reconcile: no time for runs idle since %s, the next round continues there", left)
         if left != begun:
             self._set_cursor(left)
         self._mails.send_due(at=at, failures=repairs.failures, is_over=lambda: spent() >= _OVER)
         done = {kind: count for kind, count in repairs.counts.items() if count}
-        report(self._deployment.environment, done, at=at)
+        _report(self._deployment.environment, done, at=at)
         if failed := sorted(repairs.failures.ids):
-            raise UnrepairedError(f"{len(failed)} could not be repaired, such as {failed[0]}: the log says why")
+            raise UnrepairedError(f"{len(failed)} could not be repaired, for example {failed[0]}: see the log")
         return done
 
     def _idle(self, *, after: str, before: str) -> Iterator[Run]:
-        """Pending runs that were last written between two `timestamp`s, in that order."""
+        """Pending runs that were last written between two `timestamp`s, oldest first."""
         shards = [self._idle_of(shard, after, before) for shard in ledger.unfinished_keys()]
         return heapq.merge(*shards, key=lambda run: run.updated_at)
 
@@ -105,26 +107,26 @@ class Reconcile:
             yield from map(Run.from_item, page)
 
     def _cursor(self) -> str | None:
-        """The time at which this round goes on; None to begin anew."""
+        """The time where this round continues; None to start from the beginning."""
         item = self._ledger.read([ledger.RECONCILED]).get(ledger.RECONCILED)
         return item["until"] if item else None
 
-    def _set_cursor(self, moment: str | None) -> None:
-        """Note where the next round goes on; None: it begins anew."""
-        if moment is None:
+    def _set_cursor(self, time: str | None) -> None:
+        """Store where the next round continues; None to start from the beginning."""
+        if time is None:
             self._ledger.delete(ledger.RECONCILED)
         else:
-            self._ledger.put({"id": ledger.RECONCILED, "until": moment})
+            self._ledger.put({"id": ledger.RECONCILED, "until": time})
 
     def _keep_pause(self, at: datetime, repairs: Counter[str]) -> bool:
-        """Whether the deployment is paused. If so, pause also the pools made since, or end the pause when it is due."""
+        """Return whether the deployment is paused. If so, also pause new pools, or end a pause by the budget."""
         pause = self._ledger.pause()
         if pause is None:
             return False
         month = ledger.timestamp(at)[:7]
         try:
             if self._deployment.auto_resume and pause.by == "budget" and pause.since[:7] < month:
-                log.warning("a new month: the pause by the budget ends")
+                log.warning("a new month has begun: the pause by the budget ends")
                 self._brake.resume()
                 repairs["pauses ended"] += 1
                 return False
@@ -132,7 +134,7 @@ class Reconcile:
             if pause.stop:
                 repairs["jobs stopped"] += self._brake.stop()
             if self._ledger.pause() is None:
-                # Resumed at this very moment: the pools that were just disabled must not stay so.
+                # Somebody resumed meanwhile: enable the pools that were just disabled.
                 self._brake.resume()
                 return False
         except BrakeError as error:
@@ -141,12 +143,19 @@ class Reconcile:
 
 
 def _slices(runs: Iterable[Run], size: int) -> Iterator[list[Run]]:
-    """Runs in lists of `size`; longer only where runs of one moment would be parted."""
+    """Runs in lists of at least `size`; runs with the same time are never separated."""
     part: list[Run] = []
-    for _, moment in itertools.groupby(runs, key=lambda run: run.updated_at):
-        part += moment
+    for _, same_time in itertools.groupby(runs, key=lambda run: run.updated_at):
+        part += same_time
         if len(part) >= size:
             yield part
             part = []
     if part:
         yield part
+
+
+def _report(environment: str, repairs: Mapping[str, int], *, at: datetime) -> None:
+    """Log the number of repairs by kind, and write their sum as the metric ``Repaired``."""
+    log.info("reconcile: %s", dict(repairs) or "nothing to repair")
+    fields = {"kinds": dict(repairs)}
+    print(json.dumps(embedded(REPAIRED, sum(repairs.values()), environment=environment, at=at, fields=fields)))

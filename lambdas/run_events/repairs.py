@@ -1,4 +1,4 @@
-"""Repairing runs that no event will advance, some of them at a time."""
+"""Repair runs that no event will advance, slice by slice."""
 
 import logging
 from collections import Counter, defaultdict
@@ -12,14 +12,12 @@ from dropbatch.contract.deployment import Deployment
 from dropbatch.contract.items import Job, Run
 from lambdas.common.control_objects import ControlObjects
 from lambdas.common.failures import Failures
-from lambdas.common.system_messages import Held, Resubmit
+from lambdas.common.system_messages import ArrivalQueue, Held, Resubmit
 from lambdas.ledger.jobs import mark_submitted
 from lambdas.ledger.table import Ledger
-from lambdas.run_events.arrival_queue import ArrivalQueue
-from lambdas.run_events.changes import change_of
 from lambdas.run_events.exhausted_pools import move_off_exhausted_pools
-from lambdas.run_events.expired_jobs import REMEMBERED
 from lambdas.run_events.flow import Outcome, RunEventsFlow
+from lambdas.run_events.job_events import REMEMBERED, change_of
 
 __all__ = ["Repairs"]
 
@@ -29,15 +27,18 @@ _Described = Mapping[str, Any]
 """A job as DescribeJobs returns it."""
 _T = TypeVar("_T")
 
-_DESCRIBE = 100  # ids that one DescribeJobs takes
+_DESCRIBE = 100  # maximum number of ids in a DescribeJobs call
 _LOST = Outcome()
+"""Marks a run whose fence another job has."""
 
 
 class Repairs:
-    """Repairs runs of one deployment in one round.
+    """Repairs runs within one round of reconcile.
 
-    `counts` has the number of repairs by kind, `cut_short` says whether some runs were left for want of time, and
-    `failures` which runs failed: a failure with one does not keep the others from being repaired.
+    Attributes:
+        counts: number of repairs by kind.
+        cut_short: whether the time was too short for some runs.
+        failures: runs that could not be repaired. They do not stop the repair of the others.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class Repairs:
         at: datetime,
         is_late: Callable[[], bool],
     ) -> None:
-        """`is_late` says when to leave the rest to the next round; all of this may be cut short anywhere."""
+        """`at` is the time of the round; `is_late` says when to leave the remaining runs to the next round."""
         self._at = at
         self._remembered = ledger.timestamp(at - REMEMBERED)
         self._ledger = table
@@ -88,7 +89,7 @@ class Repairs:
             self._ask(without_job)
 
     def _reconcile_jobs(self, jobs: Sequence[tuple[str, Sequence[Run]]], *, paused: bool) -> list[Run]:
-        """Repair the runs of some jobs, given by name; return the runs whose job was never made."""
+        """Repair the runs of jobs, which are given by name; return the runs that have no JOB item."""
         orphans: list[Run] = []
         unprepared: list[Run] = []
         submitted: list[tuple[Job, list[Run]]] = []
@@ -96,13 +97,14 @@ class Repairs:
             with self.failures.collect(job_name):
                 job = self._ledger.job(job_name)
                 known = {(spec.run_id, spec.attempt) for spec in self._objects.runs_of(job)} if job else set()
-                # The job does not work on a run that it does not know: the answer to its claim was lost, say.
+                # A job does not process runs that are missing in its manifest, for example because the answer to their
+                # claim was lost.
                 mine = [run for run in runs if (run.run_id, run.attempt) in known]
                 (orphans if job else unprepared).extend(run for run in runs if (run.run_id, run.attempt) not in known)
                 if job and job.submitted:
                     submitted += [(job, mine)] if mine else []
                 elif job and job.queue not in self._queues:
-                    orphans += mine  # its pool was removed: they go to another
+                    orphans += mine  # the job's pool was removed, so its runs need another job
                 elif job and job.lease_until < ledger.timestamp(self._at):
                     self.counts[self._settle(job)] += 1
         lost = self._describe(submitted)
@@ -114,9 +116,9 @@ class Repairs:
         return unprepared
 
     def _settle(self, job: Job) -> str:
-        """Find out whether a prepared job was submitted; ask for it when it was not."""
-        named = {"jobQueue": job.queue, "filters": [{"name": "JOB_NAME", "values": [job.name]}]}
-        pages = self._batch.get_paginator("list_jobs").paginate(**named)  # the first page may well be empty
+        """Find out whether a prepared job was submitted; if not, ask to submit it again."""
+        by_name = {"jobQueue": job.queue, "filters": [{"name": "JOB_NAME", "values": [job.name]}]}
+        pages = self._batch.get_paginator("list_jobs").paginate(**by_name)  # the first page may be empty
         job_id = next((summary["jobId"] for page in pages for summary in page["jobSummaryList"]), None)
         if job_id:
             mark_submitted(self._ledger, job.name, job_id)
@@ -125,7 +127,7 @@ class Repairs:
         return "jobs asked for again"
 
     def _describe(self, submitted: Sequence[tuple[Job, Sequence[Run]]]) -> list[Run]:
-        """Apply the state in Batch of submitted jobs; return the runs whose job lost the fence to another."""
+        """Apply the states that Batch reports for submitted jobs; return the runs whose fence another job has."""
         described = self._jobs([job.job_id for job, _ in submitted])
         suspects: dict[str, Run] = {}
         for job, runs in submitted:
@@ -133,7 +135,7 @@ class Repairs:
             if job.size == 1:
                 suspects[job.job_id] = runs[0]
             elif answer is None or _unfinished_children(answer) < len(runs):
-                # Some of these runs ended without an event. Only the children can say which ones.
+                # Some runs have ended in Batch but not in the ledger. Only the children show which ones.
                 places = {spec.run_id: index for index, spec in enumerate(self._objects.runs_of(job))}
                 suspects |= {f"{job.job_id}:{places[run.run_id]}": run for run in runs}
         lost: list[Run] = []
@@ -152,7 +154,7 @@ class Repairs:
         return lost
 
     def _catch_up(self, run: Run, job_id: str, described: _Described | None) -> Outcome | None:
-        """Apply the state in Batch of a run's job; `_LOST` when another job has the run's fence."""
+        """Apply the state that Batch reports for a run's job; return `_LOST` when another job has the fence."""
         change = change_of(described) if described is not None else None
         if change is None and run.updated_at > self._remembered:
             log.warning("Batch does not know job %s of run %s yet", job_id, run.id)
@@ -163,20 +165,20 @@ class Repairs:
         if change.superseded:
             return _LOST
         outcome = self._flow.apply(change)
-        # Submitted twice under one name, and the job that the ledger does not know has the fence.
+        # The job was submitted twice under one name, and the job that the ledger does not know has the fence.
         elsewhere = outcome is None and change.state.final and self._objects.fence_owner(run) not in (None, job_id)
         return _LOST if elsewhere else outcome
 
     def _ask(self, runs: Sequence[Run]) -> None:
-        """Ask for jobs for runs that never had one: they arrived during a pause, or begin their next attempt.
+        """Ask for jobs for runs that never had one: they arrived during a pause, or wait for their next attempt.
 
-        Nobody can have taken their fence; and after a long pause they are too many to look.
+        No job can have taken their fences, so these are not read; after a long pause there would be too many.
         """
         self._arrivals.ask_for_jobs([_held(run) for run in runs])
         self.counts["held runs asked for again"] += len(runs)
 
     def _ask_again(self, orphans: Sequence[Run], lost: Sequence[Run]) -> None:
-        """Repair runs whose recorded job does not work on them."""
+        """Repair runs that their recorded job does not process."""
         for part in self._parts((*orphans, *lost)):
             owners = {run.id: self._objects.fence_owner(run) for run in part}
             described = self._jobs([owner for owner in owners.values() if owner is not None])
@@ -203,13 +205,13 @@ class Repairs:
         return len(work)
 
     def _jobs(self, ids: Sequence[str]) -> dict[str, _Described]:
-        """Jobs by id as Batch describes them; those that it has forgotten are absent."""
+        """Jobs by id as Batch describes them; jobs that it no longer knows are absent."""
         return {
             job["jobId"]: job for part in chunks(ids, _DESCRIBE) for job in self._batch.describe_jobs(jobs=part)["jobs"]
         }
 
     def _in_time(self, items: Iterable[_T]) -> Iterator[_T]:
-        """Items, as long as there is time."""
+        """Yield items until time is over."""
         for item in items:
             if self._is_late():
                 self.cut_short = True
@@ -217,7 +219,7 @@ class Repairs:
             yield item
 
     def _parts(self, items: Iterable[_T]) -> Iterator[list[_T]]:
-        """Items in parts, as long as there is time."""
+        """Yield items in parts until time is over."""
         return self._in_time(chunks(items, _DESCRIBE))
 
 

@@ -1,15 +1,15 @@
-"""Whether a run whose job failed is tried again, and how. Pure.
+"""Rescue: decide whether a run whose job failed gets another attempt, and on which pool. Pure.
 
-| what happened                                   | what follows                                             |
-| ----------------------------------------------- | -------------------------------------------------------- |
-| the machine was taken away, after all of Batch's tries | the pipeline's next pool                          |
-| no machine was to be had                        | the pool counts as dry; the next one that is not         |
-| moved off a dry pool                            | the next one that is not                                 |
-| the image could not be pulled                   | once more                                                |
-| nothing was heard of the job until Batch forgot it, and it left no record | once more                      |
-| memory did not suffice                          | the next of the pipeline's `memory_steps`                |
-| stopped by the spend guard, or while paused     | once more, when the pause ends                           |
-| the program failed by itself                    | nothing, unless the pipeline says `retry_failures`       |
+| why the job failed                                           | next attempt                                        |
+| ------------------------------------------------------------ | --------------------------------------------------- |
+| its machine was reclaimed in each of Batch's tries           | on the pipeline's next pool                         |
+| its pool had no capacity                                     | on the next pool that is not exhausted              |
+| it was canceled to leave an exhausted pool                   | on the next pool that is not exhausted              |
+| its image could not be pulled                                | one, on the same pool                               |
+| it expired in Batch without an event and without a record    | one, on the same pool                               |
+| it ran out of memory                                         | with the next of the pipeline's `memory_steps`      |
+| the spend guard stopped it, or it could not start in a pause | on the same pool, after the pause                   |
+| its program failed                                           | none, or up to the pipeline's `retry_failures`      |
 """
 
 from dataclasses import dataclass
@@ -20,14 +20,13 @@ from dropbatch.contract.deployment import Deployment, Pipeline
 from dropbatch.contract.endings import Ending
 from dropbatch.contract.items import Run
 from dropbatch.contract.ledger import MAX_ATTEMPTS
-from lambdas.run_events.changes import JobChange
-from lambdas.run_events.expired_jobs import EXPIRED
+from lambdas.run_events.job_events import EXPIRED, JobChange
 
 __all__ = ["Cause", "Rescue", "cause_of", "rescue_of"]
 
 
 class Cause(StrEnum):
-    """Why a job failed, as far as it decides what follows."""
+    """Why a job failed; decides about the next attempt."""
 
     RECLAIMED = "reclaimed"
     NO_CAPACITY = "no capacity"
@@ -42,46 +41,49 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Rescue:
-    """A further attempt."""
+    """The next attempt of a run."""
 
     cause: Cause
+    """Why the last attempt failed."""
     pool: str
     memory_mib: int | None = None
-    """Memory of the new attempt, where it is not that of the last."""
+    """Memory of the next attempt; None for that of the last one."""
 
 
 def cause_of(change: JobChange, *, paused: bool = False, moved: bool = False) -> Cause:
-    """What a failed job died of.
+    """Return why a job failed.
 
-    `paused`: whether the deployment is, so that nothing could be placed; `moved`: whether we cancelled the job, or the
-    array that it belongs to, so that its runs go elsewhere.
+    Args:
+        change: the final state of the job.
+        paused: whether the deployment is paused, so that no job can be placed.
+        moved: whether the job, or the array job that it belongs to, was canceled to move its runs to another pool.
     """
-    said = change.status_reason
-    if said == Ending.MOVED or (moved and not change.placed):
+    reason = change.status_reason
+    if reason == Ending.MOVED or (moved and not change.placed):
         return Cause.MOVED
-    blocked = batch_reasons.time_limit_reason(said)
-    if said == Ending.STOPPED or (paused and not change.placed and blocked):
+    blocked = batch_reasons.time_limit_reason(reason)
+    if reason == Ending.STOPPED or (paused and not change.placed and blocked):
         return Cause.STOPPED
-    if said.startswith(EXPIRED):
+    if reason.startswith(EXPIRED):
         return Cause.EXPIRED
     if blocked is batch_reasons.INSUFFICIENT_CAPACITY:
         return Cause.NO_CAPACITY
     host_terminated = batch_reasons.HOST_TERMINATED.matches
-    if host_terminated(said) or (change.tries and host_terminated(change.tries[-1].reason)):
+    if host_terminated(reason) or (change.tries and host_terminated(change.tries[-1].reason)):
         return Cause.RECLAIMED
     if batch_reasons.IMAGE_NOT_PULLED.matches(change.reason):
         return Cause.IMAGE_PULL
     if batch_reasons.OUT_OF_MEMORY.matches(change.reason):
         return Cause.OUT_OF_MEMORY
-    timed_out = batch_reasons.TIMED_OUT.matches(said)
+    timed_out = batch_reasons.TIMED_OUT.matches(reason)
     if change.exit_code == batch_reasons.KILLED and not timed_out:
-        # The program alone was killed and the runtime lived to say so: the container has no reason of its own.
+        # Only the program was killed, and the runtime reported it: then the container has no reason.
         return Cause.OUT_OF_MEMORY
     return Cause.OTHER if change.exit_code is None or timed_out else Cause.PROGRAM
 
 
 def rescue_of(run: Run, change: JobChange, cause: Cause, deployment: Deployment) -> Rescue | None:
-    """Return the next attempt of a run, or None when the failure stands."""
+    """Return the next attempt of a run, or None when the failure is final."""
     pipeline = deployment.pipelines.get(run.pipeline)
     if pipeline is None:
         return None
@@ -91,7 +93,7 @@ def rescue_of(run: Run, change: JobChange, cause: Cause, deployment: Deployment)
         return None
     match cause:
         case Cause.NO_CAPACITY | Cause.MOVED:
-            # Which pool has capacity is seen when the run is submitted.
+            # The arrival function chooses a pool with capacity when it submits the run.
             return Rescue(cause=cause, pool=run.pool)
         case Cause.RECLAIMED:
             pool = _next_pool(pipeline, run.pool)

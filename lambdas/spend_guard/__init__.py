@@ -1,1 +1,1 @@
-"""Spend guard: pauses the deployment when the budget is spent."""
+"""Spend guard function: pauses the deployment when the budget is spent."""

@@ -1,4 +1,4 @@
-"""Entry point of the spend guard: the budget's alerts, and an operator's ``{"action": …}``: pause, stop or resume."""
+"""Entry point of the spend guard: alerts of the budget, and the actions of operators: pause, stop and resume."""
 
 from functools import cache
 from typing import Any
@@ -8,8 +8,7 @@ from lambdas.common import wiring
 from lambdas.common.brake import Brake
 from lambdas.common.mail import Mail
 from lambdas.ledger.table import Ledger
-from lambdas.spend_guard.mail_text import about_pause
-from lambdas.spend_guard.notice import read_notice
+from lambdas.spend_guard.budget_alert import about_pause, read_notice
 
 __all__ = ["handle"]
 
@@ -42,11 +41,13 @@ def _mail(mail: Mail) -> None:
 
 
 def handle(event: dict[str, Any], context: object) -> dict[str, str]:
-    """Pause on an alert that says the whole budget is spent; ignore every other message of the topic.
+    """Pause on an alert that the whole budget is spent; ignore every other message of the topic.
+
+    Operators invoke it with ``{"action": …}``: ``pause``, ``stop`` or ``resume``, and optionally a ``reason``.
 
     Raises:
-        ValueError: a direct call with an unknown action.
-        BrakeError: some pools could not be switched; the caller tries again.
+        ValueError: the action is unknown.
+        BrakeError: some pools could not be switched; call it again.
     """
     if "Records" in event:
         return _alerts([record["Sns"]["Message"] for record in event["Records"]])

@@ -1,4 +1,4 @@
-"""What a record pins, and whether two have the same results."""
+"""Pins of records, and the comparison of two records."""
 
 from typing import Any
 
@@ -52,7 +52,7 @@ def test_a_folder_is_pinned_by_what_it_had():
         ({"status": "FAILED"}, "has not succeeded"),
         ({"job_definition": None}, "names no job definition"),
         ({"input": "", "inputs": []}, "names no input"),
-        ({"input": "s3://in/lab/p/other"}, "does not say which objects"),
+        ({"input": "s3://in/lab/p/other"}, "does not list the objects of"),
     ],
 )
 def test_a_record_that_pins_too_little(changes: dict[str, Any], words: str):

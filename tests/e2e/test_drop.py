@@ -95,7 +95,7 @@ def test_an_empty_file_is_processed(lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("key", "reason"),
     [
-        ("at-the-root.txt", "the file lies at the bucket's root"),
+        ("at-the-root.txt", "the file is at the root of the bucket"),
         ("lab/wordcont/a.txt", "no pipeline is named 'wordcont': did you mean 'wordcount'?"),
         ("lbb/wordcount/a.txt", "no group is named 'lbb'"),
         ("lab/wordcount/" + "k" * (1024 - len("lab/wordcount/")), "the key is 1024 bytes long, at most 900 are taken"),

@@ -187,7 +187,9 @@ def beyond_a_groups_items(table: str, mine: str) -> dict[str, Call]:
             ExpressionAttributeValues={":shard": {"S": "u#0"}},
         ),
         "scan": lambda person: person("dynamodb").scan(TableName=table),
-        "flag": lambda person: person("dynamodb").get_item(TableName=table, Key={"id": {"S": ledger.dry_key("spot")}}),
+        "flag": lambda person: person("dynamodb").get_item(
+            TableName=table, Key={"id": {"S": ledger.exhausted_key("spot")}}
+        ),
         "pause": lambda person: person("dynamodb").put_item(TableName=table, Item={"id": {"S": ledger.PAUSED}}),
         "resume": lambda person: person("dynamodb").delete_item(TableName=table, Key={"id": {"S": ledger.PAUSED}}),
         "job": lambda person: person("dynamodb").get_item(TableName=table, Key={"id": {"S": "job#x"}}),

@@ -29,7 +29,7 @@ def faults(lab: Lab) -> Iterator[Lab]:
     lab.sandbox.control({"clock": 1})
     for pool in ("spot", "ondemand"):
         lab.dynamodb.delete_item(
-            TableName=lab.pointers["ledger_table"], Key=ledger.to_item({"id": ledger.dry_key(pool)})
+            TableName=lab.pointers["ledger_table"], Key=ledger.to_item({"id": ledger.exhausted_key(pool)})
         )
 
 
@@ -106,7 +106,7 @@ def test_without_capacity_everything_is_done_on_the_next_pool(faults: Lab) -> No
     runs.append(lab.drop("lab/quick/dry.txt", b"word\n"))
     until(lambda: all(lab.run(run) for run in runs) or None, "the runs to be claimed")
     lab.sandbox.control({"clock": 100})
-    dry = ledger.to_item({"id": ledger.dry_key("spot")})
+    dry = ledger.to_item({"id": ledger.exhausted_key("spot")})
     table = lab.pointers["ledger_table"]
     until(lambda: lab.dynamodb.get_item(TableName=table, Key=dry).get("Item"), "the pool to be marked dry")
     lab.sandbox.control({"clock": 1})

@@ -12,8 +12,8 @@ from dropbatch.contract.deployment import Limit
 from dropbatch.contract.items import Reservation, Run
 from dropbatch.contract.limits import VCPU_MS
 from dropbatch.contract.usage import month_usage
-from lambdas.arrival.limits import Allowance
-from lambdas.ledger.limits import release
+from lambdas.arrival.quota import Allowance
+from lambdas.ledger.settlement import release
 from lambdas.ledger.table import Ledger
 from lambdas.ledger.transitions import CLAIM
 from tests.e2e.lab import Lab

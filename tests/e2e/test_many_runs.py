@@ -131,7 +131,7 @@ def calm(crowd: Crowd) -> Iterator[None]:
     crowd.control({"clear": True})
     crowd.control({"clock": 1})
     crowd.lab.guard("resume")
-    flag = ledger.to_item({"id": ledger.dry_key("spot")})
+    flag = ledger.to_item({"id": ledger.exhausted_key("spot")})
     crowd.lab.dynamodb.delete_item(TableName=crowd.lab.pointers["ledger_table"], Key=flag)
 
 
@@ -139,7 +139,7 @@ def test_a_thousand_runs_without_capacity_are_done_on_the_next_pool_within_a_few
     crowd.control({"fault": "no-capacity", "queue": "dropbatch-sandbox-spot"})
     crowd.ask(THOUSAND, "dry")
     crowd.control({"clock": 100})
-    eventually(lambda: crowd.item(ledger.dry_key("spot")) is not None, "the pool to be marked dry")
+    eventually(lambda: crowd.item(ledger.exhausted_key("spot")) is not None, "the pool to be marked dry")
     crowd.control({"clock": 1})
 
     rounds = crowd.all_done("dry")

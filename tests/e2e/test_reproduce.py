@@ -96,6 +96,6 @@ def test_a_revision_that_was_deregistered_is_refused_by_its_name(lab: Lab, made:
     code, answer, said = reproduce(made["recount"]["run_id"])
 
     assert code == 1, answer
-    assert f"its job definition {definition} is gone" in said
+    assert f"its job definition {definition} was deregistered" in said
     refusals = [run for run in lab.runs() if run.get("pipeline") == keys.SUBMISSIONS and definition in run["reason"]]
     assert [run["state"] for run in refusals] == ["REJECTED"]

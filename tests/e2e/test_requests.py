@@ -142,6 +142,6 @@ def test_dead_letters_are_shown_and_go_back(lab: Lab) -> None:
         return next((each for each in ask("dead-letters")["letters"] if each["body"] == "[1]"), None)
 
     found = until(letter, "the dead letter")
-    assert found["reason"] == "a JSON object is needed, got a list"
+    assert found["reason"] == "must be a JSON object, got a list"
     assert ask("redrive")["redriven"] >= 1
     assert until(letter, "the letter to be buried again")["message_id"] != found["message_id"]

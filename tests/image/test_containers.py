@@ -83,7 +83,7 @@ import sys
 sys.path[:0] = sys.argv[1:]
 import boto3
 assert "awscrt" not in sys.modules, "boto3 would import it at every start"
-from dropbatch.runtime.checks import _crc64nvme
+from dropbatch.runtime.checksums import _crc64nvme
 print(hex(_crc64nvme()(b"123456789", 0)))
 """
 

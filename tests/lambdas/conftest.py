@@ -41,7 +41,7 @@ DEPLOYMENT = Deployment(
 
 
 def s3_record(key: str, *, version: str | None = "v1", size: int = 3, bucket: str = INPUT) -> dict[str, Any]:
-    """A record as S3 writes it: the key encoded as forms are."""
+    """A record in S3's format, with the key encoded like form data."""
     thing: dict[str, Any] = {"key": urllib.parse.quote_plus(key, safe="/"), "size": size, "eTag": "e"}
     if version is not None:
         thing["versionId"] = version
@@ -53,7 +53,7 @@ def sqs_record(body: Any, message_id: str = "m1") -> dict[str, Any]:
 
 
 def dropped(*keys: str, message_id: str = "m1") -> dict[str, Any]:
-    """A message of the arrival queue about files just dropped."""
+    """A message of the arrival queue about dropped files."""
     return sqs_record({"Records": [s3_record(key) for key in keys]}, message_id)
 
 
@@ -65,7 +65,7 @@ def aws() -> SimulatedAws:
 
 
 def definitions(deployment: Deployment = DEPLOYMENT) -> dict[str, int]:
-    """Job definitions of a deployment, each in its first revision."""
+    """Job definitions of a deployment, each with one revision."""
     return {name: 1 for pipeline in deployment.pipelines.values() for name in pipeline.definitions.values()}
 
 

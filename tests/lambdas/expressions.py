@@ -1,4 +1,4 @@
-"""DynamoDB's condition and update expressions, as far as dropbatch uses them."""
+"""Evaluate the condition and update expressions of DynamoDB that dropbatch uses."""
 
 import operator
 import re
@@ -23,7 +23,7 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 
 
 class _Step(NamedTuple):
-    """A term of a condition, or a step of an update: what is done to which attribute with which value."""
+    """A term of a condition, or a step of an update: operation, attribute and value."""
 
     verb: str
     name: str
@@ -31,7 +31,7 @@ class _Step(NamedTuple):
 
 
 def holds(expression: str, item: Mapping[str, Any], names: Mapping[str, str], values: Mapping[str, Any]) -> bool:
-    """Whether a conjunction of comparisons and existence checks is true of an item in wire form."""
+    """Return whether a conjunction of comparisons and existence checks holds for an item in wire format."""
     for term in _terms(expression):
         name = names.get(term.name, term.name)
         if term.verb in _COMPARE:
@@ -44,7 +44,7 @@ def holds(expression: str, item: Mapping[str, Any], names: Mapping[str, str], va
 
 
 def update(expression: str, item: dict[str, Any], names: Mapping[str, str], values: Mapping[str, Any]) -> None:
-    """Apply SET with plain values, ADD of numbers and REMOVE to an item in wire form."""
+    """Apply SET with plain values, ADD of numbers and REMOVE to an item in wire format."""
     for step in _steps(expression):
         name = names.get(step.name, step.name)
         if step.verb == "SET":

@@ -1,4 +1,4 @@
-"""Runs made of a few plain values, for tests of functions that take a run."""
+"""Make runs of some plain values, for tests of functions that take a run."""
 
 from collections.abc import Mapping
 from typing import Any

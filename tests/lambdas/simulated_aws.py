@@ -385,7 +385,7 @@ class Events(Service):
 
 
 class SimulatedAws:
-    """All services of one account. Set `tap` to watch or to break calls."""
+    """All services of one account. Set `tap` to observe or to fail calls."""
 
     def __init__(self, check: Check = check) -> None:
         self.tap: Tap = lambda operation, call: None

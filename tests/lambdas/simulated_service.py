@@ -1,4 +1,4 @@
-"""What every simulated service does with a call, before it answers."""
+"""Base class of simulated services: checks each call before it is answered."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -19,7 +19,7 @@ def error(code: str, operation: str, *, message: str = "", status: int | None = 
 
 class Service:
     name: str
-    """As boto3 names it."""
+    """boto3's name of the service."""
 
     def __init__(self, tap: Tap, check: Check = check) -> None:
         self._tap = tap

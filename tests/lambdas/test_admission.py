@@ -1,7 +1,7 @@
 import pytest
 
 from dropbatch.contract.keys import SYSTEM_GROUP
-from lambdas.arrival.admission import Admitted, Ignored, Rejected, Requested, judge
+from lambdas.arrival.admission import Admitted, Ignored, Rejected, Requested, classify
 from lambdas.common.messages import Arrival
 from tests.lambdas.conftest import DEPLOYMENT
 
@@ -21,7 +21,7 @@ def arrival(key: str, *, size: int = 3, version_id: str = "v1") -> Arrival:
     ],
 )
 def test_a_file_in_a_pipelines_folder_is_a_run(key: str, rest: str) -> None:
-    found = judge(arrival(key), DEPLOYMENT)
+    found = classify(arrival(key), DEPLOYMENT)
 
     assert isinstance(found, Admitted)
     assert found.definition == "dropbatch-test-wordcount-lab"
@@ -32,11 +32,11 @@ def test_a_file_in_a_pipelines_folder_is_a_run(key: str, rest: str) -> None:
 @pytest.mark.parametrize(
     ("key", "reason"),
     [
-        ("a.txt", "the file lies at the bucket's root"),
-        ("", "the file lies at the bucket's root"),
-        ("/lab/wordcount/a", "the file lies at the bucket's root"),
+        ("a.txt", "the file is at the root of the bucket"),
+        ("", "the file is at the root of the bucket"),
+        ("/lab/wordcount/a", "the file is at the root of the bucket"),
         ("lbb/wordcount/a", "no group is named 'lbb': did you mean 'lab'? known are lab, neuro"),
-        ("lab/a.txt", "the file lies beside the pipelines' folders"),
+        ("lab/a.txt", "the file is not in a pipeline's folder"),
         (
             "lab/wordcont/a",
             "no pipeline is named 'wordcont': did you mean 'wordcount'? known are byfolder, byrequest, sort, wordcount",
@@ -53,21 +53,21 @@ def test_a_file_in_a_pipelines_folder_is_a_run(key: str, rest: str) -> None:
     ],
 )
 def test_what_cannot_be_processed_is_refused_with_a_reason(key: str, reason: str) -> None:
-    found = judge(arrival(key), DEPLOYMENT)
+    found = classify(arrival(key), DEPLOYMENT)
 
     assert isinstance(found, Rejected)
     assert found.reason.startswith(reason)
 
 
 def test_a_file_of_no_group_is_kept_under_the_systems_own() -> None:
-    found = judge(arrival("a.txt"), DEPLOYMENT)
+    found = classify(arrival("a.txt"), DEPLOYMENT)
 
     assert isinstance(found, Rejected)
     assert found.group == SYSTEM_GROUP
 
 
 def test_an_unversioned_bucket_is_refused() -> None:
-    found = judge(arrival("lab/wordcount/a", version_id=""), DEPLOYMENT)
+    found = classify(arrival("lab/wordcount/a", version_id=""), DEPLOYMENT)
 
     assert isinstance(found, Rejected)
     assert found.reason.startswith("the bucket has no versioning")
@@ -80,17 +80,17 @@ def test_an_unversioned_bucket_is_refused() -> None:
         ("lab/wordcount/dir/", 0, "a folder marker"),
         ("lab/inputs/big.dat", 3, "inputs/ triggers nothing"),
         ("lab/configs/a.toml", 3, "configs/ triggers nothing"),
-        ("lab/byfolder/day/a.dat", 3, "its folder starts when _DONE is put into it"),
-        ("lab/byfolder/day/_DONE.txt", 3, "its folder starts when _DONE is put into it"),
+        ("lab/byfolder/day/a.dat", 3, "its folder is processed when _DONE is put into it"),
+        ("lab/byfolder/day/_DONE.txt", 3, "its folder is processed when _DONE is put into it"),
     ],
 )
 def test_what_is_not_meant_to_start_anything_is_ignored(key: str, size: int, reason: str) -> None:
-    assert judge(arrival(key, size=size), DEPLOYMENT) == Ignored(arrival=arrival(key, size=size), reason=reason)
+    assert classify(arrival(key, size=size), DEPLOYMENT) == Ignored(arrival=arrival(key, size=size), reason=reason)
 
 
 def test_the_same_version_is_the_same_run_and_another_version_another() -> None:
     first, again, other = (
-        judge(arrival("lab/wordcount/a", version_id=version), DEPLOYMENT) for version in ("v1", "v1", "v2")
+        classify(arrival("lab/wordcount/a", version_id=version), DEPLOYMENT) for version in ("v1", "v1", "v2")
     )
 
     assert isinstance(first, Admitted)
@@ -100,7 +100,7 @@ def test_the_same_version_is_the_same_run_and_another_version_another() -> None:
 
 
 def test_a_marker_starts_one_run_with_its_folder() -> None:
-    found = judge(arrival("lab/byfolder/day 1/left/_DONE", size=0), DEPLOYMENT)
+    found = classify(arrival("lab/byfolder/day 1/left/_DONE", size=0), DEPLOYMENT)
 
     assert isinstance(found, Admitted)
     assert found.run.key == "lab/byfolder/day 1/left/"
@@ -111,7 +111,7 @@ def test_a_marker_starts_one_run_with_its_folder() -> None:
 
 
 def test_a_marker_put_again_starts_the_folder_again() -> None:
-    first, second = (judge(arrival("lab/byfolder/day/_DONE", version_id=each), DEPLOYMENT) for each in ("v1", "v2"))
+    first, second = (classify(arrival("lab/byfolder/day/_DONE", version_id=each), DEPLOYMENT) for each in ("v1", "v2"))
 
     assert isinstance(first, Admitted)
     assert isinstance(second, Admitted)
@@ -131,7 +131,7 @@ def test_a_marker_put_again_starts_the_folder_again() -> None:
     ],
 )
 def test_a_request_is_known_by_its_name(key: str, kind: str) -> None:
-    assert judge(arrival(key), DEPLOYMENT) == Requested(arrival=arrival(key), group=key.partition("/")[0], kind=kind)
+    assert classify(arrival(key), DEPLOYMENT) == Requested(arrival=arrival(key), group=key.partition("/")[0], kind=kind)
 
 
 @pytest.mark.parametrize(
@@ -139,11 +139,11 @@ def test_a_request_is_known_by_its_name(key: str, kind: str) -> None:
     ["a.txt", "lbb/wordcount/a", "lab/a", "lab/wordcont/a", "lab/sort/a.txt", "lab/byrequest/a", "lab/byfolder/a"],
 )
 def test_what_nothing_is_set_up_for_is_left_alone_if_the_environment_says_so(key: str) -> None:
-    assert isinstance(judge(arrival(key), DEPLOYMENT._replace(unmatched="ignore")), Ignored)
+    assert isinstance(classify(arrival(key), DEPLOYMENT._replace(unmatched="ignore")), Ignored)
 
 
 def test_what_cannot_be_processed_is_refused_whatever_the_environment_says() -> None:
-    found = judge(arrival("lab/wordcount/" + "k" * 900), DEPLOYMENT._replace(unmatched="ignore"))
+    found = classify(arrival("lab/wordcount/" + "k" * 900), DEPLOYMENT._replace(unmatched="ignore"))
 
     assert isinstance(found, Rejected)
 
@@ -151,6 +151,6 @@ def test_what_cannot_be_processed_is_refused_whatever_the_environment_says() -> 
 def test_data_that_groups_share_triggers_nothing_and_is_no_mistake() -> None:
     shared = DEPLOYMENT._replace(read_prefixes={"neuro": ("shared/references/", "lab/wordcount/public/")})
 
-    assert isinstance(judge(arrival("shared/references/hg38.fa"), shared), Ignored)
-    assert isinstance(judge(arrival("shared/other.txt"), shared), Rejected)
-    assert isinstance(judge(arrival("lab/wordcount/public/a.txt"), shared), Admitted)
+    assert isinstance(classify(arrival("shared/references/hg38.fa"), shared), Ignored)
+    assert isinstance(classify(arrival("shared/other.txt"), shared), Rejected)
+    assert isinstance(classify(arrival("lab/wordcount/public/a.txt"), shared), Admitted)

@@ -1,4 +1,4 @@
-"""Job events come late, doubled and shuffled: the ledger ends up the same."""
+"""Late, repeated and shuffled job events lead to the same ledger."""
 
 import json
 from collections import Counter
@@ -34,7 +34,7 @@ ENDS: dict[str, dict[str, Any]] = {
 
 
 class Story:
-    """Files with the fate of each of their attempts; attempts beyond those succeed."""
+    """Files, and how each of their attempts ends; further attempts succeed."""
 
     def __init__(self, fates: Sequence[Sequence[str]]) -> None:
         self.aws = SimulatedAws()

@@ -1,4 +1,4 @@
-"""What cancelled runs used is counted once for each of their tries, and nothing for what never started."""
+"""Usage of canceled runs: each try is counted once; a run that never started has none."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Chains and branches: what comes after a run that succeeded, once each."""
+"""Chains and branches of pipelines: each next run after a run that succeeded starts once."""
 
 import json
 from collections import Counter
@@ -37,7 +37,7 @@ def life(aws: SimulatedAws) -> Life:
 
 
 def succeed_all(life: Life, *, twice: bool = False) -> None:
-    """Everything submitted so far succeeds, child by child."""
+    """Let all submitted jobs succeed, child by child."""
     events = []
     for job in life.aws.batch.jobs.values():
         size = job.get("arrayProperties", {}).get("size", 1)

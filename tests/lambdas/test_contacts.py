@@ -1,4 +1,4 @@
-"""Who hears of a group's runs: its contacts, and operators as far as they ask for it."""
+"""Recipients of mails about a group's runs: its contacts, and operators according to the settings."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Batch forgets a job about a week after its end: runs of which nobody had heard by then still end, or begin anew."""
+"""Batch deletes a job about a week after its end: runs whose end event was lost still end, or get another attempt."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,7 @@ import pytest
 
 from dropbatch.contract import ledger
 from dropbatch.contract.keys import started_key
-from lambdas.run_events.expired_jobs import EXPIRED
+from lambdas.run_events.job_events import EXPIRED
 from tests.lambdas.conftest import DEPLOYMENT, OUTPUT
 from tests.lambdas.simulated_aws import SimulatedAws
 from tests.lambdas.test_rescue import Life, usage_of_month

@@ -1,4 +1,4 @@
-"""What a group may use in a month: taken when runs are claimed, given back when they end."""
+"""Monthly limits of groups: amounts are reserved when runs are claimed, and settled when they end."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ from dropbatch.contract import ledger
 from dropbatch.contract.deployment import Limit
 from dropbatch.contract.limits import MICRO_USD, VCPU_MS
 from dropbatch.contract.overrides import Overrides
-from lambdas.arrival.limits import Allowance, need_of
+from lambdas.arrival.quota import Allowance, need_of
 from lambdas.ledger.table import Ledger
 from tests.lambdas.conftest import DEPLOYMENT, dropped, make_arrival, run_events
 from tests.lambdas.requests.conftest import Bench
@@ -41,7 +41,7 @@ def limit_item(aws: SimulatedAws) -> dict[str, Any]:
 def end(
     aws: SimulatedAws, *, seconds: int = 60, status: str = "SUCCEEDED", deployment: Any = LIMITED, **more: Any
 ) -> None:
-    """Let every job that was submitted run for so long."""
+    """Let every submitted job run for this time."""
     parts = run_events(aws, deployment)
     for number, (job_id, job) in enumerate(aws.batch.jobs.items()):
         size = job.get("arrayProperties", {}).get("size")
@@ -70,8 +70,8 @@ def test_as_many_of_a_drop_as_fit_are_admitted_and_the_rest_is_refused_with_the_
     refused = bench.runs(rejected=True)
     assert len(refused) == 2
     assert refused[0]["reason"].startswith(
-        f"over the monthly limit of group 'lab': 10.00 vCPU-hours, of which 0.00 vCPU-hours are left for {month()}, "
-        "and this run may use 1.00 vCPU-hours: wait until runs end"
+        f"over the monthly limit of group 'lab': 10.00 vCPU-hours, of which 0.00 vCPU-hours remain for {month()}, "
+        "and this run may use 1.00 vCPU-hours: wait until other runs end"
     )
     assert limit_item(bench.aws)["remaining"] == 0
     (job,) = bench.aws.batch.jobs.values()

@@ -1,4 +1,4 @@
-"""Mails that people understand, one per request or drop window; and the public event."""
+"""Mails, one for each request or window of dropped files; and the public event."""
 
 import json
 import re
@@ -46,7 +46,7 @@ TYPES: dict[str, Callable[[Any], bool]] = {
 
 
 def fits(value: Any, schema: dict[str, Any]) -> bool:
-    """The part of JSON Schema that ours uses."""
+    """Check a value against the parts of JSON Schema that our schema uses."""
     kinds = schema.get("type", [])
     checks = [
         not kinds or any(TYPES[kind](value) for kind in ([kinds] if isinstance(kinds, str) else kinds)),
@@ -111,7 +111,7 @@ def test_a_mail_about_a_failure_says_phase_reason_and_the_last_lines() -> None:
     body = about_one(make_run(run), region="eu-central-1", bucket="out").body
 
     assert "Reason:   exit code 3\nPhase:    program\n" in body
-    assert "Not started because of that: plot" in body
+    assert "Pipelines that do not run because of this: plot" in body
     assert body.index("  one\n  two") > body.index("The last 2 lines of its log:")
 
 
@@ -126,20 +126,20 @@ def test_a_mail_about_many_gives_numbers_and_the_list() -> None:
     assert letter.subject == "wordcount: 982 of 1,000 succeeded"
     assert "Results:\n  s3://out/lab/wordcount/x/\n" in letter.body
     assert "s3://out/lab/_reports/x.json" in letter.body
-    assert "18 did not succeed (18 failed):\n  18 x program: exit code 3 (such as ä.txt)" in letter.body
+    assert "18 did not succeed (18 failed):\n  18 x program: exit code 3 (for example ä.txt)" in letter.body
 
 
 def test_of_very_many_failures_the_first_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tally, "LISTED", 3)
-    monkeypatch.setattr(tally, "_REASONS", 2)
+    monkeypatch.setattr(tally, "_MAX_REASONS", 2)
     bad = [{**RUN, "state": "FAILED", "reason": f"reason {number}", "output": ""} for number in range(6)]
 
     runs = Tally.of(map(make_run, [*bad, bad[0]]))
     body = about_many(runs, region="eu-central-1", failures="s3://out/lab/_reports/x.json").body
 
     assert len(runs.failures) == 3
-    assert "The first 3 of them:\n  s3://out/lab/_reports/x.json" in body
-    assert "7 did not succeed (7 failed):\n  4 x for some other reason (such as ä.txt)\n  2 x reason 0 " in body
+    assert "List of the first 3 of them:\n  s3://out/lab/_reports/x.json" in body
+    assert "7 did not succeed (7 failed):\n  4 x for some other reason (for example ä.txt)\n  2 x reason 0 " in body
 
 
 def test_a_mail_about_many_tells_the_most_frequent_reasons_first() -> None:
@@ -149,7 +149,7 @@ def test_a_mail_about_many_tells_the_most_frequent_reasons_first() -> None:
 
     body = about_many(Tally.of(map(make_run, bad)), region="eu-central-1", failures="s3://out/lab/_reports/x.json").body
 
-    assert "10 did not succeed (6 failed, 1 refused, 3 cancelled):\n  2 x e " in body
+    assert "10 did not succeed (6 failed, 1 rejected, 3 cancelled):\n  2 x e " in body
     assert "  and 3 other reasons" in body
 
 
@@ -184,8 +184,8 @@ def test_a_refused_request_is_told_of_with_what_is_wrong_and_where_that_is_writt
 
     letter = about_one(make_run(run), region="eu-central-1", bucket="out")
 
-    assert letter.subject == "request refused: sweep/submit.json"
-    assert letter.body.startswith("The request sweep/submit.json was refused: nothing was started (group lab).")
+    assert letter.subject == "request rejected: sweep/submit.json"
+    assert letter.body.startswith("The request sweep/submit.json was rejected: nothing was started (group lab).")
     assert "Reason:   inputs: is required\n" in letter.body
     assert f"s3/object/out?region=eu-central-1&prefix={key}/_rejected.json" in letter.body
     assert "Cost" not in letter.body
@@ -296,7 +296,7 @@ def test_a_refused_request_is_mailed_without_waiting_for_the_window(aws: Simulat
         clock.now += timedelta(minutes=1)
         parts.reconcile.run(at=clock.now)
 
-    assert [mail["Subject"] for mail in aws.sns.mails] == ["request refused: submit.json"] * 2
+    assert [mail["Subject"] for mail in aws.sns.mails] == ["request rejected: submit.json"] * 2
 
 
 def test_refused_files_are_mailed_with_what_was_dropped_beside_them(aws: SimulatedAws, clock: Clock) -> None:
@@ -381,7 +381,7 @@ def test_operators_are_mailed_of_a_blocked_queue_in_plain_text(aws: SimulatedAws
 
     (mail,) = aws.sns.mails
     assert mail["Subject"] == "job queue dropbatch-test-spot is blocked"
-    assert mail["Message"].startswith("A job queue is blocked: dropbatch-test-spot.")
+    assert mail["Message"].startswith("Job queue dropbatch-test-spot is blocked: ")
     assert f"Job:      4c7599ae\nReason:   {reason}" in mail["Message"]
     assert answer.ids == set()
 

@@ -1,7 +1,7 @@
 import pytest
 
+from lambdas.arrival.dead_letters import DeadLetters
 from lambdas.arrival.flow import ArrivalFlow
-from lambdas.arrival.redrive import DeadLetters
 from tests.lambdas.conftest import sqs_record
 from tests.lambdas.simulated_aws import SimulatedAws
 
@@ -23,7 +23,7 @@ def test_letters_are_shown_with_their_reasons_and_stay(aws: SimulatedAws, arriva
 
         assert [each["body"] for each in shown] == ["rubbish", "{}", "worn out"]
         assert shown[0]["reason"].startswith("not JSON")
-        assert shown[2]["reason"].startswith("could not be processed, again and again")
+        assert shown[2]["reason"].startswith("every try to process it failed")
 
 
 def test_letters_go_back_to_the_queue_up_to_a_limit(aws: SimulatedAws, arrival: ArrivalFlow) -> None:

@@ -1,4 +1,4 @@
-"""Submissions that Batch refuses: the JOB item and the log say so, and the runs start once the cause is removed."""
+"""Jobs that Batch refuses: the JOB item and the log have the reason, and the runs start once the cause is removed."""
 
 import json
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ DEFINITION = "dropbatch-test-wordcount-lab"
 
 @dataclass
 class Life:
-    """A deployment over time; a round is what reconcile does when a lease is over."""
+    """A deployment over time; each round runs reconcile after the lease has expired."""
 
     aws: SimulatedAws
     deployment: Deployment = DEPLOYMENT
@@ -82,7 +82,7 @@ def let_through(operation: str, call: Mapping[str, Any]) -> None:
 
 
 def told(printed: str) -> list[dict[str, Any]]:
-    """Lines of the log that CloudWatch makes the alarm's metric of."""
+    """Log lines from which CloudWatch makes the alarm's metric."""
     lines = [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
     return [line for line in lines if "SubmissionsRefused" in line]
 
@@ -222,7 +222,7 @@ def test_a_queue_that_a_pause_disables_meanwhile_is_no_refusal(life: Life) -> No
 
 
 def test_a_submission_that_is_found_in_batch_is_refused_no_more(life: Life) -> None:
-    """Batch took the job, the answer was lost, and a repetition, before Batch listed the job, was refused."""
+    """Batch accepts the job but the answer is lost; then it refuses a repetition before ListJobs shows the job."""
     life.aws.tap = refusing("SubmitJob")
     life.arrive(dropped("lab/wordcount/a"))
     life.aws.tap = let_through
@@ -237,7 +237,7 @@ def test_a_submission_that_is_found_in_batch_is_refused_no_more(life: Life) -> N
 
 
 def test_a_refusal_that_nothing_renews_counts_no_more(life: Life) -> None:
-    """As after its runs were cancelled, or during a pause."""
+    """For example after its runs were canceled, or during a pause."""
     life.aws.tap = refusing("SubmitJob")
     life.arrive(dropped("lab/wordcount/a"))
 

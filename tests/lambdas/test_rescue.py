@@ -1,4 +1,4 @@
-"""Runs whose job failed: tried again where that makes sense, ended with a record where not."""
+"""Runs whose job failed: they get another attempt if that is useful, or end with a record."""
 
 import json
 from collections.abc import Mapping
@@ -46,7 +46,7 @@ def failed(job: Mapping[str, Any], reason: str, message_id: str = "e", **detail:
 
 
 class Life:
-    """One deployment, driven by hand."""
+    """A deployment whose jobs and events the test controls."""
 
     def __init__(self, aws: SimulatedAws, deployment: Deployment) -> None:
         self.aws = aws

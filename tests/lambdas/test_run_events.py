@@ -284,7 +284,7 @@ def test_what_reconcile_cannot_see_to_keeps_nothing_else_waiting(
             raise error("ValidationException", operation)
 
     aws.tap = refuse
-    with pytest.raises(UnrepairedError, match="could not be repaired, such as"):
+    with pytest.raises(UnrepairedError, match="could not be repaired, for example"):
         reconcile.run(at=LATER)
 
     states = {name: aws.dynamodb.plain(run)["state"] for name, run in runs.items()}
@@ -292,7 +292,7 @@ def test_what_reconcile_cannot_see_to_keeps_nothing_else_waiting(
     assert told(aws) == ["SUCCEEDED", "SUCCEEDED"]
 
     aws.tap = lambda operation, call: None
-    with pytest.raises(UnrepairedError, match=r"^1 could not be repaired, such as wordcount-lab-"):
+    with pytest.raises(UnrepairedError, match=r"^1 could not be repaired, for example wordcount-lab-"):
         reconcile.run(at=LATER)
 
 

@@ -7,7 +7,7 @@ from lambdas.common import wiring
 from lambdas.common.brake import Brake
 from lambdas.ledger.table import Ledger
 from lambdas.spend_guard import handler
-from lambdas.spend_guard.notice import BudgetNotice, read_notice
+from lambdas.spend_guard.budget_alert import BudgetNotice, read_notice
 from tests.lambdas.simulated_aws import SimulatedAws
 
 NOTICE = """AWS Budget Notification November 20, 2026

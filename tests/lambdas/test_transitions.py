@@ -1,4 +1,4 @@
-"""The state machine of a run: which changes it allows, and that each one's guards are what decides."""
+"""The state machine of a run: the allowed transitions, and the effect of each guard."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Clients of the functions: made only where boto3 knows the parameters that are sent."""
+"""Clients of the functions: they are created only if boto3 knows the parameters that are sent."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ def test_todays_boto3_has_all(service: str) -> None:
 
 @pytest.mark.parametrize(("service", "operation", "parameter"), PARAMETERS)
 def test_an_older_boto3_is_named(monkeypatch: pytest.MonkeyPatch, service: str, operation: str, parameter: str) -> None:
-    """With the description of the service as an older one has it: without that parameter."""
+    """Use a service description of an older boto3, without this parameter."""
     read = Loader.load_service_model
 
     def older(self: Loader, service_name: str, type_name: str, api_version: str | None = None) -> Any:

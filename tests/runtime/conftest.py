@@ -1,4 +1,4 @@
-"""Runs of `dropbatch-run` as real processes against real S3 semantics, with nothing but a job role's credentials."""
+"""Run `dropbatch-run` as a real process with real S3 semantics, and only with the credentials of a job role."""
 
 import json
 import os
@@ -24,7 +24,7 @@ _numbers = count(1)
 
 
 def rights() -> list[dict[str, Any]]:
-    """The statements of a job role, as the stack gives them to pipeline wordcount of group lab."""
+    """The policy statements that the stack gives the job role of pipeline wordcount and group lab."""
 
     def allow(actions: list[str], *resources: str) -> dict[str, Any]:
         return {"Effect": "Allow", "Action": actions, "Resource": [f"arn:aws:s3:::{each}" for each in resources]}
@@ -50,7 +50,7 @@ def rights() -> list[dict[str, Any]]:
 
 @dataclass
 class Job:
-    """A run made ready: its input is uploaded and its manifest written."""
+    """A prepared run, whose input and manifest are uploaded."""
 
     cloud: "Cloud"
     spec: RunSpec
@@ -196,7 +196,7 @@ def _sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, 
 
 @pytest.fixture
 def cloud(_sandbox: Mapping[str, str], tmp_path: Path) -> Cloud:
-    """Two buckets behind IAM; each test gets a scratch directory of its own."""
+    """Two buckets with IAM checks; each test gets its own scratch directory."""
     session: Any = boto3.Session(_sandbox["AWS_ACCESS_KEY_ID"], _sandbox["AWS_SECRET_ACCESS_KEY"], region_name=REGION)
     s3, iam, sts = (session.client(name, endpoint_url=_sandbox["AWS_ENDPOINT_URL"]) for name in ("s3", "iam", "sts"))
     for bucket in (INPUT, OUTPUT, SHARED):

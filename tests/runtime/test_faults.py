@@ -1,4 +1,4 @@
-"""What can go wrong around the program: stage-in, stage-out, keys of all kinds."""
+"""Faults before and after the program: stage-in, stage-out, unusual keys."""
 
 import json
 from pathlib import Path
@@ -49,7 +49,7 @@ def test_an_input_of_another_size_is_refused(cloud: Cloud):
     assert job.sh("true").code == ExitCode.STAGE_IN
     record = job.record
     assert record is not None
-    assert "has 5 bytes, the arrival said 4" in record["reason"]
+    assert "has 5 bytes, expected were 4" in record["reason"]
 
 
 def test_an_input_larger_than_the_disk_is_refused_before_it_is_read(cloud: Cloud):

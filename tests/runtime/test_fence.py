@@ -1,4 +1,4 @@
-"""One attempt, one job: the fence, further tries, signals, sudden ends."""
+"""Only one job runs an attempt: the fence, further tries, signals, killed processes."""
 
 import os
 import signal

@@ -72,12 +72,12 @@ def test_an_empty_folder_is_a_warning(cloud: Cloud):
 @pytest.mark.parametrize(
     ("files", "words"),
     [
-        (["../up"], "'..' is no name"),
-        (["a/../../up"], "'..' is no name"),
-        (["a//b"], "'' is no name"),
-        (["/lead"], "'' is no name"),
-        (["./a"], "'.' is no name"),
-        (["x" * 256], "is no name"),
+        (["../up"], "'..' is not a valid name"),
+        (["a/../../up"], "'..' is not a valid name"),
+        (["a//b"], "'' is not a valid name"),
+        (["/lead"], "'' is not a valid name"),
+        (["./a"], "'.' is not a valid name"),
+        (["x" * 256], "is not a valid name"),
         (["a", "a/b"], "named like its directory"),
     ],
 )

@@ -1,4 +1,4 @@
-"""`dropbatch-run` in a job: real processes, real S3 semantics, a job role's credentials."""
+"""`dropbatch-run` in a job: real processes, real S3 semantics, and the credentials of a job role."""
 
 import hashlib
 import io
@@ -9,7 +9,7 @@ import pytest
 
 from dropbatch.contract import keys
 from dropbatch.contract.endings import ExitCode
-from dropbatch.contract.jobs import COMMIT_FILE
+from dropbatch.contract.job_environment import COMMIT_FILE
 from dropbatch.runtime import main
 from tests.runtime.conftest import INPUT, OUTPUT, Cloud
 

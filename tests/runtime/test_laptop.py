@@ -1,4 +1,4 @@
-"""`dropbatch-run --input FILE --output DIR -- COMMAND`: no cloud at all."""
+"""`dropbatch-run --input FILE --output DIR -- COMMAND`, without AWS."""
 
 import json
 import os
@@ -14,7 +14,7 @@ ENV = {"PATH": os.environ["PATH"]}
 
 
 def run(tmp_path: Path, *command: str, **options: str) -> tuple[int, dict[str, Any]]:
-    """Exit code and record of a command over a file of seven bytes."""
+    """Run a command on a file of seven bytes; return exit code and record."""
     source = tmp_path / "in put.txt"
     source.write_text("content")
     given = {"input": str(source), "output": str(tmp_path / "out")} | options

@@ -1,4 +1,4 @@
-"""The runtime's parts by themselves."""
+"""Unit tests of the runtime's modules."""
 
 import os
 import subprocess
@@ -53,9 +53,9 @@ def test_different_keys_get_different_replacements():
 @pytest.mark.parametrize(
     ("relative", "words"),
     [
-        ("_run.json", "dropbatch writes itself"),
-        ("_log.txt", "dropbatch writes itself"),
-        ("x" * 1024, "S3 takes 1024"),
+        ("_run.json", "has a reserved name"),
+        ("_log.txt", "has a reserved name"),
+        ("x" * 1024, "S3 allows 1024"),
         ("bad\udcff", "not UTF-8"),
     ],
 )

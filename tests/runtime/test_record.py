@@ -1,4 +1,4 @@
-"""`_run.json` is what its schema says, and what is needed to make the result again."""
+"""`_run.json` matches its schema, and is sufficient to reproduce the result."""
 
 import json
 from pathlib import Path
@@ -51,7 +51,7 @@ def test_every_record_is_of_its_schema(cloud: Cloud, script: str, changes: dict[
 
 
 def again(cloud: Cloud, job: Job) -> Job:
-    """The run that a record asks for, as the definition and image that it names would run it."""
+    """Run the command of a record again, as the definition and image that it names would do."""
     found = record(job)
     run_id = f"{job.spec.run_id}-again"
     spec = pins_of(found).run(run_id=run_id, group="lab", pipeline="wordcount", output=f"lab/wordcount/x/{run_id}/")

@@ -1,4 +1,4 @@
-"""Small objects on connections that break."""
+"""Downloads of small objects when connections break."""
 
 import hashlib
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ BODY = b"all of it"
 
 
 class Flaky:
-    """An S3 whose connections break in the middle of a body, so many times for each object."""
+    """An S3 client whose connections break in the middle of a body, this many times for each object."""
 
     def __init__(self, breaks: int, **answer: Any) -> None:
         self.breaks = breaks

@@ -1,8 +1,8 @@
-"""Requests: files that ask for runs, or for something to happen to runs.
+"""Requests: files that start runs, or that retry, rerun, reproduce or cancel existing ones.
 
-Reading and checking (`parse`, `fields`, `submission`, `legacy`, `inputs`, `actions`) is pure. `listing` reads buckets,
-`expansion` makes runs of their objects, `plans` stores them. `processor` processes requests step by step;
-`run_requests`, `reproductions` and `cancel` those about existing runs.
+- Pure parsing and checks: `parse`, `submission`, `legacy`, `inputs`, `actions`.
+- From a submission to runs: `listing` lists buckets, `plans` makes runs of objects.
+- Processing: `processor` does the steps; `run_requests`, `reproductions` and `cancel` are about existing runs.
 """
 
 from lambdas.arrival.dependencies import Dependencies

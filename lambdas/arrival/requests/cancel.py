@@ -1,9 +1,8 @@
-"""Canceling runs.
+"""Cancel runs.
 
-Nobody can know whether a run that has not started will start: its job may be on the way. So canceling takes the run's
-fence, and whoever creates the fence first decides. If it was free, no job will ever start the run: it is CANCELLED at
-once, with a record that says so, and a job that waits in Batch is ended only to free its place in the queue. If a job
-holds the fence, that job is ended, and its event ends the run.
+A job may start at any moment, so canceling takes the run's fence first. If the fence was free, no job can start the
+run any more: the run is CANCELLED at once and gets a record, and a job that waits in Batch is terminated only to free
+its place in the queue. If a job holds the fence, that job is terminated, and its event ends the run.
 """
 
 import logging
@@ -18,7 +17,7 @@ from dropbatch.contract.manifest import ManifestError
 from dropbatch.contract.runs import State
 from lambdas.arrival.dependencies import Dependencies
 from lambdas.common.publisher import Publisher
-from lambdas.ledger.limits import release
+from lambdas.ledger.settlement import release
 from lambdas.ledger.transitions import CANCEL, REQUEST_CANCEL
 
 __all__ = ["Canceller", "remember"]
@@ -31,12 +30,12 @@ _REMEMBERED = 10
 
 
 def remember(run: Run, request: str) -> tuple[str, ...]:
-    """Return the last requests that changed a run, with this one."""
+    """Return the last requests that changed a run, including this one."""
     return (*(each for each in run.requests if each != request), request)[-_REMEMBERED:]
 
 
 class Canceller:
-    """Ends runs that have not ended."""
+    """Cancels runs."""
 
     def __init__(self, deps: Dependencies, publisher: Publisher) -> None:
         self._deps = deps
@@ -44,15 +43,12 @@ class Canceller:
         self._publisher = publisher
 
     def cancel(self, runs: Sequence[Run], request: str) -> None:
-        """Cancel runs on a request. Those that have ended stay as they are.
-
-        Repeating it is safe, and necessary after any error.
-        """
+        """Cancel the runs that have not ended. After an error, call it again: this is safe."""
         jobs = _Jobs(self._deps)
         for run in runs:
             marked = self._mark(run, request)
             if marked is None:
-                log.info("%s was retried since it was cancelled", run.id)
+                log.info("%s was retried after this request cancelled it", run.id)
             else:
                 self._cancel(marked, jobs)
 
@@ -68,20 +64,20 @@ class Canceller:
                 return
             run = self._end(run)
             if run.attempt != attempt:
-                # No run is rescued once it is marked, so a request has retried it, which this one does not mean.
-                log.info("%s was retried meanwhile", run.id)
+                # A marked run is not rescued, so a retry request opened this attempt: leave it alone.
+                log.info("%s has been retried", run.id)
                 return
             if run.state.final:
                 self._free_queue(run, jobs)
                 return
-            log.info("%s is %s meanwhile", run.id, run.state)
-        raise LookupError(f"{run.id} changes again and again")
+            log.info("%s has changed to %s", run.id, run.state)
+        raise LookupError(f"{run.id} changed in each of {_ROUNDS} rounds")
 
     def _mark(self, run: Run, request: str) -> Run | None:
-        """Note the request on the run, so that it is not rescued from now on; return it as it is now.
+        """Store the request in the run, so that no further attempt is opened; return the updated run.
 
-        None when the run was retried since, which removes the note: a request that is delivered again does not mean
-        the new attempt. The run may have changed since it was read, so the write depends on what was read.
+        Return None when the run was retried after this request had canceled it: a repeated delivery of the request
+        must not cancel the new attempt.
         """
         for _ in range(_ROUNDS):
             if request in run.requests and not run.cancel:
@@ -91,15 +87,15 @@ class Canceller:
             if marked is not None:
                 return marked
             run = self._ledger.reread(run)
-        raise LookupError(f"{run.id} changes again and again")
+        raise LookupError(f"{run.id} was changed by others in each of {_ROUNDS} rounds")
 
     def _end(self, run: Run) -> Run:
-        """End the attempt; return the run as it is now, which may be at another attempt."""
+        """End the attempt; return the run as stored, which may be at another attempt."""
         if run.state.final:
             ended = run
         else:
             now = self._ledger.now()
-            # First the record: once the ledger has the end, a further attempt may write its own.
+            # The record comes first: once the ledger has the final state, the next attempt may write its own record.
             self._write_record(run, now)
             after = run._replace(
                 state=State.CANCELLED,
@@ -111,7 +107,7 @@ class Canceller:
             )
             entry = {"Update": CANCEL.update(self._ledger.table, run, after)}
             settlement = release(self._ledger.table, run, 0)
-            # If it was written it is not read again: a request may have opened the next attempt already.
+            # A successful write is not read again: a request may have opened the next attempt already.
             written = self._ledger.write_settling([entry], settlement)
             ended = after if written else self._ledger.reread(run)
         if _unpublished(ended):
@@ -119,32 +115,32 @@ class Canceller:
         return ended
 
     def _write_record(self, run: Run, now: str) -> None:
-        """Write the record of an attempt that no job will begin, unless this or a later attempt has one."""
+        """Write the record of an attempt that no job will start, unless this or a later attempt has one."""
         record = self._deps.objects.record(run.output_prefix)
         if record is None or record["attempt"] < run.attempt:
             self._deps.objects.write_record(run, status=State.CANCELLED, reason=_REASON, stopped_at=now)
 
     def _terminate(self, job_id: str) -> None:
-        """End a job or a child of an array; one that has ended stays as it is."""
+        """Terminate a job or a child of an array; one that has ended is not changed."""
         try:
             self._deps.batch.terminate_job(jobId=job_id, reason=Ending.CANCELLED)
         except ClientError as error:
             if fence.error_code(error) != "ClientException":
                 raise
-            log.info("job %s cannot be ended: %s", job_id, error)  # Batch has forgotten it
+            log.info("job %s cannot be terminated: %s", job_id, error)  # Batch no longer knows it
 
     def _free_queue(self, run: Run, jobs: "_Jobs") -> None:
-        """End a job that would find the fence taken. Not necessary, so errors are only logged."""
+        """Terminate a job that would stop at the fence. This is optional, so errors are only logged."""
         try:
             job_id = jobs.of(run)
             if job_id is not None:
                 self._terminate(job_id)
         except (ClientError, BotoCoreError, ManifestError) as error:
-            log.warning("the job of %s is left to end by itself: %s", run.id, error)
+            log.warning("the job of %s was not terminated, it will stop by itself: %s", run.id, error)
 
 
 class _Jobs:
-    """Ids of the jobs that are to work on runs; each item and each manifest is read once."""
+    """Finds the job ids of runs; reads each JOB item and each manifest once."""
 
     def __init__(self, deps: Dependencies) -> None:
         self._deps = deps
@@ -152,7 +148,7 @@ class _Jobs:
         self._places: dict[str, dict[str, int]] = {}
 
     def of(self, run: Run) -> str | None:
-        """Return the id of a run's job, of its child when it is an array; None when there is none yet."""
+        """Return the id of a run's job, or of its child in an array job; None before the job is submitted."""
         name = run.job_name
         if name not in self._jobs:
             self._jobs[name] = self._deps.ledger.job(name)
@@ -169,5 +165,5 @@ class _Jobs:
 
 
 def _unpublished(run: Run) -> bool:
-    """Whether the function ended an earlier try to cancel before it could publish the end."""
+    """Whether an earlier invocation canceled the run but was stopped before it published the state."""
     return run.state is State.CANCELLED and run.pending

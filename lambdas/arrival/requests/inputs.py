@@ -1,4 +1,4 @@
-"""What a request may name: keys, folders and patterns in the group's own folders, or in buckets it may read. Pure."""
+"""Resolve the inputs that a request names, and check that the group may use them. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,39 +7,39 @@ from dropbatch.contract import globs, keys
 from dropbatch.contract.deployment import Deployment
 from lambdas.arrival.requests.faults import Fault, shown
 
-__all__ = ["Named", "Reach"]
+__all__ = ["AllowedInputs", "NamedInput"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Named:
-    """Something that a request names."""
+class NamedInput:
+    """An object, folder or pattern that a request names."""
 
     place: str
-    """Where in the request."""
+    """Position in the request, for faults."""
     text: str
-    """As it is written there."""
+    """The text in the request."""
     bucket: str
     key: str
-    """A key; of a folder if it ends in ``/``; or a pattern."""
+    """Key of an object, prefix of a folder (ending in ``/``), or pattern."""
 
     @property
     def is_glob(self) -> bool:
-        """Whether it stands for every object that matches."""
+        """Whether it is a pattern: every matching object is an input."""
         return globs.is_glob(self.key)
 
     @property
     def is_folder(self) -> bool:
-        """Whether it stands for all that lies below, as one input."""
+        """Whether it is a folder, which is one input."""
         return self.key.endswith("/") and not self.is_glob
 
     @property
     def prefix(self) -> str:
-        """What the key of every object that is meant begins with."""
+        """The common prefix of the keys that it names."""
         return globs.literal_prefix(self.key)
 
 
-class Reach:
-    """What requests of a group may name for a pipeline: exactly what the pipeline's jobs may read for that group."""
+class AllowedInputs:
+    """The inputs that a group's requests may name for a pipeline: exactly those that the group's jobs may read."""
 
     def __init__(self, *, group: str, pipeline: str, bucket: str, deployment: Deployment) -> None:
         """`bucket` is the input bucket."""
@@ -50,28 +50,36 @@ class Reach:
         self._shared_folders = deployment.read_prefixes.get(group, ())
         self._buckets = deployment.pipelines[pipeline].read_buckets
 
-    def resolve(self, entries: Sequence[tuple[str, str]], faults: list[Fault], *, single: bool = False) -> list[Named]:
-        """What entries, each a place and a text, mean; faults are noted. `single`: only one object each."""
-        found = []
+    def resolve(
+        self, entries: Sequence[tuple[str, str]], faults: list[Fault], *, single: bool = False
+    ) -> list[NamedInput]:
+        """Return the inputs that entries name, and add faults for the others.
+
+        Args:
+            entries: place and text of each.
+            faults: the list to add to.
+            single: whether each entry must name one file.
+        """
+        inputs = []
         for place, text in entries:
             named = self._named(place, text)
             reason = named if isinstance(named, str) else self._refusal(named, single=single)
             if reason:
                 faults.append(Fault(place=place, text=reason))
-            elif isinstance(named, Named):
-                found.append(named)
-        return found
+            elif isinstance(named, NamedInput):
+                inputs.append(named)
+        return inputs
 
-    def _named(self, place: str, text: str) -> Named | str:
+    def _named(self, place: str, text: str) -> NamedInput | str:
         if not text.startswith("s3://"):
-            return Named(place=place, text=text, bucket=self._bucket, key=text)
+            return NamedInput(place=place, text=text, bucket=self._bucket, key=text)
         try:
             bucket, key = keys.split_uri(text)
         except ValueError:
-            return f"is no URI of S3, got {shown(text)}: write s3://<bucket>/<key>"
-        return Named(place=place, text=text, bucket=bucket, key=key)
+            return f"is not an S3 URI, got {shown(text)}: write s3://<bucket>/<key>"
+        return NamedInput(place=place, text=text, bucket=bucket, key=key)
 
-    def _refusal(self, named: Named, *, single: bool) -> str | None:
+    def _refusal(self, named: NamedInput, *, single: bool) -> str | None:
         got = shown(named.text)
         if ".." in named.key.split("/"):
             return f"must not contain .., got {got}: name the folder itself"
@@ -83,7 +91,7 @@ class Reach:
             return f"must have at most {keys.MAX_KEY_BYTES} bytes, got {len(named.key.encode())}: shorten the name"
         return self._own_bucket(named, got) if named.bucket == self._bucket else self._other_bucket(named, got)
 
-    def _own_bucket(self, named: Named, got: str) -> str | None:
+    def _own_bucket(self, named: NamedInput, got: str) -> str | None:
         group, below, _ = named.key.partition("/")
         if named.prefix.startswith((*self._own, *self._shared_folders)):
             return None
@@ -93,15 +101,15 @@ class Reach:
         if f"/{keys.CONTROL_PREFIX}" in f"/{named.key}":
             return f"is a control object, got {got}: name a file below {places}"
         if named.key.startswith(f"{self._group}/{keys.SUBMISSIONS}/"):
-            return f"is among the requests, got {got}: name a file below {places}"
+            return f"is in the folder for requests, got {got}: name a file below {places}"
         if named.is_glob and not named.prefix.startswith(f"{self._group}/"):
             return f"must begin with the group's folder, got {got}: begin the pattern with {places}"
-        return f"must lie below {places}, where the pipeline's jobs may read, got {got}: put the file there"
+        return f"must be below {places}, where the pipeline's jobs may read, got {got}: put the file there"
 
     def _allowed(self) -> str:
         return " or ".join(f"below {folder}" for folder in (f"{self._group}/", *self._shared_folders))
 
-    def _other_bucket(self, named: Named, got: str) -> str | None:
+    def _other_bucket(self, named: NamedInput, got: str) -> str | None:
         for allowed in self._buckets:
             bucket, _, prefix = allowed.partition("/")
             if named.bucket == bucket and named.prefix.startswith(prefix):
@@ -110,4 +118,4 @@ class Reach:
                 )
         allowed = ", ".join(self._buckets)
         fix = f"allowed are {allowed}" if allowed else "put the file below the group's own folder"
-        return f"lies in a bucket that the pipeline may not read, got {got}: {fix}"
+        return f"is in a bucket that the pipeline may not read, got {got}: {fix}"

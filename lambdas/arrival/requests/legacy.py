@@ -1,4 +1,4 @@
-"""Submissions as the older platform had them: its fields under the names of today. Pure."""
+"""Submissions in the format of an older platform: rename their fields to the current ones. Pure."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 from dropbatch.contract import keys
 from dropbatch.contract.deployment import Deployment
 from lambdas.arrival.requests.faults import Fault, shown
-from lambdas.arrival.requests.fields import Fields
+from lambdas.arrival.requests.parse import Fields
 
 __all__ = ["FIELDS", "results_folder", "upgrade"]
 
 FIELDS = ("dataname", "configname", "timestamp", "resultpath", "instance_type")
-"""What the older platform's files may have."""
+"""Fields of the older format."""
 
 _RENAMED = {"dataname": "inputs", "configname": "config"}
 
@@ -19,9 +19,9 @@ _RENAMED = {"dataname": "inputs", "configname": "config"}
 def upgrade(
     body: Mapping[str, Any], deployment: Deployment, faults: list[Fault]
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """The same submission with today's fields, and what each is called in the file where that differs.
+    """Return a submission with the current field names, and for renamed fields their names in the file.
 
-    `resultpath` stays. What is of today already is left as it is.
+    `resultpath` is kept (see `results_folder`), and so are current fields.
     """
     written: dict[str, str] = {}
     found = {name: value for name, value in body.items() if name not in FIELDS or name == "resultpath"}
@@ -34,7 +34,7 @@ def upgrade(
             found[new] = body[old]
             written[new] = old
     if "timestamp" in body and "name" not in body:
-        # A number, a text, or a date of TOML: it only ever was a label.
+        # It may be a number, a text or a TOML date. It is only a label.
         found["name"] = str(body["timestamp"])
         written["name"] = "timestamp"
     if "instance_type" in body:
@@ -47,29 +47,29 @@ def upgrade(
 
 
 def _resources(name: object, deployment: Deployment, faults: list[Fault]) -> dict[str, int]:
-    """What a machine of a type has to offer a job."""
+    """The vCPUs and memory of an instance type, as overrides."""
     known = deployment.instance_types
     if not isinstance(name, str) or name not in known:
-        fix = "name a type of EC2 such as m5.xlarge, or say vcpus and memory_mib in overrides"
-        faults.append(Fault(place="instance_type", text=f"is no instance type that is known, got {shown(name)}: {fix}"))
+        fix = "name an EC2 instance type such as m5.xlarge, or set vcpus and memory_mib in overrides"
+        faults.append(Fault(place="instance_type", text=f"is not a known instance type, got {shown(name)}: {fix}"))
         return {}
     vcpus, memory_mib, gpus = known[name]
     if gpus:
-        fix = "leave instance_type out: pipelines that need GPUs have them by their settings"
-        faults.append(Fault(place="instance_type", text=f"is a machine with GPUs, got {shown(name)}: {fix}"))
+        fix = "leave instance_type out: the settings of a pipeline define its GPUs"
+        faults.append(Fault(place="instance_type", text=f"must be a type without GPUs, got {shown(name)}: {fix}"))
         return {}
     return {"vcpus": vcpus, "memory_mib": memory_mib}
 
 
 def results_folder(fields: Fields, *, group: str, pipeline: str) -> str:
-    """Folder of `resultpath` below the pipeline's results, ending in ``/``; empty for none."""
+    """Return the folder that `resultpath` names below the pipeline's results, ending in ``/``; empty for none."""
     path = fields.text("resultpath", longest=300)
     if path is None:
         return ""
     if path.startswith("s3://"):
         fields.fault(
             "resultpath",
-            f"must be a folder: results stay in the output bucket, got {shown(path)}: name a folder, or leave it out",
+            f"must be a folder of the output bucket, got {shown(path)}: name a folder, or leave it out",
         )
         return ""
     folder = path.strip("/").removeprefix(f"{group}/")

@@ -1,4 +1,4 @@
-"""Looking at buckets: which objects there are now, with their versions."""
+"""List the current objects of buckets, with their versions."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from dropbatch.contract.manifest import ObjectSpec
 from lambdas.arrival.requests.faults import Fault, FaultsError
-from lambdas.arrival.requests.inputs import Named
+from lambdas.arrival.requests.inputs import NamedInput
 
 __all__ = ["Listing", "Page"]
 
@@ -17,65 +17,68 @@ _PAGE = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """Objects in order of their keys, and the key after which there are more; None at the end."""
+    """One page of a listing."""
 
     objects: list[ObjectSpec]
+    """In order of their keys."""
     after: str | None
+    """Key after which the next page starts; None on the last page."""
 
 
 class Listing:
-    """Lists objects, with a count of its calls. Asks for versions, so that it need not read what it finds."""
+    """Lists objects with their current versions, and counts its calls of S3."""
 
     def __init__(self, s3: Any) -> None:
         self._s3 = s3
         self.calls = 0
 
     def page(self, bucket: str, prefix: str, *, after: str = "") -> Page:
-        """Up to 1,000 entries below a prefix, folder markers left out."""
+        """Return up to 1,000 objects below a prefix, without folder markers."""
         answer = self._versions(Bucket=bucket, Prefix=prefix, KeyMarker=after, MaxKeys=_PAGE)
         objects = [each for each in _newest(bucket, answer) if not each.key.endswith("/")]
-        # The newest version of a key comes first: whatever else it has may be passed over.
+        # S3 lists the newest version of a key first, so the next page may skip the key's older versions.
         return Page(objects=objects, after=answer.get("NextKeyMarker") if answer.get("IsTruncated") else None)
 
-    def one(self, named: Named) -> ObjectSpec:
-        """What a key or a folder stands for.
+    def one(self, named: NamedInput) -> ObjectSpec:
+        """Return the object or folder that a request names.
 
         Raises:
-            FaultsError: there is no such thing, or it may not be listed.
+            FaultsError: it does not exist, or its bucket cannot be listed.
         """
         try:
             found = self._folder(named) if named.is_folder else self._object(named)
         except ClientError as error:
             raise FaultsError(self.refused(named, error)) from error
         if found is None:
-            what = "folder is empty" if named.is_folder else "object does not exist"
+            fault = "the folder is empty" if named.is_folder else "the object does not exist"
             raise FaultsError(
                 Fault(
                     place=named.place,
-                    text=f"the {what}: s3://{named.bucket}/{named.key}: upload it first, or mend the name",
+                    text=f"{fault}: s3://{named.bucket}/{named.key}: upload it first, or correct the name",
                 )
             )
         return found
 
-    def refused(self, named: Named, error: ClientError) -> Fault:
-        """The fault of a bucket that is not there or not to be listed; any other error of AWS is raised again."""
+    def refused(self, named: NamedInput, error: ClientError) -> Fault:
+        """Return the fault when a bucket is missing or access to it is denied; raise any other error again."""
         code = error.response.get("Error", {}).get("Code", "")
         if code in {"NoSuchBucket", "AccessDenied", "AllAccessDisabled", "PermanentRedirect", "InvalidBucketName"}:
             return Fault(
                 place=named.place,
-                text=f"bucket {named.bucket!r} cannot be listed ({code}): its owner must allow the arrival function to",
+                text=f"bucket {named.bucket!r} cannot be listed ({code}): its owner must allow the arrival function to "
+                "list it",
             )
         raise error
 
-    def _folder(self, named: Named) -> ObjectSpec | None:
+    def _folder(self, named: NamedInput) -> ObjectSpec | None:
         self.calls += 1
         answer = self._s3.list_objects_v2(Bucket=named.bucket, Prefix=named.key, MaxKeys=2)
         if not any(each["Key"] != named.key for each in answer.get("Contents", [])):
             return None
         return ObjectSpec(bucket=named.bucket, key=named.key, version_id="", size=0)
 
-    def _object(self, named: Named) -> ObjectSpec | None:
-        # An entry for the key itself, were it there, would be the first.
+    def _object(self, named: NamedInput) -> ObjectSpec | None:
+        # The key sorts before all longer keys, so one entry is enough to decide whether it exists.
         answer = self._versions(Bucket=named.bucket, Prefix=named.key, MaxKeys=1)
         return next((each for each in _newest(named.bucket, answer) if each.key == named.key), None)
 

@@ -1,7 +1,7 @@
-"""Processing requests, step by step.
+"""Process requests step by step.
 
-A step is at most one invocation's work; the steps that are left are sent to the arrival queue. A step done twice makes
-the same runs twice, and the ledger takes each of them once.
+A step fits into one invocation; further steps are sent to the arrival queue. A repeated step makes the same runs again,
+and the ledger stores each of them once.
 """
 
 import logging
@@ -13,14 +13,13 @@ from botocore.exceptions import ClientError
 
 from dropbatch.contract.batches import chunks
 from dropbatch.contract.runs import request_id
-from lambdas.arrival.admission import Admitted, Rejected, Requested, judge, refused
+from lambdas.arrival.admission import Admitted, Rejected, Requested, classify, rejection_of
 from lambdas.arrival.dependencies import Dependencies
 from lambdas.arrival.requests import parse
 from lambdas.arrival.requests.actions import read_prefix
-from lambdas.arrival.requests.expansion import expand, runs_of
 from lambdas.arrival.requests.faults import Fault, FaultsError
 from lambdas.arrival.requests.listing import Listing
-from lambdas.arrival.requests.plans import Part, Plans
+from lambdas.arrival.requests.plans import Part, Plans, expand, runs_of
 from lambdas.arrival.requests.rejections import Rejections
 from lambdas.arrival.requests.run_requests import RunRequests
 from lambdas.arrival.requests.submission import Submission, read_submission
@@ -33,11 +32,11 @@ __all__ = ["RUNS_AT_ONCE", "RequestProcessor"]
 log = logging.getLogger("dropbatch")
 
 RUNS_AT_ONCE = 2000
-"""Runs that one step starts."""
+"""Maximum number of runs of one step."""
 
-_MOST_RUNS = 2 * RUNS_AT_ONCE  # of one invocation
-_SHARE = 0.1  # of an invocation's time, after which it begins no further step: its runs are still to be claimed
-_STEPS_PER_MESSAGE = 50  # with keys of the longest kind in their longest spelling, still what SQS takes
+_MAX_RUNS = 2 * RUNS_AT_ONCE  # of one invocation
+_MAX_TIME = 0.1  # share of the invocation's time after which no step begins; the rest is needed to claim the runs
+_STEPS_PER_MESSAGE = 50  # fits into an SQS message even with the longest keys
 _GONE = {"NoSuchKey", "NoSuchVersion", "404"}
 
 _START = "start"
@@ -46,7 +45,7 @@ Outcome = Admitted | Rejected
 
 
 class RequestProcessor:
-    """Processes the requests of one deployment, over one invocation."""
+    """Processes requests within one invocation."""
 
     def __init__(self, deps: Dependencies, runs: RunRequests) -> None:
         self._deps = deps
@@ -70,12 +69,12 @@ class RequestProcessor:
         )
 
     def work(self, steps: Iterable[tuple[str, RequestStep]], failures: Failures) -> Iterator[tuple[str, Outcome]]:
-        """Do steps, each with the id of its message; return the runs to be started and the requests rejected."""
+        """Process steps, each with its message id; yield the runs to start and the rejected requests."""
         runs = taken = 0
         waiting = deque(dict.fromkeys(steps))
         while waiting:
             message_id, step = waiting.popleft()
-            if runs >= _MOST_RUNS or (taken and failures.spent() > _SHARE):
+            if runs >= _MAX_RUNS or (taken and failures.spent() > _MAX_TIME):
                 self._later.append((message_id, step))
                 continue
             taken += 1
@@ -86,9 +85,9 @@ class RequestProcessor:
                 waiting.extend((message_id, each) for each in following)
 
     def send_on(self, failures: Failures) -> None:
-        """Send what is left to the arrival queue, once the runs found so far are claimed.
+        """Send the remaining steps to the arrival queue. Call it when the runs of the earlier steps are claimed.
 
-        Steps of a message that comes again are left to that.
+        Steps whose message failed are not sent: the message is delivered again.
         """
         left = [(message_id, step) for message_id, step in self._later if message_id not in failures.ids]
         self._later = []
@@ -98,7 +97,7 @@ class RequestProcessor:
                 self._deps.sqs.send_message(QueueUrl=self._deps.arrival_url, MessageBody=body)
 
     def _take(self, step: RequestStep) -> tuple[list[Outcome], list[RequestStep]]:
-        """Do one step: runs to be started or a refusal, and the steps that follow."""
+        """Process one step; return the runs to start or a rejection, and the next steps."""
         try:
             body = self._read(step)
             match step.request:
@@ -106,12 +105,12 @@ class RequestProcessor:
                     return self._submit(step, body)
                 case "backfill":
                     return self._backfill(step, body)
-            found = self._runs.process(step, body)
+            outcomes, following = self._runs.process(step, body)
             if step.page == 0:
                 self._rejections.clear(step)
         except FaultsError as error:
-            return [self._refuse(step, error.faults)], []
-        return found
+            return [self._reject(step, error.faults)], []
+        return outcomes, following
 
     def _read(self, step: RequestStep) -> Mapping[str, Any]:
         if step.size > parse.MAX_BYTES:
@@ -124,14 +123,14 @@ class RequestProcessor:
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") not in _GONE:
                 raise
-            fault = Fault(place="", text="the request was deleted before it was read: put it again")
+            fault = Fault(place="", text="the request was deleted before it was read: upload it again")
             raise FaultsError(fault) from error
         return parse.read(answer["Body"].read(parse.MAX_BYTES), toml=step.key.endswith(".toml"))
 
-    def _refuse(self, step: RequestStep, faults: tuple[Fault, ...]) -> Rejected:
+    def _reject(self, step: RequestStep, faults: tuple[Fault, ...]) -> Rejected:
         arrival = Arrival(bucket=step.bucket, key=step.key, version_id=step.version_id, size=step.size, etag="")
-        found = refused(arrival, self._deployment, self._rejections.write(step, faults))
-        return found._replace(request=request_id(step.key, step.version_id))
+        rejected = rejection_of(arrival, self._deployment, self._rejections.write(step, faults))
+        return rejected._replace(request=request_id(step.key, step.version_id))
 
     def _submit(self, step: RequestStep, body: Mapping[str, Any]) -> tuple[list[Outcome], list[RequestStep]]:
         submission = read_submission(
@@ -148,7 +147,7 @@ class RequestProcessor:
             raise FaultsError(*part.faults)
         runs = sum(part.counts) * submission.combinations
         if submission.is_awaited and runs != 1:
-            fault = f"a state machine waits for one run, the request comes to {runs}: make a request for each"
+            fault = f"a state machine can wait for one run, the request makes {runs}: make one request for each run"
             raise FaultsError(Fault(place="task_token", text=fault))
         log.info("request %s: %d runs", step.key, runs)
         self._rejections.clear(step)
@@ -158,25 +157,25 @@ class RequestProcessor:
         return runs_of(submission, part, step, self._deployment, first=step.first, count=RUNS_AT_ONCE)
 
     def _backfill(self, step: RequestStep, body: Mapping[str, Any]) -> tuple[list[Outcome], list[RequestStep]]:
-        """Judge files as if they arrived now: those that have a run already make the same run, which is none."""
+        """Process files as if they arrived now. Files that have a run make the same run id, so no second run starts."""
         prefix = read_prefix(body, group=step.group, key=step.key, deployment=self._deployment)
         page = self._listing.page(step.bucket, prefix, after=step.after)
-        found: list[Outcome] = []
+        outcomes: list[Outcome] = []
         for each in page.objects:
             arrival = Arrival(bucket=each.bucket, key=each.key, version_id=each.version_id, size=each.size, etag="")
-            verdict = judge(arrival, self._deployment)
-            if isinstance(verdict, Admitted | Rejected):
-                found.append(verdict)
+            outcome = classify(arrival, self._deployment)
+            if isinstance(outcome, Admitted | Rejected):
+                outcomes.append(outcome)
         if not step.after and page.after is None and not page.objects:
-            raise FaultsError(Fault(place="prefix", text=f"no file lies below {prefix}: mend the prefix"))
-        log.info("backfill %s: %d files below %s", step.key, len(found), prefix)
+            raise FaultsError(Fault(place="prefix", text=f"no file is below {prefix}: correct the prefix"))
+        log.info("backfill %s: %d files below %s", step.key, len(outcomes), prefix)
         if not step.after:
             self._rejections.clear(step)
-        return found, [] if page.after is None else [step._replace(page=step.page + 1, after=page.after)]
+        return outcomes, [] if page.after is None else [step._replace(page=step.page + 1, after=page.after)]
 
 
 def _starts(step: RequestStep, last: Part, submission: Submission) -> Iterator[RequestStep]:
-    """The steps that start all runs of a plan."""
+    """The steps that start the runs of a plan."""
     for number, objects in enumerate(last.counts):
         for first in range(0, objects * submission.combinations, RUNS_AT_ONCE):
             yield step._replace(stage=_START, page=number, first=first)

@@ -1,4 +1,4 @@
-"""`_rejected.json`: every fault of a rejected request, beside the group's results until the request is corrected."""
+"""`_rejected.json`: the faults of a rejected request, in the output bucket until the request is corrected."""
 
 import json
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from typing import Any
 
 from dropbatch.contract import keys
 from lambdas.arrival.requests.faults import MAX_FAULTS, Fault, FaultsError
-from lambdas.arrival.requests.inputs import Named
+from lambdas.arrival.requests.inputs import NamedInput
 from lambdas.arrival.requests.listing import Listing
 from lambdas.common.control_objects import read_object
 from lambdas.common.system_messages import RequestStep
@@ -17,7 +17,7 @@ _VERSION = 1
 
 
 class Rejections:
-    """Writes the faults of requests to the output bucket."""
+    """Writes and removes `_rejected.json` objects."""
 
     def __init__(self, *, s3: Any, bucket: str, listing: Listing) -> None:
         self._s3 = s3
@@ -25,7 +25,7 @@ class Rejections:
         self._listing = listing
 
     def write(self, step: RequestStep, faults: Sequence[Fault]) -> str:
-        """Write every fault of a request; return the reason in one line."""
+        """Write the faults of a request; return the reason in one line."""
         key = keys.rejection_key(step.key)
         body = {
             "version": _VERSION,
@@ -40,16 +40,16 @@ class Rejections:
         return f"{str(faults[0])[:600]}{more}: see {keys.uri(self._bucket, key)}"
 
     def clear(self, step: RequestStep) -> None:
-        """Remove the rejection of an earlier version of a request that is correct now."""
+        """Remove the rejection of an earlier version of a request that is now correct."""
         key = keys.rejection_key(step.key)
         text = read_object(self._s3, self._bucket, key)
         if text and json.loads(text)["version_id"] != step.version_id and self._is_newest(step):
             self._s3.delete_object(Bucket=self._bucket, Key=key)
 
     def _is_newest(self, step: RequestStep) -> bool:
-        """Whether nothing was put in the request's place since; an event may come late."""
+        """Whether the step is about the newest version of the request; events may come late."""
         try:
-            newest = self._listing.one(Named(place="", text=step.key, bucket=step.bucket, key=step.key))
+            newest = self._listing.one(NamedInput(place="", text=step.key, bucket=step.bucket, key=step.key))
         except FaultsError:
             return False
         return newest.version_id == step.version_id

@@ -1,4 +1,4 @@
-"""Requests to reproduce results: new runs from exactly what the original runs were made of."""
+"""`reproduce` requests: new runs with exactly the inputs and job definition of earlier ones."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,7 +7,7 @@ from dropbatch.contract.reproduction import NotReproducibleError, Pins
 from lambdas.arrival.admission import Admitted
 from lambdas.arrival.dependencies import Dependencies
 from lambdas.arrival.reproducible import Originals, output_beside
-from lambdas.arrival.requests.actions import Named
+from lambdas.arrival.requests.actions import NamedRun
 from lambdas.arrival.requests.faults import Fault, FaultsError
 
 __all__ = ["AT_ONCE", "Reproducer"]
@@ -17,35 +17,38 @@ AT_ONCE = 100
 
 
 class Reproducer:
-    """Processes `reproduce`."""
+    """Makes the runs of `reproduce` requests."""
 
     def __init__(self, deps: Dependencies) -> None:
         self._deployment = deps.deployment
         self._originals = Originals(deps)
 
-    def runs(self, named: Sequence[Named], runs_by_id: Mapping[str, Run], *, mark: str) -> list[Admitted]:
-        """Return the runs that reproduce the named ones.
+    def runs(self, named: Sequence[NamedRun], runs_by_id: Mapping[str, Run], *, mark: str) -> list[Admitted]:
+        """Return the runs that reproduce the named runs.
 
-        `runs_by_id` has the originals by id, `mark` is the request's identity.
+        Args:
+            named: the original runs, as the request names them.
+            runs_by_id: the original runs as the ledger has them.
+            mark: the request's identity.
 
         Raises:
-            FaultsError: with each run that cannot be made again, and why.
+            FaultsError: some runs cannot be reproduced; has the reason for each.
         """
         faults: list[Fault] = []
-        found: list[tuple[Named, Pins]] = []
+        found: list[tuple[NamedRun, Pins]] = []
         for each in named:
             try:
                 pins = self._pins(runs_by_id[each.run_id])
             except NotReproducibleError as error:
-                faults.append(Fault(place=each.place, text=f"{each.run_id} cannot be made again: {error}"))
+                faults.append(Fault(place=each.place, text=f"{each.run_id} cannot be reproduced: {error}"))
             else:
                 found.append((each, pins))
         gone = self._originals.gone(pins.definition for _, pins in found)
         faults += [
             Fault(
                 place=each.place,
-                text=f"{each.run_id} cannot be made again: its job definition {pins.definition} is gone, it was "
-                "deregistered: use rerun.json for a run of today's program",
+                text=f"{each.run_id} cannot be reproduced: its job definition {pins.definition} was deregistered: "
+                "use rerun.json for a run with the current program",
             )
             for each, pins in found
             if pins.definition in gone
@@ -56,10 +59,10 @@ class Reproducer:
 
     def _pins(self, original: Run) -> Pins:
         pins = self._originals.pins(original)
-        # Whose data a job may touch follows from its definition: a record that names another one is not followed.
+        # The job definition decides which data the job can access, so a record with another definition is not used.
         own = self._deployment.pipelines[original.pipeline].definitions[original.group]
         if pins.definition.partition(":")[0] != own:
-            raise NotReproducibleError(f"its record names {pins.definition}, runs of its group are made of {own}")
+            raise NotReproducibleError(f"its record names {pins.definition}, but runs of its group use {own}")
         return pins
 
     def _run(self, original: Run, pins: Pins, mark: str) -> Admitted:

@@ -1,4 +1,4 @@
-"""Requests about existing runs: retry, rerun, reproduce and cancel them."""
+"""Requests about existing runs: `retry`, `rerun`, `reproduce` and `cancel`."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from lambdas.arrival.admission import Admitted, Rejected
 from lambdas.arrival.dependencies import Dependencies
 from lambdas.arrival.quota import Change
 from lambdas.arrival.reproducible import Originals, output_beside
-from lambdas.arrival.requests.actions import Named, read_runs
+from lambdas.arrival.requests.actions import NamedRun, read_runs
 from lambdas.arrival.requests.cancel import Canceller, remember
 from lambdas.arrival.requests.faults import MAX_FAULTS, Fault, FaultsError
 from lambdas.arrival.requests.reproductions import AT_ONCE, Reproducer
@@ -23,7 +23,7 @@ from lambdas.ledger.table import Entry
 from lambdas.ledger.transitions import RETRY
 
 if TYPE_CHECKING:
-    from lambdas.arrival.limits import Over
+    from lambdas.arrival.quota import Over
 
 __all__ = ["RunRequests"]
 
@@ -33,7 +33,7 @@ _AGAIN = (State.FAILED, State.CANCELLED)
 
 
 class RunRequests:
-    """Processes `retry`, `rerun`, `reproduce` and `cancel`."""
+    """Processes requests about existing runs."""
 
     def __init__(self, deps: Dependencies, canceller: Canceller, publisher: Publisher) -> None:
         self._deps = deps
@@ -47,7 +47,7 @@ class RunRequests:
     def process(
         self, step: RequestStep, body: Mapping[str, Any]
     ) -> tuple[list[Admitted | Rejected], list[RequestStep]]:
-        """Do one step: a hundred of the runs. The first step checks all of them, and changes none if one is wrong."""
+        """Process up to 100 of the runs. The first step checks all runs of the request; one fault rejects all."""
         limit = self._deployment.max_runs_per_request
         named = read_runs(body, limit=min(AT_ONCE, limit) if step.request == "reproduce" else limit)
         if step.page == 0:
@@ -67,11 +67,11 @@ class RunRequests:
         more = (step.page + 1) * MAX_ITEMS < len(named)
         return started, [step._replace(page=step.page + 1)] if more else []
 
-    def _runs(self, step: RequestStep, named: Sequence[Named]) -> dict[str, Run]:
+    def _runs(self, step: RequestStep, named: Sequence[NamedRun]) -> dict[str, Run]:
         runs = self._ledger.runs(ledger.run_key(step.group, each.run_id) for each in named)
         return {run.run_id: run for run in runs.values()}
 
-    def _check(self, step: RequestStep, named: Sequence[Named]) -> None:
+    def _check(self, step: RequestStep, named: Sequence[NamedRun]) -> None:
         runs = self._runs(step, named)
         faults = []
         for each in named:
@@ -85,23 +85,27 @@ class RunRequests:
 
     def _refusal(self, step: RequestStep, run: Run | None) -> str | None:
         if run is None:
-            return f"is no run of group {step.group!r}: look it up with dropbatch status"
+            return f"is not a run of group {step.group!r}: look it up with dropbatch status"
         if run.state is State.REJECTED and not (step.request == "retry" and run.over_limit):
             return "was rejected and never ran: fix the file and upload it again"
         if step.request == "retry" and not _can_retry(run) and _mark(step) not in run.requests:
-            return f"is {run.state}: only failed and cancelled runs are tried again, use rerun.json for a new run"
+            return f"is {run.state}: only failed and cancelled runs can be retried, use rerun.json for a new run"
         if step.request == "reproduce" and run.state != State.SUCCEEDED:
-            return f"is {run.state}: only results of runs that succeeded are made again, use rerun.json or retry.json"
+            return f"is {run.state}: only runs that succeeded can be reproduced, use rerun.json or retry.json"
         pipelines = self._deployment.pipelines
         if step.request != "cancel" and run.pipeline not in pipelines:
-            return f"is a run of pipeline {run.pipeline!r}, which is gone: {known_names(run.pipeline, pipelines)}"
+            known = known_names(run.pipeline, pipelines)
+            return f"is a run of pipeline {run.pipeline!r}, which no longer exists: {known}"
         if step.request != "cancel" and step.group not in pipelines[run.pipeline].definitions:
-            return f"is a run of {run.pipeline!r}, which is no longer set up for group {step.group!r}: ask for it"
+            return (
+                f"is a run of {run.pipeline!r}, which is no longer set up for group {step.group!r}: "
+                "ask an operator to add it"
+            )
         return None
 
     def _retry(self, step: RequestStep, runs: Sequence[Run]) -> None:
-        """Open the next attempt of runs that ended, HELD until they have a job."""
-        # Runs that this request has retried already are left alone: the step is being repeated.
+        """Open the next attempt of runs that have ended. They are HELD until they have a job."""
+        # A repeated step skips the runs that it has retried already.
         fresh = [run for run in runs if _mark(step) not in run.requests and _can_retry(run)]
         changes = [Change(run, self._next_attempt(step, run)) for run in fresh]
         written, over = self._write(step.group, changes)
@@ -112,7 +116,7 @@ class RunRequests:
             raise FaultsError(Fault(place="runs", text=f"{left} of {len(changes)} are {over.reason(step.group)}"))
 
     def _write(self, group: str, changes: Sequence[Change]) -> tuple[Sequence[Change], "Over | None"]:
-        """Write the changes; those that the group's limit has no room for stay as they are."""
+        """Write as many changes as the group's limit allows; also return why the others were not written."""
 
         def entry(change: Change) -> Entry:
             return {"Update": RETRY.update(self._ledger.table, change.before, change.after)}
@@ -124,13 +128,13 @@ class RunRequests:
         return QuotaAdmission(self._deps, self._publisher).retry(group, changes, entry)
 
     def _ask_for_jobs(self, written: Sequence[Change]) -> None:
-        # Should this message never be sent, reconcile finds the runs waiting for a job that does not exist.
+        # If this message is never sent, reconcile finds the runs: they wait for a job that does not exist.
         waiting = [Held(group=run.group, run_id=run.run_id, job_name=run.job_name) for _, run in written]
         self._deps.sqs.send_message(QueueUrl=self._deps.arrival_url, MessageBody=held_body(waiting))
         self._publisher.publish([run for _, run in written])
 
     def _next_attempt(self, step: RequestStep, run: Run) -> Run:
-        """The run at its next attempt, without the fields that describe how the last one ended."""
+        """The run at its next attempt, without the fields that describe the end of the last one."""
         attempt = run.attempt + 1
         pools = self._deployment.pipelines[run.pipeline].pools
         over = earlier_attempt(run, "retry on request", reason=run.reason, job_id=run.job_id, tries=run.tries)
@@ -159,7 +163,7 @@ class RunRequests:
         )
 
     def _rerun(self, step: RequestStep, run: Run) -> Admitted:
-        """A new run over the same input: with today's program, and another identity for each request."""
+        """A new run of the same input with the current program; every request makes a run with another id."""
         spec = run.spec()
         identity = run_id(
             group=spec.group,

@@ -1,4 +1,4 @@
-"""A submission: a request for runs over inputs and parameters, read and checked. Pure."""
+"""Read and check a submission: a request for runs over inputs and parameters. Pure."""
 
 import itertools
 import math
@@ -13,26 +13,26 @@ from dropbatch.contract.overrides import Overrides
 from dropbatch.contract.suggestions import known_names
 from lambdas.arrival.requests import legacy
 from lambdas.arrival.requests.faults import Fault, FaultsError, shown
-from lambdas.arrival.requests.fields import Fields
-from lambdas.arrival.requests.inputs import Named, Reach
+from lambdas.arrival.requests.inputs import AllowedInputs, NamedInput
+from lambdas.arrival.requests.parse import Fields
 
-__all__ = ["Submission", "read_submission", "the_pipeline"]
+__all__ = ["Submission", "pipeline_name", "read_submission"]
 
 _MAX_INPUTS = 10_000
 _MAX_PARAMETERS = 50
-_MAX_TOKEN = 2048  # of Step Functions
+_MAX_TOKEN = 2048  # characters of a Step Functions task token
 _PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _KNOWN = ("pipeline", "inputs", "config", "parameters", "name", "overrides", "task_token")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Submission:
-    """What a submission asks for, before anybody looked at the objects it names."""
+    """The content of a submission, before its objects are listed."""
 
     group: str
     pipeline: str
-    inputs: tuple[Named, ...]
-    config: Named | None
+    inputs: tuple[NamedInput, ...]
+    config: NamedInput | None
     grid: tuple[tuple[str, tuple[str, ...]], ...]
     """Values of each parameter, in the order of the file."""
     name: str
@@ -41,15 +41,15 @@ class Submission:
     results: str
     """Folder below the pipeline's results, ending in ``/``; empty for none."""
     is_awaited: bool
-    """Whether a state machine waits for the end of the run: there must be one then, not many."""
+    """Whether a state machine waits for the run to end. Such a submission must make exactly one run."""
 
     @property
     def combinations(self) -> int:
-        """Runs for each input."""
+        """Number of runs for each input."""
         return math.prod(len(values) for _, values in self.grid)
 
     def parameters(self, start: int = 0) -> Iterator[dict[str, str]]:
-        """Every combination of the parameters' values, from the start-th on."""
+        """Yield the combinations of parameter values, beginning with number `start`."""
         names = [name for name, _ in self.grid]
         for values in itertools.islice(itertools.product(*(values for _, values in self.grid)), start, None):
             yield dict(zip(names, values, strict=True))
@@ -58,22 +58,22 @@ class Submission:
 def read_submission(
     body: Mapping[str, Any], *, group: str, key: str, bucket: str, deployment: Deployment
 ) -> Submission:
-    """Read a submission of a group; `bucket` is the input bucket, `key` the request's.
+    """Read a submission of a group. `bucket` is the input bucket, `key` that of the request.
 
     Raises:
-        FaultsError: with every fault.
+        FaultsError: the submission is wrong; has every fault.
     """
     faults: list[Fault] = []
-    today, written = legacy.upgrade(body, deployment, faults)
-    fields = Fields(today, faults, written=written)
+    upgraded, written = legacy.upgrade(body, deployment, faults)
+    fields = Fields(upgraded, faults, written=written)
     fields.only(*_KNOWN, "resultpath")
-    name = the_pipeline(fields, group=group, key=key, deployment=deployment)
-    if name is None:  # no rule about the rest can be told without
+    name = pipeline_name(fields, group=group, key=key, deployment=deployment)
+    if name is None:  # the rules for all other fields depend on the pipeline
         raise FaultsError(*faults)
     pipeline = deployment.pipelines[name]
-    reach = Reach(group=group, pipeline=name, bucket=bucket, deployment=deployment)
-    inputs = _inputs(fields, reach)
-    config = _config(fields, reach)
+    allowed = AllowedInputs(group=group, pipeline=name, bucket=bucket, deployment=deployment)
+    inputs = _inputs(fields, allowed)
+    config = _config(fields, allowed)
     grid = _grid(fields, deployment.max_runs_per_request)
     label = fields.text("name", longest=100) or ""
     pool, overrides = _overrides(fields, name, pipeline, deployment)
@@ -95,8 +95,8 @@ def read_submission(
     )
 
 
-def the_pipeline(fields: Fields, *, group: str, key: str, deployment: Deployment) -> str | None:
-    """The pipeline that a request is about: named in it, or by the folder it lies in, or the only one there is."""
+def pipeline_name(fields: Fields, *, group: str, key: str, deployment: Deployment) -> str | None:
+    """Return a request's pipeline: its field `pipeline`, else the request's folder, else the group's only pipeline."""
     usable = [name for name, pipeline in deployment.pipelines.items() if group in pipeline.definitions]
     if "pipeline" in fields:
         name = fields.text("pipeline")
@@ -109,21 +109,21 @@ def the_pipeline(fields: Fields, *, group: str, key: str, deployment: Deployment
         return folder
     if len(usable) == 1:
         return usable[0]
-    fields.fault("pipeline", f"is required, since there are several: add it; {known_names('', usable)}")
+    fields.fault("pipeline", f"is required, since there are several pipelines: add it; {known_names('', usable)}")
     return None
 
 
-def _inputs(fields: Fields, reach: Reach) -> tuple[Named, ...]:
+def _inputs(fields: Fields, allowed: AllowedInputs) -> tuple[NamedInput, ...]:
     if "inputs" not in fields:
         fields.fault("inputs", "is required: name keys, folders ending in /, or patterns such as lab/inputs/*.dat")
-    return tuple(reach.resolve(fields.texts("inputs", most=_MAX_INPUTS), fields.faults))
+    return tuple(allowed.resolve(fields.texts("inputs", most=_MAX_INPUTS), fields.faults))
 
 
-def _config(fields: Fields, reach: Reach) -> Named | None:
+def _config(fields: Fields, allowed: AllowedInputs) -> NamedInput | None:
     text = fields.text("config")
     if text is None:
         return None
-    return next(iter(reach.resolve([(fields.place("config"), text)], fields.faults, single=True)), None)
+    return next(iter(allowed.resolve([(fields.place("config"), text)], fields.faults, single=True)), None)
 
 
 def _grid(fields: Fields, limit: int) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -143,18 +143,18 @@ def _grid(fields: Fields, limit: int) -> tuple[tuple[str, tuple[str, ...]], ...]
         if not listed:
             below.fault(name, "must not be an empty list: give a value, or leave it out")
         values = [_value(below, f"{name}[{at}]" if listed is value else name, each) for at, each in enumerate(listed)]
-        # A value that is given twice is one value.
+        # Repeated values count once.
         grid.append((name, tuple(dict.fromkeys(each for each in values if each is not None))))
     runs = math.prod(len(values) for _, values in grid)
     if runs > limit:
         fields.fault(
-            "parameters", f"combine to {runs} runs for each input, at most {limit} may be asked for at once: split them"
+            "parameters", f"make {runs} runs for each input, at most {limit} are allowed in one request: split them"
         )
     return tuple(grid)
 
 
 def _value(fields: Fields, place: str, value: object) -> str | None:
-    """The text that the program gets."""
+    """The parameter's value as the text that the program receives."""
     match value:
         case bool():
             return "true" if value else "false"
@@ -172,13 +172,13 @@ def _value(fields: Fields, place: str, value: object) -> str | None:
 
 
 def _overrides(fields: Fields, name: str, pipeline: Pipeline, deployment: Deployment) -> tuple[str, Overrides]:
-    """Pool and resources, the pipeline's first pool unless said."""
+    """The pool and the resources of the runs. Default: the pipeline's first pool."""
     table = fields.within("overrides")
     table.only("vcpus", "memory_mib", "timeout_minutes", "pool")
-    limit = f"the most that pipeline {name!r} allows"
-    vcpus = table.whole("vcpus", least=1, most=pipeline.max_vcpus, limit=limit)
-    memory_mib = table.whole("memory_mib", least=64, most=pipeline.max_memory_mib, limit=limit)
-    timeout_minutes = table.whole("timeout_minutes", least=1, most=pipeline.max_timeout_minutes, limit=limit)
+    limit = f"the maximum of pipeline {name!r}"
+    vcpus = table.integer("vcpus", least=1, most=pipeline.max_vcpus, limit=limit)
+    memory_mib = table.integer("memory_mib", least=64, most=pipeline.max_memory_mib, limit=limit)
+    timeout_minutes = table.integer("timeout_minutes", least=1, most=pipeline.max_timeout_minutes, limit=limit)
     pool = table.text("pool")
     if pool is not None and pool not in pipeline.pools:
         table.fault(

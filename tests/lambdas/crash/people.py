@@ -1,4 +1,4 @@
-"""People of a schedule: they drop files, put requests beside them, and expect something of each."""
+"""The users of a schedule: they drop files, make requests, and check the results."""
 
 import json
 from collections.abc import Mapping
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 _VERSION = "v1"
 _REQUESTING = 0.3
-"""Schedules in which there are requests: they take their time."""
+"""Share of schedules with requests, which take more time."""
 _MOST_REQUESTS = 4
 _SHELF = ("lab/inputs/a", "lab/inputs/b")
-"""Objects that start nothing by themselves: requests name them."""
+"""Objects that only requests use."""
 
 
 class People:
-    """What they asked for, and so what there has to be in the end."""
+    """Makes requests, and knows which runs must exist at the end."""
 
     def __init__(self, world: "World", files: int) -> None:
         self._world = world
@@ -29,14 +29,14 @@ class People:
         self.makes_requests = world.random.random() < _REQUESTING
         self._requests = 0
         self._asked: set[str] = set()
-        """Runs that are to be there, next steps not counted."""
+        """Ids of the runs that must exist, without next steps."""
         self._cancelled: set[str] = set()
         self._retried: set[str] = set()
         for key in _SHELF:
             world.aws.s3.objects[INPUT, key] = b"data"
 
     def drop_files(self) -> None:
-        """Drop all files, some of them together."""
+        """Drop all files, up to four in one message."""
         self._asked |= {_identity("wordcount", key) for key in self._files}
         left = list(self._files)
         self._world.random.shuffle(left)
@@ -46,7 +46,7 @@ class People:
             del left[:count]
 
     def ask(self) -> None:
-        """Put a request, if there is one left: to try again what was cancelled, if there is such a run."""
+        """Make the next request, if any is left; retry a canceled run, if there is one."""
         if not self.makes_requests:
             return
         items = self._world.aws.dynamodb.run_items()
@@ -66,7 +66,7 @@ class People:
             self._rerun(self._choice(runs))
 
     def faults(self, runs: Mapping[str, Mapping[str, Any]]) -> list[str]:
-        """What is not as they may expect; `runs` are the RUN items by id."""
+        """Return the differences from the expected runs; `runs` are the RUN items by id."""
         done = {run for run, item in runs.items() if item["state"] == State.SUCCEEDED}
         asked = self._asked | {next_run_id("plot", run) for run in done if runs[run]["pipeline"] == "wordcount"}
         faults = [f"lost: {run}" for run in sorted(asked - runs.keys())]

@@ -1,4 +1,4 @@
-"""Running one schedule of the crash harness, and judging what it left."""
+"""Run one schedule of the crash harness, and check its result."""
 
 import io
 import json
@@ -17,14 +17,14 @@ from tests.lambdas.conftest import DEPLOYMENT, OUTPUT
 from tests.lambdas.crash.world import RUN_NEEDS, SAFEGUARDS, World
 
 ROUNDS = 20
-"""Reconcile rounds within which everything must have come right once the storm is over.
+"""Rounds of reconcile after the storm within which all runs must have ended.
 
-A pool that turned out dry at the storm's end is left alone for ten of them.
+Runs skip a pool that was exhausted at the end of the storm for ten of them.
 """
 
 
 def faults_of(seed: int, safeguards: frozenset[str] = SAFEGUARDS) -> list[str]:
-    """What is wrong after the schedule of a seed; nothing, if the design holds."""
+    """Return the broken promises after the schedule of a seed; none if the design is correct."""
     with _quiet() as stumbles:
         world = World(seed, files=1 + seed % 6, safeguards=safeguards)
         world.people.drop_files()
@@ -35,7 +35,7 @@ def faults_of(seed: int, safeguards: frozenset[str] = SAFEGUARDS) -> list[str]:
 
 @contextmanager
 def _quiet() -> Iterator[list[str]]:
-    """What functions log would take a tenth of the time; gives what they stumbled over, which is a fault of theirs."""
+    """Switch off the functions' log, which takes a tenth of the time; return the exceptions that they log."""
     stumbles: list[str] = []
     handler = logging.Handler()
     handler.emit = lambda record: stumbles.extend([handler.format(record)] if record.exc_info else [])  # type: ignore[method-assign]
@@ -60,7 +60,7 @@ def _storm(world: World) -> None:
         if roll < 0.1 and world.messages and not busy:
             world.deliver()
         elif roll < 0.15 and world.events and not busy:
-            world.tell()
+            world.deliver_events()
         elif roll < 0.16 and not busy:
             world.now += timedelta(seconds=world.random.choice([1, 20, 200]))
             world.reconcile()
@@ -80,10 +80,10 @@ def _calm(world: World) -> int:
             if world.messages:
                 world.deliver()
             if world.events:
-                world.tell()
+                world.deliver_events()
             while world.step():
                 pass
-            if world.invocations:  # all of them held up: time passes
+            if world.invocations:  # all of them are delayed
                 world.now += DEPLOYMENT.lease
         while world.work_on_job():
             pass
@@ -102,7 +102,7 @@ def _judge(world: World, rounds: int) -> list[str]:
     faults += [f"completed {count} times: {run}" for run, count in world.completions.items() if count > 1]
     months = {item_id: from_item(item) for item_id, item in world.aws.dynamodb.items.items() if "#month#" in item_id}
     counted = sum(usage.attempts for item in months.values() for usage in month_usage([item]).values())
-    # An attempt that was cancelled before it started has used nothing.
+    # An attempt that was canceled before it started has no usage.
     attempts, unused = sum(run["attempt"] for run in runs), world.cancelled_before_start()
     if not attempts - unused <= counted <= attempts:
         faults.append(f"usage of {counted} attempts counted, there were {attempts}, {unused} perhaps never started")
@@ -116,8 +116,8 @@ def _judge(world: World, rounds: int) -> list[str]:
         from_item(item) for item_id, item in world.aws.dynamodb.items.items() if item_id.startswith("job#")
     ]
     faults += [f"still called refused: {job['id']}" for job in jobs_on_record if "job_id" in job and "refused" in job]
-    # A needless job is fenced off, but it costs money: only what cannot be known excuses one.
-    specs = [world._run_of(child) for child in world.batch.children.values()]
+    # The fence stops a needless job, but it costs money. It is excused only if the function could not know better.
+    specs = [world.run_of(child) for child in world.batch.children.values()]
     jobs = Counter((spec.run_id, spec.attempt) for spec in specs)
     needless = sum(count - 1 for count in jobs.values())
     if needless and not world.excuses:
@@ -126,13 +126,13 @@ def _judge(world: World, rounds: int) -> list[str]:
 
 
 def _has_record(world: World, run: Mapping[str, Any]) -> bool:
-    """Whether a function wrote the record of a run's last attempt: no container of these schedules does."""
+    """Whether a function wrote the record of a run's last attempt. Containers write none in these schedules."""
     body = world.aws.s3.objects.get((OUTPUT, record_key(run["output_prefix"])), b"{}")
     return bool(json.loads(body).get("attempt") == run["attempt"])
 
 
 def _limit_faults(world: World, runs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What remains is the limit less what was used, and nothing is held any more."""
+    """Check that the limit remains except for the used amount, and that no run has a reservation."""
     if world.limit is None:
         return [f"holds something of no limit: {run['run_id']}" for run in runs if "reserved" in run]
     faults = [f"still holds: {run['run_id']}" for run in runs if run.get("reserved", {}).get("amount")]

@@ -1,21 +1,21 @@
-"""A world in which everything dies: the functions' real code on simulated AWS, every AWS call a point of death.
+"""Run the functions' real code on simulated AWS, where each AWS call may kill the invocation.
 
-Invocations are greenlets that hand over at each call. One seed decides everything: who goes on, who is killed before or
-after a call took effect, which call is throttled, which answer is lost, which message or event comes twice, late or
-not at all, who is held up beyond its lease, and when ListJobs does not yet know a job. After the storm comes a calm, in
-which reconcile must bring every file to its one result.
+Invocations are greenlets that switch at each AWS call. One seed determines everything: which invocation continues,
+which is killed before or after a call took effect, which call is throttled, which answer is lost, which message or
+event arrives twice, late or never, which invocation is delayed beyond its lease, and when ListJobs does not show a job
+yet. After this storm follows a calm phase, in which reconcile must bring every file to exactly one result.
 """
 
 import json
 import random
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
+from botocore.exceptions import BotoCoreError, ClientError
 from greenlet import getcurrent, greenlet
 
 from dropbatch.contract import keys
@@ -31,9 +31,9 @@ from lambdas.run_events.assembly import assemble
 from lambdas.run_events.flow import RunEventsFlow
 from lambdas.run_events.reconcile import Reconcile, UnrepairedError
 from tests.lambdas.conftest import DEPLOYMENT, OUTPUT, definitions
+from tests.lambdas.crash.faulty_aws import NO_CHECK, FaultyBatch, FaultyClient, Invocation, KilledError, Weather
 from tests.lambdas.crash.people import People
-from tests.lambdas.simulated_aws import Batch, DynamoDB, SimulatedAws, error
-from tests.request_checks import Check, check_once, operation_named
+from tests.lambdas.simulated_aws import DynamoDB, SimulatedAws
 
 CHAINED = DEPLOYMENT._replace(
     pipelines={
@@ -42,140 +42,11 @@ CHAINED = DEPLOYMENT._replace(
     },
 )
 RUN_NEEDS = 3_600_000
-"""vCPU-milliseconds that one run may use."""
+"""Maximum usage of one run in vCPU-milliseconds."""
 _LAST_POOL = CHAINED.pools["ondemand"].queue
 SAFEGUARDS = frozenset({"claim", "lease", "fence", "no retry of SubmitJob"})
 _LAG = timedelta(seconds=30)
-_NO_CHECK: Check = lambda *request: None  # noqa: E731 -- the client of an invocation does it
-_TIMEOUT = timedelta(seconds=60)  # of the functions; Lambda ends them then
-
-
-class KilledError(BaseException):
-    """The process is gone; no handler of ours may hear of it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Weather:
-    """Likelihood of each fault at each of its occasions."""
-
-    kill: float = 0.01
-    throttle: float = 0.03
-    lose_answer: float = 0.04
-    hold_up: float = 0.003
-    double: float = 0.15
-    drop_event: float = 0.15
-    lag: float = 0.3
-    reclaim: float = 0.15
-    no_capacity: float = 0.08
-    refuse: float = 0.05
-
-
-@dataclass
-class _Invocation:
-    work: Callable[["_Invocation"], None]
-    done: Callable[[], None]
-    started: datetime
-    run: greenlet = field(init=False)
-    frozen_until: datetime | None = None
-
-
-class _Client:
-    """A service as one invocation's SDK client: faults happen here, and repetitions where the SDK makes them."""
-
-    def __init__(self, world: "World", invocation: _Invocation, service: Any, tries: int) -> None:
-        self._world, self._invocation, self._service, self._tries = world, invocation, service, tries
-        self.exceptions = getattr(service, "exceptions", None)
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        return lambda **call: self._call(name, getattr(self._service, name), call)
-
-    def get_paginator(self, name: str) -> Any:
-        pages = self._service.get_paginator(name).paginate
-        return SimpleNamespace(paginate=lambda **call: self._call(name, lambda **same: list(pages(**same)), call))
-
-    def _call(self, name: str, real: Callable[..., Any], call: Mapping[str, Any]) -> Any:
-        world = self._world
-        for left in reversed(range(self._tries)):
-            world.reach(self._invocation)
-            check_once(self._service.name, operation_named(self._service.name, name), call)
-            if world.chance("throttle"):
-                if left:
-                    continue
-                raise error("ThrottlingException", name)
-            result = real(**call)
-            # A transaction carries an idempotency token: its repetition answers as the first call would have.
-            if world.chance("lose_answer") and name != "transact_write_items":
-                if left:
-                    continue
-                raise ReadTimeoutError(endpoint_url=name)
-            world.reach(self._invocation)
-            return result
-        raise AssertionError("unreachable")
-
-
-class _Batch(Batch):
-    """Batch with children, states, and a memory that takes a while to show up in ListJobs."""
-
-    def __init__(self, world: "World") -> None:
-        super().__init__(lambda operation, call: None, _NO_CHECK)
-        self.world = world
-        self.children: dict[str, dict[str, Any]] = {}
-        self.born: dict[str, datetime] = {}
-
-    def submit_job(self, **call: Any) -> dict[str, Any]:
-        if self.world.chance("refuse"):
-            raise error("ClientException", "SubmitJob", status=400)
-        answer = super().submit_job(**call)
-        job_id, size = answer["jobId"], call.get("arrayProperties", {}).get("size", 1)
-        self.born[job_id] = self.world.now
-        for index in range(size):
-            child = {"jobName": call["jobName"], "status": "RUNNABLE", "index": index, "job": self.jobs[job_id]}
-            child["jobId"] = f"{job_id}:{index}" if size > 1 else job_id
-            self.children[child["jobId"]] = child
-        return answer
-
-    def _definitions(self, **call: Any) -> Iterator[dict[str, Any]]:
-        if self.world.chance("refuse"):  # a deploy is about to make it
-            return iter([{"jobDefinitions": []}])
-        return super()._definitions(**call)
-
-    def cancel_job(self, **call: Any) -> dict[str, Any]:
-        for child in self.children.values():
-            if child["job"]["jobId"] == call["jobId"] and child["status"] == "RUNNABLE":
-                child |= {"status": "FAILED", "reason": str(call["reason"])}
-                self.world.emit(child)
-        return {}
-
-    def terminate_job(self, **call: Any) -> dict[str, Any]:
-        child = self.children[call["jobId"]]
-        if child["status"] in ("RUNNABLE", "RUNNING"):
-            child |= {"status": "FAILED", "reason": str(call["reason"])}
-            self.world.emit(child)
-        return {}
-
-    def list_jobs(self, **call: Any) -> dict[str, Any]:
-        found = super().list_jobs(**call)["jobSummaryList"]
-        shown = [job for job in found if self.world.now - self.born[job["jobId"]] > self.world.lag]
-        self.world.excuses += len(found) > len(shown)
-        return {"jobSummaryList": shown}
-
-    def describe_jobs(self, **call: Any) -> dict[str, Any]:
-        return {"jobs": [self.detail(job_id) for job_id in call["jobs"] if job_id in self.jobs | self.children]}
-
-    def detail(self, job_id: str) -> dict[str, Any]:
-        if job_id in self.children:
-            child = self.children[job_id]
-            array = {"arrayProperties": {"index": child["index"]}} if ":" in job_id else {}
-            exit_code = {"container": {"exitCode": child["exit"]}} if "exit" in child else {}
-            reason = {"statusReason": child["reason"]} if "reason" in child else {}
-            same = {"jobName": child["jobName"], "jobId": job_id, "status": child["status"]}
-            if child.get("ran"):  # for a minute on one vCPU
-                exit_code.setdefault("container", {})["resourceRequirements"] = [{"type": "VCPU", "value": "1"}]
-                same |= {"startedAt": 1, "attempts": [{"startedAt": 1, "stoppedAt": 60_001}]}
-            return {**same, **array, **exit_code, **reason}
-        states = Counter(child["status"] for child in self.children.values() if child["job"]["jobId"] == job_id)
-        array = {"arrayProperties": {"size": sum(states.values()), "statusSummary": dict(states)}}
-        return {"jobName": self.jobs[job_id]["jobName"], "jobId": job_id, "status": "PENDING", **array}
+_TIMEOUT = timedelta(seconds=60)  # after which Lambda ends an invocation
 
 
 class World:
@@ -190,8 +61,8 @@ class World:
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
         self.lag = _LAG if self.random.random() < Weather.lag else timedelta(0)
         self.excuses = 0
-        self.aws = SimulatedAws(check=_NO_CHECK)
-        self.aws.batch = self.batch = _Batch(self)
+        self.aws = SimulatedAws(check=NO_CHECK)
+        self.aws.batch = self.batch = FaultyBatch(self)
         self.batch.definitions = definitions(CHAINED)
         if "claim" not in safeguards:
             self.aws.dynamodb.transact_write_items = self._unconditional_claim  # type: ignore[method-assign]
@@ -199,25 +70,25 @@ class World:
         self.manifests: dict[str, Manifest] = {}
         self.messages: list[dict[str, Any]] = []
         self.events: list[dict[str, Any]] = []
-        self.invocations: list[_Invocation] = []
+        self.invocations: list[Invocation] = []
         self.executions: dict[tuple[str, int], set[str]] = defaultdict(set)
         self.completions: Counter[str] = Counter()
         self._scheduler = getcurrent()
         self._numbers = iter(range(1_000_000))
         self.people = People(self, files)
-        # A third of the schedules without a limit, one with one that suffices, one that may not; of what is refused
-        # then, requests expect nothing.
+        # A third of the schedules has no limit, a third has one that is large enough, and a third has one that may be
+        # too small. The last ones make no requests, whose expectations do not consider rejected runs.
         enough = None if seed % 3 == 0 else 1000 if seed % 3 == 1 or self.people.makes_requests else 3
         self.limit = None if enough is None else Limit(VCPU_MS, enough * RUN_NEEDS)
         self.deployment = CHAINED._replace(limits={} if self.limit is None else {"lab": self.limit})
 
-    # What happens at every call
+    # Faults at each AWS call
 
     def chance(self, fault: str) -> bool:
         return not self.calm and self.random.random() < self.weather[fault]
 
-    def reach(self, invocation: _Invocation) -> None:
-        """A point where the invocation may lose the processor, its time or its life."""
+    def reach(self, invocation: Invocation) -> None:
+        """Switch to another invocation; this one may be killed, delayed, or time out here."""
         self.now += timedelta(seconds=0.001 + 0.049 * self.random.random())
         timed_out = invocation.frozen_until is None and self.now - invocation.started > _TIMEOUT
         if timed_out or self.chance("kill"):
@@ -227,7 +98,7 @@ class World:
             self.excuses += 1
         self._scheduler.switch()
 
-    # The actors
+    # Messages, events and jobs
 
     def send(self, body: str) -> None:
         for _ in range(1 + self.chance("double")):
@@ -246,7 +117,7 @@ class World:
         del self.messages[: len(batch)]
         answered: list[set[str]] = []
 
-        def work(invocation: _Invocation) -> None:
+        def work(invocation: Invocation) -> None:
             answered.append(self._arrival(invocation).process(batch).ids)
 
         def done() -> None:
@@ -255,14 +126,14 @@ class World:
 
         self._start(work, done)
 
-    def tell(self) -> None:
+    def deliver_events(self) -> None:
         """Start a run events function with some events, in any order."""
         self.random.shuffle(self.events)
         batch = self.events[: self.random.randint(1, 4)]
         del self.events[: len(batch)]
         answered: list[set[str]] = []
 
-        def work(invocation: _Invocation) -> None:
+        def work(invocation: Invocation) -> None:
             answered.append(self._run_events(invocation)[0].process(batch).ids)
 
         def done() -> None:
@@ -271,16 +142,16 @@ class World:
         self._start(work, done)
 
     def reconcile(self) -> None:
-        # Without the lease, everything counts as left behind at once.
+        # Without the lease, all runs count as idle at once.
         at = self.now if "lease" in self.safeguards else self.now + DEPLOYMENT.lease * 2
 
-        def work(invocation: _Invocation) -> None:
+        def work(invocation: Invocation) -> None:
             self._run_events(invocation)[1].run(at=at)
 
         self._start(work, lambda: None)
 
     def work_on_job(self) -> bool:
-        """Let one job take its next step; returns whether there was one to take."""
+        """Advance one job by one step; return whether there was one."""
         open_jobs = [child for child in self.batch.children.values() if child["status"] in ("RUNNABLE", "RUNNING")]
         if not open_jobs:
             return False
@@ -289,7 +160,7 @@ class World:
             child |= {"status": "FAILED", "reason": "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"}
             self.emit(child)
             return True
-        run = self._run_of(child)
+        run = self.run_of(child)
         fence = OUTPUT, keys.started_key(run.group, run.pipeline, run.run_id, run.attempt)
         owner = self.aws.s3.objects.setdefault(fence, child["jobId"].encode()).decode()
         if owner != child["jobId"] and "fence" in self.safeguards:
@@ -298,7 +169,7 @@ class World:
             self.executions[run.run_id, run.attempt].add(child["jobId"])
             child |= {"status": "SUCCEEDED" if child["status"] == "RUNNING" else "RUNNING", "ran": True}
             self.completions[run.run_id] += child["status"] == "SUCCEEDED"
-            # Without a further pool a reclaimed run would have failed for good.
+            # A run that is reclaimed on the last pool would fail.
             if child["status"] == "RUNNING" and child["job"]["jobQueue"] != _LAST_POOL and self.chance("reclaim"):
                 child |= {"status": "FAILED", "reason": "Host EC2 (instance i-1) terminated."}
         self.emit(child)
@@ -309,7 +180,7 @@ class World:
         for _ in range((not self.chance("drop_event")) * (1 + self.chance("double"))):
             self.events.append({"messageId": f"e{next(self._numbers)}", "body": body})
 
-    def _run_of(self, child: Mapping[str, Any]) -> RunSpec:
+    def run_of(self, child: Mapping[str, Any]) -> RunSpec:
         uri = child["job"]["containerOverrides"]["environment"][0]["value"]
         index: int = child["index"]
         if uri not in self.manifests:
@@ -317,19 +188,19 @@ class World:
         return self.manifests[uri].runs[index]
 
     def cancelled_before_start(self) -> int:
-        """Attempts whose fence a cancellation took."""
+        """Return the number of attempts whose fence a cancellation took."""
         return sum(body.startswith(b"cancelled:") for body in self.aws.s3.objects.values())
 
     # Invocations
 
-    def _start(self, work: Callable[[_Invocation], None], done: Callable[[], None]) -> None:
-        invocation = _Invocation(work=work, done=done, started=self.now)
+    def _start(self, work: Callable[[Invocation], None], done: Callable[[], None]) -> None:
+        invocation = Invocation(work=work, done=done, started=self.now)
 
         def body() -> None:
             try:
                 work(invocation)
             except (KilledError, ClientError, BotoCoreError, UnrepairedError):
-                pass  # gone, or ended with an error: either way Lambda hears of no success
+                pass  # killed, or ended with an error: Lambda gets no answer in both cases
             finally:
                 self.invocations.remove(invocation)
                 done()
@@ -338,17 +209,17 @@ class World:
         self.invocations.append(invocation)
 
     def step(self) -> bool:
-        """Let one invocation go on; returns whether there was one."""
+        """Continue one invocation until its next call; return whether there was one."""
         ready = [one for one in self.invocations if one.frozen_until is None or one.frozen_until <= self.now]
         if not ready:
             return False
         self.random.choice(ready).run.switch()
         return True
 
-    def _client(self, invocation: _Invocation, service: Any, *, retry: bool = True) -> Any:
-        return _Client(self, invocation, service, 3 if retry else 1)
+    def _client(self, invocation: Invocation, service: Any, *, retry: bool = True) -> Any:
+        return FaultyClient(self, invocation, service, 3 if retry else 1)
 
-    def _arrival(self, invocation: _Invocation) -> ArrivalFlow:
+    def _arrival(self, invocation: Invocation) -> ArrivalFlow:
         aws = self.aws
         return ArrivalFlow(
             Dependencies(
@@ -365,7 +236,7 @@ class World:
             )
         )
 
-    def _run_events(self, invocation: _Invocation) -> tuple[RunEventsFlow, Reconcile]:
+    def _run_events(self, invocation: Invocation) -> tuple[RunEventsFlow, Reconcile]:
         aws = self.aws
         clients = RunEventsClients(
             dynamodb=self._client(invocation, aws.dynamodb),
@@ -387,7 +258,7 @@ class World:
         )
         return parts.flow, parts.reconcile
 
-    # Safeguards taken away
+    # Removed safeguards
 
     def _unconditional_claim(self, **call: Any) -> dict[str, Any]:
         for step in call["TransactItems"]:

@@ -11,7 +11,7 @@ from tests.lambdas.simulated_aws import SimulatedAws
 
 
 class Bench:
-    """A group's people at work: they put files, the queue brings what comes of it to the arrival function."""
+    """A group's members upload files, and the arrival function processes the resulting messages."""
 
     def __init__(self, aws: SimulatedAws, arrival: ArrivalFlow) -> None:
         self.aws = aws

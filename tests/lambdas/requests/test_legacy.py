@@ -1,4 +1,4 @@
-"""Files of the older platform, as written there."""
+"""Submissions in the format of the older platform."""
 
 from typing import Any
 
@@ -75,17 +75,17 @@ def test_results_go_to_a_folder_among_the_pipelines(path: str, folder: str) -> N
         (
             {"instance_type": "m5.huge"},
             "instance_type",
-            "is no instance type that is known, got 'm5.huge': name a type",
+            "is not a known instance type, got 'm5.huge': name an EC2 instance type",
         ),
-        ({"instance_type": 3}, "instance_type", "is no instance type that is known, got '3'"),
-        ({"instance_type": "p3.2xlarge"}, "instance_type", "is a machine with GPUs, got 'p3.2xlarge'"),
+        ({"instance_type": 3}, "instance_type", "is not a known instance type, got '3'"),
+        ({"instance_type": "p3.2xlarge"}, "instance_type", "must be a type without GPUs, got 'p3.2xlarge'"),
         (
             {"instance_type": "m5.24xlarge"},
             "instance_type.memory_mib",
-            "must be from 64 to 8192 (the most that pipeline",
+            "must be from 64 to 8192 (the maximum of pipeline",
         ),
         ({"inputs": "lab/inputs/b"}, "dataname", "means the same as inputs, which is given too: keep one"),
-        ({"resultpath": "s3://bucket/x"}, "resultpath", "must be a folder: results stay in the output bucket"),
+        ({"resultpath": "s3://bucket/x"}, "resultpath", "must be a folder of the output bucket"),
         ({"resultpath": "a/../../neuro"}, "resultpath", "must be a plain folder"),
         ({"resultpath": "_dropbatch/manifests"}, "resultpath", "must be a plain folder"),
         ({"dataname": ["neuro/inputs/a"]}, "dataname[0]", "belongs to group 'neuro'"),
@@ -101,7 +101,7 @@ def test_what_does_not_work_is_refused_clearly(body: dict[str, Any], place: str,
 
 def test_with_several_pipelines_one_must_be_named() -> None:
     assert faults({"dataname": "lab/inputs/a"}, DEPLOYMENT)["pipeline"].startswith(
-        "is required, since there are several"
+        "is required, since there are several pipelines"
     )
 
 
@@ -129,4 +129,4 @@ def test_shared_buckets_may_be_named_as_far_as_they_are_allowed() -> None:
     ]
     assert refused["inputs[0]"].endswith("allowed are genomes/hg38/, open")
     assert refused["inputs[1]"].startswith("names a whole bucket")
-    assert refused["inputs[2]"].startswith("lies in a bucket that the pipeline may not read")
+    assert refused["inputs[2]"].startswith("is in a bucket that the pipeline may not read")

@@ -1,4 +1,4 @@
-"""A request names objects of its own group, folders that are shared with it, and allowed buckets; never another's."""
+"""Requests may name objects of their group, of shared folders and of allowed buckets, but not of other groups."""
 
 from typing import Any
 
@@ -43,7 +43,7 @@ OTHERS = [
     ("neuro/inputs/theirs.txt", "belongs to group 'neuro'"),
     ("neuro/wordcount/x", "belongs to group 'neuro'"),
     (f"s3://{INPUT}/neuro/inputs/theirs.txt", "belongs to group 'neuro'"),
-    (f"s3://{OUTPUT}/neuro/wordcount/result.txt", "lies in a bucket that the pipeline may not read"),
+    (f"s3://{OUTPUT}/neuro/wordcount/result.txt", "is in a bucket that the pipeline may not read"),
     ("neuro/inputs/*.txt", "belongs to group 'neuro'"),
     ("*/inputs/theirs.txt", "must begin with the group's folder"),
     ("**", "must begin with the group's folder"),
@@ -54,23 +54,23 @@ OTHERS = [
     ("lab/inputs/../../neuro/inputs/theirs.txt", "must not contain .."),
     (f"s3://{INPUT}/lab/inputs/../../neuro/inputs/theirs.txt", "must not contain .."),
     ("shared/references/../secret.txt", "must not contain .."),
-    ("./neuro/inputs/theirs.txt", "must lie below"),
-    ("/neuro/inputs/theirs.txt", "must lie below"),
-    ("Neuro/inputs/theirs.txt", "must lie below"),
-    ("LAB/inputs/x", "must lie below"),
-    ("lab2/inputs/x", "must lie below"),
-    ("neuro%2Finputs%2Ftheirs.txt", "must lie below"),
+    ("./neuro/inputs/theirs.txt", "must be below"),
+    ("/neuro/inputs/theirs.txt", "must be below"),
+    ("Neuro/inputs/theirs.txt", "must be below"),
+    ("LAB/inputs/x", "must be below"),
+    ("lab2/inputs/x", "must be below"),
+    ("neuro%2Finputs%2Ftheirs.txt", "must be below"),
     ("neuro/inputs/", "belongs to group 'neuro'"),
     ("neuro/", "belongs to group 'neuro'"),
-    ("shared/secret.txt", "must lie below"),
+    ("shared/secret.txt", "must be below"),
     ("shared/*", "must begin with the group's folder"),
-    ("shared/", "must lie below"),
+    ("shared/", "must be below"),
     ("neuro/inputs/pub*", "belongs to group 'neuro'"),
-    ("lab/submissions/other.json", "is among the requests"),
-    (f"s3://{OUTPUT}/_dropbatch/manifests/lab/wordcount/x.json", "lies in a bucket that the pipeline may not read"),
-    ("s3://atlas/closed/a.txt", "lies in a bucket that the pipeline may not read"),
-    ("s3://atlas/*", "lies in a bucket that the pipeline may not read"),
-    ("s3://elsewhere/a.txt", "lies in a bucket that the pipeline may not read"),
+    ("lab/submissions/other.json", "is in the folder for requests"),
+    (f"s3://{OUTPUT}/_dropbatch/manifests/lab/wordcount/x.json", "is in a bucket that the pipeline may not read"),
+    ("s3://atlas/closed/a.txt", "is in a bucket that the pipeline may not read"),
+    ("s3://atlas/*", "is in a bucket that the pipeline may not read"),
+    ("s3://elsewhere/a.txt", "is in a bucket that the pipeline may not read"),
 ]
 
 
@@ -107,7 +107,7 @@ def test_what_is_shared_with_one_group_is_not_with_another(bench: Bench) -> None
     key = "neuro/submissions/submit.json"
     bench.ask({"pipeline": "wordcount", "inputs": "shared/references/r.txt"}, key)
 
-    assert "must lie below" in bench.faults(key)["inputs"]
+    assert "must be below" in bench.faults(key)["inputs"]
 
 
 @pytest.mark.parametrize("kind", ["retry", "rerun", "cancel", "reproduce"])
@@ -120,7 +120,7 @@ def test_another_groups_run_is_no_run_of_ours(bench: Bench, kind: str) -> None:
 
     bench.ask({"runs": [theirs["run_id"]]}, key)
 
-    assert "is no run of group 'lab'" in bench.faults(key)["runs[0]"]
+    assert "is not a run of group 'lab'" in bench.faults(key)["runs[0]"]
     assert bench.aws.dynamodb.items[theirs["id"]] == before
 
 
@@ -135,7 +135,7 @@ def test_a_file_for_a_pipeline_of_other_groups_is_refused_with_the_reason(bench:
     bench.arrival.process([dropped("lab/neuros/a.dat")])
 
     (refused,) = bench.runs(rejected=True)
-    assert refused["reason"] == "pipeline 'neuros' is not set up for group 'lab': ask for it"
+    assert refused["reason"] == "pipeline 'neuros' is not set up for group 'lab': ask an operator to add it"
 
 
 @pytest.mark.parametrize("prefix", ["neuro/wordcount/", "neuro/", "lab/../neuro/wordcount/"])

@@ -18,7 +18,7 @@ FILES = [{"uri": "s3://in-bucket/lab/wordcount/a", "size": 3, "sha256": "aa", "v
 
 
 def succeeded(bench: Bench, name: str = "a", **changes: Any) -> str:
-    """A run that succeeded in the first revision, with its record; by now there is a second revision."""
+    """A run that succeeded with the first revision of its definition, and its record; there is a second revision."""
     bench.arrival.process([dropped(f"lab/wordcount/{name}")])
     (run,) = (each for each in bench.runs() if each["input"].endswith(f"/{name}"))
     bench.overwrite(run, state="SUCCEEDED")
@@ -95,11 +95,14 @@ def test_nothing_comes_after_a_run_that_was_only_made_again(bench: Bench) -> Non
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"job_definition": None}, "cannot be made again: the record of $0 names no job definition"),
-        ({"job_definition": "dropbatch-test-wordcount-neuro:1"}, "cannot be made again: its record names dropbatch-"),
-        ({"job_definition": f"{DEFINITION}:9"}, f"cannot be made again: its job definition {DEFINITION}:9 is gone"),
-        ({"inputs": [{"size": 1}]}, "cannot be made again: the record of $0 is not as it was written"),
-        ({"run_id": "r-1"}, "cannot be made again: the record of $0 is that of r-1"),
+        ({"job_definition": None}, "cannot be reproduced: the record of $0 names no job definition"),
+        ({"job_definition": "dropbatch-test-wordcount-neuro:1"}, "cannot be reproduced: its record names dropbatch-"),
+        (
+            {"job_definition": f"{DEFINITION}:9"},
+            f"cannot be reproduced: its job definition {DEFINITION}:9 was deregistered",
+        ),
+        ({"inputs": [{"size": 1}]}, "cannot be reproduced: the record of $0 has an unexpected format"),
+        ({"run_id": "r-1"}, "cannot be reproduced: the record of $0 belongs to r-1"),
     ],
 )
 def test_what_cannot_be_made_again_is_refused_by_its_reason(bench: Bench, changes: Any, reason: str) -> None:
@@ -117,7 +120,7 @@ def test_a_definition_that_was_deregistered_is_gone(bench: Bench) -> None:
 
     bench.ask({"runs": [original]}, REPRODUCE)
 
-    assert f"its job definition {DEFINITION}:1 is gone" in bench.faults(REPRODUCE)["runs[0]"]
+    assert f"its job definition {DEFINITION}:1 was deregistered" in bench.faults(REPRODUCE)["runs[0]"]
 
 
 def test_a_record_that_is_gone(bench: Bench) -> None:
@@ -126,7 +129,7 @@ def test_a_record_that_is_gone(bench: Bench) -> None:
 
     bench.ask({"runs": [original]}, REPRODUCE)
 
-    assert f"the record of {original} is gone: s3://{OUTPUT}/lab/" in bench.faults(REPRODUCE)["runs[0]"]
+    assert f"the record of {original} no longer exists: s3://{OUTPUT}/lab/" in bench.faults(REPRODUCE)["runs[0]"]
 
 
 def test_runs_of_others_and_runs_that_have_no_result_are_refused(bench: Bench) -> None:
@@ -135,11 +138,11 @@ def test_runs_of_others_and_runs_that_have_no_result_are_refused(bench: Bench) -
 
     bench.ask({"runs": [other, own]}, REPRODUCE)
 
-    assert "is no run of group 'lab'" in bench.faults(REPRODUCE)["runs[0]"]
-    assert "only results of runs that succeeded are made again" in bench.faults(REPRODUCE)["runs[1]"]
+    assert "is not a run of group 'lab'" in bench.faults(REPRODUCE)["runs[0]"]
+    assert "only runs that succeeded can be reproduced" in bench.faults(REPRODUCE)["runs[1]"]
 
 
 def test_more_than_a_hundred_are_refused(bench: Bench) -> None:
     bench.ask({"runs": [f"r-{number:020}" for number in range(101)]}, REPRODUCE)
 
-    assert bench.faults(REPRODUCE)["runs"] == "are 101, at most 100 may be named at once: split the request"
+    assert bench.faults(REPRODUCE)["runs"] == "are 101, at most 100 are allowed in one request: split the request"

@@ -17,7 +17,7 @@ RETRY, RERUN, CANCEL = (f"lab/submissions/{kind}.json" for kind in ("retry", "re
 
 
 def drop(bench: Bench, *names: str) -> list[str]:
-    """Ids of the runs of files just dropped, in the order of their names."""
+    """Drop files; return the ids of their runs, in the order of the names."""
     bench.arrival.process([dropped(*(f"lab/wordcount/{name}" for name in names))])
     return [run["run_id"] for run in sorted(bench.runs(), key=lambda run: run["input"])]
 
@@ -102,13 +102,13 @@ def test_hundreds_of_runs_are_taken_a_hundred_at_a_time(bench: Bench) -> None:
 
 
 REFUSED: list[tuple[str, Any, str, str]] = [
-    (RETRY, {"runs": ["r-" + "0" * 20]}, "runs[0]", "r-00000000000000000000 is no run of group 'lab'"),
-    (RETRY, {"runs": "r-1"}, "runs", "is no id of a run, got 'r-1'"),
+    (RETRY, {"runs": ["r-" + "0" * 20]}, "runs[0]", "r-00000000000000000000 is not a run of group 'lab'"),
+    (RETRY, {"runs": "r-1"}, "runs", "is not a run id, got 'r-1'"),
     (RETRY, {}, "runs", "is required"),
     (RETRY, {"runs": []}, "runs", "must not be empty"),
     (RETRY, {"runs": ["$0"], "force": True}, "force", "unknown field"),
-    (RETRY, {"runs": ["$0"]}, "runs[0]", "$0 is HELD: only failed and cancelled runs are tried again"),
-    (CANCEL, {"runs": ["$0", "r-" + "0" * 20]}, "runs[1]", "r-00000000000000000000 is no run of group 'lab'"),
+    (RETRY, {"runs": ["$0"]}, "runs[0]", "$0 is HELD: only failed and cancelled runs can be retried"),
+    (CANCEL, {"runs": ["$0", "r-" + "0" * 20]}, "runs[1]", "r-00000000000000000000 is not a run of group 'lab'"),
     (RERUN, {"runs": ["$1"]}, "runs[0]", "$1 was rejected and never ran"),
 ]
 
@@ -132,7 +132,7 @@ def test_a_request_with_a_fault_touches_no_run(bench: Bench, key: str, body: Any
 def test_more_runs_than_allowed_are_refused_with_the_number(bench: Bench) -> None:
     bench.ask({"runs": [f"r-{number:020}" for number in range(10_001)]}, CANCEL)
 
-    assert bench.faults(CANCEL)["runs"] == "are 10001, at most 10000 may be named at once: split the request"
+    assert bench.faults(CANCEL)["runs"] == "are 10001, at most 10000 are allowed in one request: split the request"
 
 
 def test_a_run_that_has_not_started_is_cancelled_by_its_fence(bench: Bench) -> None:
@@ -313,11 +313,11 @@ def test_a_backfill_may_be_kept_to_a_folder(bench: Bench) -> None:
     ("body", "place", "text"),
     [
         ({"prefix": "neuro/sort/"}, "prefix", "must begin with lab/sort/, got 'neuro/sort/'"),
-        ({"prefix": "lab/inputs/"}, "prefix", "must lie in a pipeline's folder"),
+        ({"prefix": "lab/inputs/"}, "prefix", "must be in a pipeline's folder"),
         ({"pipeline": "byrequest"}, "pipeline", "'byrequest' takes requests only"),
         ({"pipeline": "sort", "prefix": "lab/wordcount/"}, "prefix", "must begin with lab/sort/"),
-        ({"prefix": "lab/sort/none"}, "prefix", "no file lies below lab/sort/none"),
-        ({}, "pipeline", "is required, since there are several"),
+        ({"prefix": "lab/sort/none"}, "prefix", "no file is below lab/sort/none"),
+        ({}, "pipeline", "is required, since there are several pipelines"),
     ],
 )
 def test_a_backfill_of_nothing_is_refused(bench: Bench, body: Any, place: str, text: str) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from dropbatch.contract.manifest import Manifest
-from lambdas.arrival.requests import expansion, processor
+from lambdas.arrival.requests import plans, processor
 from tests.lambdas.conftest import DEPLOYMENT, INPUT, OUTPUT, dropped, make_arrival, sqs_record
 from tests.lambdas.requests.conftest import Bench
 from tests.lambdas.simulated_aws import SimulatedAws, error
@@ -135,9 +135,9 @@ def test_a_folder_may_be_named_although_files_trigger(bench: Bench) -> None:
 
 
 def test_a_large_request_is_worked_on_in_pieces(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(expansion, "PART_CALLS", 2)
+    monkeypatch.setattr(plans, "PART_CALLS", 2)
     monkeypatch.setattr(processor, "RUNS_AT_ONCE", 7)
-    monkeypatch.setattr(processor, "_MOST_RUNS", 7)
+    monkeypatch.setattr(processor, "_MAX_RUNS", 7)
     names = [f"lab/inputs/{number:03}.dat" for number in range(23)]
     bench.upload(*names)
 
@@ -166,7 +166,7 @@ def test_an_invocation_takes_one_step_whatever_the_time_and_leaves_some_for_clai
 
 
 def test_listing_goes_on_where_it_ended(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(expansion, "PART_CALLS", 1)
+    monkeypatch.setattr(plans, "PART_CALLS", 1)
     names = [f"lab/inputs/{number:04}.dat" for number in range(2500)]
     bench.upload(*names)
 
@@ -181,13 +181,13 @@ REFUSED: list[tuple[Any, str, str]] = [
     ({"inputs": "lab/inputs/empty/"}, "inputs", "the folder is empty"),
     ({"inputs": "neuro/inputs/x"}, "inputs", "belongs to group 'neuro', got 'neuro/inputs/x': only objects below lab/"),
     ({"inputs": "lab/inputs/../../neuro/x"}, "inputs", "must not contain .., got"),
-    ({"inputs": "lab/sort/x"}, "inputs", "must lie below lab/wordcount/ or lab/inputs/"),
-    ({"inputs": "lab/submissions/submit.json"}, "inputs", "is among the requests"),
+    ({"inputs": "lab/sort/x"}, "inputs", "must be below lab/wordcount/ or lab/inputs/"),
+    ({"inputs": "lab/submissions/submit.json"}, "inputs", "is in the folder for requests"),
     ({"inputs": "_dropbatch/manifests/x"}, "inputs", "is a control object"),
     ({"inputs": "*/inputs/*"}, "inputs", "must begin with the group's folder"),
-    ({"inputs": "lab/*"}, "inputs", "must lie below lab/wordcount/ or lab/inputs/"),
-    ({"inputs": "s3://other/x"}, "inputs", "lies in a bucket that the pipeline may not read, got 's3://other/x': put"),
-    ({"inputs": "s3://"}, "inputs", "is no URI of S3"),
+    ({"inputs": "lab/*"}, "inputs", "must be below lab/wordcount/ or lab/inputs/"),
+    ({"inputs": "s3://other/x"}, "inputs", "is in a bucket that the pipeline may not read, got 's3://other/x': put"),
+    ({"inputs": "s3://"}, "inputs", "is not an S3 URI"),
     ({"inputs": []}, "inputs", "must not be empty"),
     ({"inputs": 7}, "inputs", "must be a text, got '7': put it in quotes"),
     ({"inputs": ["lab/inputs/day1/a.dat", ""]}, "inputs[1]", "must not be empty"),
@@ -203,17 +203,17 @@ REFUSED: list[tuple[Any, str, str]] = [
     (
         {"inputs": "lab/inputs/day1/a.dat", "parameters": {"k": list(range(200)), "m": list(range(51))}},
         "parameters",
-        "combine to 10200 runs for each input, at most 10000 may be asked for at once",
+        "make 10200 runs for each input, at most 10000 are allowed in one request",
     ),
     (
         {"inputs": "lab/inputs/day1/*.dat", "parameters": {"k": list(range(6000))}},
         "inputs",
-        "come to 12000 runs, at most 10000 may be asked for at once: split the request",
+        "make 12000 runs, at most 10000 are allowed in one request: split the request",
     ),
     (
         {"inputs": "lab/inputs/day1/a.dat", "overrides": {"memory_mib": 9000}},
         "overrides.memory_mib",
-        "must be from 64 to 8192 (the most that pipeline 'wordcount' allows), got 9000",
+        "must be from 64 to 8192 (the maximum of pipeline 'wordcount'), got 9000",
     ),
     ({"inputs": "x", "overrides": {"vcpus": "2"}}, "overrides.vcpus", "must be a whole number, got '2'"),
     ({"inputs": "x", "overrides": {"pool": "gpu"}}, "overrides.pool", "must be a pool of pipeline 'wordcount'"),
@@ -222,7 +222,7 @@ REFUSED: list[tuple[Any, str, str]] = [
     (
         {"inputs": "lab/inputs/day1/" + "l" * 800, "resultpath": "r" * 200},
         "inputs",
-        "its results would lie at keys of ",
+        "its results would get keys of ",
     ),
 ]
 
@@ -248,11 +248,11 @@ def test_a_bad_request_starts_nothing_and_says_why(bench: Bench, body: Any, plac
         (b"{", "line 1, column 2", "the file is not JSON: "),
         (b"[]", "", "the file must hold an object, got a list"),
         (b'{"pipeline": "a", "pipeline": "b"}', "pipeline", "is given twice: keep one"),
-        (b'{"inputs": NaN}', "", "the file is not JSON: NaN is no number of JSON"),
+        (b'{"inputs": NaN}', "", "the file is not JSON: NaN is not a JSON number"),
         (b"\xff", "byte 1", "the file is not UTF-8"),
         (b"[" * 100_000, "", "the file is nested too deeply"),
         (b'{"x": ' + b"1" * 5000 + b"}", "", "the file is not JSON: Exceeds the limit"),
-        (b'{"pipeline": "\\ud800", "inputs": "x"}', "pipeline", "must be readable text"),
+        (b'{"pipeline": "\\ud800", "inputs": "x"}', "pipeline", "must be valid text"),
         (b"{}" + b" " * 1024 * 1024, "", "the file has 1048578 bytes, at most 1048576 are read"),
     ],
 )
@@ -319,7 +319,7 @@ def test_what_a_state_machine_waits_for_must_be_one_run(bench: Bench, more: dict
 
     bench.ask({"pipeline": "wordcount", "task_token": "t" * 1024, **more})
 
-    fault = f"a state machine waits for one run, the request comes to {runs}: make a request for each"
+    fault = f"a state machine can wait for one run, the request makes {runs}: make one request for each run"
     assert bench.faults() == {"task_token": fault}
     assert not bench.runs()
 

@@ -1,4 +1,4 @@
-"""A run that is nothing but its command: what it works on are the `s3://` URIs in it. No fence, no record."""
+"""The store of a run whose data are only the `s3://` URIs in its command: no input, fence, log or record."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,11 +6,11 @@ from pathlib import Path
 from dropbatch.contract.record import FileRecord, RunRecord
 from dropbatch.runtime.store import Staged
 
-__all__ = ["BareStore"]
+__all__ = ["CommandStore"]
 
 
-class BareStore:
-    """No input, no output directory: log and messages go to the terminal only."""
+class CommandStore:
+    """A store without input and output directory. Log and messages go to the terminal only."""
 
     who = "you"
     input_uri = ""
@@ -18,35 +18,35 @@ class BareStore:
     has_config = False
 
     def claim(self) -> None:
-        """Nobody else is here."""
+        """Do nothing: there is only one try."""
 
     def discard(self) -> None:
-        """Nothing was written."""
+        """Do nothing: there is no output directory."""
 
     def expected_inputs(self) -> list[FileRecord]:
-        """None but those of the command."""
+        """Return no inputs: only the command names some."""
         return []
 
     def noted_outputs(self) -> Sequence[str]:
-        """None: there is one try only."""
+        """Return no URIs: there is only one try."""
         return ()
 
     def note_outputs(self, uris: Sequence[str]) -> None:
-        """Nobody would read it."""
+        """Do nothing: there is only one try."""
 
     def stage_in(self, directory: Path) -> Staged:
-        """Nothing."""
+        """Return no input."""
         return Staged(records=[])
 
     def publish(self, results: Sequence[Path], root: Path) -> list[FileRecord]:
-        """There is no ``{output}`` that a program could have written to."""
+        """Return no outputs: the program has no ``{output}`` directory."""
         return []
 
     def withdraw(self, outputs: Sequence[FileRecord]) -> None:
-        """Leave them: what a command says is overwritten is overwritten."""
+        """Do nothing: the command named these objects as outputs, so they stay."""
 
     def write_log(self, log: Path) -> None:
-        """It was on the terminal."""
+        """Do nothing: the log was printed to the terminal."""
 
     def write_record(self, record: RunRecord) -> None:
-        """Nobody asked for one."""
+        """Do nothing: such runs have no record."""

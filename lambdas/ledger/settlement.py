@@ -1,4 +1,4 @@
-"""Settling a run with its group's monthly limit. Functions return entries of TransactItems."""
+"""Settle the usage of a run with its group's monthly limit. The functions return entries of TransactItems."""
 
 from typing import Any
 
@@ -9,16 +9,19 @@ __all__ = ["charge", "release"]
 
 
 def release(table: str, run: Run, used: int | None) -> dict[str, Any] | None:
-    """Return the entry for the end of a run: what it reserved comes back, less what was used.
+    """Return the entry that gives back, at the end of a run, the unused part of its reservation.
 
-    None where there is nothing to settle. If it is not known what was used, that is taken for all of it.
+    Return None when there is nothing to settle. `used` is None when the usage is unknown: then nothing is given back.
     """
     held = run.reserved.amount if run.reserved else 0
     return _change(table, run, 0 if used is None else held - used)
 
 
 def charge(table: str, run: Run, used: int | None) -> dict[str, Any] | None:
-    """Return the entry for the end of an attempt after which the run goes on, and keeps its reservation."""
+    """Return the entry that subtracts a used attempt from the limit when the run continues with another attempt.
+
+    The run keeps its reservation. When the usage is unknown (`used` is None), the whole reserved amount is subtracted.
+    """
     held = run.reserved.amount if run.reserved else 0
     return _change(table, run, -(held if used is None else used))
 
@@ -31,7 +34,7 @@ def _change(table: str, run: Run, by: int) -> dict[str, Any] | None:
             "TableName": table,
             "Key": ledger.to_item({"id": ledger.limit_key(run.group, run.reserved.month)}),
             "UpdateExpression": "ADD remaining :by",
-            # A limit that counts in another unit since then owes this run nothing.
+            # Fails when the limit's unit was changed after the reservation: then there is nothing to settle.
             "ConditionExpression": "#unit = :unit",
             "ExpressionAttributeNames": {"#unit": "unit"},
             "ExpressionAttributeValues": ledger.to_item({":by": by, ":unit": run.reserved.unit}),

@@ -1,7 +1,7 @@
-"""Dead letters: what lies there and why, and back to the queue after a fix. For operators, by invoking the function.
+"""Dead letters of the arrival queue: list them with their reasons, and send them back after a fix.
 
-What is sent back is not deleted before it is in the queue again: dying in between makes a message twice, which the
-ledger makes once.
+Operators invoke the function for this. A message is deleted only after it was sent back, so it may be processed twice;
+the ledger ignores the second time.
 """
 
 import logging
@@ -14,7 +14,7 @@ __all__ = ["DeadLetters"]
 log = logging.getLogger("dropbatch")
 
 _BATCH = 10
-_UNEXPLAINED = "could not be processed, again and again: see the function's log"
+_UNEXPLAINED = "every try to process it failed: see the function's log"
 _HIDDEN_SECONDS = 60
 
 
@@ -27,21 +27,21 @@ class DeadLetters:
         self._dead_letter_url = dead_letter_url
 
     def show(self, *, limit: int) -> dict[str, Any]:
-        """Up to `limit` letters with their reasons; they stay where they are."""
-        found = list(self._receive(limit))
-        for letter in found:  # only now, or the same ones would come again
+        """Return up to `limit` dead letters with their reasons; they stay in the queue."""
+        letters = list(self._receive(limit))
+        for letter in letters:  # made visible only after the last receive, which would return them again
             self._sqs.change_message_visibility(
                 QueueUrl=self._dead_letter_url, ReceiptHandle=letter["ReceiptHandle"], VisibilityTimeout=0
             )
         return {
             "letters": [
                 {"message_id": letter["MessageId"], "reason": _reason(letter), "body": letter["Body"][:1000]}
-                for letter in found
+                for letter in letters
             ]
         }
 
     def redrive(self, *, limit: int) -> dict[str, Any]:
-        """Send up to `limit` letters back to the queue; says how many, by reason."""
+        """Send up to `limit` dead letters back to the arrival queue; return their number by reason."""
         reasons: Counter[str] = Counter()
         for letter in self._receive(limit):
             self._sqs.send_message(QueueUrl=self._arrival_url, MessageBody=letter["Body"])

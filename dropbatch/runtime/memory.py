@@ -1,4 +1,4 @@
-"""Peak memory and CPU time of the program and its children."""
+"""Measure the peak memory of the program and its child processes."""
 
 import os
 import resource
@@ -6,18 +6,19 @@ import sys
 import threading
 from pathlib import Path
 
-__all__ = ["Sampler"]
+__all__ = ["MemorySampler"]
 
 _FIRST_SECONDS = 0.01
 _LONGEST_SECONDS = 0.5
 _MIB = 1024 * 1024
 
 
-class Sampler:
-    """Watches the memory of a process group from a thread.
+class MemorySampler:
+    """Samples the memory of a process group in a thread.
 
-    The kernel's own figure (``ru_maxrss``) is the largest single process, and never below what the parent held when it
-    forked; so several processes together, and small programs, need samples. Without ``/proc`` only that figure remains.
+    The kernel's figure (``ru_maxrss``) is that of the largest single process, and at least the memory of the parent at
+    the fork. So the peak of several processes, or of a small program, must be sampled. Without ``/proc`` only the
+    kernel's figure is available.
     """
 
     def __init__(self, group: int) -> None:
@@ -29,7 +30,7 @@ class Sampler:
         self._thread.start()
 
     def stop(self, usage: resource.struct_rusage) -> float:
-        """End sampling; peak memory in MiB, given the kernel's account of the ended program."""
+        """End sampling; return the peak memory in MiB. `usage` is the kernel's figures of the ended program."""
         self._done.set()
         self._thread.join()
         kernel = _max_rss_bytes(usage)
@@ -50,7 +51,7 @@ def _max_rss_bytes(usage: resource.struct_rusage) -> int:
 
 
 def _group_rss_bytes(group: int) -> int:
-    """Resident memory of all processes of a group now; shared pages count once per process."""
+    """Current resident memory of all processes of a group; shared pages count once for each process."""
     total = 0
     try:
         names = os.listdir("/proc")
@@ -63,7 +64,7 @@ def _group_rss_bytes(group: int) -> int:
             text = Path("/proc", name, "stat").read_text("utf-8", "replace")
         except OSError:
             continue  # ended meanwhile
-        # The second field is the program's name in brackets and may hold anything, brackets and spaces too.
+        # The second field is the program's name in brackets, which may itself contain brackets and spaces.
         fields = text.rpartition(")")[2].split()
         if int(fields[2]) == group:
             total += int(fields[21]) * resource.getpagesize()

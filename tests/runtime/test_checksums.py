@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dropbatch.contract.manifest import ObjectSpec
-from dropbatch.runtime import checks
+from dropbatch.runtime import checksums
 from tests.request_checks import check
 
 BODY = b"x" * 10_000_000
@@ -19,7 +19,7 @@ MD5 = hashlib.md5(BODY, usedforsecurity=False).hexdigest()
 
 
 class Client:
-    """Answers HEAD with what S3 would say."""
+    """Answers HeadObject like S3."""
 
     def __init__(self, **head: Any) -> None:
         self.head = {"ETag": f'"{MD5}-2"'} | head
@@ -47,12 +47,12 @@ def code(digest: bytes) -> str:
 )
 def test_a_checksum_of_the_whole_is_computed_again(head: dict[str, Any], name: str):
     for body, holds in ((BODY, True), (BODY[:-1] + b"y", False)):
-        check = checks.announced(Client(**head), LARGE)  # type: ignore[arg-type]
+        check = checksums.large_object_check(Client(**head), LARGE)  # type: ignore[arg-type]
         assert check is not None
         assert check.name == name
         check.update(body[:5000])
         check.update(body[5000:])
-        assert check.holds(hashlib.sha256(body).hexdigest()) is holds
+        assert check.matches(hashlib.sha256(body).hexdigest()) is holds
 
 
 @pytest.mark.parametrize(
@@ -66,15 +66,15 @@ def test_a_checksum_of_the_whole_is_computed_again(head: dict[str, Any], name: s
     ],
 )
 def test_what_is_no_checksum_of_the_whole_is_not_taken_for_one(head: dict[str, str]):
-    assert checks.announced(Client(**head), LARGE) is None  # type: ignore[arg-type]
+    assert checksums.large_object_check(Client(**head), LARGE) is None  # type: ignore[arg-type]
 
 
 def test_small_objects_are_not_asked_for():
     client = Client()
 
-    assert checks.announced(client, ObjectSpec(bucket="b", key="k", version_id="", size=8_000_000)) is None  # type: ignore[arg-type]
+    assert checksums.large_object_check(client, ObjectSpec(bucket="b", key="k", version_id="", size=8_000_000)) is None  # type: ignore[arg-type]
     assert client.asked == []
-    checks.announced(client, LARGE)  # type: ignore[arg-type]
+    checksums.large_object_check(client, LARGE)  # type: ignore[arg-type]
     assert client.asked == [{"Bucket": "b", "Key": "k", "VersionId": "v", "ChecksumMode": "ENABLED"}]
 
 
@@ -95,18 +95,18 @@ def test_what_s3_computes_by_itself_is_computed_by_a_library_beside_the_package(
     folder = tmp_path / "checksums" / "awscrt"
     folder.mkdir(parents=True)
     (folder / "checksums.py").write_text(AWSCRT)
-    monkeypatch.setattr(checks, "__file__", str(tmp_path / "dropbatch" / "runtime" / "checks.py"))
+    monkeypatch.setattr(checksums, "__file__", str(tmp_path / "dropbatch" / "runtime" / "checksums.py"))
     monkeypatch.setattr(sys, "path", sys.path.copy())
-    checks._crc64nvme.cache_clear()
+    checksums._crc64nvme.cache_clear()
     before = set(sys.modules)
     kept = {"ChecksumCRC64NVME": code(0xAE8B14860A799888.to_bytes(8, "big")), "ServerSideEncryption": "aws:kms"}
 
     for body, holds in ((b"123456789", True), (b"123456780", False)):
-        check = checks.left_to_us(kept)
+        check = checksums.small_object_check(kept)
         assert check is not None
         check.update(body[:4])
         check.update(body[4:])
-        assert (check.name, check.holds("")) == ("CRC64NVME", holds)
-    checks._crc64nvme.cache_clear()
+        assert (check.name, check.matches("")) == ("CRC64NVME", holds)
+    checksums._crc64nvme.cache_clear()
     for name in set(sys.modules) - before:
         del sys.modules[name]

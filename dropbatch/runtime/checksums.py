@@ -1,7 +1,7 @@
-"""Checksums that S3 keeps, computed again over what arrived.
+"""Verify downloads against the checksums that S3 stores.
 
-boto3 checks what comes in one piece by itself, if it can compute what S3 keeps. Larger objects come in pieces, which it
-does not check: those are asked for the checksum of the whole.
+boto3 verifies objects that it downloads in one request, if it can compute the stored kind of checksum. It does not
+verify larger objects, which it downloads in parts: for these, this module gets the checksum of the whole object.
 """
 
 import hashlib
@@ -21,10 +21,10 @@ from dropbatch.contract.manifest import ObjectSpec
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["ONE_PIECE_BYTES", "Check", "announced", "left_to_us"]
+__all__ = ["ONE_PIECE_BYTES", "Check", "large_object_check", "small_object_check"]
 
 ONE_PIECE_BYTES = 8 * 1024 * 1024
-"""Below this boto3 fetches an object by one request."""
+"""Size from which boto3 downloads an object in parts."""
 
 _HEX_SHA256 = re.compile(r"[0-9a-f]{64}")
 _MD5 = re.compile(r"[0-9a-f]{32}")
@@ -32,19 +32,19 @@ _BY_BOTO3 = ("ChecksumCRC32", "ChecksumSHA1", "ChecksumSHA256")
 
 
 class Check(Protocol):
-    """A checksum under way."""
+    """A checksum that is computed piece by piece."""
 
     name: str
 
     def update(self, data: bytes) -> None:
-        """Take a piece."""
+        """Add a piece of the object."""
 
-    def holds(self, sha256: str) -> bool:
-        """Whether the pieces are those that were uploaded; the SHA-256 of them all is computed in any case."""
+    def matches(self, sha256: str) -> bool:
+        """Return whether the checksum is the stored one. `sha256` is that of all pieces, which the caller computes."""
 
 
-def announced(client: "S3Client", source: ObjectSpec) -> Check | None:
-    """The check of a large object; None where S3 keeps none of the whole that can be computed here."""
+def large_object_check(client: "S3Client", source: ObjectSpec) -> Check | None:
+    """Return the check of a large object; None if S3 has no checksum of the whole object that can be computed here."""
     if source.size < ONE_PIECE_BYTES:
         return None
     version = {"VersionId": source.version_id} if source.version_id else {}
@@ -53,8 +53,8 @@ def announced(client: "S3Client", source: ObjectSpec) -> Check | None:
     )
 
 
-def left_to_us(answer: Mapping[str, Any]) -> Check | None:
-    """The check of an object that comes in one piece, where boto3 makes none."""
+def small_object_check(answer: Mapping[str, Any]) -> Check | None:
+    """Return the check of an object that is downloaded in one request; None if boto3 verifies it."""
     return None if _whole(answer, _BY_BOTO3) else _of_the_whole(answer)
 
 
@@ -70,21 +70,21 @@ def _of_the_whole(answer: Mapping[str, Any]) -> Check | None:
 
 
 def _whole(answer: Mapping[str, Any], names: Sequence[str]) -> dict[str, str]:
-    """Checksums that are of an object, not of the checksums of its parts."""
+    """The checksums of the whole object, as opposed to checksums of the checksums of its parts."""
     if answer.get("ChecksumType") == "COMPOSITE":
         return {}
-    # Those of parts end in their number. MiniStack calls even those of a version FULL_OBJECT.
+    # A checksum of parts ends in the number of parts. MiniStack calls even such a checksum FULL_OBJECT.
     return {name: answer[name] for name in names if name in answer and "-" not in answer[name]}
 
 
 def _of_the_uploader(answer: Mapping[str, Any]) -> Check | None:
-    """What `dropbatch drop` leaves, since S3 keeps no checksum of the whole of what comes in parts."""
+    """The SHA-256 that `dropbatch drop` writes to the metadata, since S3 stores none of the whole multipart upload."""
     value = answer.get("Metadata", {}).get(keys.CONTENT_SHA256, "")
     return _Sha256(value) if _HEX_SHA256.fullmatch(value) else None
 
 
 def _md5(answer: Mapping[str, Any]) -> Check | None:
-    """The ETag, of objects that were uploaded in one piece and are not encrypted by a key of one's own."""
+    """The ETag, which is an MD5 for objects that were uploaded in one piece and are not encrypted with a KMS key."""
     etag = str(answer.get("ETag", "")).strip('"')
     if not _MD5.fullmatch(etag) or answer.get("ServerSideEncryption", "AES256") != "AES256":
         return None
@@ -98,9 +98,9 @@ class _Sha256:
         self._wanted = wanted
 
     def update(self, data: bytes) -> None:
-        """Nothing: it is computed in any case."""
+        """Do nothing: the caller computes the SHA-256."""
 
-    def holds(self, sha256: str) -> bool:
+    def matches(self, sha256: str) -> bool:
         return sha256 == self._wanted
 
 
@@ -114,7 +114,7 @@ class _Md5:
     def update(self, data: bytes) -> None:
         self._state.update(data)
 
-    def holds(self, sha256: str) -> bool:
+    def matches(self, sha256: str) -> bool:
         return self._state.hexdigest() == self._wanted
 
 
@@ -129,13 +129,13 @@ class _Crc:
     def update(self, data: bytes) -> None:
         self._value = self._step(data, self._value)
 
-    def holds(self, sha256: str) -> bool:
+    def matches(self, sha256: str) -> bool:
         return b64encode(self._value.to_bytes(self._width, "big")).decode() == self._wanted
 
 
 @cache
 def _crc64nvme() -> Callable[[bytes, int], int] | None:
-    """AWS's own implementation. Images hold it where boto3 does not look, which would import it at every start."""
+    """AWS's implementation of CRC64NVME. In images it is outside boto3's path, which would import it at every start."""
     beside = Path(__file__).parents[2] / "checksums"
     if beside.is_dir():
         sys.path.append(str(beside))

@@ -96,7 +96,7 @@ def test_an_input_that_no_version_was_kept_of_is_named(world: World):
     result = world.call("reproduce", one["run_id"], "--with", other["run_id"])
 
     assert result.exit_code == 0
-    assert "note: the input s3://refs/genome had another content" in result.stderr
+    assert "note: the input s3://refs/genome changed" in result.stderr
 
 
 def test_waiting_compares_with_the_run_that_the_request_starts(world: World):

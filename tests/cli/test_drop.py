@@ -124,7 +124,7 @@ def test_interrupting_stops_following_not_the_run(world: World, tmp_path: Path, 
         (["{dir}/notes.txt", "--pipeline", "nope"], 2, "no pipeline named nope: known are wordcount"),
         (["{dir}/notes.txt", "{dir}/sub/notes.txt"], 2, "would get the same key"),
         (["{dir}/" + "\u00fc" * 120], 0, ""),
-        (["{dir}/" + "x" * 900], 2, "would get a key of 914 bytes, 900 are taken"),
+        (["{dir}/" + "x" * 900], 2, "would get a key of 914 bytes, the maximum is 900"),
     ],
 )
 def test_what_cannot_be_dropped(world: World, tmp_path: Path, arguments: list[str], code: int, words: str):

@@ -191,7 +191,7 @@ def test_a_network_that_is_cut_during_a_download(away: World, monkeypatch: pytes
     monkeypatch.setenv("AWS_ENDPOINT_URL", url)
     again = away.call("--env", "sandbox", "fetch", RUN, str(tmp_path / "here"))
 
-    assert_told(result, 5, "0 of 1 file were uploaded; repeat the command to continue", "check the network", lines=3)
+    assert_told(result, 5, "0 of 1 file were fetched; repeat the command to continue", "check the network", lines=3)
     assert 4_000_000 < size_left < 12_000_000
     assert again.exit_code == 0, again.output
     assert (tmp_path / "here" / "large.bin").read_bytes() == b"x" * 20_000_000

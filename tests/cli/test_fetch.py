@@ -62,7 +62,7 @@ def test_fetch_twice_downloads_once(world: World, tmp_path: Path):
     result = world.call("fetch", "notes.txt", str(tmp_path))
 
     assert result.exit_code == 0
-    assert "is there already" in result.stderr
+    assert "exists already, with the right checksum" in result.stderr
 
 
 def test_fetch_goes_on_where_it_stopped(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -64,7 +64,7 @@ def test_a_person_is_asked_until_the_answer_is_one(tmp_path: Path, monkeypatch: 
         ([*FIVE, "--name", "bootstrap"], "must not be 'bootstrap'"),
         ([*FIVE, "--monthly-usd", "0", "--region", "x"], "environment.region: must match"),
         (["--pipeline", "Align"], "not a valid pipeline name"),
-        (["--pipeline", "inputs"], "a meaning of its own"),
+        (["--pipeline", "inputs"], "is a reserved folder name"),
         (["--pipeline", "align", "--name", "x"], "leave out the options about the environment"),
     ],
 )

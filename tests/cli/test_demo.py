@@ -176,7 +176,7 @@ def test_a_missing_tool_is_named_before_what_came_of_it(checkout: Path, monkeypa
     monkeypatch.setenv("PATH", str(checkout))
 
     with pytest.raises(
-        CliError, match=r"^node is not on PATH, .*\nterraform is not on PATH, needed is .*: get it from"
+        CliError, match=r"^node is not on PATH, .*\nterraform is not on PATH, .* or newer is required: get it from"
     ):
         sandbox_stack.synthesize(checkout, FakeReporter())
 

@@ -1,3 +1,3 @@
-"""dropbatch: drop a file in a bucket, a container processes it on AWS Batch, the result comes back."""
+"""dropbatch: drop a file in a bucket, a container processes it on AWS Batch, fetch the result."""
 
 __version__ = "0.2.0.dev0"

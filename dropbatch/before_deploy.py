@@ -1,7 +1,7 @@
-"""Checks before a deploy changes anything; Terraform runs them first: ``python3 -m dropbatch.before_deploy …``.
+"""Checks that Terraform runs before a deploy changes anything: ``python3 -m dropbatch.before_deploy …``.
 
-A deploy that cannot end should not begin: images that must be built need an engine that can build for their
-architecture, and an input bucket of others must keep versions and send events.
+Images that must be built need a container engine that can build for their architecture. An existing input bucket must
+have versioning and send its events to EventBridge.
 """
 
 import argparse
@@ -19,9 +19,9 @@ __all__ = ["faults", "main"]
 def faults(
     *, region: str, repository: str, tags: Mapping[str, str], input_bucket: str | None, env: Mapping[str, str]
 ) -> list[str]:
-    """What stands against a deploy, one line each, with the fix. `tags` are of images, each with its architecture."""
+    """Return reasons why a deploy would fail, one line each, with the fix. `tags` maps image tags to architectures."""
     found = []
-    if tags and not env.get("DROPBATCH_SANDBOX_DIR"):  # the sandbox takes build contexts as they are
+    if tags and not env.get("DROPBATCH_SANDBOX_DIR"):  # the sandbox copies build contexts, without an engine
         found += _image_faults(region, repository, tags, env)
     if input_bucket is not None:
         found += _bucket_faults(region, input_bucket)
@@ -49,7 +49,7 @@ def _image_faults(region: str, repository: str, tags: Mapping[str, str], env: Ma
 
 
 def _needs(tags: list[str], fault: str) -> str:
-    """The fix stays at the end, after the last colon, where `doctor` looks for it."""
+    """Prefix the tags. The fix stays after the last colon, where `doctor` expects it."""
     return f"image {', '.join(tags)}: {fault}"
 
 
@@ -63,30 +63,29 @@ def _has_image(region: str, repository: str, tag: str) -> bool:
 
 
 def _bucket_faults(region: str, bucket: str) -> list[str]:
-    from botocore.exceptions import ClientError  # heavy, and needed here only  # noqa: PLC0415
+    from botocore.exceptions import ClientError  # slow  # noqa: PLC0415
 
     s3 = _client("s3", region)
     found = []
     try:
         if s3.get_bucket_versioning(Bucket=bucket).get("Status") != "Enabled":
             found.append(
-                f"storage.input_bucket: {bucket} must keep versions, which runs are told apart by, and does not: "
-                "switch versioning on"
+                f"storage.input_bucket: {bucket} has no versioning, which runs are identified by: enable versioning"
             )
         if "EventBridgeConfiguration" not in s3.get_bucket_notification_configuration(Bucket=bucket):
             found.append(
-                f"storage.input_bucket: {bucket} must send its events to EventBridge, and does not: switch that on in "
-                "the bucket's properties"
+                f"storage.input_bucket: {bucket} does not send its events to EventBridge: enable that in the "
+                "bucket's properties"
             )
     except ClientError as error:
-        found.append(f"storage.input_bucket: {bucket} cannot be looked at: {error}: name a bucket of this account")
+        found.append(f"storage.input_bucket: {bucket} cannot be read: {error}: name a bucket of this account")
     return found
 
 
 def _client(service: str, region: str) -> Any:
-    import boto3  # heavy, and needed here only  # noqa: PLC0415
+    import boto3  # slow  # noqa: PLC0415
 
-    # Any service by name: boto3's types know only names written out.
+    # boto3's types accept only literal names of services.
     make: Any = boto3.client
     return make(service, region_name=region)
 
@@ -97,27 +96,27 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: list[str], env: Mapping[str, str]) -> int:
-    """``--region R --repository NAME [--tag T[@arm64]]… [--input-bucket B]``; exit code 1 with one line per fault."""
-    parser = _Parser(prog="python3 -m dropbatch.before_deploy", description="Say what a deploy would fail at.")
-    parser.add_argument("--region", required=True)
-    parser.add_argument("--repository", required=True, help="name of the registry of images; it need not exist yet")
+    """Run ``--region R --repository NAME [--tag T[@arm64]]… [--input-bucket B]``; return 1 if a deploy would fail."""
+    parser = _Parser(prog="python3 -m dropbatch.before_deploy", description="Check that a deploy would not fail.")
+    parser.add_argument("--region", required=True, help="AWS region of the deploy")
+    parser.add_argument("--repository", required=True, help="name of the ECR repository; it need not exist yet")
     parser.add_argument(
         "--tag", action="append", default=[], help="tag of an image that the deploy needs; for arm64: <tag>@arm64"
     )
-    parser.add_argument("--input-bucket", help="an existing bucket")
+    parser.add_argument("--input-bucket", help="existing input bucket")
     options = parser.parse_args(argv)
-    found = faults(
+    errors = faults(
         region=options.region,
         repository=options.repository,
         tags={tag: architecture or "amd64" for tag, _, architecture in (each.partition("@") for each in options.tag)},
         input_bucket=options.input_bucket,
         env=env,
     )
-    for fault in found:
+    for fault in errors:
         print(f"error: {fault}", file=sys.stderr)
-    if found:
+    if errors:
         print("error: nothing was changed", file=sys.stderr)
-    return 1 if found else 0
+    return 1 if errors else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The commit that files are of."""
+"""Find the git commit that files belong to."""
 
 import subprocess
 from collections.abc import Sequence
@@ -8,9 +8,9 @@ __all__ = ["commit_of"]
 
 
 def commit_of(files: Sequence[Path]) -> str | None:
-    """Name of the commit that is checked out where the files are, with ``-dirty`` when one of them differs from it.
+    """Return the checked-out commit of the files' repository, with ``-dirty`` if one of the files differs from it.
 
-    None when it is not known: there is no git, or no repository.
+    Return None if git is not installed, or the files are in no repository.
     """
     folder = files[0].resolve().parent
     head = _git(folder, "rev-parse", "--verify", "HEAD")

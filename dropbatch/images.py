@@ -1,7 +1,7 @@
-"""Images by content: the tag of a pipeline's image is a digest of everything that goes into it.
+"""Build and push images; an image's tag contains a digest of its build context.
 
 The build context is the pipeline's folder (``opt/pipeline/``) and the parts of this package that run beside the program
-(``opt/dropbatch/dropbatch/``). ``python3 -m dropbatch.images push …`` is run by Terraform when the tag is new.
+(``opt/dropbatch/dropbatch/``). Terraform runs ``python3 -m dropbatch.images push …`` when the tag is new.
 """
 
 import argparse
@@ -36,8 +36,8 @@ __all__ = [
 ]
 
 ARCHIVES = "DROPBATCH_IMAGES"
-"""Variable that names a folder of images built before, ``<tag>.tar`` each: what was tried in one environment is what
-the next one gets."""
+"""Variable with a folder of prebuilt images (``<tag>.tar``), so that the next environment gets exactly the images that
+were tested in the previous one."""
 
 PIPELINE_FOLDER = "opt/pipeline"
 PACKAGE_FOLDER = "opt/dropbatch/dropbatch"
@@ -57,12 +57,12 @@ class PushError(Exception):
 
 
 def context_files(root: Path, pipeline_dir: Path | None, *, base: str = "") -> dict[str, Path]:
-    """Files of a build context, by their name in it.
+    """Return the files of a build context, by their name in it.
 
     Args:
         root: the project, where the package ``dropbatch`` is.
-        pipeline_dir: the pipeline's folder; an image around another one may do without.
-        base: the researcher's own image that this one goes around, if there is one.
+        pipeline_dir: the pipeline's folder; optional when `base` is given.
+        base: an existing image to build on, if any.
     """
     own = _files(pipeline_dir) if pipeline_dir is not None else ()
     files = {f"{PIPELINE_FOLDER}/{name}": path for name, path in own}
@@ -78,7 +78,7 @@ def context_files(root: Path, pipeline_dir: Path | None, *, base: str = "") -> d
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Files below a folder with their names relative to it; no tests, and nothing that tools leave behind."""
+    """Yield the files below a folder with their relative names, except tests, caches and hidden files."""
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts
         test = path.name.startswith("test_") and path.suffix == ".py"
@@ -87,7 +87,7 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def digest(files: Mapping[str, Path], *, base: str = "") -> str:
-    """24 hex digits of SHA-256 over names, contents and executable bits, and the image that it goes around."""
+    """Return 24 hex digits of the SHA-256 of names, contents and executable bits of the files, and of `base`."""
     total = hashlib.sha256(f"{base}\0\0".encode() if base else b"")
     for name in sorted(files):
         content = hashlib.sha256(files[name].read_bytes()).hexdigest()
@@ -109,15 +109,15 @@ def push(
     base: str = "",
     architecture: str = "amd64",
 ) -> str:
-    """Make the image `repository:tag` available; nothing is done when it is already.
+    """Build and push the image `repository:tag`, unless it exists.
 
-    With ``DROPBATCH_SANDBOX_DIR`` set the sandbox gets a copy of the build context, which it runs without containers.
+    If ``DROPBATCH_SANDBOX_DIR`` is set, copy the build context to the sandbox, which runs it without a container.
 
     Returns:
-        what was done, in words.
+        A message about what was done.
 
     Raises:
-        PushError: the sources are not those of the tag, there is no engine to build with, or the build or push failed.
+        PushError: the files do not match the tag, there is no container engine, or the build or push failed.
     """
     files = _context(root, directory, tag, base)
     sandbox = env.get("DROPBATCH_SANDBOX_DIR")
@@ -136,10 +136,10 @@ def push(
 
 
 def save(root: Path, directory: str, tag: str, folder: Path, *, base: str = "", architecture: str = "amd64") -> Path:
-    """Build an image into an archive in `folder`, for `push` to take it from there.
+    """Build an image and save it as an archive in `folder`, from which `push` loads it; return the archive's path.
 
     Raises:
-        PushError: the sources are not those of the tag, there is no engine to build with, or the build failed.
+        PushError: the files do not match the tag, there is no container engine, or the build failed.
     """
     files = _context(root, directory, tag, base)
     builder, archive = engine(), folder / f"{tag}.tar"
@@ -151,7 +151,7 @@ def save(root: Path, directory: str, tag: str, folder: Path, *, base: str = "", 
 
 
 def _local(tag: str) -> str:
-    """Name of an image before it has a registry. The host keeps Podman from looking for it in others."""
+    """Return the local name of an image. With the host ``localhost``, Podman does not search other registries."""
     return f"localhost/dropbatch:{tag}"
 
 
@@ -172,24 +172,24 @@ def _snapshot(files: Mapping[str, Path], target: Path, base: str) -> str:
         tree = Path(scratch) / "tree"
         _lay_out(files, tree)
         if base:
-            (tree / "base").write_text(base)  # for whoever builds it
+            (tree / "base").write_text(base)  # used if the image is built later
         try:
             tree.rename(target)
         except OSError:
             if not target.is_dir():
                 raise
-            return f"the sandbox has {target.name} already"  # somebody else was faster with the same content
+            return f"the sandbox has {target.name} already"  # another process copied the same content
     return f"the sandbox has {target.name} now"
 
 
 def _lay_out(files: Mapping[str, Path], folder: Path) -> None:
-    """Write a build context. Modes are the same on every machine: readable by all, writable by the owner."""
+    """Write a build context, with the same file modes on every machine: readable by all, writable by the owner."""
     for name, source in files.items():
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
         target.chmod(0o755 if _executable(source) else 0o644)
-    # Not part of the digest: another commit with the same content is the same image.
+    # The commit is not part of the digest: the same content in another commit is the same image.
     if commit := commit_of(list(files.values())):
         note = folder / PACKAGE_FOLDER / COMMIT_FILE
         note.write_text(commit)
@@ -206,7 +206,7 @@ def _push_to_ecr(make: Callable[[str, str], None], tag: str, repository: str) ->
             pass
         case _:
             raise PushError(f"repository must be <account>.dkr.ecr.<region>.amazonaws.com/<name>, got {repository!r}")
-    import boto3  # heavy, and needed here only  # noqa: PLC0415
+    import boto3  # slow  # noqa: PLC0415
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
     try:
@@ -216,7 +216,7 @@ def _push_to_ecr(make: Callable[[str, str], None], tag: str, repository: str) ->
         except ecr.exceptions.ImageNotFoundException:
             pass
         else:
-            return f"{repository}:{tag} is there already"
+            return f"{repository}:{tag} exists already"
         builder = engine()
         token = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
     except (BotoCoreError, ClientError) as error:
@@ -230,9 +230,9 @@ def _push_to_ecr(make: Callable[[str, str], None], tag: str, repository: str) ->
 
 
 def builds(builder: str, architecture: str) -> bool:
-    """Whether the engine can build for an architecture: its own, or one that it emulates; True when it does not say.
+    """Return whether the engine can build for an architecture, natively or emulated; True when that is unknown.
 
-    Docker's Buildx lists both as platforms (https://docs.docker.com/build/building/multi-platform/#qemu). Podman lists
+    Docker's Buildx lists all platforms (https://docs.docker.com/build/building/multi-platform/#qemu). Podman lists
     the emulated ones in ``host.emulatedArchitectures`` unless there are none, and older versions have no such field:
     https://github.com/containers/podman/blob/main/libpod/define/info.go
     """
@@ -246,7 +246,7 @@ def builds(builder: str, architecture: str) -> bool:
 
 
 def _platforms(builder: str) -> set[str] | None:
-    """Architectures that an engine names; None when it names none, as Docker without Buildx."""
+    """Return the architectures that an engine reports; None if it reports none, like Docker without Buildx."""
     command = [builder, "info", "--format", "json"] if builder == "podman" else [builder, "buildx", "inspect"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_INFO_SECONDS)
@@ -265,8 +265,10 @@ def _platforms(builder: str) -> set[str] | None:
 
 
 def cannot_build(builder: str, architecture: str) -> str:
-    """Why an engine does not build for an architecture, and the fix."""
-    run = "sudo podman run" if builder == "podman" else "docker run"  # it registers with the kernel
+    """Return the message that an engine cannot build for an architecture, with the fix."""
+    run = (
+        "sudo podman run" if builder == "podman" else "docker run"
+    )  # registering an emulator with the kernel needs root
     return (
         f"an image for {architecture} has to be built, and {builder} on this {platform.machine()} machine has no "
         f"emulator for it: `{run} --privileged --rm docker.io/tonistiigi/binfmt --install {architecture}`, or "
@@ -287,17 +289,17 @@ def _build(builder: str, files: Mapping[str, Path], image: str, base: str, archi
 
 
 def engine() -> str:
-    """Name of the program that builds images: Docker if its daemon answers, else Podman.
+    """Return the name of the container engine: docker if its daemon responds, else podman.
 
     Raises:
-        PushError: there is none that works.
+        PushError: neither works.
     """
-    found = [name for name in ("docker", "podman") if shutil.which(name)]
-    for name in found:
+    installed = [name for name in ("docker", "podman") if shutil.which(name)]
+    for name in installed:
         if _answers(name):
             return name
-    what = f"{' and '.join(found)} cannot be used here" if found else "neither docker nor podman is on PATH"
-    do = f"see `{found[0]} info`" if found else "install one"
+    what = f"{' and '.join(installed)} cannot be used here" if installed else "neither docker nor podman is on PATH"
+    do = f"see `{installed[0]} info`" if installed else "install one"
     raise PushError(
         f"an image has to be built, and {what}: {do}, or name a "
         "ready image in the environment file (pipeline.<name>.image)"
@@ -307,7 +309,7 @@ def engine() -> str:
 def _answers(name: str) -> bool:
     try:
         return not subprocess.run([name, "info"], capture_output=True, check=False, timeout=_INFO_SECONDS).returncode
-    except subprocess.TimeoutExpired:  # a daemon that hangs
+    except subprocess.TimeoutExpired:  # the daemon hangs
         return False
 
 
@@ -323,20 +325,20 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: list[str], env: Mapping[str, str]) -> int:
-    """``push --directory D --tag T --repository URL``, in the project's folder."""
-    parser = _Parser(prog="python3 -m dropbatch.images", description="Push the image of a pipeline when it is new.")
+    """Run ``push --directory D --tag T --repository URL`` in the project's folder."""
+    parser = _Parser(prog="python3 -m dropbatch.images", description="Push the image of a pipeline, if it is new.")
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("push", help="build and push one image, unless the registry has it")
-    command.add_argument("--directory", default="", help="the pipeline's folder, such as image/wordcount")
-    command.add_argument("--base", default="", help="the image that this one goes around, if any")
-    command.add_argument("--tag", required=True, help="tag as synthesized: <pipeline>-<digest of the build context>")
+    command.add_argument("--directory", default="", help="the pipeline's folder, for example image/wordcount")
+    command.add_argument("--base", default="", help="existing image to build on, if any")
+    command.add_argument("--tag", required=True, help="synthesized tag: <pipeline>-<digest of the build context>")
     command.add_argument("--repository", required=True, help="URL of the ECR repository")
     command.add_argument(
-        "--architecture", default="amd64", choices=["amd64", "arm64"], help="what it is built for (amd64)"
+        "--architecture", default="amd64", choices=["amd64", "arm64"], help="architecture to build for (default: amd64)"
     )
     options = parser.parse_args(argv)
     if not options.directory and not options.base:
-        parser.error("--directory or --base must say what the image is made of")
+        parser.error("--directory or --base is required")
     try:
         print(
             push(

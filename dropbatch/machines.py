@@ -1,8 +1,8 @@
-"""Change the machines of a pool under running jobs; Terraform and ``make patch`` run ``python3 -m dropbatch.machines``.
+"""Replace machines of a pool while jobs run; Terraform and ``make patch`` run ``python3 -m dropbatch.machines``.
 
-Batch replaces the machines of a compute environment by itself ("infrastructure update"): new jobs get new machines, and
-jobs that run keep theirs until they end, or for `MINUTES`. Terraform's provider cannot ask for that: it allows six
-hours, waits 20 minutes for the end, and fails. So Terraform makes the environment, and this changes it
+Batch can replace the machines of a compute environment ("infrastructure update"): new jobs get new machines, running
+jobs keep theirs until they end, or for `MINUTES`. Terraform's provider cannot do that: it allows jobs six hours, waits
+20 minutes for the update, and fails. So Terraform creates the compute environment, and this module changes it
 (docs/adr/0039-machines-change-under-running-jobs.md).
 """
 
@@ -20,15 +20,15 @@ from dropbatch.contract.deployment import resource_name
 __all__ = ["MINUTES", "VARIABLE", "MachinesError", "await_profile", "change", "main", "patch"]
 
 VARIABLE = "DROPBATCH_MACHINES"
-"""Variable with what `change` needs, as JSON: ``{"environment": ARN, "resources": {…}}``, the resources as Batch names
-them in UpdateComputeEnvironment."""
+"""Variable with the arguments of `change`, as JSON: ``{"environment": ARN, "resources": {…}}``, the resources as in
+UpdateComputeEnvironment."""
 
 MINUTES = 7200
-"""How long a job may go on on an old machine. AWS's maximum, five days.
+"""How long a job may keep running on an old machine: five days, AWS's maximum.
 https://docs.aws.amazon.com/batch/latest/APIReference/API_UpdatePolicy.html"""
 
 _PROFILE_SECONDS = 15.0
-"""How old an instance profile must be before Batch uses it. IAM is eventually consistent and names no time
+"""Minimum age of an instance profile before Batch uses it. IAM is eventually consistent and documents no delay
 (https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency)."""
 
 _SETS = {"instanceTypes", "subnets", "securityGroupIds"}
@@ -39,12 +39,12 @@ class MachinesError(Exception):
 
 
 def change(batch: Any, environment: str, wanted: Mapping[str, Any]) -> list[str]:
-    """Give the compute environment these resources; returns the names of those that differed.
+    """Update the resources of a compute environment; return the names of those that changed.
 
-    Jobs that run go on. Returns without waiting for them.
+    Running jobs continue, and are not waited for.
 
     Raises:
-        MachinesError: AWS refused.
+        MachinesError: the environment does not exist, or AWS refused the change.
     """
     found = batch.describe_compute_environments(computeEnvironments=[environment])["computeEnvironments"]
     if not found:
@@ -57,12 +57,12 @@ def change(batch: Any, environment: str, wanted: Mapping[str, Any]) -> list[str]
 
 
 def patch(batch: Any, queue: str) -> str | None:
-    """Replace the machines of a job queue by such with Batch's newest image.
+    """Replace the machines of a job queue by machines with Batch's newest image.
 
-    Returns a machine image of the lab's own, if the pool has one: then nothing is changed.
+    If the pool has a custom machine image, change nothing and return its id.
 
     Raises:
-        MachinesError: there is no such queue, or AWS refused.
+        MachinesError: the queue does not exist, or AWS refused the change.
     """
     queues = batch.describe_job_queues(jobQueues=[queue])["jobQueues"]
     if not queues:
@@ -76,12 +76,12 @@ def patch(batch: Any, queue: str) -> str | None:
 
 
 def _replace(batch: Any, name: str, resources: Mapping[str, Any]) -> None:
-    from botocore.exceptions import ClientError  # heavy, and needed here only  # noqa: PLC0415
+    from botocore.exceptions import ClientError  # slow  # noqa: PLC0415
 
     try:
         batch.update_compute_environment(
             computeEnvironment=name,
-            # Without, Batch keeps the image of the day on which the environment was made.
+            # Otherwise Batch keeps the image from the day on which the environment was created.
             computeResources={**resources, "updateToLatestImageVersion": True},
             updatePolicy={"terminateJobsOnUpdate": False, "jobExecutionTimeoutMinutes": MINUTES},
         )
@@ -103,23 +103,23 @@ def _comparable(key: str, value: Any) -> Any:
 
 
 def await_profile(iam: Any, name: str, sleep: Callable[[float], None] = time.sleep) -> float:
-    """Wait until an instance profile is old enough to be known everywhere; returns the seconds.
+    """Wait until an instance profile is visible to all services; return the seconds waited.
 
-    Batch checks the profile when an environment is made, which otherwise ends INVALID ("Invalid IamInstanceProfile").
-    Terraform's provider repeats other calls for that reason, and this one not
+    Batch checks the profile when a compute environment is created; if it is too new, the environment becomes INVALID
+    ("Invalid IamInstanceProfile"). Terraform's provider retries other calls in that case, but not this one
     (https://github.com/hashicorp/terraform-provider-aws/issues/37945).
     """
     created: datetime = iam.get_instance_profile(InstanceProfileName=name)["InstanceProfile"]["CreateDate"]
     seconds = max(0.0, _PROFILE_SECONDS - (datetime.now(UTC) - created).total_seconds())
-    seconds = min(seconds, _PROFILE_SECONDS)  # whatever this machine's clock says
+    seconds = min(seconds, _PROFILE_SECONDS)  # in case this machine's clock is wrong
     sleep(seconds)
     return seconds
 
 
 def _client(service: str, region: str) -> Any:
-    import boto3  # heavy, and needed here only  # noqa: PLC0415
+    import boto3  # slow  # noqa: PLC0415
 
-    # Any service by name: boto3's types know only names written out.
+    # boto3's types accept only literal names of services.
     make: Any = boto3.client
     return make(service, region_name=region)
 
@@ -130,19 +130,19 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: Sequence[str], env: Mapping[str, str]) -> int:
-    """``change``, ``patch --environment E --pool P…`` or ``await-profile --profile NAME``, each with ``--region R``."""
+    """Run ``change``, ``patch --environment E --pool P…`` or ``await-profile --profile NAME``, with ``--region R``."""
     parser = _Parser(prog="python3 -m dropbatch.machines", description="Change the machines of a pool.")
-    parser.add_argument("action", choices=["change", "patch", "await-profile"])
-    parser.add_argument("--region", required=True)
-    parser.add_argument("--environment", help="whose pools are patched")
-    parser.add_argument("--pool", action="append", default=[], help="a pool that is patched")
-    parser.add_argument("--profile", help="name of an instance profile")
+    parser.add_argument("action", choices=["change", "patch", "await-profile"], help="what to do")
+    parser.add_argument("--region", required=True, help="AWS region of the pool")
+    parser.add_argument("--environment", help="environment of the pools to patch")
+    parser.add_argument("--pool", action="append", default=[], help="pool to patch; may be repeated")
+    parser.add_argument("--profile", help="name of the instance profile to wait for")
     options = parser.parse_args(argv)
     if options.action == "patch":
         return _patch(_client("batch", options.region), options.environment, options.pool)
     if options.action == "change":
         return _change(_client("batch", options.region), env[VARIABLE])
-    if not env.get("DROPBATCH_SANDBOX_DIR"):  # consistent at once
+    if not env.get("DROPBATCH_SANDBOX_DIR"):  # the sandbox is consistent at once
         await_profile(_client("iam", options.region), options.profile)
     return 0
 
@@ -172,7 +172,7 @@ def _patch(batch: Any, environment: str, pools: Sequence[str]) -> int:
         if own is None:
             print(f"{pool}: new jobs get machines with the newest image; running jobs keep theirs")
         else:
-            print(f"{pool}: has an image of your own, {own}: build a newer one, set ami to it and deploy")
+            print(f"{pool}: has a custom image, {own}: build a newer one, set ami to it and deploy")
     return code
 
 

@@ -1,7 +1,7 @@
-"""Set-up of a checkout: checks the tools on PATH, then makes `.venv` with the pinned requirements when they changed.
+"""Set up a checkout: check the tools on PATH, then install the pinned requirements in `.venv` if they changed.
 
-Run as a file by the Makefile, by whatever Python is there: standard library only, and no syntax that an old Python 3
-would choke on before it could say that it is too old.
+The Makefile runs this file with any Python 3. It uses only the standard library, and no syntax that an old Python could
+not parse: an old Python must be able to report that it is too old.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ STAMP = "requirements.sha256"
 
 
 def main(arguments):
-    """Prepare the checkout for a purpose (``demo``, ``test``, ``lint`` or ``synth``); returns an exit code."""
+    """Set up the checkout for a purpose (``demo``, ``test``, ``lint`` or ``synth``); return an exit code."""
     purpose = arguments[0] if arguments else "demo"
     faults = [_python_fault()] + (tool_faults() if purpose != "lint" else [])
     faults = [fault for fault in faults if fault]
@@ -33,7 +33,7 @@ def main(arguments):
 
 
 def tool_faults():
-    """What is wrong with Node and Terraform on PATH, a line each."""
+    """Return the faults of Node and Terraform on PATH, one line each."""
     faults = [
         _tool_fault("node", ["node", "--version"], NODE, "https://nodejs.org or your package manager"),
         _tool_fault(
@@ -46,7 +46,7 @@ def tool_faults():
 def _python_fault():
     if sys.version_info[:2] >= PYTHON:
         return None
-    return "found Python %s, needed is %s or newer: install one and name it, as in `make demo PYTHON=python3.12`" % (
+    return "found Python %s, %s or newer is required: install it and name it, as in `make demo PYTHON=python3.12`" % (
         _dotted(sys.version_info[:3]),
         _dotted(PYTHON),
     )
@@ -54,20 +54,20 @@ def _python_fault():
 
 def _tool_fault(name, command, needed, where):
     if shutil.which(name) is None:
-        return "%s is not on PATH, needed is %s or newer: get it from %s" % (name, _dotted(needed), where)
+        return "%s is not on PATH, %s or newer is required: get it from %s" % (name, _dotted(needed), where)
     answer = subprocess.run(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, check=False
     )
     version = re.search(r"v(\d+)\.(\d+)\.(\d+)", answer.stdout)
     if version is None:
-        return "`%s` printed no version, needed is %s or newer: get it from %s" % (
+        return "`%s` printed no version, %s or newer is required: get it from %s" % (
             " ".join(command),
             _dotted(needed),
             where,
         )
     found = tuple(int(part) for part in version.groups())
     if found < needed:
-        return "found %s %s, needed is %s or newer: get it from %s" % (name, _dotted(found), _dotted(needed), where)
+        return "found %s %s, %s or newer is required: get it from %s" % (name, _dotted(found), _dotted(needed), where)
     return None
 
 
@@ -76,10 +76,10 @@ def _dotted(version):
 
 
 def _install(requirements):
-    """Make the virtual environment hold the pinned packages; a repetition with nothing to do takes milliseconds."""
+    """Install the pinned packages in the virtual environment; takes milliseconds if they are installed."""
     path = os.path.join(ROOT, requirements)
     wanted = digest(path)
-    # The development set contains the other, so it serves for both.
+    # The development requirements include the others, so their stamp is valid for both.
     stamps = {wanted, digest(os.path.join(ROOT, "requirements-dev.txt"))}
     stamp = os.path.join(VENV, STAMP)
     if os.path.exists(stamp):
@@ -100,7 +100,7 @@ def _install(requirements):
 
 
 def make_venv(directory):
-    """Its Python; an environment whose making was interrupted has no pip yet, and is made again."""
+    """Create a virtual environment unless it is complete (it has pip); return the path of its Python."""
     python, pip = (os.path.join(directory, "bin", name) for name in ("python", "pip"))
     if not (os.path.exists(python) and os.path.exists(pip)):
         command = [sys.executable, "-m", "venv", "--clear", directory]
@@ -109,7 +109,7 @@ def make_venv(directory):
         )
         if made.returncode != 0:
             sys.stderr.write(made.stdout)
-            sys.stderr.write("error: the virtual environment could not be made: see above\n")
+            sys.stderr.write("error: the virtual environment could not be created: see above\n")
             sys.exit(1)
     return python
 
@@ -129,9 +129,9 @@ def _pip(python, what):
 
 
 def digest(path, root=ROOT):
-    """Of a file of requirements, as the stamp of a set-up of a checkout holds it."""
+    """Return the digest of a requirements file, the Python version and the checkout, as stored in the stamp."""
     with open(path, "rb") as file:
-        # The folder counts too: the commands in .venv name it.
+        # The folder is included: the commands in .venv contain its path.
         return hashlib.sha256((sys.version + root).encode() + file.read()).hexdigest()
 
 
@@ -139,5 +139,5 @@ if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted: the same command goes on from here\n")
+        sys.stderr.write("interrupted: repeat the command to continue\n")
         sys.exit(130)

@@ -46,4 +46,4 @@ def test_a_python_that_makes_no_environments_is_told_of(
     with pytest.raises(SystemExit):
         preflight.make_venv(str(tmp_path))  # type: ignore[no-untyped-call]
 
-    assert capsys.readouterr().err == f"{said}error: the virtual environment could not be made: see above\n"
+    assert capsys.readouterr().err == f"{said}error: the virtual environment could not be created: see above\n"

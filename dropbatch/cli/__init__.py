@@ -1,1 +1,1 @@
-"""The ``dropbatch`` command: thin click commands over modules that know nothing of click."""
+"""The ``dropbatch`` command: thin click commands in `commands`, over modules that do the work."""

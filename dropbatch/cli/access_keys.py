@@ -1,4 +1,4 @@
-"""Access keys of the people who have IAM users in a deployment. They are stored nowhere but in AWS."""
+"""Create access keys for people who have IAM users in a deployment. Keys are stored only in AWS."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,7 @@ class AccessKey:
     secret: str
 
     def profile(self, name: str, region: str) -> str:
-        """Lines for the file ``~/.aws/credentials``."""
+        """Return the lines for the file ``~/.aws/credentials``."""
         return "\n".join(
             [
                 f"[{name}]",
@@ -35,7 +35,7 @@ def make_key(iam: Any, environment: str, person: str, *, replace: bool) -> Acces
 
     Raises:
         NotFoundError: the deployment has no such user.
-        CliError: there is a key already, and it is not to be replaced.
+        CliError: the person has a key already, and `replace` is false.
     """
     user = resource_name(environment, person)
     try:
@@ -45,11 +45,11 @@ def make_key(iam: Any, environment: str, person: str, *, replace: bool) -> Acces
             f"{environment} has no user named {person}: add the name to users of a [group.<name>] in "
             f"environments/{environment}.toml and deploy"
         ) from None
-    found = iam.list_access_keys(UserName=user)["AccessKeyMetadata"]
-    if found and not replace:
-        since = min(each["CreateDate"] for each in found)
-        raise CliError(f"{person} has a key since {since:%Y-%m-%d}: --replace ends it and makes a new one")
-    for each in found:
+    existing = iam.list_access_keys(UserName=user)["AccessKeyMetadata"]
+    if existing and not replace:
+        since = min(each["CreateDate"] for each in existing)
+        raise CliError(f"{person} has had a key since {since:%Y-%m-%d}: --replace deletes it and creates a new one")
+    for each in existing:
         iam.delete_access_key(UserName=user, AccessKeyId=each["AccessKeyId"])
-    made = iam.create_access_key(UserName=user)["AccessKey"]
-    return AccessKey(user=user, key_id=made["AccessKeyId"], secret=made["SecretAccessKey"])
+    created = iam.create_access_key(UserName=user)["AccessKey"]
+    return AccessKey(user=user, key_id=created["AccessKeyId"], secret=created["SecretAccessKey"])

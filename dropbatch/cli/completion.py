@@ -1,4 +1,4 @@
-"""What the shell offers when Tab is pressed: names and runs of the environment meant. Silent when nothing answers."""
+"""Tab completion: names and runs of the chosen environment. On any failure it offers nothing."""
 
 import contextlib
 import threading
@@ -13,22 +13,22 @@ from dropbatch.cli.text import age, printable
 
 __all__ = ["groups", "pipelines", "run_ids"]
 
-_PATIENCE_SECONDS = 3.0
+_TIMEOUT_SECONDS = 3.0
 _OFFERED = 20
 
 
 def pipelines(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Names of pipelines."""
+    """Complete the name of a pipeline."""
     return _within(lambda: _plain(_context(ctx).deployed.description.pipelines, incomplete))
 
 
 def groups(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Names of groups."""
+    """Complete the name of a group."""
     return _within(lambda: _plain(_context(ctx).deployed.description.groups, incomplete))
 
 
 def run_ids(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Recent runs, each with its state, file and age."""
+    """Complete the id of a recent run, shown with its state, file and age."""
 
     def recent() -> list[CompletionItem]:
         from dropbatch.cli import runs  # noqa: PLC0415 – heavy
@@ -56,15 +56,15 @@ def _plain(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
 
 
 def _within(offer: Callable[[], list[CompletionItem]]) -> list[CompletionItem]:
-    """What is offered, or nothing when that fails or takes too long: nobody waits for Tab."""
+    """Return the completions, or none when `offer` fails or takes more than three seconds."""
     found: list[CompletionItem] = []
 
     def ask() -> None:
-        # Whatever goes wrong must not be printed between a person's words.
+        # An error message would appear in the middle of the command line.
         with contextlib.suppress(Exception, SystemExit):
             found.extend(offer())
 
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
-    thread.join(_PATIENCE_SECONDS)
+    thread.join(_TIMEOUT_SECONDS)
     return found

@@ -1,4 +1,4 @@
-"""What the options before the command say."""
+"""The environment and group that the global options choose."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,19 +14,19 @@ __all__ = ["Context"]
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """The environment and the group meant; looked up when they are first needed."""
+    """The chosen environment and group, looked up when they are first needed."""
 
     environment: str | None
     group_name: str | None
 
     @cached_property
     def deployed(self) -> "Deployed":
-        """The environment meant."""
-        from dropbatch.cli.deployed import Deployed  # noqa: PLC0415 – nothing that `--help` need wait for
+        """The chosen environment."""
+        from dropbatch.cli.deployed import Deployed  # noqa: PLC0415 – slow, and not needed for `--help`
 
         return Deployed(choose(self.environment))
 
     @cached_property
     def group(self) -> str:
-        """The group meant."""
+        """The chosen group."""
         return self.deployed.description.group(self.group_name)

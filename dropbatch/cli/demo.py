@@ -1,4 +1,4 @@
-"""The demo: a file dropped in the sandbox comes back processed. Everything a newcomer sees, in order."""
+"""The steps of the demo: start the sandbox, deploy, drop a file, wait for the result, take everything down."""
 
 import contextlib
 import sysconfig
@@ -28,7 +28,7 @@ _HEAD_LINES = 12
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What the demo has to show."""
+    """The dropped file and its result."""
 
     file: Path
     dropped: uploads.Dropped
@@ -36,13 +36,13 @@ class Outcome:
     record_uri: str
     result_head: list[str]
     seconds: float
-    """From the beginning of the upload to the result in hand."""
+    """From the start of the upload until the result was read."""
     mail: Path
-    """Where the mail about it will be, when the window of drops that it tells of has passed."""
+    """Directory of the mails. The mail about this drop is written when the mail window ends."""
 
 
 def choose_file(named: Path | None, root: Path) -> Path:
-    """The file to drop: the one named, else a real text that is on most machines.
+    """Return the file to drop: the named one, else a text file that most machines have.
 
     Raises:
         NotFoundError: the named file does not exist.
@@ -59,16 +59,16 @@ def choose_file(named: Path | None, root: Path) -> Path:
     return next(path for path in candidates if path.is_file())
 
 
-def bring_up(root: Path, sandbox: "Sandbox", voice: Reporter) -> Deployed:
-    """Start the sandbox and deploy what the checkout says, as far as that is not done already."""
-    endpoint = sandbox.up(voice.now)
-    voice.say(f"sandbox at {endpoint.url}")
-    sandbox_stack.deploy(root, sandbox, voice)
+def bring_up(root: Path, sandbox: "Sandbox", reporter: Reporter) -> Deployed:
+    """Start the sandbox and deploy the checkout to it, unless that is done already."""
+    endpoint = sandbox.up(reporter.now)
+    reporter.say(f"sandbox at {endpoint.url}")
+    sandbox_stack.deploy(root, sandbox, reporter)
     return Deployed(choose(SANDBOX))
 
 
 def starter(root: Path) -> str:
-    """The first pipeline of the sandbox's environment file that any file starts.
+    """Return the first pipeline of the sandbox's environment file that accepts any file.
 
     Raises:
         UsageFault: there is none.
@@ -77,39 +77,39 @@ def starter(root: Path) -> str:
         if pipeline.trigger == "file" and not pipeline.suffixes and pipeline.after is None:
             return name
     raise UsageFault(
-        f"environments/{SANDBOX}.toml has no pipeline that any file starts: drop one with `dropbatch drop`"
+        f"environments/{SANDBOX}.toml has no pipeline that accepts any file: drop a file with `dropbatch drop`"
     )
 
 
-def run(deployed: Deployed, sandbox: "Sandbox", file: Path, pipeline: str, voice: Reporter) -> Outcome:
-    """Drop the file, watch its run, collect what came of it.
+def run(deployed: Deployed, sandbox: "Sandbox", file: Path, pipeline: str, reporter: Reporter) -> Outcome:
+    """Drop the file, follow its run and read the result.
 
     Raises:
         RunFailedError: the run did not succeed.
-        CliError: it got stuck.
+        CliError: the run's state did not change for three minutes.
     """
     description = deployed.description
     group = description.groups[0]
     (planned,) = uploads.plan([file], group=group, pipeline=pipeline)
-    voice.say(f"dropping {file}")
+    reporter.say(f"dropping {file}")
     begun, dropped_at = time.monotonic(), datetime.now(UTC)
     dropped = uploads.drop(deployed, planned)
-    voice.say(f"{_since(begun)}  {'uploaded':<9}  {printable(dropped.uri)}")
+    reporter.say(f"{_since(begun)}  {'uploaded':<9}  {printable(dropped.uri)}")
 
     seen: set[State] = set()
 
     def moved(run: runs.Run) -> None:
         seen.add(run.state)
         if run.state.final and State.RUNNING not in seen and run.started_at:
-            # Over before we looked again; the ledger has the time at which it began.
+            # The run started and ended between two polls; the ledger has the start time.
             started = (datetime.fromisoformat(run.started_at) - dropped_at).total_seconds()
-            voice.say(f"{_since(begun)}  {State.RUNNING:<9}  {run.run_id}  since {duration(max(started, 0))}")
-        voice.say(f"{_since(begun)}  {run.state:<9}  {run.run_id}")
+            reporter.say(f"{_since(begun)}  {State.RUNNING:<9}  {run.run_id}  since {duration(max(started, 0))}")
+        reporter.say(f"{_since(begun)}  {run.state:<9}  {run.run_id}")
 
     def waiting(seconds: float) -> None:
-        voice.now("waiting for the run")
+        reporter.now("waiting for the run")
         if seconds > _STUCK_SECONDS:
-            raise CliError(f"nothing has moved for {seconds:.0f} s: see {sandbox.layout.log}")
+            raise CliError(f"no progress for {seconds:.0f} s: see {sandbox.layout.log}")
 
     ended = runs.follow(deployed, group, [dropped.run_id], moved, waiting=waiting)[dropped.run_id]
     if ended.state is not State.SUCCEEDED:
@@ -132,16 +132,16 @@ def _since(begun: float) -> str:
     return f"{duration(time.monotonic() - begun):>8}"
 
 
-def take_down(root: Path, sandbox: "Sandbox", voice: Reporter) -> None:
+def take_down(root: Path, sandbox: "Sandbox", reporter: Reporter) -> None:
     """Destroy with Terraform what the demo deployed, stop the sandbox and remove its directory."""
     if not sandbox.layout.directory.exists():
-        voice.say("there is no sandbox here, nothing to take down")
+        reporter.say("there is no sandbox here: nothing to destroy")
         return
     if sandbox.layout.terraform.exists():
-        sandbox.up(voice.now)
-        sandbox_stack.destroy(root, sandbox, voice)
-        voice.say("destroyed everything that was deployed")
-    sandbox.destroy_state(voice.now)
-    with contextlib.suppress(OSError):  # not empty: somebody keeps something there
+        sandbox.up(reporter.now)
+        sandbox_stack.destroy(root, sandbox, reporter)
+        reporter.say("destroyed all deployed resources")
+    sandbox.destroy_state(reporter.now)
+    with contextlib.suppress(OSError):  # not empty: it holds other files
         sandbox.layout.directory.parent.rmdir()
-    voice.say("the sandbox is stopped and its directory removed")
+    reporter.say("the sandbox is stopped and its directory removed")

@@ -1,4 +1,4 @@
-"""A deployed environment as its users see it: what its SSM parameter says, and clients to talk to it."""
+"""A deployed environment: its description from the SSM parameter, and AWS clients for it."""
 
 import os
 from functools import cached_property
@@ -22,12 +22,12 @@ __all__ = ["Deployed", "Description", "read_description"]
 
 
 class Description(DeploymentParameter):
-    """The deployment's parameter, and the choice of a group or pipeline from it."""
+    """The deployment's parameter, with methods that choose a group or pipeline."""
 
     __slots__ = ()
 
     def group(self, name: str | None) -> str:
-        """Return the group that is meant: the one named, or the only one.
+        """Return the named group, or the only one.
 
         Raises:
             UsageFault: it does not exist, or there are several to choose from.
@@ -37,7 +37,7 @@ class Description(DeploymentParameter):
         return _one(name, self.groups, "group", self.environment)
 
     def pipeline(self, name: str | None) -> str:
-        """Return the pipeline that is meant: the one named, or the only one.
+        """Return the named pipeline, or the only one.
 
         Raises:
             UsageFault: it does not exist, or there are several to choose from.
@@ -71,7 +71,7 @@ def read_description(text: str) -> Description:
 
 
 def _environments(ssm: "SSMClient") -> list[str]:
-    """Environments that are deployed; none when one may not look."""
+    """Return the names of the deployed environments; none when the caller may not list them."""
     from botocore.exceptions import ClientError  # noqa: PLC0415 – slow
 
     prefix = parameter_name("")
@@ -83,24 +83,24 @@ def _environments(ssm: "SSMClient") -> list[str]:
 
 
 class Deployed:
-    """One environment: its description and its clients, each made when first needed."""
+    """One environment: its description and its clients, each created when it is first needed."""
 
     def __init__(self, environment: str) -> None:
         self.environment = environment
 
     @cached_property
     def description(self) -> Description:
-        """What is deployed.
+        """Description of the environment.
 
         Raises:
-            NotFoundError: nothing of that name is, in this account and region.
+            NotFoundError: no environment of that name is deployed in this account and region.
         """
         ssm = self._client("ssm")
         try:
             answer = ssm.get_parameter(Name=parameter_name(self.environment))
         except ssm.exceptions.ParameterNotFound:
-            there = _environments(ssm)
-            known = f"{did_you_mean(self.environment, there)}there are {', '.join(there)}; " if there else ""
+            deployed = _environments(ssm)
+            known = f"{did_you_mean(self.environment, deployed)}there are {', '.join(deployed)}; " if deployed else ""
             raise NotFoundError(
                 f"no environment named {self.environment} is deployed in this account and region "
                 f"({ssm.meta.region_name}): {known}check --env, AWS_PROFILE and AWS_REGION, or deploy it "
@@ -111,13 +111,15 @@ class Deployed:
     @cached_property
     def s3(self) -> "S3Client":
         """Client of S3."""
-        client: S3Client = self._client("s3", self.description.region, 20)  # files and their parts go side by side
+        client: S3Client = self._client(
+            "s3", self.description.region, 20
+        )  # files and their parts are transferred in parallel
         return client
 
     @cached_property
     def dynamodb(self) -> "DynamoDBClient":
         """Client of DynamoDB."""
-        # Days and shards go side by side.
+        # Days and shards are queried in parallel.
         client: DynamoDBClient = self._client("dynamodb", self.description.region, 32)
         return client
 
@@ -141,14 +143,14 @@ class Deployed:
 
     @cached_property
     def _session(self) -> "Session":
-        # Not boto3's default session: that one keeps the credentials of whoever asked first.
+        # Not boto3's default session, which keeps the credentials that it found first.
         from boto3.session import Session  # noqa: PLC0415 – a fifth of a second that `--help` need not wait for
 
-        # boto3 reads AWS_DEFAULT_REGION only; every other client, and so every person, takes AWS_REGION too.
+        # boto3 reads only AWS_DEFAULT_REGION; other AWS clients, and so their users, also expect AWS_REGION to work.
         return Session(region_name=os.environ.get("AWS_REGION") or None)
 
     def new_client(self, service: str, *, region: str | None = None, connections: int = 10) -> Any:
-        """A client of one's own, say to listen to its events; in the environment's region unless another is named."""
+        """Create a client that is not shared; in the environment's region unless another is named."""
         return self._client(service, region or self.description.region, connections)
 
     def _client(self, service: str, region: str | None = None, connections: int = 10) -> Any:

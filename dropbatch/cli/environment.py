@@ -1,4 +1,4 @@
-"""Which environment is meant, and how to reach it."""
+"""Choose the environment, and set the variables that the sandbox needs."""
 
 import os
 from collections.abc import MutableMapping
@@ -17,11 +17,11 @@ VARIABLE = "DROPBATCH_ENV"
 _SANDBOX_DIR = "DROPBATCH_SANDBOX_DIR"
 _ENDPOINT = "AWS_ENDPOINT_URL"
 _MISLEADING = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_SHARED_CREDENTIALS_FILE")
-"""A person's own settings that would win over, or break, the sandbox's."""
+"""Variables of the user that would override or break the sandbox's."""
 
 
 def project_root(start: Path | None = None) -> Path | None:
-    """The checkout around a directory: the nearest one upwards that has a sandbox environment file."""
+    """Return the checkout that contains a directory: its nearest ancestor with ``environments/sandbox.toml``."""
     here = (start or Path.cwd()).resolve()
     for directory in (here, *here.parents):
         if (directory / "environments" / f"{SANDBOX}.toml").is_file():
@@ -30,7 +30,7 @@ def project_root(start: Path | None = None) -> Path | None:
 
 
 def sandbox_here(root: Path | None = None) -> "Sandbox | None":
-    """The sandbox of the checkout around the working directory, whether it runs or not; None outside a checkout."""
+    """Return the sandbox of the current checkout, whether it runs or not; None outside a checkout."""
     root = root or project_root()
     if root is None:
         return None
@@ -40,7 +40,7 @@ def sandbox_here(root: Path | None = None) -> "Sandbox | None":
 
 
 def choose(name: str | None, env: MutableMapping[str, str] | None = None) -> str:
-    """Name of the environment to talk to; for the sandbox its variables are put into `env` (the process's own).
+    """Return the name of the environment; for the sandbox, set its variables in `env` (default: `os.environ`).
 
     Raises:
         NotFoundError: no environment was named, and no sandbox runs here.
@@ -69,5 +69,5 @@ def _enter_sandbox(env: MutableMapping[str, str]) -> bool:
             env.pop(name, None)
         env.update(sandbox.environ())
         return True
-    # The variables of `dropbatch sandbox env` serve outside the checkout too.
+    # The variables of `dropbatch sandbox env` also work outside the checkout.
     return bool(env.get(_SANDBOX_DIR) and env.get(_ENDPOINT))

@@ -1,15 +1,15 @@
-"""What a user can do wrong or meet, each with its exit code and words that name the fix.
+"""Errors that the command line reports, each with its exit code. Every message names the fix.
 
 ::
 
-    CliError              1   anything else that a person can mend
+    CliError              1   any other error that the user can fix
     ├── RunFailedError    1   the run ended FAILED, REJECTED or CANCELLED
-    ├── UsageFault        2   the call cannot be carried out as written (click's own faults are 2 as well)
+    ├── UsageFault        2   the command is invalid as written (click's own errors exit with 2 as well)
     ├── NotFoundError     3   no such environment, run, file or result
-    ├── AccessError       4   not the rights
-    │   └── CredentialsError  4   no credentials, or none that AWS takes
-    ├── ReachError        5   AWS or the sandbox does not answer
-    └── DifferentError    6   a result was made again and is another one
+    ├── AccessError       4   permission denied
+    │   └── CredentialsError  4   no credentials, or AWS rejects them
+    ├── ReachError        5   AWS or the sandbox does not respond
+    └── DifferentError    6   a reproduced result differs from the original
 
 Ctrl-C exits with 130.
 """
@@ -32,7 +32,7 @@ __all__ = [
 
 
 class CliError(click.ClickException):
-    """Root of the tree: shown as one line, without a traceback."""
+    """Base class: shown as one line, without a traceback."""
 
     exit_code = 1
 
@@ -42,29 +42,29 @@ class RunFailedError(CliError):
 
 
 class UsageFault(CliError):  # noqa: N818 – `UsageError` is click's
-    """The call makes no sense for this deployment."""
+    """The command is invalid for this deployment."""
 
     exit_code = 2
 
 
 class NotFoundError(CliError):
-    """What was named does not exist."""
+    """The named environment, run, file or result does not exist."""
 
     exit_code = 3
 
 
 class AccessError(CliError):
-    """The credentials are missing or not enough."""
+    """The credentials are missing or lack a permission."""
 
     exit_code = 4
 
 
 class CredentialsError(AccessError):
-    """There are none, or AWS does not take them."""
+    """There are no credentials, or AWS rejects them."""
 
 
 class ReachError(CliError):
-    """The other side does not answer."""
+    """AWS or the sandbox does not respond."""
 
     exit_code = 5
 
@@ -108,13 +108,13 @@ _NO_ANSWER = {
 
 
 def in_words(error: Exception) -> CliError | None:
-    """The same fault for a person, or None when it is a fault of the program and deserves its traceback."""
+    """Return the error as one with a readable message; None for a bug, which should show its traceback."""
     if isinstance(error, CliError):
         return error
     if type(error).__module__ == "dropbatch.sandbox.errors":
         return CliError(str(error))
     if isinstance(error, OSError) and error.errno in _FULL:
-        return CliError(f"{error.filename or 'the disk'}: {error.strerror}: make room, or write elsewhere")
+        return CliError(f"{error.filename or 'the disk'}: {error.strerror}: free some space, or write elsewhere")
     if isinstance(error, OSError) and error.filename is not None:
         return CliError(f"{error.filename}: {error.strerror}")
     if type(error).__module__.partition(".")[0] in {"botocore", "boto3", "s3transfer"}:
@@ -124,7 +124,7 @@ def in_words(error: Exception) -> CliError | None:
 
 def _of_aws(error: Exception) -> CliError:
     name = type(error).__name__
-    # A request that had no answer has a response all the same: None.
+    # For a request without a response, the attribute exists and is None.
     details = (getattr(error, "response", None) or {}).get("Error", {})
     code = details.get("Code", "")
     if name in _NO_CREDENTIALS:
@@ -132,7 +132,7 @@ def _of_aws(error: Exception) -> CliError:
             f"no usable AWS credentials ({error}): sign in with `aws sso login`, or set AWS_PROFILE"
         )
     if name == "ProfileNotFound":
-        return CredentialsError(f"{error}: name another one in AWS_PROFILE, or add it with `aws configure sso`")
+        return CredentialsError(f"{error}: set AWS_PROFILE to another one, or add it with `aws configure sso`")
     if name == "NoRegionError":
         return AccessError("no AWS region is set: set AWS_REGION, or `region` in the profile")
     if code in _EXPIRED:
@@ -144,7 +144,7 @@ def _of_aws(error: Exception) -> CliError:
     if code in _DENIED:
         return AccessError(f"not allowed: {details.get('Message', error)}: ask whoever runs this environment")
     if name in _NO_ANSWER:
-        return ReachError(f"no answer: {error}: check the network, or `dropbatch sandbox status`")
+        return ReachError(f"no response: {error}: check the network, or `dropbatch sandbox status`")
     if code in _BUSY:
-        return ReachError(f"AWS is too busy to answer ({code}): try again in a minute")
+        return ReachError(f"AWS is throttling requests ({code}): try again in a minute")
     return CliError(str(error))

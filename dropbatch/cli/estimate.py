@@ -1,4 +1,4 @@
-"""Estimate a request: the number of runs, and the most that they can cost."""
+"""Estimate a request: the number of runs, and their maximum cost."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ __all__ = ["MaxCost", "count_inputs", "count_missing", "max_cost"]
 
 @dataclass(frozen=True, kw_only=True)
 class MaxCost:
-    """The most that some runs can use, if every try lasts until its timeout. None: not known."""
+    """Maximum usage and cost of some runs, if every try lasts until its timeout. None: unknown."""
 
     runs: int
     vcpu_hours: float | None = None
@@ -22,7 +22,7 @@ class MaxCost:
     usd: float | None = None
 
     def __add__(self, other: "MaxCost") -> "MaxCost":
-        """Return the sum: not known where one part is not."""
+        """Return the sum; a value is unknown if one part is."""
         return MaxCost(
             runs=self.runs + other.runs,
             vcpu_hours=_plus(self.vcpu_hours, other.vcpu_hours),
@@ -32,9 +32,9 @@ class MaxCost:
 
     @property
     def words(self) -> str:
-        """``at worst 150.0 vCPU-hours, 75.0 GiB-hours, cost unknown``."""
+        """For people: ``at worst 150.0 vCPU-hours, 75.0 GiB-hours, cost unknown``."""
         if self.vcpu_hours is None or self.gib_hours is None:
-            return "at worst: not known"
+            return "at worst: unknown"
         cost = "cost unknown: not all pools have prices" if self.usd is None else f"{self.usd:.2f} USD"
         return f"at worst {self.vcpu_hours:.1f} vCPU-hours, {self.gib_hours:.1f} GiB-hours, {cost}"
 
@@ -44,10 +44,10 @@ def _plus(one: float | None, other: float | None) -> float | None:
 
 
 def count_inputs(deployed: Deployed, named: Sequence[str]) -> int:
-    """Return the number of inputs of a submission's entries: objects, folders, and objects that match patterns.
+    """Return the number of inputs that a submission names: by key, as folders, or by patterns.
 
     Raises:
-        NotFoundError: an entry matches no object.
+        NotFoundError: a name matches no object.
     """
     found: set[tuple[str, str]] = set()
     for text in named:
@@ -78,13 +78,13 @@ def _keys(deployed: Deployed, bucket: str, prefix: str) -> Iterator[str]:
 
 
 def count_missing(deployed: Deployed, prefix: str) -> int:
-    """Return the number of files below a prefix; those that have a run already are counted too."""
+    """Return the number of files below a prefix, including those that have a run already."""
     listed = _keys(deployed, deployed.description.input_bucket, prefix)
     return sum(1 for key in listed if not key.endswith("/"))
 
 
 def max_cost(deployed: Deployed, pipeline: str, runs: int, overrides: Any = None) -> MaxCost:
-    """Return the most that runs of a pipeline can use, with the prices of the most expensive pool."""
+    """Return the maximum usage of runs of a pipeline, and their cost in the most expensive pool."""
     needs = deployed.description.needs.get(pipeline)
     if needs is None:
         return MaxCost(runs=runs)
@@ -92,12 +92,12 @@ def max_cost(deployed: Deployed, pipeline: str, runs: int, overrides: Any = None
     vcpu_hours = hours * _asked(overrides, "vcpus", needs.vcpus)
     gib_hours = hours * _asked(overrides, "memory_mib", needs.memory_mib) / 1024
     costs = {pool: vcpu_hours * vcpu + gib_hours * gib for pool, (vcpu, gib) in deployed.description.prices.items()}
-    # A pool without prices may be the dearest: then the worst case is not known.
+    # A pool without prices may be the most expensive one: then the maximum cost is unknown.
     usd = max(costs.values()) if costs and costs.keys() >= deployed.description.pools.keys() else None
     return MaxCost(runs=runs, vcpu_hours=vcpu_hours, gib_hours=gib_hours, usd=usd)
 
 
 def _asked(overrides: Any, name: str, default: int) -> int:
-    """What a request asks for instead; what is no number there is refused where the request is carried out."""
+    """Return the override, or the default. A value that is not a number is rejected later, with the request."""
     value = overrides.get(name) if isinstance(overrides, dict) else None
     return value if isinstance(value, int) and not isinstance(value, bool) else default

@@ -1,4 +1,4 @@
-"""Folders of a bucket with what is in them, made from a listing in one pass. Pure."""
+"""Build a tree of folders and files from the listing of a bucket, in one pass. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -9,25 +9,25 @@ __all__ = ["Folder", "build_tree"]
 
 @dataclass
 class Folder:
-    """A folder: what lies in it at any depth, and its entries as far as they are to be shown."""
+    """A folder: totals of all files below it, and the entries to show. A file is a folder without entries."""
 
     name: str
     files: int = 0
-    """At any depth; objects that only mark a folder are none."""
+    """Number of files at any depth; objects that only mark a folder are not counted."""
     size: int = 0
-    """Bytes of these."""
+    """Total bytes of these files."""
     newest: str = ""
     """ISO-8601 time of the last change."""
     folders: "dict[str, Folder]" = field(default_factory=dict)
     leaves: "list[Folder]" = field(default_factory=list)
-    """Files that lie in it directly, each as a leaf with its size."""
+    """Files directly in this folder."""
     left_out: int = 0
-    """Entries that are not shown for their number."""
+    """Number of entries beyond the limit, which are not shown."""
     last_left_out: str = ""
-    """The last folder among these; keys come in order, so its objects come together."""
+    """The last subfolder counted in `left_out`. Keys are sorted, so its objects are consecutive."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for programs."""
+        """Return plain values for JSON."""
         return {
             "name": self.name,
             "files": self.files,
@@ -43,15 +43,15 @@ def _leaf(leaf: Folder) -> dict[str, Any]:
 
 
 def build_tree(top: str, objects: Iterable[tuple[str, int, str]], *, depth: int, entries: int) -> Folder:
-    """The tree below a prefix.
+    """Return the tree below a prefix.
 
-    Memory grows with what is shown, not with what is listed.
+    Memory grows with the number of entries shown, not with the number of objects.
 
     Args:
-        top: the prefix, what keys begin with; it ends in ``/``.
+        top: the common prefix of all keys; it ends in ``/``.
         objects: key, size in bytes and time of each object, in order of key.
-        depth: how many levels below the top are shown.
-        entries: how many entries of a folder are shown; the rest is counted.
+        depth: number of levels to show.
+        entries: maximum number of entries shown per folder; the rest is counted.
     """
     root = Folder(name=top)
     for key, size, at in objects:
@@ -80,7 +80,7 @@ def _add(folder: Folder, leaf: Folder, entries: int) -> None:
 
 
 def _enter(folder: Folder, name: str, entries: int) -> Folder | None:
-    """The folder of that name, none when it is one too many to be shown."""
+    """Return the subfolder of that name, or None when it exceeds the limit of entries."""
     found = folder.folders.get(name)
     if found is not None:
         return found

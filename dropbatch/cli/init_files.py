@@ -1,4 +1,4 @@
-"""What `init` writes: an environment file from five answers, and the folder of a new pipeline."""
+"""Files that `init` writes: an environment file from five answers, and the folder of a new pipeline."""
 
 import json
 import tempfile
@@ -16,7 +16,7 @@ _EXECUTABLE = 0o755
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """To the five questions."""
+    """Answers to the five questions, with their defaults."""
 
     name: str = "dev"
     region: str = "eu-central-1"
@@ -26,8 +26,8 @@ class Answers:
 
 
 def environment_text(answers: Answers) -> str:
-    """The environment file."""
-    # As JSON: what is typed cannot end the string it stands in.
+    """Return the content of the environment file."""
+    # Encoded as JSON: typed text cannot break out of its string.
     return _filled(
         "environment.toml",
         {
@@ -43,11 +43,11 @@ def environment_text(answers: Answers) -> str:
 
 
 def faults(answers: Answers) -> list[str]:
-    """What the environment file made of these answers would be refused for; none when it is good."""
+    """Return the validation errors of the environment file with these answers; none when it is valid."""
     from dropbatch.settings import SettingsError, load  # noqa: PLC0415 – heavy
 
     with tempfile.TemporaryDirectory() as scratch:
-        # A name that is none must not become part of a path; it is the rule about names that is to speak then.
+        # An invalid name must not become part of a path; validation reports it.
         plain = answers.name if answers.name.isalnum() else "x"
         path = Path(scratch, f"{plain}.toml")
         path.write_text(environment_text(answers), encoding="utf-8")
@@ -59,10 +59,10 @@ def faults(answers: Answers) -> list[str]:
 
 
 def pipeline_table(name: str) -> str:
-    """The table that declares the pipeline, for the environment file.
+    """Return the table that declares the pipeline in the environment file.
 
     Raises:
-        UsageFault: the name is not one of a pipeline.
+        UsageFault: the name is not valid for a pipeline.
     """
     from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 – heavy
 
@@ -72,15 +72,16 @@ def pipeline_table(name: str) -> str:
         TypeAdapter(PipelineName).validate_python(name)
     except ValidationError:
         raise UsageFault(
-            f"{name!r} is no pipeline's name: 2 to 20 lower-case letters, digits and dashes, a letter first"
+            f"{name!r} is not a valid pipeline name: use 2 to 20 lower-case letters, digits and dashes, "
+            "starting with a letter"
         ) from None
     if name in RESERVED_FOLDERS:
-        raise UsageFault(f"{name} is a folder with a meaning of its own: choose another name")
+        raise UsageFault(f"{name} is a reserved folder name: choose another name")
     return _filled("pipeline.toml", {"NAME": name})
 
 
 def pipeline_files(name: str) -> dict[str, str]:
-    """Files of the pipeline's folder, by name."""
+    """Return the files of the pipeline's folder, by name."""
     return {
         "Dockerfile": _filled("Dockerfile", {}),
         "requirements.txt": _filled("requirements.txt", {}),
@@ -91,7 +92,7 @@ def pipeline_files(name: str) -> dict[str, str]:
 
 
 def write_all(folder: Path, contents: Mapping[str, str], *, executable: str = "") -> list[Path]:
-    """Write files that must not be there yet; one that is there stops it all.
+    """Write files that must not exist yet; if one exists, write none.
 
     Raises:
         UsageFault: one of them exists.
@@ -99,7 +100,7 @@ def write_all(folder: Path, contents: Mapping[str, str], *, executable: str = ""
     paths = {folder / name: text for name, text in contents.items()}
     for path in paths:
         if path.exists():
-            raise UsageFault(f"{path} exists already and is left as it is: choose another name, or move it away")
+            raise UsageFault(f"{path} exists already and was not changed: choose another name, or move it")
     folder.mkdir(parents=True, exist_ok=True)
     for path, text in paths.items():
         path.write_text(text, encoding="utf-8")

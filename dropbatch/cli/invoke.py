@@ -1,4 +1,4 @@
-"""Invoke the deployment's functions, for operators: the spend guard switches pools, arrival moves dead letters."""
+"""Invoke the deployment's functions, for operators: spend guard to pause or resume, arrival for dead letters."""
 
 import json
 from typing import Any

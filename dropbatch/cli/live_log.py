@@ -1,4 +1,4 @@
-"""The log of a run that has not ended, from CloudWatch Logs."""
+"""Read the log of a run that has not ended, from CloudWatch Logs."""
 
 from dropbatch.cli.deployed import Deployed
 from dropbatch.cli.runs import Run
@@ -7,17 +7,17 @@ __all__ = ["LiveLog"]
 
 
 class LiveLog:
-    """Reads on where it stopped the last time."""
+    """Log of a run; every call of `lines` continues where the last one stopped."""
 
     def __init__(self, deployed: Deployed, run: Run) -> None:
         self.run = run
-        """The run, as last seen; the ledger learns of its log stream when it is RUNNING."""
+        """The run as last read; the ledger has its log stream once it is RUNNING."""
         self._deployed = deployed
         self._stream = ""
         self._token = ""
 
     def lines(self) -> list[str]:
-        """New lines since the last call; none while the job has not started."""
+        """Return the lines since the last call; none before the job starts."""
         if not self._stream:
             self._stream = self.run.item.get("log_stream", "")
         if not self._stream:
@@ -35,7 +35,7 @@ class LiveLog:
             except logs.exceptions.ResourceNotFoundException:
                 return lines
             lines += [event["message"] for event in answer["events"]]
-            # The same token again means: nothing more for now.
+            # The same token again means that there are no more lines for now.
             if answer["nextForwardToken"] == self._token or not answer["events"]:
                 self._token = answer["nextForwardToken"]
                 return lines

@@ -1,4 +1,4 @@
-"""``dropbatch``: the command group. Commands are imported when they are called, so that help is instant."""
+"""The ``dropbatch`` command group. A command's module is imported only when it is called: help stays fast."""
 
 import contextlib
 import gc
@@ -20,31 +20,31 @@ from dropbatch.contract.suggestions import did_you_mean
 __all__ = ["Context", "cli", "main"]
 
 _COMMANDS = {
-    "drop": "upload files and directories, which starts a run of each file",
-    "submit": "start runs over inputs that are in the bucket, with parameters",
+    "drop": "upload files and directories, and start a run of each file",
+    "submit": "start runs of inputs that are in the bucket, with parameters",
     "rerun": "process the inputs of runs again, as new runs",
     "retry": "try failed or cancelled runs again",
-    "reproduce": "make a result again of what it was made of, and compare",
-    "cancel": "end runs that have not ended",
-    "status": "recent runs, and how many are in which state",
-    "show": "everything known about a run",
-    "logs": "what a run's program printed",
-    "fetch": "bring a run's results here, checked against its record",
-    "tree": "the folders of the group, and what is in them",
-    "export": "a run as an RO-Crate, for archives",
-    "report": "a page about runs: timeline, durations, memory, cost, failures",
-    "cost": "what runs used and cost, by pipeline, group or day",
-    "invite": "make a first key for a person without single sign-on",
-    "pause": "start nothing from now on",
-    "resume": "let everything go on",
-    "sandbox": "AWS on this machine: up, down, status, env",
-    "doctor": "what keeps an environment from working, and the fix",
+    "reproduce": "repeat a run with the same image and inputs, and compare",
+    "cancel": "cancel runs that have not ended",
+    "status": "show recent runs, and the number per state",
+    "show": "show the details of a run",
+    "logs": "print the log of a run's program",
+    "fetch": "download a run's results, checked against its record",
+    "tree": "show the group's inputs and results as a tree",
+    "export": "write a run as an RO-Crate, for archives",
+    "report": "write a page about runs: timeline, durations, memory, cost, failures",
+    "cost": "show usage and cost of runs, by pipeline, group or day",
+    "invite": "create an access key for a person without single sign-on",
+    "pause": "stop starting runs",
+    "resume": "end a pause",
+    "sandbox": "run AWS on this machine: up, down, status, env",
+    "doctor": "find problems of an environment, and their fixes",
     "init": "write an environment file, or a folder for a new pipeline",
-    "completion": "what makes Tab work in your shell",
-    "demo": "deploy to the sandbox, drop a file, see the result",
-    "demo-down": "destroy what the demo made",
+    "completion": "print the Tab completion script for your shell",
+    "demo": "deploy to the sandbox, drop a file, show the result",
+    "demo-down": "destroy the demo's resources",
 }
-"""Names in the order of help, with the line shown there."""
+"""Commands in the order of `--help`, each with its one-line description."""
 
 _INTERRUPTED = 130
 
@@ -92,32 +92,32 @@ class _Commands(click.Group):
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="\b\nExample:\n  dropbatch drop notes.txt --pipeline wordcount --wait\n\n"
-    "Exit codes: 0 done · 1 the run failed · 2 usage · 3 not found · 4 credentials or rights · 5 no answer · "
+    "Exit codes: 0 done · 1 the run failed · 2 usage · 3 not found · 4 credentials or rights · 5 no response · "
     "6 not identical · 130 interrupted",
 )
 @click.option(
-    "--env", "environment", metavar="NAME", help=f"Environment; else {VARIABLE}, else the sandbox running here."
+    "--env", "environment", metavar="NAME", help=f"Environment; default: {VARIABLE}, else the sandbox that runs here."
 )
 @click.option(
     "--group",
     "group_name",
     metavar="NAME",
     shell_complete=completion.groups,
-    help="Group; needed where an environment has several. _system: files that belong to none.",
+    help="Group; required when the environment has several. _system: files that belong to no group.",
 )
 @click.version_option(__version__, prog_name="dropbatch", message="%(prog)s %(version)s")
 @click.pass_context
 def cli(ctx: click.Context, environment: str | None, group_name: str | None) -> None:
-    """Drop a file; a container processes it on AWS Batch; the result comes back."""
+    """Drop a file; a container processes it on AWS Batch; fetch the result."""
     ctx.obj = Context(environment=environment, group_name=group_name)
 
 
 def main() -> NoReturn:
-    """Console script."""
-    # Garbage is looked for 50 times less often: what boto3's imports leave stays, and going through it again and again
-    # took a third of the time of counting many runs.
+    """Run the command line: the console script ``dropbatch``."""
+    # Collect garbage 50 times less often. The objects that importing boto3 leaves live on, and traversing them again
+    # and again took a third of the time of counting many runs.
     gc.set_threshold(35_000)
-    _end_in_good_order()
+    _exit_on_signals()
     try:
         cli.main(prog_name="dropbatch", standalone_mode=False)
     except click.ClickException as error:
@@ -128,16 +128,17 @@ def main() -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         with contextlib.suppress(OSError):
             sys.stdout.flush()
-        # At once: Python would wait for threads in the middle of a transfer, which may hang.
+        # Exit at once: Python would wait for threads that are in the middle of a transfer, which may hang.
         os._exit(_INTERRUPTED)
     except BrokenPipeError:
-        # `dropbatch status | head`: nobody listens any more; Python would complain once more when it closes stdout.
+        # `dropbatch status | head`: the reader is gone, and Python would report that again when it
+        # closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(0)
 
 
-def _end_in_good_order() -> None:
-    """A closed terminal and `kill` are Ctrl-C to us: Terraform saves its state, and nothing runs on without us."""
+def _exit_on_signals() -> None:
+    """Handle a closed terminal and `kill` like Ctrl-C: Terraform saves its state, and no child process is left."""
     for number in (signal.SIGHUP, signal.SIGTERM):
-        if signal.getsignal(number) is signal.SIG_DFL:  # with `nohup` it is not
+        if signal.getsignal(number) is signal.SIG_DFL:  # `nohup` ignores SIGHUP
             signal.signal(number, signal.default_int_handler)

@@ -1,4 +1,4 @@
-"""One file to S3: in one piece, or in parts that are sent side by side and go on where an earlier call stopped."""
+"""Upload one file to S3, large files as parallel parts; an interrupted upload resumes from the parts that arrived."""
 
 import hashlib
 import json
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 __all__ = ["PART_BYTES", "Uploader", "digests", "memory"]
 
 PART_BYTES = 8 * 1024 * 1024
-"""Size of a part; larger where a file would have more than S3's 10,000."""
+"""Size of a part; larger for a file that would exceed S3's limit of 10,000 parts."""
 _MAX_PARTS = 10_000
 _PARTS_AT_ONCE = 8
 _BLOCK = 1024 * 1024
 
 
 def digests(path: Path, read: Callable[[int], None] = lambda count: None) -> tuple[str, str]:
-    """SHA-256 and MD5 of a file, in one reading; `read` is told of its bytes."""
+    """Return SHA-256 and MD5 of a file, reading it once; `read` is called with the size of each block."""
     sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
@@ -37,34 +37,34 @@ def digests(path: Path, read: Callable[[int], None] = lambda count: None) -> tup
 
 
 def memory() -> Path:
-    """Directory that keeps which uploads were begun; losing it costs nothing but sending again."""
+    """Return the directory that records unfinished uploads; without its files, they start from the beginning."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "dropbatch", "uploads")
 
 
 class Uploader:
-    """Uploads to one bucket; may be used from several threads."""
+    """Upload files to one bucket. Thread-safe."""
 
     SHA256 = keys.CONTENT_SHA256
 
     def __init__(self, s3: "S3Client", bucket: str, sent: Callable[[int], None]) -> None:
-        """`sent` is told of bytes that have arrived."""
+        """`sent` is called with the number of bytes that have arrived."""
         self.sent = sent
         self._s3 = s3
         self._bucket = bucket
         self._stopped = threading.Event()
-        # Apart from the threads that take files, so that those may wait for these.
+        # Separate from the threads that handle files: those wait for these.
         self._parts = ThreadPoolExecutor(_PARTS_AT_ONCE)
 
     def stop(self) -> None:
-        """Begin nothing any more."""
+        """Start no more parts, and cancel pending ones."""
         self._stopped.set()
         self._parts.shutdown(wait=False, cancel_futures=True)
 
     def upload(self, path: Path, key: str, sha256: str) -> str:
-        """Upload a file of which the SHA-256 is known; returns the version.
+        """Upload a file with a known SHA-256; return the version id.
 
         Raises:
-            CliError: the file changed meanwhile.
+            CliError: the file changed during the upload.
         """
         if path.stat().st_size <= PART_BYTES:
             body = path.read_bytes()
@@ -117,7 +117,7 @@ class Uploader:
         return answer.get("VersionId", "")
 
     def _begun(self, note: Path, key: str) -> tuple[str, dict[int, str]]:
-        """An upload of the same content to the same key that was interrupted, and the parts that arrived."""
+        """Return the id of an interrupted upload of the same content to the same key, and the parts that arrived."""
         from botocore.exceptions import ClientError  # noqa: PLC0415 – slow
 
         try:
@@ -129,9 +129,9 @@ class Uploader:
             return upload_id, {part["PartNumber"]: part["ETag"] for page in pages for part in page.get("Parts", [])}
         except ClientError as error:
             if error.response["Error"]["Code"] in {"NoSuchUpload", "404"}:
-                return "", {}  # swept away by the bucket's lifecycle rule, or completed after all
+                return "", {}  # removed by the bucket's lifecycle rule, or completed
             raise
 
 
 def _changed(path: Path) -> CliError:
-    return CliError(f"{path} changed while it was uploaded: drop it again when nobody writes to it")
+    return CliError(f"{path} changed during the upload: drop it again when no program writes to it")

@@ -1,4 +1,4 @@
-"""Retry while the network is away: after a laptop slept, say."""
+"""Retry while the network is unavailable, for example after a laptop slept."""
 
 import time
 from collections.abc import Callable
@@ -15,16 +15,16 @@ _PAUSE_SECONDS = 3.0
 T = TypeVar("T")
 
 
-def retry_while_offline(look: Callable[[], T], tell: Callable[[str], None], *, seconds: float = _SECONDS) -> T:
-    """Return the result of `look`; call it again for some minutes while the network is away, and report that by `tell`.
+def retry_while_offline(call: Callable[[], T], report: Callable[[str], None], *, seconds: float = _SECONDS) -> T:
+    """Return the result of `call`. While the network is unavailable, report that and retry for up to `seconds`.
 
     Raises:
-        Exception: whatever `look` raises, if it is something else, or goes on for longer.
+        Exception: the last network error after that time, and any other error at once.
     """
     begun = None
     while True:
         try:
-            return look()
+            return call()
         except Exception as error:
             if not isinstance(in_words(error), ReachError):
                 raise
@@ -32,5 +32,5 @@ def retry_while_offline(look: Callable[[], T], tell: Callable[[str], None], *, s
             begun = begun or now
             if now - begun > seconds:
                 raise
-            tell(f"no answer for {duration(now - begun)}, trying again: is there a network? Ctrl-C stops this")
+            report(f"no response for {duration(now - begun)}, retrying: check the network; Ctrl-C stops")
         time.sleep(_PAUSE_SECONDS)

@@ -21,20 +21,20 @@ class Pause:
 
     @property
     def words(self) -> str:
-        """``paused 3 h ago by budget: 100 % of …; what waits goes on when an operator resumes``."""
+        """For people: ``paused 3 h ago by budget: 100 % of …; nothing starts, no run is lost: …``."""
         by = f" by {printable(self.by)}" if self.by else ""
         return (
             f"paused {age(self.since)}{by}: {printable(self.reason) or 'no reason given'}; "
-            "nothing starts, nothing is lost: operators let it go on with `dropbatch resume`"
+            "nothing starts, no run is lost: operators end the pause with `dropbatch resume`"
         )
 
     def to_dict(self) -> dict[str, str]:
-        """Plain values, for programs."""
+        """Return plain values for JSON."""
         return {"since": self.since, "by": self.by, "reason": self.reason}
 
 
 def read_pause(deployed: Deployed) -> Pause | None:
-    """Return the pause, or None. None also where the caller may not read it, as in groups of older deployments."""
+    """Return the pause, or None; also None when the caller may not read it, as in older deployments."""
     key = ledger.to_item({"id": ledger.PAUSED})
     try:
         answer = deployed.dynamodb.get_item(TableName=deployed.description.ledger_table, Key=key)

@@ -1,4 +1,4 @@
-"""Jobs that Batch refuses, and why: what their runs wait for."""
+"""Jobs that Batch refuses to accept, with Batch's reason. Their runs wait."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -18,34 +18,35 @@ _FIELDS = "id, #group, pipeline, #size, refused"
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
-    """A job that Batch refused when it was submitted last."""
+    """A job whose last submission was refused by Batch."""
 
     job_name: str
     group: str
     pipeline: str
     runs: int
     reason: str
-    """Batch's own words."""
+    """Batch's error message."""
     since: str
-    """When it was refused first, in ISO-8601 and UTC; so with `at`, the last time."""
+    """First refusal; ISO-8601, in UTC."""
     at: str
+    """Last refusal; ISO-8601, in UTC."""
 
     @property
     def words(self) -> str:
-        """``Batch refused its job 3 min ago, first 2 h ago: ClientException: …``."""
+        """For people: ``Batch refused its job 3 min ago, first 2 h ago: ClientException: …``."""
         first = f", first {age(self.since)}" if self.since != self.at else ""
         return f"Batch refused its job {age(self.at)}{first}: {printable(self.reason)}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for programs."""
+        """Return plain values for JSON."""
         return asdict(self)
 
 
 def refusals(dynamodb: Any, table: str, group: str) -> dict[str, Refusal]:
-    """Jobs of a group that Batch refuses at present, by name, the one that was refused last at the end.
+    """Return the jobs of a group that Batch currently refuses, by job name, ordered by their last refusal.
 
-    A job of which nothing was heard for two rounds of reconcile is none of them: its runs were cancelled, or everything
-    is paused.
+    Jobs that were not submitted again in the last two reconcile intervals are left out: their runs were cancelled, or
+    the environment is paused.
     """
     pages = dynamodb.get_paginator("query").paginate(
         TableName=table,
@@ -62,17 +63,17 @@ def refusals(dynamodb: Any, table: str, group: str) -> dict[str, Refusal]:
 
 
 def refusals_of(deployed: Deployed, group: str) -> dict[str, Refusal]:
-    """Jobs of a group in a deployed environment that Batch refuses at present, by name."""
+    """Return the jobs of a group in a deployed environment that Batch currently refuses, by job name."""
     return refusals(deployed.dynamodb, deployed.description.ledger_table, group)
 
 
 def held_by(run: Run, known: Mapping[str, Refusal]) -> Refusal | None:
-    """The refusal that a run waits for the end of, if it does."""
+    """Return the refusal that holds the run, or None."""
     return known.get(run.item.get("job_name", "")) if run.state is State.HELD else None
 
 
 def in_words(found: Sequence[Refusal]) -> str:
-    """``2 jobs with 120 runs since 2 h ago: …``, with the reason that was given last."""
+    """Return ``2 jobs with 120 runs, first 2 h ago: …``, with the last reason."""
     since = min(refusal.since for refusal in found)
     runs = sum(refusal.runs for refusal in found)
     return (
@@ -81,13 +82,13 @@ def in_words(found: Sequence[Refusal]) -> str:
 
 
 def _refusal(item: Mapping[str, Any]) -> Refusal:
-    said = item["refused"]
+    refusal = item["refused"]
     return Refusal(
         job_name=item["id"].removeprefix(ledger.job_key("")),
         group=item["group"],
         pipeline=item["pipeline"],
         runs=item["size"],
-        reason=said["reason"],
-        since=said["since"],
-        at=said["at"],
+        reason=refusal["reason"],
+        since=refusal["since"],
+        at=refusal["at"],
     )

@@ -1,4 +1,4 @@
-"""Requests: files below ``<group>/submissions/`` that ask for runs, or for something to happen to runs."""
+"""Requests: files below ``<group>/submissions/`` that start runs, or cancel, retry or rerun them."""
 
 import json
 import secrets
@@ -18,7 +18,7 @@ __all__ = ["Sent", "grid", "inputs_of", "put", "read_file", "submission", "value
 
 @dataclass(frozen=True, kw_only=True)
 class Sent:
-    """A request that was put."""
+    """A request that was uploaded."""
 
     uri: str
     key: str
@@ -26,10 +26,11 @@ class Sent:
 
 
 def read_file(path: Path) -> dict[str, Any]:
-    """A request file as it is on disk; what it means is checked where it is carried out.
+    """Return the content of a local request file. Its fields are validated later, when the request is processed.
 
     Raises:
-        NotFoundError, UsageFault: it is not there, or is neither JSON nor TOML.
+        NotFoundError: the file does not exist.
+        UsageFault: it is neither JSON nor TOML.
     """
     if not path.is_file():
         raise NotFoundError(f"{path} is not a file: give a request in JSON or TOML, or --inputs")
@@ -38,17 +39,17 @@ def read_file(path: Path) -> dict[str, Any]:
         body = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
     except ValueError as error:
         kind = "TOML" if path.suffix == ".toml" else "JSON"
-        raise UsageFault(f"{path} is not {kind}: {error}: correct that place") from error
+        raise UsageFault(f"{path} is not {kind}: {error}: correct it there") from error
     if not isinstance(body, dict):
-        raise UsageFault(f"{path} must hold an object: write {{…}} around it")
+        raise UsageFault(f"{path} must contain a JSON object: write {{…}} around it")
     return body
 
 
 def values_of(texts: Sequence[str]) -> dict[str, list[str]]:
-    """Parameters from ``name=1,2,4``; a comma that is part of a value has a backslash before it.
+    """Parse parameters such as ``name=1,2,4``; put a backslash before a comma inside a value.
 
     Raises:
-        UsageFault: there is no ``=``, or a name comes twice.
+        UsageFault: there is no ``=``, or a name is given twice.
     """
     found: dict[str, list[str]] = {}
     for text in texts:
@@ -71,7 +72,7 @@ def submission(
     name: str | None = None,
     overrides: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Content of a ``submit.json``; inputs may leave out the group's folder."""
+    """Return the content of a submission; the group's folder is optional in `inputs`."""
     body: dict[str, Any] = {"pipeline": pipeline, "inputs": [_in_group(group, each) for each in inputs]}
     if parameters:
         body["parameters"] = {name: list(values) for name, values in parameters.items()}
@@ -90,14 +91,14 @@ def _in_group(group: str, text: str) -> str:
 
 
 def inputs_of(body: Mapping[str, Any]) -> list[str]:
-    """What a submission names, under today's field or the older platform's."""
+    """Return the inputs of a submission: ``inputs``, or ``dataname`` as in the older platform."""
     named = body.get("inputs", body.get("dataname", []))
     listed = named if isinstance(named, list) else [named]
     return [each for each in listed if isinstance(each, str)]
 
 
 def grid(body: Mapping[str, Any]) -> int:
-    """Combinations of parameters: runs for each input."""
+    """Return the number of combinations of parameters, which is the number of runs per input."""
     parameters = body.get("parameters", {})
     count = 1
     for value in parameters.values() if isinstance(parameters, dict) else ():
@@ -106,7 +107,7 @@ def grid(body: Mapping[str, Any]) -> int:
 
 
 def put(deployed: Deployed, group: str, kind: str, body: Mapping[str, Any]) -> Sent:
-    """Put a request; it is carried out within seconds."""
+    """Upload a request; it is processed within seconds."""
     bucket = deployed.description.input_bucket
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     key = f"{group}/{keys.SUBMISSIONS}/{moment}-{secrets.token_hex(4)}-{kind}.json"

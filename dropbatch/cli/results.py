@@ -1,4 +1,4 @@
-"""Results: the record of a run, and its files brought here and checked."""
+"""Results of runs: read records and logs; download files and verify their checksums."""
 
 import hashlib
 import json
@@ -36,10 +36,10 @@ class Fetched:
 
 
 def newest_run(deployed: Deployed, group: str, text: str) -> str:
-    """Output prefix of the newest run of an input, given as key, as ``s3://`` URI, or as a result's.
+    """Return the output prefix of an input's newest run; for the key or URI of a result, that of its run.
 
     Raises:
-        NotFoundError: nothing was published for it.
+        NotFoundError: no run of the input has published results.
         UsageFault: the URI belongs to another environment.
     """
     description = deployed.description
@@ -53,16 +53,16 @@ def newest_run(deployed: Deployed, group: str, text: str) -> str:
             raise UsageFault(f"{bucket} is not a bucket of {description.environment}: check --env")
     if match := _RUN_DIRECTORY.fullmatch(key):
         return match[1]
-    # `notes.txt` alone is enough where it can only mean one thing.
+    # A bare file name such as `notes.txt` is looked up in the folders of all pipelines.
     tried = [key] if "/" in key else [f"{group}/{pipeline}/{key}" for pipeline in description.pipelines]
     found = [entry for each in tried for entry in _runs_below(deployed, each + "/")]
     if not found:
-        raise NotFoundError(f"no run of {key} has published anything: see `dropbatch status`")
+        raise NotFoundError(f"no run of {key} has published results: see `dropbatch status`")
     return max(found)[1]
 
 
 def _runs_below(deployed: Deployed, prefix: str) -> list[tuple[Any, str]]:
-    """Runs that have ended below an input's prefix: (time of the record, output prefix)."""
+    """Return the ended runs below an input's prefix, each as (time of its record, output prefix)."""
     bucket = deployed.description.output_bucket
     pages = deployed.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, Delimiter="/")
     directories = [entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", [])]
@@ -77,20 +77,20 @@ def _runs_below(deployed: Deployed, prefix: str) -> list[tuple[Any, str]]:
 
 
 def read_record(deployed: Deployed, prefix: str) -> dict[str, Any]:
-    """The run record below an output prefix.
+    """Return the run record below an output prefix.
 
     Raises:
-        NotFoundError: there is none (yet).
+        NotFoundError: there is no record yet.
     """
     text = _read(deployed, keys.record_key(prefix))
     if text is None:
-        raise NotFoundError("the run has left no record yet: see `dropbatch status`")
+        raise NotFoundError("the run has no record yet: see `dropbatch status`")
     record: dict[str, Any] = json.loads(text)
     return record
 
 
 def read_log(deployed: Deployed, prefix: str) -> bytes | None:
-    """The program's log, or None when there is none."""
+    """Return the program's log, or None when there is none."""
     return _read(deployed, keys.log_key(prefix))
 
 
@@ -101,7 +101,7 @@ def _read(deployed: Deployed, key: str) -> bytes | None:
     except s3.exceptions.NoSuchKey:
         return None
     except s3.exceptions.ClientError as error:
-        # Whoever may list only below a folder, as members may, hears "access denied" of what is not there.
+        # S3 answers AccessDenied for a missing object if the caller may list only below a folder, as members may.
         if error.response["Error"]["Code"] != "AccessDenied" or _is_there(s3, bucket, key):
             raise
         return None
@@ -113,7 +113,7 @@ def _is_there(s3: "S3Client", bucket: str, key: str) -> bool:
 
 
 def read_head(deployed: Deployed, record: Mapping[str, Any], *, lines: int) -> list[str]:
-    """First lines of the first result, as text, and ``…`` where it goes on; empty when there is none."""
+    """Return the first lines of the first result, then ``…`` if it has more; empty without results."""
     if not record["outputs"]:
         return []
     bucket, key = keys.split_uri(record["outputs"][0]["uri"])
@@ -131,36 +131,36 @@ def fetch(
     overwrite: bool = False,
     received: Callable[[int], None] = lambda count: None,
 ) -> Iterator[Fetched]:
-    """Bring the results of a run into a directory, several at once; told of in the order of the record.
+    """Download the results of a run into a directory, in parallel; yield them in the order of the record.
 
-    Files that are there already, and right, stay. A download that was interrupted goes on where it stopped. Every file
-    is checked against the record before it gets its name. `received` is told of bytes, from several threads.
+    Files that exist with the right checksum are kept. Interrupted downloads are resumed. Every file is checked against
+    the record before it gets its final name. `received` is called with numbers of bytes, from several threads.
 
     Raises:
-        CliError: a checksum differs, a name would lead out of the directory, or another file has that name.
+        CliError: a checksum differs, a name leads out of the directory, or another file has that name.
     """
-    # Refused before anything is brought: none of the names may lead out of the directory.
+    # Check all names before the first download: none may lead out of the directory.
     planned = [
         (output, directory / _inside(keys.split_uri(output["uri"])[1].removeprefix(prefix)))
         for output in record["outputs"]
     ]
     stopped = threading.Event()
-    s3 = deployed.s3  # made here, not by several threads at once
+    s3 = deployed.s3  # created before the threads start
 
-    def bring(output: Mapping[str, Any], path: Path) -> Fetched:
-        there = path.is_file() and path.stat().st_size == output["size"] and _sha256(path) == output["sha256"]
-        if path.exists() and not there and not overwrite:
-            raise CliError(f"{path} exists and is not this result: give another directory, or --overwrite")
-        if there:
+    def fetch_one(output: Mapping[str, Any], path: Path) -> Fetched:
+        already_there = path.is_file() and path.stat().st_size == output["size"] and _sha256(path) == output["sha256"]
+        if path.exists() and not already_there and not overwrite:
+            raise CliError(f"{path} exists and differs from this result: give another directory, or --overwrite")
+        if already_there:
             received(output["size"])
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
             _download(s3, output, path, received, stopped)
-        return Fetched(path=path, size=output["size"], already_there=there)
+        return Fetched(path=path, size=output["size"], already_there=already_there)
 
     with thread_pool(_FILES_AT_ONCE) as pool:
         try:
-            for each in [pool.submit(bring, output, path) for output, path in planned]:
+            for each in [pool.submit(fetch_one, output, path) for output, path in planned]:
                 yield each.result()
         finally:
             stopped.set()
@@ -173,9 +173,9 @@ def _download(
     received: Callable[[int], None],
     stopped: threading.Event,
 ) -> None:
-    """Bring one file, on from what an earlier call left of the same content."""
+    """Download one file, resuming a partial download of the same content."""
     key = keys.split_uri(output["uri"])[1]
-    # The checksum in its name: what is left of another result is never gone on with.
+    # Its name contains the checksum, so that a partial download of another result is never resumed.
     partial = path.with_name(f".{path.name[:160]}.{output['sha256'][:16]}.partial")
     if partial.is_file() and partial.stat().st_size > output["size"]:
         partial.unlink()
@@ -186,24 +186,24 @@ def _download(
         try:
             _receive(s3, output["uri"], partial, path, received=received, stopped=stopped)
         except Exception as error:
-            # Where something came, it was the connection that was cut: another one may bring the rest.
+            # Some bytes arrived, so the connection was cut: a new one may deliver the rest.
             if partial.stat().st_size == begun or not isinstance(in_words(error), ReachError):
                 raise
         if stopped.is_set():
             return
         if partial.stat().st_size == begun:
-            break  # S3 has less than was published
+            break  # the object in S3 is shorter than the record says
         begun = partial.stat().st_size
     if _sha256(partial) != output["sha256"]:
         partial.unlink()
-        raise CliError(f"{key} is not what the run published (SHA-256 differs): fetch it again, or run it again")
+        raise CliError(f"{key} differs from what the run published (SHA-256): fetch it again, or rerun the run")
     partial.replace(path)
 
 
 def _receive(
     s3: "S3Client", uri: str, partial: Path, path: Path, *, received: Callable[[int], None], stopped: threading.Event
 ) -> None:
-    """Append to a file what it lacks of an object; `path` is what it will be called."""
+    """Append the missing bytes of an object to a partial file; `path` is its final name, for error messages."""
     bucket, key = keys.split_uri(uri)
     begun = partial.stat().st_size
     span = {"Range": f"bytes={begun}-"} if begun else {}
@@ -216,13 +216,18 @@ def _receive(
                 file.write(block)
             except OSError as error:
                 raise CliError(
-                    f"{path}: {error.strerror}: make room or give another directory; the same command goes on"
+                    f"{path}: {error.strerror}: free some space or give another directory; "
+                    "repeat the command to continue"
                 ) from error
             received(len(block))
 
 
 def _inside(name: str) -> PurePosixPath:
-    """A relative path that stays below where it is put."""
+    """Return the name as a relative path.
+
+    Raises:
+        CliError: it leads out of the directory.
+    """
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or not path.parts or "\0" in name:
         raise CliError(f"the result {name!r} has a name that leads out of the directory: fetch it with `aws s3 cp`")

@@ -1,9 +1,9 @@
-"""A run as a Workflow Run RO-Crate (profile "Process Run Crate"): how a result was made, in the words of archives.
+"""Write a run as a Workflow Run RO-Crate (profile "Process Run Crate"), which describes how a result was made.
 
 https://www.researchobject.org/workflow-run-crate/profiles/process_run_crate
 """
 
-# ruff: noqa: PLC0415 – rocrate is imported inside: it takes a second, is needed here only, and may not be installed
+# ruff: noqa: PLC0415 – rocrate is imported in functions: importing it takes a second, and it may not be installed
 
 import importlib.util
 from collections.abc import Mapping
@@ -15,18 +15,18 @@ from dropbatch.cli.errors import CliError
 __all__ = ["METADATA", "PROFILE", "available", "write_crate"]
 
 METADATA = "ro-crate-metadata.json"
-"""The file that makes a directory a crate."""
+"""Name of the metadata file at the root of every crate."""
 
 PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
-_VERSION = "1.1"  # of RO-Crate, upon which that version of the profile builds
+_VERSION = "1.1"  # of RO-Crate, on which this version of the profile is based
 _TERMS = "https://w3id.org/ro/terms/workflow-run/context"
 
 
 def available() -> None:
-    """Say so before any work is done when the library is missing.
+    """Check that the library rocrate is installed, before any work is done.
 
     Raises:
-        CliError: with how to install it.
+        CliError: it is missing; the message says how to install it.
     """
     if importlib.util.find_spec("rocrate") is None:
         raise CliError(
@@ -42,13 +42,13 @@ def write_crate(
     fetched: Mapping[str, Path] | None = None,
     also: Mapping[str, str] | None = None,
 ) -> Path:
-    """Write ``ro-crate-metadata.json`` about a run into a directory; returns its path.
+    """Write ``ro-crate-metadata.json`` about a run into a directory; return its path.
 
     Args:
         record: the run record.
-        directory: made if it does not exist.
-        fetched: files in the directory, by the URI of the output that each is; other outputs are only referred to.
-        also: names of further files in the directory, with what each is.
+        directory: created if it does not exist.
+        fetched: downloaded files in the directory, by URI of the output; other outputs are only referred to.
+        also: further files in the directory: name and description.
     """
     from rocrate.model.contextentity import ContextEntity
     from rocrate.rocrate import ROCrate
@@ -111,7 +111,7 @@ def _action(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _image(uri: str) -> dict[str, Any]:
-    """An image's name taken apart, as the profile wants it."""
+    """Return an image's registry, name, tag and digest, as the profile requires."""
     host, slash, path = uri.partition("/")
     if not slash or not ("." in host or ":" in host):
         host, path = "docker.io", uri
@@ -133,7 +133,7 @@ def _instrument(record: Mapping[str, Any]) -> dict[str, Any]:
     program = {
         "@type": "SoftwareApplication",
         "name": record["pipeline"] or "program",
-        # The profile wants one version only.
+        # The profile allows only one version.
         "softwareVersion": record.get("git_commit") or record.get("job_definition"),
         "identifier": record.get("job_definition"),
     }

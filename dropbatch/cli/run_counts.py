@@ -1,4 +1,4 @@
-"""Counting runs by state: a hundred thousand in about a second, in memory that does not grow with their number."""
+"""Count runs by state: 100,000 runs in about a second, with constant memory."""
 
 import json
 import threading
@@ -20,46 +20,47 @@ __all__ = ["RunCounts", "count_runs"]
 
 _AT_ONCE = 16
 _PARTS = 4
-"""Of a day's shard with more than one page. Shards times parts: as many as are read at once."""
+"""Parts of a shard with more than one page. Shards times parts is the number of parallel reads."""
 _NAMES = {"#day": "day"}
 _EVENT = "before-parse.dynamodb.Query"
 _WINDOW = timedelta(minutes=10)
-"""Throughput is that of the last minutes: what ran before, with other machines, tells little."""
+"""Period over which throughput is measured; earlier runs may have run on other machines."""
 
 
 @dataclass
 class RunCounts:
-    """How many runs are in which state, and how fast they end."""
+    """Number of runs per state, and their throughput."""
 
     counts: Counter[State] = field(default_factory=Counter)
     ended_lately: int = 0
+    """Runs that ended in the last ten minutes."""
     first_lately: str = ""
-    """When the first of these ended: the window may be longer than there was anything to do."""
+    """When the first of these ended; throughput is measured from then on."""
 
     @property
     def total(self) -> int:
-        """All runs."""
+        """Number of all runs."""
         return sum(self.counts.values())
 
     @property
     def unfinished(self) -> int:
-        """Runs that have not ended."""
+        """Number of runs that have not ended."""
         return sum(count for state, count in self.counts.items() if not state.final)
 
     def per_minute(self, now: datetime) -> float:
-        """Runs that ended per minute, lately."""
+        """Return the number of runs that ended per minute, in the last ten minutes."""
         if not self.ended_lately:
             return 0.0
         since = max(datetime.fromisoformat(self.first_lately), now - _WINDOW)
         return self.ended_lately / max((now - since).total_seconds() / 60, 1)
 
     def estimated_end(self, now: datetime) -> datetime | None:
-        """When all will have ended if it goes on so; None when nothing is left, or nothing ended lately."""
+        """Return when all runs will have ended at this rate; None if none is left, or none ended lately."""
         rate = self.per_minute(now)
         return now + timedelta(minutes=self.unfinished / rate) if rate and self.unfinished else None
 
     def add(self, items: Iterable[Mapping[str, Any]], pipeline: str | None, lately: str) -> None:
-        """Count items in DynamoDB's own form."""
+        """Count items in DynamoDB's wire format; `lately` is the start of the last ten minutes."""
         states: Counter[str] = Counter()
         for item in items:
             if pipeline is not None and item.get("pipeline", {}).get("S") != pipeline:
@@ -74,7 +75,7 @@ class RunCounts:
 
 
 def count_runs(deployed: Deployed, group: str, *, since: datetime, pipeline: str | None = None) -> RunCounts:
-    """Count the runs of a group that were created since a moment."""
+    """Count the runs of a group that were created since a time."""
     total = RunCounts()
     lock = threading.Lock()
     lately = ledger.timestamp(datetime.now(UTC) - _WINDOW)
@@ -91,7 +92,7 @@ def count_runs(deployed: Deployed, group: str, *, since: datetime, pipeline: str
             following = count_page(span)
             if following is None:
                 return
-            if whole:  # and long: a page after the other, each with the wait for an answer, would take too long
+            if whole:  # several pages: reading them one after the other would take too long
                 span, *others = span.split(following["created_at"]["S"], reader.newest(span))
                 todo.extend(pool.submit(count, other, whole=False) for other in others)
             while following is not None:
@@ -101,66 +102,66 @@ def count_runs(deployed: Deployed, group: str, *, since: datetime, pipeline: str
         todo: deque[Future[None]] = deque()
         todo.extend(pool.submit(count, day, whole=True) for day in days)
         while todo:
-            todo.popleft().result()  # whatever it added to the queue is there before it ends
+            todo.popleft().result()  # a task adds further tasks before it ends
     return total
 
 
 _Item = Mapping[str, Any]
-"""In DynamoDB's own form."""
+"""An item in DynamoDB's wire format."""
 
 
 @dataclass(frozen=True)
 class _Span:
-    """Runs of a day and shard that were created from one moment to another, both included."""
+    """Runs of one day and shard that were created between two times, both included."""
 
     day: str
     first: str
-    last: str = "9"  # after every moment: what is created while one counts, is counted
+    last: str = "9"  # after every timestamp, so that runs created during the count are included
 
     def split(self, start: str, newest: str) -> list["_Span"]:
-        """Some of about the same length, of which the first holds the start, and the last begins before the newest."""
+        """Split into spans of about the same length; the first contains `start`, the last begins before `newest`."""
         begun = datetime.fromisoformat(start)
         length = max(datetime.fromisoformat(newest or start) - begun, timedelta(0))
         cuts = sorted({ledger.timestamp(begun + length * part / _PARTS) for part in range(1, _PARTS)} - {start})
-        # A moment without its "Z" comes before it, and after the one a millisecond earlier.
+        # A timestamp without its "Z" sorts just before it, and after the one a millisecond earlier.
         ends = [*(cut.removesuffix("Z") for cut in cuts), self.last]
         return [replace(self, first=first, last=last) for first, last in zip([self.first, *cuts], ends, strict=True)]
 
 
 class _Reader(AbstractContextManager["_Reader"]):
-    """Reads pages of the index by day without botocore's parser, which takes longer over an item than all the rest."""
+    """Read pages of the index by day, bypassing botocore's parser, which takes longer per item than all other steps."""
 
     def __init__(self, deployed: Deployed, *, with_pipeline: bool) -> None:
         self._fields = "#state, updated_at" + (", pipeline" if with_pipeline else "")
         self._table = deployed.description.ledger_table
         self._client = deployed.dynamodb
         self._here = threading.local()
-        self._client.meta.events.register(_EVENT, self._take)
+        self._client.meta.events.register(_EVENT, self._extract_items)
 
     def __exit__(self, *_: object) -> None:
-        self._client.meta.events.unregister(_EVENT, self._take)
+        self._client.meta.events.unregister(_EVENT, self._extract_items)
 
-    def _take(self, response_dict: dict[str, Any], **_: Any) -> None:
-        # The client is not this one's alone.
+    def _extract_items(self, response_dict: dict[str, Any], **_: Any) -> None:
+        # Other code uses the same client.
         if not getattr(self._here, "reads", False) or response_dict["status_code"] != 200:
             return
-        # Called in the thread that asked: what it keeps cannot be another's.
+        # botocore calls this in the thread that sent the query, so thread-local storage holds its own items.
         body = json.loads(response_dict["body"])
         self._here.items = body.pop("Items")
         response_dict["body"] = json.dumps({"Items": [], **body}).encode()
 
     def page(self, span: _Span, following: _Item | None) -> tuple[list[_Item], _Item | None]:
-        """Items of a page with what is counted of them, and where the next one begins."""
+        """Return the items of a page with the counted fields, and the start of the next page."""
         start: Any = {} if following is None else {"ExclusiveStartKey": following}
         self._here.reads = True
         try:
             answer = self._query(span, self._fields, ExpressionAttributeNames={**_NAMES, "#state": "state"}, **start)
         finally:
             self._here.reads = False
-        return self._here.__dict__.pop("items"), answer.get("LastEvaluatedKey")  # not kept until the next one comes
+        return self._here.__dict__.pop("items"), answer.get("LastEvaluatedKey")  # popped, to free the memory at once
 
     def newest(self, span: _Span) -> str:
-        """When the newest run was created; empty if there is none."""
+        """Return when the newest run of the span was created; empty if there is none."""
         answer = self._query(span, "created_at", ExpressionAttributeNames=_NAMES, ScanIndexForward=False, Limit=1)
         return next((item["created_at"]["S"] for item in answer["Items"]), "")
 

@@ -1,4 +1,4 @@
-"""Runs as the ledger knows them: one by id, recent ones, and following some to their end."""
+"""Read runs from the ledger: one by id or file name, recent ones, and follow some until they end."""
 
 import functools
 import itertools
@@ -34,14 +34,14 @@ __all__ = [
 
 FULL_ID = re.compile(r"r-[0-9a-f]{20}")
 _PREFIX = re.compile(r"(?:r-)?([0-9a-f]{1,20})")
-_LIKE = 1000  # recent runs, among which one like a mistyped id is looked for
+_SUGGESTED_FROM = 1000  # recent runs that are compared with a mistyped id
 _AT_ONCE = 8
 _FIRST_SECONDS, _LONGEST_SECONDS = 0.15, 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A RUN item of the ledger, as far as people ask for it. Times are ISO-8601 in UTC or empty."""
+    """The fields of a run in the ledger that commands show. Times are ISO-8601 in UTC, or empty."""
 
     run_id: str
     group: str
@@ -51,7 +51,7 @@ class Run:
     input: str
     """``s3://`` URI."""
     output_prefix: str
-    """Key prefix in the output bucket; empty for a file that was refused."""
+    """Key prefix in the output bucket; empty for a file that was rejected."""
     reason: str
     job_id: str
     created_at: str
@@ -59,7 +59,7 @@ class Run:
     stopped_at: str
     updated_at: str
     item: Mapping[str, Any] = field(repr=False, compare=False)
-    """The whole item in plain values."""
+    """All fields of the item, as plain values."""
 
     @property
     def name(self) -> str:
@@ -67,7 +67,7 @@ class Run:
         return keys.InputKey.parse(keys.split_uri(self.input)[1]).rest if self.input else ""
 
     def outcome(self) -> dict[str, Any]:
-        """How it stands, for programs that followed it."""
+        """Return the state and result of the run as plain values for JSON."""
         return {
             "run_id": self.run_id,
             "state": self.state,
@@ -78,7 +78,7 @@ class Run:
 
 
 def read_item(item: Mapping[str, Any]) -> Run:
-    """A run from the plain values of its item."""
+    """Return a run from the plain values of its item."""
     return Run(
         run_id=item["run_id"],
         group=item["group"],
@@ -98,14 +98,14 @@ def read_item(item: Mapping[str, Any]) -> Run:
 
 
 def took(run: Run) -> float | None:
-    """Seconds from the start to the end of the job, once both are known."""
+    """Return the seconds from start to end of the job; None while one is unknown."""
     if not (run.started_at and run.stopped_at):
         return None
     return (datetime.fromisoformat(run.stopped_at) - datetime.fromisoformat(run.started_at)).total_seconds()
 
 
 def get_many(deployed: Deployed, group: str, run_ids: Sequence[str]) -> dict[str, Run]:
-    """Return those of the runs that the ledger has, by id."""
+    """Return the runs with these ids, by id; ids that the ledger does not have are left out."""
     keys_of = (ledger.run_key(group, run_id) for run_id in run_ids)
     items = read_items(deployed.dynamodb, deployed.description.ledger_table, keys_of)
     return {item["run_id"]: read_item(item) for item in items.values()}
@@ -114,30 +114,30 @@ def get_many(deployed: Deployed, group: str, run_ids: Sequence[str]) -> dict[str
 def find(
     deployed: Deployed, group: str, text: str, *, days: int = 30, fits: Callable[[Run], bool] = lambda run: True
 ) -> Run:
-    """The run with this id, the only recent one whose id begins so, or the newest of a file with this name or key.
+    """Return the run that `text` names: by its id, by the beginning of its id, or by the name or key of its file.
 
-    Of a file's runs one that `fits`, if there is one.
+    Of several runs of a file, return the newest one that `fits`, or the newest one if none fits.
 
     Raises:
-        UsageFault: the text looks like a run id and is none, or several runs begin so.
-        NotFoundError: no run does, and no such file was dropped.
+        UsageFault: the text is a malformed run id, or the beginning of several ids.
+        NotFoundError: no recent run matches.
     """
     match = _PREFIX.fullmatch(text)
     if match is None and text.startswith("r-"):
-        raise UsageFault(f"{text!r} is no run id: they look like r-1f0c22aa93, see `dropbatch status`")
+        raise UsageFault(f"{text!r} is not a run id: ids look like r-1f0c22aa93, see `dropbatch status`")
     found = _beginning(deployed, group, f"r-{match[1]}", days) if match else []
     if len(found) > 1:
         listed = ", ".join(run.run_id for run in found[:4])
         raise UsageFault(
             f"{len(found)} runs begin with r-{match[1] if match else ''}: {listed}{', …' if len(found) > 4 else ''}: "
-            "give more of it"
+            "give more characters"
         )
     if found:
         return found[0]
     of_file = None if text.startswith("r-") else newest_of_file(deployed, group, text, days=days, fits=fits)
     if of_file is not None:
         return of_file
-    raise _nothing(deployed, group, text, is_id=match is not None, days=days)
+    raise _not_found(deployed, group, text, is_id=match is not None, days=days)
 
 
 def _beginning(deployed: Deployed, group: str, prefix: str, days: int) -> list[Run]:
@@ -149,13 +149,13 @@ def _beginning(deployed: Deployed, group: str, prefix: str, days: int) -> list[R
 def newest_of_file(
     deployed: Deployed, group: str, text: str, *, days: int = 30, fits: Callable[[Run], bool] = lambda run: True
 ) -> Run | None:
-    """The newest run of the file with this name, key or URI that was begun in the last days; rather one that `fits`."""
+    """Return the newest recent run of the file with this name, key or URI, preferring runs that `fits` accepts."""
     found = [run for run in _search(deployed, group, days, "contains(#input, :text)", text) if text in _names(run)]
     return max(found, key=lambda run: (fits(run), run.created_at), default=None)
 
 
 def _search(deployed: Deployed, group: str, days: int, only: str, text: str) -> list[Run]:
-    """Recent runs that a condition about `:text` holds for; DynamoDB looks through them, all shards at once."""
+    """Return recent runs that match a filter expression about `:text`; all shards are queried in parallel."""
     deployed.dynamodb  # noqa: B018 – made here, not by several threads at once
     names = {"#input": "input"} if "#input" in only else {}
     since = datetime.now(UTC) - timedelta(days=days - 1)
@@ -167,9 +167,9 @@ def _search(deployed: Deployed, group: str, days: int, only: str, text: str) -> 
         return list(itertools.chain.from_iterable(parts))
 
 
-def _nothing(deployed: Deployed, group: str, text: str, *, is_id: bool, days: int) -> NotFoundError:
-    """That there is no such run, with one that looks like it."""
-    recent = newest(deployed, group, since=datetime.now(UTC) - timedelta(days=days), limit=_LIKE)
+def _not_found(deployed: Deployed, group: str, text: str, *, is_id: bool, days: int) -> NotFoundError:
+    """Return the error for a run that does not exist, with a similar id or name as a suggestion."""
+    recent = newest(deployed, group, since=datetime.now(UTC) - timedelta(days=days), limit=_SUGGESTED_FROM)
     if is_id:
         prefix = f"r-{text.removeprefix('r-')}"
         near = did_you_mean(prefix, {run.run_id[: len(prefix)] for run in recent})
@@ -182,14 +182,14 @@ def _nothing(deployed: Deployed, group: str, text: str, *, is_id: bool, days: in
 
 
 def _names(run: Run) -> tuple[str, ...]:
-    """What people may call the run's input: its name in the pipeline's folder, its whole key, or its URI."""
+    """Return the names of the run's input that commands accept: its path below the pipeline's folder, key and URI."""
     return (run.name, keys.split_uri(run.input)[1], run.input) if run.input else ()
 
 
 def newest(deployed: Deployed, group: str, *, since: datetime, limit: int, pipeline: str | None = None) -> list[Run]:
-    """The runs created last, newest first; reads hardly more than these."""
+    """Return the most recently created runs, newest first, reading few others."""
 
-    def some(key: str) -> list[Run]:
+    def newest_of_shard(key: str) -> list[Run]:
         shard = (run for run in _query(deployed, key, page=max(limit, 1)) if pipeline in {None, run.pipeline})
         return list(itertools.islice(shard, limit))
 
@@ -199,7 +199,7 @@ def newest(deployed: Deployed, group: str, *, since: datetime, limit: int, pipel
     for back in range(days):
         day = datetime.now(UTC).date() - timedelta(days=back)
         with ThreadPoolExecutor(ledger.SHARDS) as pool:
-            shards = list(pool.map(some, ledger.day_keys(group, day.isoformat())))
+            shards = list(pool.map(newest_of_shard, ledger.day_keys(group, day.isoformat())))
         of_day = itertools.chain.from_iterable(shards)
         found += sorted(of_day, key=lambda run: (run.created_at, run.run_id), reverse=True)
         if len(found) >= limit:
@@ -208,13 +208,13 @@ def newest(deployed: Deployed, group: str, *, since: datetime, limit: int, pipel
 
 
 def days_since(since: datetime, now: datetime | None = None) -> list[str]:
-    """Days from today back to the one of a moment, as ``yyyy-mm-dd``."""
+    """Return the days from today back to the day of `since`, as ``yyyy-mm-dd``."""
     today = (now or datetime.now(UTC)).date()
     return [(today - timedelta(days=back)).isoformat() for back in range((today - since.date()).days + 1)]
 
 
 def by_day(deployed: Deployed, group: str, *, days: int) -> Iterator[Run]:
-    """Runs of the last days, one after the other."""
+    """Yield the runs of the last `days` days, today first."""
     today = datetime.now(UTC).date()
     for back in range(days):
         for day in ledger.day_keys(group, (today - timedelta(days=back)).isoformat()):
@@ -222,7 +222,7 @@ def by_day(deployed: Deployed, group: str, *, days: int) -> Iterator[Run]:
 
 
 def of_request(deployed: Deployed, group: str, key: str, *, since: datetime) -> Iterator[Run]:
-    """Runs that the request with this key started since a moment."""
+    """Yield the runs that the request with this key started after `since`."""
     for day in days_since(since):
         for shard in ledger.day_keys(group, day):
             yield from _query(
@@ -245,7 +245,7 @@ def _query(
     names: Mapping[str, str] | None = None,
     values: Mapping[str, str] | None = None,
 ) -> Iterator[Run]:
-    """Runs of a day and shard, the last one first; `only` is a condition of DynamoDB with its names and values."""
+    """Yield the runs of a day and shard, newest first; `only` is a filter expression with its names and values."""
     asked = {":day": day, **({":since": since} if since else {}), **(values or {})}
     condition: Any = {"FilterExpression": only} if only else {}
     for answer in deployed.dynamodb.get_paginator("query").paginate(
@@ -271,16 +271,16 @@ def follow(
     away: Callable[[str], None] = lambda text: None,
     attempts: Mapping[str, int] | None = None,
 ) -> dict[str, Run]:
-    """Watch runs until all are in a final state; `moved` is called with each run as it enters a new one.
+    """Poll runs until all are in a final state; call `moved` with a run whenever its state changes.
 
     Args:
-        deployed: where they run.
-        group: whose they are.
-        run_ids: their ids; they need not be in the ledger yet.
-        moved: told of every state that was seen. States that pass between two looks are not.
-        waiting: told now and then for how many seconds nothing has moved.
-        away: told when nobody answers, which is borne for some minutes.
-        attempts: by run, the attempt that is meant; earlier ones are passed over.
+        deployed: environment of the runs.
+        group: group of the runs.
+        run_ids: ids of the runs, which need not be in the ledger yet.
+        moved: called with every state that was read; states that pass between two polls are missed.
+        waiting: called after every poll with the seconds since the last change.
+        away: called with a message while the network is unavailable, for up to ten minutes.
+        attempts: attempt to wait for, by run id; earlier attempts are ignored.
     """
     attempts = attempts or {}
     states: dict[str, State] = {}

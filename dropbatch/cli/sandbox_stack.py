@@ -1,4 +1,4 @@
-"""The demo's deployment: synthesize, and apply with Terraform only what is not applied already."""
+"""Deploy the demo: synthesize the stack, and apply it with Terraform if it changed."""
 
 import contextlib
 import hashlib
@@ -21,18 +21,18 @@ __all__ = ["deploy", "destroy", "digest", "synthesize"]
 
 ENVIRONMENT = "sandbox"
 _TAIL_LINES = 25
-_PATIENCE_SECONDS = 900.0
+_LOCK_SECONDS = 900.0
 _IN_GOOD_ORDER = "interrupted"
-_IN_THE_WAY = "the deploy before was interrupted, and left what Terraform does not know of"
+_IN_THE_WAY = "the previous deploy was interrupted, and left resources that Terraform does not know"
 
 
-def synthesize(root: Path, voice: Reporter) -> Path:
-    """Write the Terraform of all environments; returns the sandbox stack's directory.
+def synthesize(root: Path, reporter: Reporter) -> Path:
+    """Synthesize the Terraform of all environments; return the directory of the sandbox's stack.
 
     Raises:
-        CliError: with the tool that is missing, or what ``main.py`` said, such as the faults in an environment file.
+        CliError: a tool is missing, or ``main.py`` failed, for example because of an invalid environment file.
     """
-    voice.now("synthesizing the stack")
+    reporter.now("synthesizing the stack")
     env = {**os.environ, "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20"}
     done = subprocess.run(
         [sys.executable, "main.py"], cwd=root, env=env, stdin=subprocess.DEVNULL, capture_output=True, check=False
@@ -46,11 +46,11 @@ def synthesize(root: Path, voice: Reporter) -> Path:
 
 
 def digest(directory: Path) -> str:
-    """SHA-256 over names and contents of all files that Terraform would read, assets included."""
+    """Return the SHA-256 of names and contents of all files that Terraform reads, assets included."""
     total = hashlib.sha256()
     for path in sorted(directory.rglob("*")):
         relative = path.relative_to(directory)
-        # Terraform's own files, should somebody have run it there.
+        # Skip Terraform's own files, in case it was run there.
         if not path.is_file() or relative.parts[0].startswith((".terraform", "terraform.", "plan")):
             continue
         total.update(f"{relative.as_posix()}\0{path.stat().st_size}\0".encode())
@@ -59,82 +59,83 @@ def digest(directory: Path) -> str:
 
 
 def _applied(sandbox: "Sandbox") -> Path:
-    """Digest of the stack as it was last applied, empty while it is changed; lost together with Terraform's state."""
+    """Return the file with the digest of the last applied stack, stored beside the state; empty during an apply."""
     return sandbox.layout.terraform / f"{ENVIRONMENT}.applied"
 
 
 def _applying(sandbox: "Sandbox") -> Path:
-    """There while Terraform applies, and after an end in the middle of it."""
+    """Return the file that exists while Terraform applies, and after an interrupted apply."""
     return sandbox.layout.terraform / f"{ENVIRONMENT}.applying"
 
 
 @contextlib.contextmanager
-def _alone(sandbox: "Sandbox", voice: Reporter) -> Iterator[None]:
-    """Two commands at once would write to the same folders: the second waits.
+def _alone(sandbox: "Sandbox", reporter: Reporter) -> Iterator[None]:
+    """Hold a lock: two commands at once would write to the same folders.
 
     Raises:
-        CliError: for too long.
+        CliError: another command held the lock for 15 minutes.
     """
     from dropbatch.sandbox.processes import exclusive  # noqa: PLC0415
 
-    told = "waiting: another command deploys to this sandbox, or destroys"
+    message = "waiting: another command is deploying or destroying this sandbox"
     with contextlib.ExitStack() as held:
         try:
-            held.enter_context(exclusive(sandbox.layout.deploying, lambda: voice.now(told), seconds=_PATIENCE_SECONDS))
+            held.enter_context(
+                exclusive(sandbox.layout.deploying, lambda: reporter.now(message), seconds=_LOCK_SECONDS)
+            )
         except TimeoutError as error:
-            raise CliError(f"another command does not come to its end: {error}") from None
+            raise CliError(f"another command is still running: {error}") from None
         yield
 
 
-def deploy(root: Path, sandbox: "Sandbox", voice: Reporter) -> bool:
-    """Bring the sandbox to what the checkout says; returns whether anything had to be applied.
+def deploy(root: Path, sandbox: "Sandbox", reporter: Reporter) -> bool:
+    """Deploy the checkout to the sandbox; return whether anything was applied.
 
-    What was under way when a deploy was interrupted may be there without Terraform's knowing, and of one that was
-    killed it may know nothing. If that was the first deploy, and is in the way of this one, the sandbox is emptied:
-    it holds nothing yet that somebody would miss.
+    After an interrupted deploy, resources may exist that are not in Terraform's state. If they make this deploy fail,
+    and the interrupted one was the first, the sandbox is emptied: it holds no data yet.
     """
-    with _alone(sandbox, voice):
-        wanted = digest(synthesize(root, voice))
+    with _alone(sandbox, reporter):
+        wanted = digest(synthesize(root, reporter))
         applied = _applied(sandbox)
         if applied.is_file() and applied.read_text() == wanted:
-            voice.say("deployed already, nothing has changed")
+            reporter.say("already deployed, nothing has changed")
             return False
         again, interrupted = applied.exists(), _applying(sandbox).exists()
         if interrupted and not again and _applying(sandbox).read_text() != _IN_GOOD_ORDER:
-            voice.say("the deploy before was killed in the middle of it: beginning afresh")
-            sandbox.empty(voice.now)
+            reporter.say("the previous deploy was killed: starting again with an empty sandbox")
+            sandbox.empty(reporter.now)
         if again:
             applied.write_text("")
-            voice.say("something has changed: applying it")
+            reporter.say("applying the changes with Terraform")
         else:
-            voice.say("deploying with Terraform; the first time takes a minute or two")
+            reporter.say("deploying with Terraform; the first deploy takes a minute or two")
         try:
-            _apply(root, sandbox, voice)
+            _apply(root, sandbox, reporter)
         except TerraformError as error:
             if not interrupted:
                 raise
             if again:
-                raise CliError(f"{error}\n{_IN_THE_WAY}: `make demo-down` and `make demo` begin afresh") from error
-            voice.say(f"{_IN_THE_WAY}: beginning afresh")
-            sandbox.empty(voice.now)
-            _apply(root, sandbox, voice)
+                raise CliError(f"{error}\n{_IN_THE_WAY}: run `make demo-down`, then `make demo`") from error
+            reporter.say(f"{_IN_THE_WAY}: starting again with an empty sandbox")
+            sandbox.empty(reporter.now)
+            _apply(root, sandbox, reporter)
         applied.write_text(wanted)
         return True
 
 
-def _apply(root: Path, sandbox: "Sandbox", voice: Reporter) -> None:
+def _apply(root: Path, sandbox: "Sandbox", reporter: Reporter) -> None:
     from dropbatch.sandbox.terraform import Terraform  # noqa: PLC0415
 
     applying = _applying(sandbox)
     terraform = Terraform(root, ENVIRONMENT, sandbox.environ())
-    voice.now("terraform init")
+    reporter.now("terraform init")
     terraform.init()
     applying.parent.mkdir(parents=True, exist_ok=True)
     applying.touch()
     try:
-        terraform.apply(voice.now)
+        terraform.apply(reporter.now)
     except TerraformError:
-        applying.unlink()  # its state is whole
+        applying.unlink()  # a failed apply leaves a complete state
         raise
     except BaseException:
         applying.write_text(_IN_GOOD_ORDER)
@@ -142,15 +143,15 @@ def _apply(root: Path, sandbox: "Sandbox", voice: Reporter) -> None:
     applying.unlink()
 
 
-def destroy(root: Path, sandbox: "Sandbox", voice: Reporter) -> None:
-    """Destroy what Terraform made."""
+def destroy(root: Path, sandbox: "Sandbox", reporter: Reporter) -> None:
+    """Destroy all resources with Terraform."""
     from dropbatch.sandbox.terraform import Terraform  # noqa: PLC0415
 
-    with _alone(sandbox, voice):
+    with _alone(sandbox, reporter):
         if not (root / "cdktf.out" / "stacks" / ENVIRONMENT).is_dir():
-            synthesize(root, voice)
+            synthesize(root, reporter)
         _applied(sandbox).unlink(missing_ok=True)
         terraform = Terraform(root, ENVIRONMENT, sandbox.environ())
-        voice.now("terraform init")
+        reporter.now("terraform init")
         terraform.init()
-        terraform.destroy(voice.now)
+        terraform.destroy(reporter.now)

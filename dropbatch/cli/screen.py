@@ -1,4 +1,4 @@
-"""Tables and trees on stdout: fitted to a terminal, whole and without colour for a program."""
+"""Print tables and trees: fitted to a terminal; for a program, untruncated and without colour."""
 
 from typing import TYPE_CHECKING
 
@@ -10,18 +10,18 @@ if TYPE_CHECKING:
 __all__ = ["on_terminal", "show"]
 
 _PIPED_COLUMNS = 4000
-"""Wide enough that a program reading a table gets every row on one line."""
+"""Width of piped tables: every row fits on one line."""
 
 
 def on_terminal() -> bool:
-    """Whether a person reads stdout."""
-    from rich.console import Console  # noqa: PLC0415 – a tenth of a second that `--help` need not wait for
+    """Return whether stdout is a terminal."""
+    from rich.console import Console  # noqa: PLC0415 – takes 0.1 s, and `--help` does not need it
 
     return Console().is_terminal
 
 
 def show(renderable: "RenderableType") -> None:
-    """Print it."""
+    """Print a table or tree to stdout."""
     from rich.console import Console  # noqa: PLC0415
 
     console = Console()

@@ -1,4 +1,4 @@
-"""Which runs a request is about: those named, or all to which it applies."""
+"""Select the runs of a request: the named ones, or all to which it applies."""
 
 from collections.abc import Sequence
 
@@ -14,26 +14,26 @@ APPLIES = {
     "cancel": frozenset({State.HELD, State.SUBMITTED, State.RUNNING}),
     "rerun": frozenset(State) - {State.REJECTED},
 }
-"""States in which a run must be."""
+"""States of runs to which each kind of request applies."""
 
 _FIX = {
-    "retry": "to process its input again as a new run: `dropbatch rerun`",
+    "retry": "to process its input as a new run, use `dropbatch rerun`",
     "cancel": "it has ended already",
-    "rerun": "it was refused and never ran: drop the file again, mended",
+    "rerun": "it was rejected and never ran: fix the file and drop it again",
 }
 
 
 def select(
     deployed: Deployed, group: str, kind: str, named: Sequence[str], *, every: bool, pipeline: str | None, days: int
 ) -> list[runs.Run]:
-    """Runs of a request of this kind.
+    """Return the runs to which a request of this kind applies.
 
     Raises:
-        UsageFault: none or both ways of naming were used, or one of the runs is in another state.
-        NotFoundError: there are none.
+        UsageFault: neither or both of names and --all were given, or a named run is in another state.
+        NotFoundError: there are no such runs.
     """
     if bool(named) == every:
-        raise UsageFault("name runs, or say --all: see `dropbatch status`")
+        raise UsageFault("name runs, or give --all: see `dropbatch status`")
     applies = APPLIES[kind]
     if every:
         found = [
@@ -57,5 +57,5 @@ def select(
 
 
 def _applies(run: runs.Run, kind: str) -> bool:
-    # What was refused for want of room in the group's limit is whole, and may be tried when there is room.
+    # A run rejected because of the group's monthly limit is valid, and may be retried once the limit has room.
     return run.state in APPLIES[kind] or (kind == "retry" and "over_limit" in run.item)

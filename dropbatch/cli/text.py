@@ -1,4 +1,4 @@
-"""Sizes, ages and durations in words; terminals that are none."""
+"""Format sizes, ages and durations for people, and report progress on stderr."""
 
 import sys
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ _KIB = 1024
 
 
 def size(count: int) -> str:
-    """``0 B``, ``34 KiB``, ``1.2 GiB``."""
+    """Format bytes: ``0 B``, ``34 KiB``, ``1.2 GiB``."""
     value = float(count)
     for unit in ("B", "KiB", "MiB", "GiB"):
         if value < _KIB:
@@ -27,7 +27,7 @@ def size(count: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """``0.4 s``, ``12 s``, ``3 min 05 s``, ``2 h 10 min``."""
+    """Format seconds: ``0.4 s``, ``12 s``, ``3 min 05 s``, ``2 h 10 min``."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     if seconds < 60:
@@ -39,12 +39,12 @@ def duration(seconds: float) -> str:
 
 
 def counted(count: int, what: str) -> str:
-    """``1 run``, ``3 runs``, ``12,000 runs``."""
+    """Format a count with its noun: ``1 run``, ``3 runs``, ``12,000 runs``."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def age(timestamp: str, now: datetime | None = None) -> str:
-    """How long ago an ISO-8601 moment was; empty for an empty one."""
+    """Format the age of an ISO-8601 timestamp: ``3 h ago``; empty for an empty timestamp."""
     if not timestamp:
         return ""
     passed = (now or datetime.now(UTC)) - datetime.fromisoformat(timestamp)
@@ -56,28 +56,25 @@ def age(timestamp: str, now: datetime | None = None) -> str:
 
 
 def printable(text: str) -> str:
-    """The text without control characters: a file's name must not steer the terminal."""
+    """Replace control characters: a file name must not control the terminal."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
 class Reporter(Protocol):
-    """Someone to tell how things go. ``say`` leaves a line, ``now`` replaces what is under way at the moment.
-
-    Both go to stderr. ``data`` is what was asked for and goes to stdout, where a moving line must not be in its way.
-    """
+    """Report progress on stderr, and print data on stdout without mixing the two on a terminal."""
 
     def say(self, text: str) -> None:
-        """Leave a line."""
+        """Print a line that stays, on stderr."""
 
     def now(self, text: str) -> None:
-        """Say what is under way."""
+        """Replace the progress line, on stderr."""
 
     def data(self, text: str) -> None:
-        """Print a line of data."""
+        """Print a line of data, on stdout."""
 
 
 class _Plain:
-    """For pipes and logs: every change is a line."""
+    """Reporter for pipes and logs: every change of the progress line is a new line."""
 
     def __init__(self) -> None:
         self._last = ""
@@ -95,15 +92,15 @@ class _Plain:
 
 
 class _Live:
-    """For terminals: a line that moves."""
+    """Reporter for terminals: a progress line with a spinner."""
 
     def __init__(self, console: "Console") -> None:
-        from rich.live import Live  # noqa: PLC0415 – a tenth of a second that `--help` need not wait for
+        from rich.live import Live  # noqa: PLC0415 – takes 0.1 s, and `--help` does not need it
         from rich.spinner import Spinner  # noqa: PLC0415
 
         self._console = console
         self._spinner = Spinner("dots")
-        # stdout is not its to write to: it may be a file, or a pipe.
+        # Do not redirect stdout: it may be a file or a pipe.
         self._live = Live(
             self._spinner, console=console, transient=True, redirect_stdout=False, refresh_per_second=12.5
         )
@@ -128,7 +125,7 @@ class _Live:
 
 @contextmanager
 def reporting() -> Iterator[Reporter]:
-    """Talk on stderr: a moving line on a terminal, plain lines otherwise."""
+    """Provide a reporter: with a progress line on a terminal, with plain lines otherwise."""
     if not sys.stderr.isatty():
         yield _Plain()
         return

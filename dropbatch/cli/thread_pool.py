@@ -1,4 +1,4 @@
-"""A thread pool that cancels its pending tasks when it is left by an error."""
+"""A thread pool that cancels its pending tasks after an error."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Times as people write them."""
+"""Parse times that people type."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -13,10 +13,10 @@ _LONGEST = timedelta(days=366)
 
 
 def parse_time(text: str, now: datetime) -> datetime:
-    """Return the time that ``30min``, ``2h`` or ``3d`` ago was, or a date with or without a time, in UTC.
+    """Parse ``30min``, ``2h`` or ``3d`` (before `now`), or an ISO-8601 date with or without a time; return UTC.
 
     Raises:
-        UsageFault: it is none of these, or lies more than a year back or in the future.
+        UsageFault: the text has another form, or the time is in the future or more than a year back.
     """
     if match := _AGO.fullmatch(text.strip()):
         found = now - timedelta(**{_UNITS[match[2]]: int(match[1])})
@@ -24,8 +24,8 @@ def parse_time(text: str, now: datetime) -> datetime:
         try:
             found = datetime.fromisoformat(text.strip())
         except ValueError:
-            raise UsageFault(f"{text!r} is no time: write 30min, 2h, 3d, 2026-01-31 or 2026-01-31T12:00") from None
+            raise UsageFault(f"{text!r} is not a time: write 30min, 2h, 3d, 2026-01-31 or 2026-01-31T12:00") from None
         found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
     if not now - _LONGEST <= found <= now:
-        raise UsageFault(f"{text!r} lies more than a year back, or in the future: choose another time")
+        raise UsageFault(f"{text!r} is in the future or more than a year back: choose another time")
     return found

@@ -1,4 +1,4 @@
-"""Dropping files: their keys, what is there already, and the upload that tells which version it made."""
+"""Drop files: choose keys, skip files that are there already, upload, and compute the ids of the runs."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ _FILES_AT_ONCE = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Drop:
-    """A file and the key that it will get."""
+    """A file or directory to drop, and its key."""
 
     path: Path
     group: str
@@ -32,27 +32,27 @@ class Drop:
 
 @dataclass(frozen=True, kw_only=True)
 class Dropped:
-    """A file that is there, and the run that it starts or started."""
+    """A file that is in the bucket, and the run that it starts or started."""
 
     drop: Drop
     uri: str
     version_id: str
     run_id: str
     already_there: bool = False
-    """The same content lay there under the same key: nothing was sent, nothing starts."""
+    """Whether the key had the same content before: nothing was uploaded, nothing starts."""
 
 
 class Listener(Protocol):
-    """Told of what goes on, from several threads."""
+    """Callbacks for progress, called from several threads."""
 
     def read(self, count: int) -> None:
-        """So many bytes were read, to know whether they are there already."""
+        """Bytes were read, to compute checksums."""
 
     def sent(self, count: int) -> None:
-        """So many bytes have arrived, or were found there."""
+        """Bytes were uploaded, or skipped because they were there already."""
 
 
-class _Nobody:
+class _NoListener:
     def read(self, count: int) -> None:
         pass
 
@@ -61,15 +61,16 @@ class _Nobody:
 
 
 def plan(files: Sequence[Path], *, group: str, pipeline: str, marker: str = "") -> list[Drop]:
-    """Give every file, and every file below a directory, its key, or refuse them all.
+    """Return all files, including those below directories, each with its key.
 
-    `marker` is the name of the object that closes a folder: a file of that name is left to `close_folder`.
+    `marker` is the name of the object that completes a folder: files of that name are left to `close_folder`.
 
     Raises:
-        NotFoundError, UsageFault: a file is missing, is no file, has too long a name, or shares its key with another.
+        NotFoundError: a file does not exist.
+        UsageFault: a path is not a regular file, a name is too long, or two files would get the same key.
     """
     if group == keys.SYSTEM_GROUP:
-        raise UsageFault(f"{group} holds files that belong to no group, nothing can be dropped there: see --group")
+        raise UsageFault(f"{group} holds files that belong to no group: choose another --group to drop files")
     drops: dict[str, Drop] = {}
     for path, name in _named(files):
         if marker and name.rpartition("/")[2] == marker:
@@ -85,15 +86,15 @@ def plan(files: Sequence[Path], *, group: str, pipeline: str, marker: str = "") 
 
 
 def _named(files: Sequence[Path]) -> Iterator[tuple[Path, str]]:
-    """Every file with its name below the pipeline's folder: a directory's own name leads those of its files."""
+    """Yield every file with its name below the pipeline's folder; a dropped directory's name is part of it."""
     for path in files:
-        if not os.path.isdir(path):  # says no, where pathlib fails, to a name that no file can have
+        if not os.path.isdir(path):  # returns False for an impossible name, where pathlib raises
             yield path, path.name
             continue
-        top = Path(os.path.abspath(path))  # `.` has a name too
+        top = Path(os.path.abspath(path))  # resolves `.` to a directory with a name
         below = [Path(directory, name) for directory, _, names in sorted(os.walk(path)) for name in sorted(names)]
         if not below:
-            raise UsageFault(f"{path} holds no files: give files, or a directory that has some")
+            raise UsageFault(f"{path} holds no files: give files, or a directory that contains files")
         for each in below:
             yield each, f"{top.name}/{each.relative_to(path).as_posix()}"
 
@@ -105,7 +106,7 @@ def _check(path: Path, key: str) -> None:
         raise UsageFault(f"the name of {str(path)!r} is not UTF-8: rename the file") from None
     if size > keys.MAX_KEY_BYTES:
         raise UsageFault(
-            f"{path.name} would get a key of {size} bytes, {keys.MAX_KEY_BYTES} are taken: shorten the name"
+            f"{path.name} would get a key of {size} bytes, the maximum is {keys.MAX_KEY_BYTES}: shorten the name"
         )
     if not path.exists():
         raise NotFoundError(f"{path} does not exist")
@@ -116,16 +117,16 @@ def _check(path: Path, key: str) -> None:
 def drop_all(
     deployed: Deployed, planned: Sequence[Drop], listener: Listener | None = None, *, again: bool = False
 ) -> Iterator[Dropped]:
-    """Upload files, several at once; told of in the order of the plan. `again`: also what is there already."""
-    listener = listener or _Nobody()
+    """Upload files in parallel; yield them in the order of the plan. `again`: also upload unchanged files."""
+    listener = listener or _NoListener()
     if not planned:
         return
-    there = {} if again else _sizes(deployed, planned)
+    sizes = {} if again else _sizes(deployed, planned)
     uploader = Uploader(deployed.s3, deployed.description.input_bucket, listener.sent)
     with thread_pool(_FILES_AT_ONCE) as pool:
         try:
             for each in [
-                pool.submit(_drop, deployed, uploader, each, there.get(each.key), listener.read) for each in planned
+                pool.submit(_drop, deployed, uploader, each, sizes.get(each.key), listener.read) for each in planned
             ]:
                 yield each.result()
         finally:
@@ -133,13 +134,13 @@ def drop_all(
 
 
 def drop(deployed: Deployed, planned: Drop) -> Dropped:
-    """Upload one file, whatever is there."""
+    """Upload one file, even if it is there already."""
     (dropped,) = drop_all(deployed, [planned], again=True)
     return dropped
 
 
 def _sizes(deployed: Deployed, planned: Sequence[Drop]) -> dict[str, int]:
-    """Sizes of the objects that are there, by key: only one of the same size can be the same file."""
+    """Return the sizes of existing objects, by key: only an object of the same size can be the same file."""
     bucket, wanted = deployed.description.input_bucket, {each.key for each in planned}
     found: dict[str, int] = {}
     pages = deployed.s3.get_paginator("list_objects_v2")
@@ -150,7 +151,7 @@ def _sizes(deployed: Deployed, planned: Sequence[Drop]) -> dict[str, int]:
 
 
 def _prefixes(wanted: set[str]) -> set[str]:
-    """What to list: dropped folders, and single files by their own name, for their folder may hold a million."""
+    """Return the prefixes to list: dropped folders, and the keys of single files, whose folder may be huge."""
     return {"/".join(key.split("/")[:3]) + ("/" if key.count("/") > 2 else "") for key in wanted}
 
 
@@ -169,7 +170,7 @@ def _drop(
 
 def _is_same(head: "HeadObjectOutputTypeDef", sha256: str, md5: str) -> bool:
     metadata: Mapping[str, str] = head["Metadata"]
-    # What other clients uploaded carries no SHA-256 of ours, but its ETag is its MD5 when it came in one piece.
+    # Objects from other clients lack our SHA-256, but the ETag of an object uploaded in one piece is its MD5.
     return metadata.get(Uploader.SHA256) == sha256 or head["ETag"].strip('"') == md5
 
 
@@ -193,9 +194,9 @@ def _identity(deployed: Deployed, planned: Drop, key: str, version_id: str) -> s
 def close_folder(
     deployed: Deployed, directory: Path, files: Sequence[Dropped], *, group: str, pipeline: str, marker: str
 ) -> Dropped:
-    """Put the object that says a dropped directory is complete; it starts one run with the whole folder.
+    """Upload the marker object that completes a dropped directory and so starts one run of the folder.
 
-    Unless the folder was complete before, and all of its `files` were there already.
+    Nothing is uploaded if the folder was complete and all of its `files` were there already.
     """
     folder = f"{group}/{pipeline}/{Path(os.path.abspath(directory)).name}/"
     planned = Drop(path=directory, group=group, pipeline=pipeline, key=folder)
@@ -215,7 +216,7 @@ def close_folder(
 
 
 def _version_of(deployed: Deployed, key: str) -> str:
-    """Version of the object with this key; empty when there is none."""
+    """Return the version id of an object; empty if it does not exist."""
     from botocore.exceptions import ClientError  # noqa: PLC0415 – slow
 
     try:

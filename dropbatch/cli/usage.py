@@ -1,4 +1,4 @@
-"""What runs used: by group, pipeline or day."""
+"""Usage and cost of runs, by group, pipeline or day."""
 
 import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,20 +30,20 @@ class Line:
 
     group: str
     pipeline: str
-    """Empty where all pipelines are together."""
+    """Empty for the sum of all pipelines."""
     period: str
     """``yyyy-mm`` or ``yyyy-mm-dd``."""
     usage: MonthUsage
 
 
 def months(now: datetime, count: int) -> list[str]:
-    """The last months, this one first, as ``yyyy-mm``."""
+    """Return the last `count` months as ``yyyy-mm``, the current one first."""
     first = now.year * 12 + now.month - 1
     return [f"{number // 12}-{number % 12 + 1:02}" for number in range(first, first - count, -1)]
 
 
 def used(deployed: Deployed, group: str, wanted: Sequence[str]) -> list[Line]:
-    """Usage of a group by month and pipeline."""
+    """Return the usage of a group by month and pipeline."""
     table = deployed.description.ledger_table
     found = []
     for month in wanted:
@@ -56,7 +56,7 @@ def used(deployed: Deployed, group: str, wanted: Sequence[str]) -> list[Line]:
 
 
 def summed(lines: Iterable[Line]) -> list[Line]:
-    """Lines of one group and period together, whatever the pipeline."""
+    """Sum up the lines of all pipelines, per group and period."""
     sums: dict[tuple[str, str], MonthUsage] = {}
     for line in lines:
         key = (line.period, line.group)
@@ -65,12 +65,12 @@ def summed(lines: Iterable[Line]) -> list[Line]:
 
 
 def by_day(deployed: Deployed, group: str, wanted: Sequence[str], *, pipeline: str | None = None) -> list[Line]:
-    """Usage of a group's runs by the day on which each began to wait; each with all its attempts so far.
+    """Return the usage of a group's runs by the day on which they were created, all attempts included.
 
-    The ledger keeps sums by month only, so this reads every run of these months, several days at once.
+    The ledger has sums by month only, so this reads every run of these months, several days in parallel.
     """
     first = datetime.fromisoformat(f"{min(wanted)}-01").replace(tzinfo=UTC)
-    client = deployed.dynamodb  # made here, not by several threads at once
+    client = deployed.dynamodb  # created before the threads start
     table = deployed.description.ledger_table
 
     def of_day(day: str) -> MonthUsage:
@@ -88,7 +88,7 @@ def by_day(deployed: Deployed, group: str, wanted: Sequence[str], *, pipeline: s
 def _of_run(run: Mapping[str, Any]) -> MonthUsage:
     attempts = run["attempt"]
     usage = MonthUsage.of(Usage.from_item(run))
-    # Of one attempt that nothing is known of, a run's sum is unknown.
+    # If the usage of one attempt is unknown, the sum of the run is unknown.
     return replace(
         usage,
         attempts=attempts,
@@ -98,7 +98,7 @@ def _of_run(run: Mapping[str, Any]) -> MonthUsage:
 
 
 def _ended(client: "DynamoDBClient", table: str, key: str) -> Iterator[Mapping[str, Any]]:
-    """Runs of a day and shard that used something, as far as it is asked for here."""
+    """Yield the runs of a day and shard that have usage: pipeline, attempt and usage."""
     for page in client.get_paginator("query").paginate(
         TableName=table,
         IndexName=ledger.BY_DAY,

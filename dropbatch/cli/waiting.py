@@ -1,4 +1,4 @@
-"""Following runs to their end, as people see it, and finding the runs that a request started."""
+"""Follow runs until they end, with progress messages, and find the runs that a request started."""
 
 import functools
 import time
@@ -21,27 +21,27 @@ __all__ = ["name_of", "raise_if_failed", "refusal_of", "rerun_ids", "started_by"
 _STILL_SECONDS, _REFUSED_SECONDS, _QUIET_SECONDS = 3, 10, 60
 _FIRST_SECONDS, _LONGEST_SECONDS = 0.2, 2.0
 _SKEW = timedelta(minutes=2)
-"""How far the clock of this machine may be ahead of the function's."""
+"""Tolerance for a local clock that is ahead of the function's."""
 
 
 def wait_for(
     deployed: Deployed,
     group: str,
     names: Mapping[str, str],
-    voice: Reporter,
+    reporter: Reporter,
     *,
     attempts: Mapping[str, int] | None = None,
     sent: Sent | None = None,
 ) -> dict[str, runs.Run]:
-    """Follow runs to their end and tell of every state seen; Ctrl-C stops following, not the runs.
+    """Follow runs until they end, and report every change of state. Ctrl-C stops following, not the runs.
 
     Args:
-        deployed: where they run.
-        group: whose they are.
-        names: what to call each run, by its id.
-        voice: who is told.
-        attempts: the attempt that is meant of each run; how an earlier one ended is passed over.
-        sent: the request that started them, which may be refused.
+        deployed: environment of the runs.
+        group: group of the runs.
+        names: display name of each run, by id.
+        reporter: receives the messages.
+        attempts: attempt of each run to wait for; the end of an earlier attempt is ignored.
+        sent: the request that started the runs, to report its refusal.
 
     Raises:
         RunFailedError: the request was refused.
@@ -54,51 +54,51 @@ def wait_for(
         seen[run.run_id] = run
         took = runs.took(run)
         ran = "" if took is None else f", ran {duration(took)}"
-        voice.say(f"{duration(time.monotonic() - begun):>8}  {run.state:<9}  {names[run.run_id]}  {run.run_id}{ran}")
+        reporter.say(f"{duration(time.monotonic() - begun):>8}  {run.state:<9}  {names[run.run_id]}  {run.run_id}{ran}")
 
     def waiting(seconds: float) -> None:
         nonlocal looked, asked, warned
-        voice.now(f"following {counted(len(names), 'run')}, Ctrl-C leaves them running")
+        reporter.now(f"following {counted(len(names), 'run')}; Ctrl-C stops following, not the runs")
         if sent is not None and seconds > 1:
-            retry_while_offline(functools.partial(refusal_of, deployed, group, sent), voice.now)
+            retry_while_offline(functools.partial(refusal_of, deployed, group, sent), reporter.now)
         if seconds > _STILL_SECONDS and not looked:
             looked = True
-            pause = retry_while_offline(functools.partial(read_pause, deployed), voice.now)
+            pause = retry_while_offline(functools.partial(read_pause, deployed), reporter.now)
             if pause is not None:
                 warned = True
-                voice.say(f"{deployed.environment} is {pause.words}")
+                reporter.say(f"{deployed.environment} is {pause.words}")
         if seconds > _REFUSED_SECONDS and not asked and any(run.state is State.HELD for run in seen.values()):
             asked = True
-            known = retry_while_offline(functools.partial(refusals_of, deployed, group), voice.now)
+            known = retry_while_offline(functools.partial(refusals_of, deployed, group), reporter.now)
             refused = [found for run in seen.values() if (found := held_by(run, known))]
             if refused:
                 warned = True
-                voice.say(f"{refused[0].words}: it starts by itself once operators have removed the cause")
+                reporter.say(f"{refused[0].words}: it starts once operators have removed the cause")
         if seconds > _QUIET_SECONDS and not warned:
             warned = True
-            voice.say("nothing has moved for a minute: machines are busy, or take their time to start")
+            reporter.say("no progress for a minute: all machines are busy, or new ones are starting")
 
     try:
-        return runs.follow(deployed, group, list(names), moved, waiting=waiting, away=voice.now, attempts=attempts)
+        return runs.follow(deployed, group, list(names), moved, waiting=waiting, away=reporter.now, attempts=attempts)
     except RunFailedError:
         raise
-    except BaseException:  # interrupted, no answer for too long, credentials that have expired
-        _left_alone(voice)
+    except BaseException:  # Ctrl-C, a long network failure, expired credentials
+        _report_stop(reporter)
         raise
 
 
 def raise_if_failed(ended: Iterable[runs.Run]) -> None:
-    """Say so when not all succeeded.
+    """Check that all runs succeeded.
 
     Raises:
-        RunFailedError: with the first that did not, and how to see why.
+        RunFailedError: some did not; the message describes the first of them.
     """
     ended = list(ended)
     bad = [run for run in ended if run.state is not State.SUCCEEDED]
     if not bad:
         return
     first = bad[0]
-    # What was refused never ran: its reason is all there is.
+    # A rejected run has no log.
     more = "" if first.state is State.REJECTED else f"; see `dropbatch logs {first.run_id}`"
     how = f"{first.run_id} {first.state}: {first.reason or 'no reason given'}{more}"
     raise RunFailedError(
@@ -107,10 +107,10 @@ def raise_if_failed(ended: Iterable[runs.Run]) -> None:
 
 
 def refusal_of(deployed: Deployed, group: str, sent: Sent) -> None:
-    """Look whether a request was refused; its refusal is kept like a run.
+    """Check that a request was not refused. The ledger keeps a refused request as a rejected run.
 
     Raises:
-        RunFailedError: it was, with the reason.
+        RunFailedError: it was refused; the message has the reason.
     """
     identity = run_id(
         group=group,
@@ -125,7 +125,7 @@ def refusal_of(deployed: Deployed, group: str, sent: Sent) -> None:
 
 
 def rerun_ids(old: Iterable[runs.Run], sent: Sent) -> dict[str, str]:
-    """Ids of the runs that a `rerun` makes, by the id of the run each repeats."""
+    """Return the ids of the runs that a `rerun` creates, by the id of the run that each repeats."""
     mark = request_id(sent.key, sent.version_id)
     found = {}
     for run in old:
@@ -147,11 +147,11 @@ def started_by(
     group: str,
     sent: Sent,
     expected: int,
-    voice: Reporter,
+    reporter: Reporter,
     *,
     sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, runs.Run]:
-    """The runs of a submission, by id, once as many are there as were expected.
+    """Wait until a submission has created the expected number of runs; return them by id.
 
     Raises:
         RunFailedError: the request was refused.
@@ -159,34 +159,34 @@ def started_by(
     since = datetime.now(UTC) - _SKEW
     pause = _FIRST_SECONDS
 
-    def look() -> dict[str, runs.Run]:
+    def read() -> dict[str, runs.Run]:
         found = {run.run_id: run for run in runs.of_request(deployed, group, sent.key, since=since)}
         if not found or any(run.state is State.REJECTED for run in found.values()):
-            # A refusal is kept like a run of the request, and is the only one there will ever be.
+            # A refused request has exactly one run in the ledger: its refusal.
             refusal_of(deployed, group, sent)
         return found
 
     try:
         while True:
-            found = retry_while_offline(look, voice.now)
+            found = retry_while_offline(read, reporter.now)
             if len(found) >= expected:
                 return found
-            voice.now(f"{len(found)} of {counted(expected, 'run')} begun, Ctrl-C leaves them running")
+            reporter.now(f"{len(found)} of {counted(expected, 'run')} started; Ctrl-C stops following, not the runs")
             sleep(pause)
             pause = min(pause * 1.3, _LONGEST_SECONDS)
     except RunFailedError:
         raise
     except BaseException:
-        _left_alone(voice)
+        _report_stop(reporter)
         raise
 
 
-def _left_alone(voice: Reporter) -> None:
-    voice.say("not following any more; the runs go on: `dropbatch status` shows them")
+def _report_stop(reporter: Reporter) -> None:
+    reporter.say("stopped following; the runs continue: see `dropbatch status`")
 
 
 def name_of(run: runs.Run) -> str:
-    """What a run is called where it is followed."""
+    """Return the display name of a run: its file and parameters."""
     parameters = run.item.get("parameters") or {}
     listed = ",".join(f"{name}={value}" for name, value in sorted(parameters.items()))
     return printable(run.name + (f" [{listed}]" if listed else ""))

@@ -43,7 +43,7 @@ _numbers = count(1)
 
 @dataclass
 class World:
-    """What is deployed, and the hands to change it behind the command's back."""
+    """A deployed environment, and methods that change it independently of the command."""
 
     root: Path
     sandbox: Sandbox

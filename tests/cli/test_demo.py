@@ -18,7 +18,7 @@ from tests.project import SHIPPED
 from tests.sandbox.batch_world import eventually
 
 
-class Voice:
+class FakeReporter:
     def __init__(self) -> None:
         self.lines: list[str] = []
 
@@ -77,7 +77,7 @@ def interrupted(checkout: Path, sandbox: Sandbox, applies: list[str]) -> None:
     """A deploy that a person has ended; the next will find something in the way."""
     applies.append("interrupt")
     with pytest.raises(KeyboardInterrupt):
-        sandbox_stack.deploy(checkout, sandbox, Voice())
+        sandbox_stack.deploy(checkout, sandbox, FakeReporter())
     applies.remove("interrupt")
     applies.append("fail")
 
@@ -85,9 +85,9 @@ def interrupted(checkout: Path, sandbox: Sandbox, applies: list[str]) -> None:
 def test_only_what_changed_is_applied(checkout: Path, applies: list[str]):
     sandbox = Sandbox.at(checkout)
 
-    done = [sandbox_stack.deploy(checkout, sandbox, Voice()) for _ in range(2)]
+    done = [sandbox_stack.deploy(checkout, sandbox, FakeReporter()) for _ in range(2)]
     (checkout / "program").write_text("two")
-    done.append(sandbox_stack.deploy(checkout, sandbox, Voice()))
+    done.append(sandbox_stack.deploy(checkout, sandbox, FakeReporter()))
 
     assert done == [True, False, True]
     assert applies == ["apply", "apply"]
@@ -95,11 +95,11 @@ def test_only_what_changed_is_applied(checkout: Path, applies: list[str]):
 
 def test_of_two_at_once_the_second_waits_and_finds_it_done(checkout: Path, applies: list[str]):
     sandbox = Sandbox.at(checkout)
-    voice = Voice()
+    reporter = FakeReporter()
 
     with ThreadPoolExecutor(2) as threads, exclusive(sandbox.layout.deploying):
-        done = [threads.submit(sandbox_stack.deploy, checkout, sandbox, voice) for _ in range(2)]
-        eventually(lambda: [line.partition(":")[0] for line in voice.lines] == ["waiting"] * 2)
+        done = [threads.submit(sandbox_stack.deploy, checkout, sandbox, reporter) for _ in range(2)]
+        eventually(lambda: [line.partition(":")[0] for line in reporter.lines] == ["waiting"] * 2)
         assert applies == []
 
     assert sorted(each.result() for each in done) == [False, True]
@@ -108,30 +108,30 @@ def test_of_two_at_once_the_second_waits_and_finds_it_done(checkout: Path, appli
 
 def test_after_a_failed_apply_nothing_counts_as_applied(checkout: Path, applies: list[str]):
     sandbox = Sandbox.at(checkout)
-    sandbox_stack.deploy(checkout, sandbox, Voice())
+    sandbox_stack.deploy(checkout, sandbox, FakeReporter())
     (checkout / "program").write_text("two")
     applies.append("fail")
     for _ in range(2):
         with pytest.raises(TerraformError, match=r"^terraform apply failed$"):
-            sandbox_stack.deploy(checkout, sandbox, Voice())
+            sandbox_stack.deploy(checkout, sandbox, FakeReporter())
     applies.remove("fail")
     (checkout / "program").write_text("one")
 
-    assert sandbox_stack.deploy(checkout, sandbox, Voice()) is True
+    assert sandbox_stack.deploy(checkout, sandbox, FakeReporter()) is True
     assert applies == ["apply", "apply"]
 
 
 def test_after_an_interrupted_first_deploy_the_sandbox_is_emptied_if_something_is_in_the_way(
     checkout: Path, applies: list[str]
 ):
-    sandbox, voice = Sandbox.at(checkout), Voice()
+    sandbox, reporter = Sandbox.at(checkout), FakeReporter()
     interrupted(checkout, sandbox, applies)
 
-    assert sandbox_stack.deploy(checkout, sandbox, voice) is True
+    assert sandbox_stack.deploy(checkout, sandbox, reporter) is True
 
     assert applies == ["empty", "apply"]
-    assert any("Terraform does not know" in line for line in voice.lines)
-    assert sandbox_stack.deploy(checkout, sandbox, Voice()) is False
+    assert any("Terraform does not know" in line for line in reporter.lines)
+    assert sandbox_stack.deploy(checkout, sandbox, FakeReporter()) is False
 
 
 def test_after_a_first_deploy_that_was_killed_the_sandbox_is_emptied_at_once(checkout: Path, applies: list[str]):
@@ -139,36 +139,36 @@ def test_after_a_first_deploy_that_was_killed_the_sandbox_is_emptied_at_once(che
     interrupted(checkout, sandbox, applies)
     sandbox_stack._applying(sandbox).write_text("")  # nobody was left to say how it ended
 
-    assert sandbox_stack.deploy(checkout, sandbox, Voice()) is True
+    assert sandbox_stack.deploy(checkout, sandbox, FakeReporter()) is True
 
     assert applies == ["empty", "apply"]
 
 
 def test_after_an_interrupted_change_the_way_out_is_named_and_nothing_is_lost(checkout: Path, applies: list[str]):
     sandbox = Sandbox.at(checkout)
-    sandbox_stack.deploy(checkout, sandbox, Voice())
+    sandbox_stack.deploy(checkout, sandbox, FakeReporter())
     (checkout / "program").write_text("two")
     interrupted(checkout, sandbox, applies)
 
-    with pytest.raises(CliError, match=r"terraform apply failed\n.* `make demo-down` and `make demo` begin afresh"):
-        sandbox_stack.deploy(checkout, sandbox, Voice())
+    with pytest.raises(CliError, match=r"terraform apply failed\n.* run `make demo-down`, then `make demo`"):
+        sandbox_stack.deploy(checkout, sandbox, FakeReporter())
 
     assert "empty" not in applies
 
 
 def test_a_lost_sandbox_is_deployed_again(checkout: Path, applies: list[str]):
     sandbox = Sandbox.at(checkout)
-    sandbox_stack.deploy(checkout, sandbox, Voice())
+    sandbox_stack.deploy(checkout, sandbox, FakeReporter())
     sandbox.layout.discard_state()
 
-    assert sandbox_stack.deploy(checkout, sandbox, Voice()) is True
+    assert sandbox_stack.deploy(checkout, sandbox, FakeReporter()) is True
 
 
 def test_a_fault_in_an_environment_file_is_shown(checkout: Path):
     (checkout / "main.py").write_text("import sys; sys.exit('sandbox.toml: [compute.spot] max_vcpus: …')")
 
     with pytest.raises(CliError, match="max_vcpus"):
-        sandbox_stack.synthesize(checkout, Voice())
+        sandbox_stack.synthesize(checkout, FakeReporter())
 
 
 def test_a_missing_tool_is_named_before_what_came_of_it(checkout: Path, monkeypatch: pytest.MonkeyPatch):
@@ -176,9 +176,9 @@ def test_a_missing_tool_is_named_before_what_came_of_it(checkout: Path, monkeypa
     monkeypatch.setenv("PATH", str(checkout))
 
     with pytest.raises(
-        CliError, match=r"^node is not on PATH, .*\nterraform is not on PATH, needed is .*: get it from"
+        CliError, match=r"^node is not on PATH, .*\nterraform is not on PATH, .* or newer is required: get it from"
     ):
-        sandbox_stack.synthesize(checkout, Voice())
+        sandbox_stack.synthesize(checkout, FakeReporter())
 
 
 def test_what_terraform_leaves_behind_does_not_count(tmp_path: Path):
@@ -203,7 +203,7 @@ def test_the_pipeline_is_one_that_any_file_starts(tmp_path: Path):
     assert demo.starter(tmp_path) == "wordcount"
 
     file.write_text(declared + 'trigger = "submit"\n')
-    with pytest.raises(UsageFault, match="no pipeline that any file starts"):
+    with pytest.raises(UsageFault, match="no pipeline that accepts any file"):
         demo.starter(tmp_path)
 
 

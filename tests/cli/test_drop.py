@@ -111,7 +111,7 @@ def test_interrupting_stops_following_not_the_run(world: World, tmp_path: Path, 
     result = world.call("drop", str(file(tmp_path)), "--wait")
 
     assert result.exit_code != 0
-    assert "the runs go on" in result.stderr
+    assert "the runs continue" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_interrupting_stops_following_not_the_run(world: World, tmp_path: Path, 
         (["{dir}/notes.txt", "--pipeline", "nope"], 2, "no pipeline named nope: known are wordcount"),
         (["{dir}/notes.txt", "{dir}/sub/notes.txt"], 2, "would get the same key"),
         (["{dir}/" + "\u00fc" * 120], 0, ""),
-        (["{dir}/" + "x" * 900], 2, "would get a key of 914 bytes, 900 are taken"),
+        (["{dir}/" + "x" * 900], 2, "would get a key of 914 bytes, the maximum is 900"),
     ],
 )
 def test_what_cannot_be_dropped(world: World, tmp_path: Path, arguments: list[str], code: int, words: str):
@@ -217,7 +217,7 @@ def test_a_folder_that_is_there_whole_is_not_closed_again(world: World, tmp_path
     (third,) = json.loads(world.call("drop", str(scan), "--json").stdout)
 
     assert json.loads(again.stdout) == [first | {"already_there": True}]
-    assert "scan is there already with the same content, nothing starts; to process again" in again.stderr
+    assert "scan is there already with the same content, so nothing starts; to process again" in again.stderr
     assert not third["already_there"]
     assert third["run_id"] != first["run_id"]
 
@@ -251,7 +251,7 @@ def test_an_interrupted_upload_goes_on(world: World, tmp_path: Path, monkeypatch
     second = world.call("drop", str(path))
 
     assert first.exit_code == 5, first.output
-    assert "no answer" in first.stderr
+    assert "no response" in first.stderr
     assert second.exit_code == 0, second.output
     assert set(asked) == {1, 2, 3, 4} - before
     assert before
@@ -276,5 +276,5 @@ def test_a_file_that_changes_under_the_upload_is_not_dropped(
     result = world.call("drop", str(path))
 
     assert result.exit_code == 1
-    assert "changed while it was uploaded" in result.stderr
+    assert "changed during the upload" in result.stderr
     assert objects(world) == {}

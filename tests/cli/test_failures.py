@@ -98,7 +98,7 @@ def test_nobody_answers(away: World, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{taken.getsockname()[1]}")
         monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
 
-        assert_told(away.call("--env", "dev", "status"), 5, "no answer", "check the network")
+        assert_told(away.call("--env", "dev", "status"), 5, "no response", "check the network")
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_nobody_answers(away: World, monkeypatch: pytest.MonkeyPatch):
         (["--group", "labb", "status"], 2, "did you mean 'lab'?"),
         (["retry", RUN, "--yes"], 2, "is SUCCEEDED, `retry` does not apply"),
         (["submit", "--inputs", "inputs/none-*.txt", "--yes"], 3, "matches no object"),
-        (["report", "/dev/full"], 1, "No space left on device: make room"),
+        (["report", "/dev/full"], 1, "No space left on device: free some space"),
         (["report", "/nowhere/r.html"], 1, "/nowhere/r.html: No such file or directory"),
         (["export", RUN, "--ro-crate", "/dev/null/x"], 1, "/dev/null"),
     ],
@@ -174,7 +174,7 @@ def test_a_network_that_is_cut_during_an_upload(away: World, monkeypatch: pytest
     monkeypatch.setenv("AWS_ENDPOINT_URL", url)
     again = away.call("--env", "sandbox", "drop", str(file))
 
-    assert_told(result, 5, "the same command goes on from here", "check the network", lines=3)
+    assert_told(result, 5, "repeat the command to continue", "check the network", lines=3)
     assert again.exit_code == 0, again.output
     assert away.s3.head_object(Bucket=INPUT, Key="lab/wordcount/large.bin")["ContentLength"] == 20_000_000
 
@@ -191,7 +191,7 @@ def test_a_network_that_is_cut_during_a_download(away: World, monkeypatch: pytes
     monkeypatch.setenv("AWS_ENDPOINT_URL", url)
     again = away.call("--env", "sandbox", "fetch", RUN, str(tmp_path / "here"))
 
-    assert_told(result, 5, "0 of 1 file are there; the same command goes on from here", "check the network", lines=3)
+    assert_told(result, 5, "0 of 1 file were fetched; repeat the command to continue", "check the network", lines=3)
     assert 4_000_000 < size_left < 12_000_000
     assert again.exit_code == 0, again.output
     assert (tmp_path / "here" / "large.bin").read_bytes() == b"x" * 20_000_000

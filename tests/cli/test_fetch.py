@@ -62,7 +62,7 @@ def test_fetch_twice_downloads_once(world: World, tmp_path: Path):
     result = world.call("fetch", "notes.txt", str(tmp_path))
 
     assert result.exit_code == 0
-    assert "is there already" in result.stderr
+    assert "exists already, with the right checksum" in result.stderr
 
 
 def test_fetch_goes_on_where_it_stopped(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -105,7 +105,7 @@ def test_fetch_to_a_full_disk(world: World, tmp_path: Path, monkeypatch: pytest.
     result = world.call("fetch", "notes.txt", str(tmp_path))
 
     assert result.exit_code == 1
-    assert result.stderr.startswith(f"Error: {tmp_path}/counts.txt: No space left on device: make room")
+    assert result.stderr.startswith(f"Error: {tmp_path}/counts.txt: No space left on device: free some space")
     assert len(result.stderr.splitlines()) == 1
 
 
@@ -129,7 +129,7 @@ def test_fetch_refuses_what_the_run_did_not_publish(world: World, tmp_path: Path
     result = world.call("fetch", "notes.txt", str(tmp_path / "here"))
 
     assert result.exit_code == 1
-    assert "SHA-256 differs" in result.stderr
+    assert "differs from what the run published (SHA-256)" in result.stderr
     assert list((tmp_path / "here").iterdir()) == []
 
 

@@ -55,14 +55,17 @@ def test_a_person_is_asked_until_the_answer_is_one(tmp_path: Path, monkeypatch: 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--name", "lab1"], "nobody to ask here: give --region, --email, --monthly-usd, --max-vcpus too"),
+        (
+            ["--name", "lab1"],
+            "cannot ask, because the input is not a terminal: give --region, --email, --monthly-usd, --max-vcpus too",
+        ),
         ([*FIVE, "--name", "../up"], "environment.name: must match"),
         ([*FIVE, "--name", 'a"\nb = "c'], "environment.name: must match"),
         ([*FIVE, "--name", "bootstrap"], "must not be 'bootstrap'"),
         ([*FIVE, "--monthly-usd", "0", "--region", "x"], "environment.region: must match"),
-        (["--pipeline", "Align"], "no pipeline's name"),
-        (["--pipeline", "inputs"], "a meaning of its own"),
-        (["--pipeline", "align", "--name", "x"], "leave the questions about the environment out"),
+        (["--pipeline", "Align"], "not a valid pipeline name"),
+        (["--pipeline", "inputs"], "is a reserved folder name"),
+        (["--pipeline", "align", "--name", "x"], "leave out the options about the environment"),
     ],
 )
 def test_answers_that_are_none_write_nothing(tmp_path: Path, arguments: list[str], words: str):

@@ -44,7 +44,7 @@ def test_a_second_key_is_made_in_place_of_the_first_only_if_that_is_said(world: 
 
     refused = world.call("invite", "anna")
     assert (refused.exit_code, refused.stdout) == (1, "")
-    assert "anna has a key since" in refused.stderr
+    assert "anna has had a key since" in refused.stderr
     assert keys(iam) == [first]
 
     result = world.call("invite", "anna", "--replace")

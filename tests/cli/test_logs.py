@@ -50,7 +50,7 @@ def test_logs_of_a_run_under_way(world: World, monkeypatch: pytest.MonkeyPatch, 
     world.logs.create_log_stream(**stream)
     now = int(time.time() * 1000)
     world.logs.put_log_events(**stream, logEvents=[{"timestamp": now, "message": text} for text in ("one", "two")])
-    monkeypatch.setattr("dropbatch.cli.commands.logs._LOOK_SECONDS", 0)
+    monkeypatch.setattr("dropbatch.cli.commands.logs._POLL_SECONDS", 0)
     seen = iter([item, item | {"state": State.SUCCEEDED}])
     monkeypatch.setattr("dropbatch.cli.runs.find", lambda *_: runs.read_item(next(seen)))
 

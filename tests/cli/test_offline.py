@@ -37,8 +37,8 @@ def test_what_comes_back_is_waited_for():
 
     assert retry_while_offline(look, told.append) == "here"
     assert told == [
-        "no answer for 0.0 s, trying again: is there a network? Ctrl-C stops this",
-        "no answer for 3.0 s, trying again: is there a network? Ctrl-C stops this",
+        "no response for 0.0 s, retrying: check the network; Ctrl-C stops",
+        "no response for 3.0 s, retrying: check the network; Ctrl-C stops",
     ]
 
 
@@ -80,7 +80,7 @@ def test_a_watched_lab_is_watched_on(world: World, monkeypatch: pytest.MonkeyPat
     result = world.call("status", "--watch", "--json")
 
     assert len(result.stdout.splitlines()) == 2
-    assert "no answer for 0.0 s, trying again" in result.stderr
+    assert "no response for 0.0 s, retrying" in result.stderr
 
 
 def test_runs_are_followed_on(world: World, monkeypatch: pytest.MonkeyPatch):

@@ -5,7 +5,7 @@ import pytest
 from dropbatch.cli.progress import Progress
 
 
-class Voice:
+class FakeReporter:
     def __init__(self) -> None:
         self.lines: list[str] = []
 
@@ -27,8 +27,8 @@ def passing(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_reading_is_told_of_until_the_first_bytes_have_arrived(passing: list[float]):
-    voice = Voice()
-    progress = Progress(voice, "uploading a", 4 * 2**20, live=True, before="reading a")
+    reporter = FakeReporter()
+    progress = Progress(reporter, "uploading a", 4 * 2**20, live=True, before="reading a")
 
     progress.read(2**20)
     passing[0] += 10
@@ -38,7 +38,7 @@ def test_reading_is_told_of_until_the_first_bytes_have_arrived(passing: list[flo
     progress.read(2**20)
     progress.sent(2**20)
 
-    assert voice.lines == [
+    assert reporter.lines == [
         "reading a: 1.0 MiB of 4.0 MiB",
         "reading a: 2.0 MiB of 4.0 MiB, 10 s left",
         "uploading a: 2.0 MiB of 4.0 MiB, 3.0 s left",
@@ -46,13 +46,13 @@ def test_reading_is_told_of_until_the_first_bytes_have_arrived(passing: list[flo
 
 
 def test_a_log_is_told_less(passing: list[float]):
-    voice = Voice()
-    progress = Progress(voice, "fetching a", 100, live=False)
+    reporter = FakeReporter()
+    progress = Progress(reporter, "fetching a", 100, live=False)
 
     for _ in range(20):
         passing[0] += 1
         progress.sent(5)
 
-    assert [line.partition(",")[0] for line in voice.lines] == [
+    assert [line.partition(",")[0] for line in reporter.lines] == [
         f"fetching a: {count} B of 100 B" for count in (25, 50, 75, 100)
     ]

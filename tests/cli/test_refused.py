@@ -24,7 +24,7 @@ def test_status_says_how_many_runs_are_refused_and_why_each_waits(world: World):
 
     _, refused, kept, *_ = result.stderr.splitlines()
     assert refused == f"Batch refuses 2 jobs with 121 runs, first 2 h ago: {WORDS}"
-    assert kept.startswith("nothing is lost: they start by themselves once operators have removed the cause")
+    assert kept.startswith("no run is lost: they start once operators have removed the cause")
     rows = {line.split()[3]: line for line in result.stdout.splitlines()[1:]}
     assert rows["waits.txt"].endswith(f"Batch refused its job 3 min ago, first 2 h ago: {WORDS}")
     assert "refused" not in rows["other.txt"] + rows["done.txt"]
@@ -85,8 +85,7 @@ def test_who_waits_for_a_refused_run_is_told_why(world: World, monkeypatch: pyte
     assert result.exit_code == 0, result.output
     told = [line for line in result.stderr.splitlines() if WORDS in line]
     assert told == [
-        f"Batch refused its job 3 min ago, first 2 h ago: {WORDS}: it starts by itself once operators have removed "
-        "the cause"
+        f"Batch refused its job 3 min ago, first 2 h ago: {WORDS}: it starts once operators have removed the cause"
     ]
 
 
@@ -101,7 +100,7 @@ def test_doctor_finds_refused_submissions_by_their_reason(world: World):
     assert [each["outcome"] for each in found] == ["problem", "problem"]
     assert found[0]["text"] == f"hub/wordcount, lab/wordcount: Batch refuses 2 jobs with 3 runs, first 2 h ago: {WORDS}"
     assert found[1]["text"].startswith("lab/wordcount: Batch refuses 1 job with 1 run")
-    assert "they start by themselves within minutes" in found[0]["fix"]
+    assert "the runs then start within minutes" in found[0]["fix"]
 
 
 def test_doctor_without_refused_submissions(world: World):

@@ -41,7 +41,7 @@ def test_it_asks_for_a_run_of_the_same_revision(world: World):
     assert result.exit_code == 0, result.output
     assert asked(world) == [("reproduce", {"runs": [item["run_id"]]})]
     assert FULL_ID.fullmatch(result.stdout.strip())
-    assert f"asked to make {item['run_id']} again with {DEFINITION}; at worst" in result.stderr
+    assert f"requested: repeat {item['run_id']} with {DEFINITION}; at worst" in result.stderr
 
 
 def test_a_dry_run_puts_nothing_and_names_what_would_be_overwritten(world: World):
@@ -51,7 +51,7 @@ def test_a_dry_run_puts_nothing_and_names_what_would_be_overwritten(world: World
     result = world.call("reproduce", item["run_id"], "--dry-run", "--json")
 
     assert result.exit_code == 0, result.output
-    assert result.stderr.startswith(f"Would make {item['run_id']} again with {DEFINITION}")
+    assert result.stderr.startswith(f"Would repeat {item['run_id']} with {DEFINITION}")
     assert "overwrites s3://cli-output/lab/wordcount/all.csv" in result.stderr
     assert json.loads(result.stdout) == {"run": item["run_id"], "job_definition": DEFINITION, "request": None}
     assert asked(world) == []
@@ -96,7 +96,7 @@ def test_an_input_that_no_version_was_kept_of_is_named(world: World):
     result = world.call("reproduce", one["run_id"], "--with", other["run_id"])
 
     assert result.exit_code == 0
-    assert "note: the input s3://refs/genome had another content" in result.stderr
+    assert "note: the input s3://refs/genome changed" in result.stderr
 
 
 def test_waiting_compares_with_the_run_that_the_request_starts(world: World):

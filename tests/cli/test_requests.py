@@ -120,7 +120,7 @@ def test_missing_is_a_backfill(world: World):
 
     result = world.call("submit", "--missing", "--yes")
 
-    assert "look at 2 files below lab/wordcount/" in result.stderr
+    assert "check 2 files below lab/wordcount/" in result.stderr
     assert asked(world) == [("backfill", {"prefix": "lab/wordcount/"})]
 
 
@@ -130,15 +130,15 @@ def test_missing_is_a_backfill(world: World):
         ([], 2, "in one way"),
         (["--inputs", "x", "--missing"], 2, "in one way"),
         (["{dir}/none.json"], 3, "is not a file"),
-        (["{dir}/bad.json"], 2, "correct that place"),
-        (["{dir}/list.json"], 2, "must hold an object"),
-        (["{dir}/list.json", "--param", "k=1"], 2, "says everything itself"),
+        (["{dir}/bad.json"], 2, "correct it there"),
+        (["{dir}/list.json"], 2, "must contain a JSON object"),
+        (["{dir}/list.json", "--param", "k=1"], 2, "takes no further options"),
         (["--inputs", "inputs/none.txt"], 3, "matches no object"),
         (["--inputs", "inputs/1.txt", "--param", "k"], 2, "write it as name=value"),
         (["--inputs", "inputs/1.txt", "--param", "k=1", "--param", "k=2"], 2, "is given twice"),
         (["--inputs", "inputs/1.txt", "--pipeline", "wordcuont"], 2, "known are wordcount"),
-        (["--inputs", "inputs/1.txt", "--prefix", "lab/"], 2, "goes with --missing"),
-        (["--inputs", "inputs/1.txt"], 2, "say --yes"),
+        (["--inputs", "inputs/1.txt", "--prefix", "lab/"], 2, "--prefix needs --missing"),
+        (["--inputs", "inputs/1.txt"], 2, "add --yes"),
     ],
 )
 def test_what_cannot_be_submitted(world: World, tmp_path: Path, arguments: list[str], code: int, words: str):
@@ -195,11 +195,11 @@ def test_all_takes_those_to_which_it_applies(world: World):
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["retry"], 2, "name runs, or say --all"),
+        (["retry"], 2, "name runs, or give --all"),
         (["retry", "--all"], 3, "is FAILED, CANCELLED"),
         (["retry", "{done}"], 2, "`dropbatch rerun`"),
         (["cancel", "{done}"], 2, "has ended already"),
-        (["rerun", "{refused}"], 2, "drop the file again"),
+        (["rerun", "{refused}"], 2, "fix the file and drop it again"),
         (["rerun", "r-0000"], 3, "has no run r-0000"),
     ],
 )

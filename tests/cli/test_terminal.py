@@ -93,12 +93,12 @@ def test_a_narrow_terminal_shows_the_run_and_its_state(lab: World, monkeypatch: 
 
 TALK = """
 from dropbatch.cli.text import reporting
-with reporting() as voice:
-    voice.now("uploading")
-    voice.data("s3://one")
-    voice.now("following")
-    voice.say("a line that stays")
-    voice.data("s3://two")
+with reporting() as reporter:
+    reporter.now("uploading")
+    reporter.data("s3://one")
+    reporter.now("following")
+    reporter.say("a line that stays")
+    reporter.data("s3://two")
 """
 
 

@@ -62,7 +62,10 @@ def test_tree_of_a_folder_however_it_is_written(world: World, prefix: str):
 
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
-    [(["nothing/here"], 3, "nothing lies below lab/nothing/here/"), (["s3://b/lab/"], 2, "such as wordcount/scans")],
+    [
+        (["nothing/here"], 3, "there are no files below lab/nothing/here/"),
+        (["s3://b/lab/"], 2, "such as wordcount/scans"),
+    ],
 )
 def test_tree_of_what_is_not_there(world: World, arguments: list[str], code: int, words: str):
     result = world.call("tree", *arguments)

@@ -124,7 +124,7 @@ def test_ctrl_c_leaves_the_runs_alone(world: World, monkeypatch: pytest.MonkeyPa
     result = world.call(command, *named, "--yes", "--wait")
 
     assert result.exit_code == 1  # click's runner; `main` makes it 130
-    assert "the runs go on" in result.stderr
+    assert "the runs continue" in result.stderr
 
 
 def test_missing_files_cannot_be_waited_for(world: World):

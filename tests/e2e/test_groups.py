@@ -305,7 +305,7 @@ def test_somebody_who_is_invited_has_the_rights_of_the_group_and_no_more(
 
     assert first.exit_code == 0, first.output
     assert (again.exit_code, nobody.exit_code) == (1, 3)
-    assert "has a key since" in again.stderr
+    assert "has had a key since" in again.stderr
     assert "add the name to users" in nobody.stderr
     lines = dict(line.split(" = ") for line in anew.stdout.splitlines()[1:])
     assert lines["aws_access_key_id"] not in first.stdout

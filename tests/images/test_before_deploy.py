@@ -148,14 +148,13 @@ class TestInputBucket:
         aws["s3"].add_response("get_bucket_versioning", {})
         aws["s3"].add_response("get_bucket_notification_configuration", {})
         assert found([], "labdata") == [
-            "storage.input_bucket: labdata must keep versions, which runs are told apart by, and does not: switch "
-            "versioning on",
-            "storage.input_bucket: labdata must send its events to EventBridge, and does not: switch that on in the "
-            "bucket's properties",
+            "storage.input_bucket: labdata has no versioning, which runs are identified by: enable versioning",
+            "storage.input_bucket: labdata does not send its events to EventBridge: enable that in the bucket's "
+            "properties",
         ]
 
     def test_one_that_is_not_there_is_one_line(self, aws: Any) -> None:
         aws["s3"].add_client_error("get_bucket_versioning", "NoSuchBucket", "it does not exist")
         (fault,) = found([], "labdata")
-        assert fault.startswith("storage.input_bucket: labdata cannot be looked at: ")
+        assert fault.startswith("storage.input_bucket: labdata cannot be read: ")
         assert fault.endswith(": name a bucket of this account")

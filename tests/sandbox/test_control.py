@@ -181,7 +181,7 @@ def test_given_faults_when_the_status_is_asked_for_then_it_shows_them_with_runne
     monkeypatch.chdir(sandbox.layout.directory.parents[1])
     runner = CliRunner()
     assert "no fault is set" in runner.invoke(cli, ["sandbox", "fault"]).stderr
-    assert "no job was running there" in runner.invoke(cli, ["sandbox", "fault", "reclaim", "--job", "none"]).stderr
+    assert "no running job matched" in runner.invoke(cli, ["sandbox", "fault", "reclaim", "--job", "none"]).stderr
     assert runner.invoke(cli, ["sandbox", "clock"]).stdout == "1 second of Batch's time a second\n"
 
     runner.invoke(cli, ["sandbox", "fault", "throttle", "--rate", "5"])

@@ -14,8 +14,8 @@ __all__ = ["command"]
 @options
 @click.pass_obj
 def command(context: Context, /, **given: Any) -> None:
-    """End runs that have not ended: those that wait are not started, those that run are stopped.
+    """Cancel runs that have not ended: waiting runs never start, running ones are stopped.
 
-    Their results are lost; `retry` starts them anew. Prints the URI of the request.
+    Their results are lost; `retry` starts them again. Prints the URI of the request.
     """
     ask_and_put(context, "cancel", Chosen(**given))

@@ -20,7 +20,7 @@ _SHELLS = ("bash", "zsh", "fish")
 )
 @click.argument("shell", type=click.Choice(_SHELLS))
 def command(shell: str) -> None:
-    """Print what makes Tab complete commands, options, pipelines, groups and recent runs in SHELL."""
+    """Print the Tab completion script for SHELL: commands, options, pipelines, groups and recent runs."""
     completion = get_completion_class(shell)
     assert completion is not None  # noqa: S101 – click knows these three
     click.echo(completion(cli, {}, _PROGRAM, _VARIABLE).source())

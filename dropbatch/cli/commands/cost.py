@@ -32,37 +32,43 @@ _BAR = 24
     type=click.Choice(["pipeline", "group", "day"]),
     default="pipeline",
     show_default=True,
-    help="What a row stands for. group: all groups that you may look at.",
+    help="One row per pipeline, group or day. group: all groups that you may read.",
 )
 @click.option(
-    "--months", "count", type=click.IntRange(1, 24), default=1, show_default=True, help="With earlier months."
+    "--months",
+    "count",
+    type=click.IntRange(1, 24),
+    default=1,
+    show_default=True,
+    help="Number of months, the current one included.",
 )
 @click.option("--pipeline", metavar="NAME", shell_complete=pipelines, help="Only this pipeline.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON list on stdout.")
 @click.pass_obj
 def command(context: Context, by: str, count: int, pipeline: str | None, as_json: bool) -> None:
-    """Show what runs used and are estimated to have cost: by month and pipeline, by group, or by day of their drop.
+    """Show usage and estimated cost of runs: by month and pipeline, by month and group, or by day of the drop.
 
-    Of machines only, from the prices in the environment file; what AWS charges is in its bill. Unknown is never 0.
+    The estimate covers machines only and uses the prices in the environment file; the AWS bill shows the charges.
+    An unknown cost is shown as unknown, never as 0.
     """
     wanted = months(datetime.now(UTC), count)
     if pipeline is not None:
         pipeline = context.deployed.description.pipeline(pipeline)
     match by:
         case "group":
-            found = summed(_of_groups(context, wanted, pipeline))
+            lines = summed(_of_groups(context, wanted, pipeline))
         case "day":
-            found = by_day(context.deployed, context.group, wanted, pipeline=pipeline)
+            lines = by_day(context.deployed, context.group, wanted, pipeline=pipeline)
         case _:
-            found = _of(context, context.group, wanted, pipeline)
+            lines = _of(context, context.group, wanted, pipeline)
     if as_json:
-        click.echo(json.dumps([_plain(line) for line in found], indent=2))
+        click.echo(json.dumps([_plain(line) for line in lines], indent=2))
         return
-    if not found:
-        click.echo(f"nothing has ended since {wanted[-1]}", err=True)
+    if not lines:
+        click.echo(f"no run has ended since {wanted[-1]}", err=True)
         return
-    show(_table(found, by))
-    _say_what_is_unknown(found)
+    show(_table(lines, by))
+    _report_unknown_cost(lines)
 
 
 def _of(context: Context, group: str, wanted: list[str], pipeline: str | None) -> list[Line]:
@@ -70,38 +76,38 @@ def _of(context: Context, group: str, wanted: list[str], pipeline: str | None) -
 
 
 def _of_groups(context: Context, wanted: list[str], pipeline: str | None) -> list[Line]:
-    """Lines of the groups that the caller may look at."""
+    """Return the lines of the groups that the caller may read."""
     from botocore.exceptions import ClientError  # noqa: PLC0415 – slow
 
-    found: list[Line] = []
+    lines: list[Line] = []
     refused = []
     groups = sorted(context.deployed.description.groups)
     for group in groups:
         try:
-            found += _of(context, group, wanted, pipeline)
+            lines += _of(context, group, wanted, pipeline)
         except ClientError as error:
             words = in_words(error)
             if not isinstance(words, AccessError) or len(groups) == 1:
                 raise
             refused.append(group)
     if refused:
-        click.echo(f"not yours to look at: {', '.join(refused)}", err=True)
-    return found
+        click.echo(f"groups that you may not read: {', '.join(refused)}", err=True)
+    return lines
 
 
-def _table(found: Sequence[Line], by: str) -> "Table":
+def _table(lines: Sequence[Line], by: str) -> "Table":
     from rich.bar import Bar  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
-    most = max(line.usage.micro_usd for line in found) or 1
+    most = max(line.usage.micro_usd for line in lines) or 1
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("day" if by == "day" else "month", no_wrap=True)
     if by != "day":
         table.add_column(by, no_wrap=True)
     for name in ("attempts", "vCPU-h", "GiB-h", "USD"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("", max_width=_BAR)  # the bars: the ones that give way where it is narrow
-    for line in found:
+    table.add_column("", max_width=_BAR)  # the bars: narrowed first on a narrow terminal
+    for line in lines:
         table.add_row(
             line.period,
             *([] if by == "day" else [line.group if by == "group" else line.pipeline]),
@@ -124,8 +130,8 @@ def _cost(line: Line) -> str:
     return ("≥ " if line.usage.unknown_cost else "") + usd(line.usage.micro_usd)
 
 
-def _say_what_is_unknown(found: Sequence[Line]) -> None:
-    unknown = sum(line.usage.unknown_cost for line in found)
+def _report_unknown_cost(lines: Sequence[Line]) -> None:
+    unknown = sum(line.usage.unknown_cost for line in lines)
     if unknown:
         click.echo(
             f"the cost of {counted(unknown, 'attempt')} is not known: set the prices of their pools in the "

@@ -12,14 +12,14 @@ __all__ = ["command"]
 
 @click.command("demo-down", epilog="\b\nExample:\n  dropbatch demo-down")
 def command() -> None:
-    """Destroy with Terraform what the demo deployed, stop the sandbox, and leave nothing."""
+    """Destroy the demo's resources with Terraform, stop the sandbox and remove its directory."""
     root = project_root()
     sandbox = sandbox_here(root)
     if root is None or sandbox is None:
         raise NotFoundError("no environments/sandbox.toml here or above: go to a checkout of the project")
-    with reporting() as voice:
+    with reporting() as reporter:
         try:
-            demo.take_down(root, sandbox, voice)
+            demo.take_down(root, sandbox, reporter)
         except KeyboardInterrupt:
-            voice.say("interrupted: `make demo-down` goes on from here")
+            reporter.say("interrupted: `make demo-down` continues from here")
             raise

@@ -34,16 +34,16 @@ _STYLES = {Outcome.OK: "green", Outcome.PROBLEM: "bold red", Outcome.UNKNOWN: "y
     "path",
     metavar="ENVFILE",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Look at the account that this environment is to be deployed to, instead of at one that is.",
+    help="Examine the account before this environment is deployed, instead of a deployed environment.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON list on stdout.")
 @click.pass_obj
 def command(context: Context, path: Path | None, as_json: bool) -> None:
-    """Look for what keeps an environment from working, and say the fix of each. Changes nothing.
+    """Find problems of an environment, and print the fix of each. Changes nothing.
 
-    Credentials, region, mail, cost tag, service-linked roles, vCPU quotas, images of jobs and of machines, pause,
-    refused submissions, dead letters, the state's lock. What cannot be looked at is called unknown, never ok. Exit
-    code 1 when there is a problem.
+    Examines credentials, region, mail, cost tag, service-linked roles, vCPU quotas, images of jobs and of machines,
+    pause, refused submissions, dead letters and the state's lock. A check that fails to run is reported as unknown,
+    never as ok. Exit code 1 when there is a problem.
     """
     checks: tuple[Check, ...]
     if path is None:
@@ -55,12 +55,12 @@ def command(context: Context, path: Path | None, as_json: bool) -> None:
         checks = (*before.FIRST, *account.CHECKS, *before.LAST)
     directory = os.environ.get("DROPBATCH_SANDBOX_DIR")
     subject = replace(subject, sandbox_directory=Path(directory) if directory and subject.sandbox else None)
-    found = list(examine(checks, subject))
+    findings = list(examine(checks, subject))
     if as_json:
-        click.echo(json.dumps([each.to_dict() for each in found], ensure_ascii=False, indent=2))
+        click.echo(json.dumps([each.to_dict() for each in findings], ensure_ascii=False, indent=2))
     else:
-        show(_table(found))
-    _judge(found)
+        show(_table(findings))
+    _summarize(findings)
 
 
 def _to_be_deployed(path: Path) -> Subject:
@@ -77,8 +77,8 @@ def _to_be_deployed(path: Path) -> Subject:
     return before.subject_of(settings, root or Path(), sandbox=sandbox)
 
 
-def _judge(found: Iterable[Finding]) -> None:
-    counts = Counter(each.outcome for each in found)
+def _summarize(findings: Iterable[Finding]) -> None:
+    counts = Counter(each.outcome for each in findings)
     problems = counts[Outcome.PROBLEM]
     summary = f"{counts[Outcome.OK]} ok, {counted(problems, 'problem')}, {counts[Outcome.UNKNOWN]} unknown"
     if problems:
@@ -86,7 +86,7 @@ def _judge(found: Iterable[Finding]) -> None:
     click.echo(summary, err=True)
 
 
-def _table(found: Iterable[Finding]) -> "Table":
+def _table(findings: Iterable[Finding]) -> "Table":
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
@@ -94,10 +94,10 @@ def _table(found: Iterable[Finding]) -> "Table":
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    apart = "\n" if on_terminal() else " "
-    for each in found:
+    separator = "\n" if on_terminal() else " "
+    for each in findings:
         text = Text(printable(each.text))
         if each.fix:
-            text.append(f"{apart}→ {printable(each.fix)}", style="bold")
+            text.append(f"{separator}→ {printable(each.fix)}", style="bold")
         table.add_row(Text(each.outcome, style=_STYLES[each.outcome]), each.check, text)
     return table

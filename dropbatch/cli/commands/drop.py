@@ -27,20 +27,22 @@ __all__ = ["command"]
     "  dropbatch drop scans/ --wait",
 )
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--pipeline", metavar="NAME", shell_complete=pipelines, help="Pipeline; optional when there is only one.")
+@click.option("--wait", is_flag=True, help="Follow the runs until they end; Ctrl-C stops following, not the runs.")
 @click.option(
-    "--pipeline", metavar="NAME", shell_complete=pipelines, help="Pipeline; may be left out where there is only one."
-)
-@click.option("--wait", is_flag=True, help="Follow the runs to their end; Ctrl-C stops following, not the runs.")
-@click.option(
-    "--fetch", "directory", metavar="DIR", type=click.Path(path_type=Path), help="Then bring the results here."
+    "--fetch",
+    "directory",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Wait, then download the results to DIR.",
 )
 @click.option(
     "--marker",
     metavar="NAME",
     default="",
-    help="Close each directory with this object; pipelines that take folders name it themselves.",
+    help="Name of the marker object that completes each folder; default: the pipeline's own, if it takes folders.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON list on stdout instead of lines.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON list instead of lines.")
 @click.pass_obj
 def command(
     context: Context,
@@ -52,12 +54,12 @@ def command(
     marker: str,
     as_json: bool,
 ) -> None:
-    """Upload FILES and all files below directories, which starts a run of each.
+    """Upload FILES, and all files below directories. Each uploaded file starts a run.
 
-    For a pipeline that takes folders give directories: each is closed with its marker, and is one run.
+    For a pipeline that takes folders, give directories: each is completed with a marker object and starts one run.
 
-    What is there already with the same content is not sent again and starts nothing. An upload that was interrupted
-    goes on where it stopped when it is called again.
+    A file that was uploaded before with the same content is skipped and starts nothing. Repeat the command to resume
+    an interrupted upload.
 
     Prints the s3:// URI of each file, and with --wait those of the results. Exit code 1 when a run did not succeed.
     """
@@ -65,16 +67,16 @@ def command(
     pipeline = deployed.description.pipeline(pipeline)
     marker = marker or deployed.description.folders.get(pipeline, "")
     if marker and not all(path.is_dir() for path in files):
-        raise UsageFault(f"{pipeline} takes folders, which {marker} closes: give directories only")
+        raise UsageFault(f"{pipeline} takes folders, each completed by {marker}: give directories only")
     planned = uploads.plan(files, group=group, pipeline=pipeline, marker=marker)
-    with reporting() as voice:
-        dropped = _upload(deployed, planned, voice, show=not as_json)
+    with reporting() as reporter:
+        dropped = _upload(deployed, planned, reporter, show=not as_json)
         if marker:
             dropped = [
                 uploads.close_folder(deployed, path, dropped, group=group, pipeline=pipeline, marker=marker)
                 for path in files
             ]
-        _tell_what_is_there(dropped, voice)
+        _report_skipped(dropped, reporter)
         answers: list[dict[str, Any]] = [
             {
                 "input": each.uri,
@@ -87,56 +89,56 @@ def command(
         ended: dict[str, runs.Run] = {}
         if wait or directory is not None:
             names = {each.run_id: printable(_below(each.drop)) for each in dropped}
-            ended = waiting.wait_for(deployed, group, names, voice)
+            ended = waiting.wait_for(deployed, group, names, reporter)
         for each, answer in zip(dropped, answers, strict=True):
             run = ended.get(answer["run_id"])
             if run is None:
                 continue
             target = directory / _below(each.drop) if directory is not None and len(dropped) > 1 else directory
-            answer.update(_outcome(context, run, target, voice))
+            answer.update(_outcome(context, run, target, reporter))
             for uri in [] if as_json else answer["outputs"]:
-                voice.data(uri)
+                reporter.data(uri)
     if as_json:
         click.echo(json.dumps(answers, ensure_ascii=False, indent=2))
     waiting.raise_if_failed(ended.values())
 
 
 def _below(drop: uploads.Drop) -> str:
-    """Name of a file below its pipeline's folder."""
+    """Return the file's path below its pipeline's folder."""
     return keys.InputKey.parse(drop.key).rest.strip("/")
 
 
 def _upload(
-    deployed: Deployed, planned: Sequence[uploads.Drop], voice: Reporter, *, show: bool
+    deployed: Deployed, planned: Sequence[uploads.Drop], reporter: Reporter, *, show: bool
 ) -> list[uploads.Dropped]:
     what = printable(planned[0].path.name) if len(planned) == 1 else f"{len(planned)} files"
     total = sum(each.path.stat().st_size for each in planned)
-    progress = Progress(voice, f"uploading {what}", total, live=sys.stderr.isatty(), before=f"reading {what}")
+    progress = Progress(reporter, f"uploading {what}", total, live=sys.stderr.isatty(), before=f"reading {what}")
     dropped: list[uploads.Dropped] = []
     try:
         for each in uploads.drop_all(deployed, planned, progress):
             dropped.append(each)
             if show:
-                voice.data(each.uri)
-    except BaseException:  # interrupted, cut off, a file that vanished: whatever it is
-        voice.say(f"{len(dropped)} of {counted(len(planned), 'file')} are there; the same command goes on from here")
+                reporter.data(each.uri)
+    except BaseException:  # any cause: Ctrl-C, a lost connection, a file that vanished
+        reporter.say(f"{len(dropped)} of {counted(len(planned), 'file')} were uploaded; repeat the command to continue")
         raise
     return dropped
 
 
-def _tell_what_is_there(dropped: Sequence[uploads.Dropped], voice: Reporter) -> None:
+def _report_skipped(dropped: Sequence[uploads.Dropped], reporter: Reporter) -> None:
     same = [each for each in dropped if each.already_there]
     if same:
         what = "folders" if same[0].drop.key.endswith("/") else "files"
         which = f"{_below(same[0].drop)} is" if len(same) == 1 else f"{len(same)} of {len(dropped)} {what} are"
-        voice.say(
-            f"{printable(which)} there already with the same content, nothing starts; "
+        reporter.say(
+            f"{printable(which)} there already with the same content, so nothing starts; "
             f"to process again: `dropbatch rerun {same[0].run_id[:12]}`"
         )
 
 
-def _outcome(context: Context, run: runs.Run, directory: Path | None, voice: Reporter) -> dict[str, Any]:
-    """How a run ended and what it published; with a directory, its results are brought there."""
+def _outcome(context: Context, run: runs.Run, directory: Path | None, reporter: Reporter) -> dict[str, Any]:
+    """Return how a run ended and what it published; download its results to `directory`, if given."""
     answer: dict[str, Any] = {"state": run.state, "reason": run.reason or None, "outputs": []}
     if run.state is not State.SUCCEEDED:
         return answer
@@ -144,8 +146,8 @@ def _outcome(context: Context, run: runs.Run, directory: Path | None, voice: Rep
     answer["outputs"] = [output["uri"] for output in record["outputs"]]
     answer["record"] = keys.uri(context.deployed.description.output_bucket, keys.record_key(run.output_prefix))
     for warning in record["warnings"]:
-        voice.say(f"warning: {printable(warning)}")
+        reporter.say(f"warning: {printable(warning)}")
     if directory is not None:
         for fetched in results.fetch(context.deployed, record, run.output_prefix, directory):
-            voice.say(f"fetched {fetched.path}")
+            reporter.say(f"fetched {fetched.path}")
     return answer

@@ -33,17 +33,17 @@ _RESULTS = "results"
     metavar="DIR",
     required=True,
     type=click.Path(path_type=Path, file_okay=False),
-    help="Write a Workflow Run RO-Crate (profile Process Run Crate) here.",
+    help="Directory of the Workflow Run RO-Crate (profile Process Run Crate).",
 )
-@click.option("--without-files", is_flag=True, help="Only refer to the results by their s3:// URIs.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@click.option("--without-files", is_flag=True, help="Refer to the results by their s3:// URIs; download none.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def command(context: Context, run: str, directory: Path, without_files: bool, as_json: bool) -> None:
-    """Write RUN (an id, or its beginning) as a crate for an archive or a paper.
+    """Write RUN (an id, or its beginning) as an RO-Crate for an archive or a paper.
 
-    That is its results, log and record, with how they were made in terms that other tools read. Inputs are referred to
-    by URI, version and SHA-256. DIR is new, empty, or what an earlier call for this run left; it goes on where that
-    stopped. Prints the path of the crate's metadata.
+    The crate holds the results, log and record of the run, and describes its provenance in standard terms. Inputs are
+    referred to by URI, version and SHA-256. DIR must be new or empty, or hold an earlier export of this run, which is
+    then resumed. Prints the path of the crate's metadata.
     """
     ro_crate.available()
     deployed = context.deployed
@@ -63,7 +63,7 @@ def command(context: Context, run: str, directory: Path, without_files: bool, as
 
 
 def _prepare(directory: Path, record: dict[str, Any]) -> None:
-    """Make the directory, or see that it is this run's."""
+    """Create the directory, or check that it belongs to this run."""
     name = keys.record_key("")
     if directory.is_dir() and any(directory.iterdir()):
         try:
@@ -87,12 +87,12 @@ def _own_files(deployed: Deployed, prefix: str, record: dict[str, Any], director
 
 
 def _fetch(deployed: Deployed, prefix: str, record: dict[str, Any], directory: Path) -> dict[str, Path]:
-    """Results into the crate; those that the command sent elsewhere are only referred to."""
+    """Download the results into the crate, except those outside the run's own output prefix."""
     own = [each for each in record["outputs"] if keys.split_uri(each["uri"])[1].startswith(prefix)]
     total = sum(output["size"] for output in own)
-    with reporting() as voice:
-        progress = Progress(voice, f"fetching {counted(len(own), 'file')}", total, live=sys.stderr.isatty())
-        brought = results.fetch(
+    with reporting() as reporter:
+        progress = Progress(reporter, f"fetching {counted(len(own), 'file')}", total, live=sys.stderr.isatty())
+        fetched = results.fetch(
             deployed, {**record, "outputs": own}, prefix, directory / _RESULTS, received=progress.sent
         )
-        return {output["uri"]: each.path for output, each in zip(own, brought, strict=True)}
+        return {output["uri"]: each.path for output, each in zip(own, fetched, strict=True)}

@@ -21,11 +21,11 @@ _RUN = re.compile(r"r-[0-9a-f]{1,20}")
 
 
 def _newest_of(context: Context, what: str) -> str:
-    """Output prefix of an input's newest run: where its results lie below its own key, else as the ledger says."""
+    """Return the output prefix of an input's newest run: looked up below the input's key, else in the ledger."""
     try:
         return results.newest_run(context.deployed, context.group, what)
     except NotFoundError:
-        # Inputs from elsewhere, such as those of `submit` below inputs/, have their results in the pipeline's folder.
+        # Results of other inputs, such as those below inputs/ that `submit` names, are in the pipeline's folder.
         found = runs.newest_of_file(
             context.deployed, context.group, what, fits=lambda run: run.state is State.SUCCEEDED
         )
@@ -39,14 +39,14 @@ def _newest_of(context: Context, what: str) -> str:
 )
 @click.argument("what", metavar="KEY|RUN", shell_complete=run_ids)
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--overwrite", is_flag=True, help="Replace files of the same names that are something else.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout instead of lines.")
+@click.option("--overwrite", is_flag=True, help="Replace existing files that differ from the results.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
 @click.pass_obj
 def command(context: Context, what: str, directory: Path, overwrite: bool, as_json: bool) -> None:
-    """Bring the results of a run to DIR. For an input's key or s3:// URI, those of its newest run.
+    """Download the results of a run to DIR; for the key or s3:// URI of an input, those of its newest run.
 
-    Several files come at once, and what was interrupted goes on where it stopped. Every file is checked against the
-    SHA-256 in the run record; files that are there already stay. Prints their paths.
+    Repeat the command to resume an interrupted download. Every file is checked against the SHA-256 in the run record;
+    files that are there already are kept. Prints the paths of the files.
     """
     deployed = context.deployed
     if _RUN.fullmatch(what):
@@ -62,12 +62,12 @@ def command(context: Context, what: str, directory: Path, overwrite: bool, as_js
             f"{record['run_id']} failed and published no results: {record['phase']}: {record['reason']}"
         )
     if not record["outputs"]:
-        click.echo("the run succeeded and left no files", err=True)
+        click.echo("the run succeeded and wrote no files", err=True)
     total = sum(output["size"] for output in record["outputs"])
     found = []
-    with reporting() as voice:
+    with reporting() as reporter:
         progress = Progress(
-            voice, f"fetching {counted(len(record['outputs']), 'file')}", total, live=sys.stderr.isatty()
+            reporter, f"fetching {counted(len(record['outputs']), 'file')}", total, live=sys.stderr.isatty()
         )
         try:
             for fetched in results.fetch(
@@ -75,15 +75,15 @@ def command(context: Context, what: str, directory: Path, overwrite: bool, as_js
             ):
                 found.append({"path": str(fetched.path), "size": fetched.size, "already_there": fetched.already_there})
                 if not as_json:
-                    voice.data(str(fetched.path))
+                    reporter.data(str(fetched.path))
                 if fetched.already_there:
-                    voice.say(f"{fetched.path} is there already, with the right checksum")
+                    reporter.say(f"{fetched.path} exists already, with the right checksum")
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt) or (
                 isinstance(error, Exception) and isinstance(in_words(error), ReachError)
             ):
                 files = counted(len(record["outputs"]), "file")
-                voice.say(f"{len(found)} of {files} are there; the same command goes on from here")
+                reporter.say(f"{len(found)} of {files} were fetched; repeat the command to continue")
             raise
     if as_json:
         click.echo(json.dumps({"run_id": record["run_id"], "files": found}, ensure_ascii=False, indent=2))

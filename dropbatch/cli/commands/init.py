@@ -18,9 +18,9 @@ __all__ = ["command"]
 _QUESTIONS = {
     "name": "Name of the environment (letters and digits)",
     "region": "AWS region",
-    "email": "E-mail address for news and warnings",
-    "monthly_usd": "Budget in US dollars a month; at its end nothing new starts",
-    "max_vcpus": "Most vCPUs at once",
+    "email": "E-mail address for notifications and warnings",
+    "monthly_usd": "Monthly budget in US dollars; nothing starts once it is spent",
+    "max_vcpus": "Maximum number of vCPUs at once",
 }
 
 
@@ -31,37 +31,41 @@ _QUESTIONS = {
     "  dropbatch init --pipeline align",
 )
 @click.option("--name", help="Name of the environment.")
-@click.option("--region", help="AWS region, such as eu-central-1.")
-@click.option("--email", help="Address for news and warnings.")
-@click.option("--monthly-usd", type=int, help="Budget; at its end nothing new starts.")
-@click.option("--max-vcpus", type=int, help="Most vCPUs at once.")
-@click.option("--pipeline", metavar="NAME", help="Instead: image/NAME with Dockerfile, program and test.")
+@click.option("--region", help="AWS region, for example eu-central-1.")
+@click.option("--email", help="E-mail address for notifications and warnings.")
+@click.option("--monthly-usd", type=int, help="Monthly budget in US dollars; nothing starts once it is spent.")
+@click.option("--max-vcpus", type=int, help="Maximum number of vCPUs at once.")
+@click.option(
+    "--pipeline",
+    metavar="NAME",
+    help="Write image/NAME with Dockerfile, program and test, instead of an environment file.",
+)
 @click.option(
     "--directory",
     type=click.Path(path_type=Path, file_okay=False),
-    help="The project; else the checkout around this directory, else this directory.",
+    help="Project directory; default: the checkout that contains the current directory, else the current directory.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(*, pipeline: str | None, directory: Path | None, as_json: bool, **given: Any) -> None:
-    """Ask five questions and write environments/NAME.toml; or write a folder for a new pipeline.
+    """Ask five questions and write environments/NAME.toml; or, with --pipeline, write a folder for a new pipeline.
 
-    What the options say is not asked. The file passes validation before it is written; nothing is overwritten.
+    Questions that options answer are skipped. The file is validated before it is written; nothing is overwritten.
     """
     root = directory or project_root() or Path()
     given = {name: value for name, value in given.items() if value is not None}
     if pipeline is not None:
         if given:
-            raise UsageFault("--pipeline makes a pipeline's folder: leave the questions about the environment out")
+            raise UsageFault("--pipeline writes a folder for a pipeline: leave out the options about the environment")
         _pipeline(root, pipeline, as_json=as_json)
         return
     answers = _ask(given)
-    found = init_files.faults(answers)
-    if found:
-        raise UsageFault("\n".join(found))
+    faults = init_files.faults(answers)
+    if faults:
+        raise UsageFault("\n".join(faults))
     written = init_files.write_all(
         root / "environments", {f"{answers.name}.toml": init_files.environment_text(answers)}
     )
-    _tell(written, None, as_json=as_json)
+    _print(written, None, as_json=as_json)
     click.echo(
         f"before you deploy: `dropbatch doctor --before-deploy {written[0]}`; then `npx cdktf deploy {answers.name}`",
         err=True,
@@ -73,14 +77,14 @@ def _ask(given: dict[str, Any]) -> Answers:
     missing = [each.name for each in fields(Answers) if each.name not in given]
     if missing and not is_interactive():
         listed = ", ".join("--" + name.replace("_", "-") for name in missing)
-        raise UsageFault(f"there is nobody to ask here: give {listed} too")
+        raise UsageFault(f"cannot ask, because the input is not a terminal: give {listed} too")
     for name in missing:
-        answers = _asked(answers, name)
+        answers = _ask_one(answers, name)
     return answers
 
 
-def _asked(answers: Answers, name: str) -> Answers:
-    """Ask one question until the answer is one that the file may hold."""
+def _ask_one(answers: Answers, name: str) -> Answers:
+    """Ask one question until its answer is valid."""
     before = set(init_files.faults(answers))
     default = getattr(answers, name)
     while True:
@@ -97,15 +101,15 @@ def _asked(answers: Answers, name: str) -> Answers:
 def _pipeline(root: Path, name: str, *, as_json: bool) -> None:
     table = init_files.pipeline_table(name)
     written = init_files.write_all(root / "image" / name, init_files.pipeline_files(name), executable=name)
-    _tell(written, table, as_json=as_json)
+    _print(written, table, as_json=as_json)
     click.echo(
-        "the table that was printed belongs in environments/*.toml; try the program: dropbatch-run --input FILE "
+        "add the printed table to environments/*.toml; try the program: dropbatch-run --input FILE "
         f"--output DIR -- {written[0].parent / name} {{input}} {{output}}/result.txt",
         err=True,
     )
 
 
-def _tell(written: list[Path], table: str | None, *, as_json: bool) -> None:
+def _print(written: list[Path], table: str | None, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"files": [str(path) for path in written], "table": table}, indent=2))
         return

@@ -12,14 +12,15 @@ __all__ = ["command"]
 
 @click.command("invite", epilog="\b\nExamples:\n  dropbatch --env prod invite anna\n  dropbatch invite anna --replace")
 @click.argument("user")
-@click.option("--replace", is_flag=True, help="End the keys that the person has; after a loss, or once in a while.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@click.option(
+    "--replace", is_flag=True, help="Delete the person's existing keys first, to rotate a key or after a loss."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def command(context: Context, user: str, replace: bool, as_json: bool) -> None:
-    """Make a key for USER, a name among the `users` of a group, and print it.
+    """Create an access key for USER, one of the `users` of a group, and print it.
 
-    This is the only time it is shown: it is kept neither here nor in Terraform's state. Who may do this runs the
-    deployment.
+    It is shown only this once: it is stored neither here nor in Terraform's state. For operators.
     """
     deployed = context.deployed
     environment, region = deployed.description.environment, deployed.description.region
@@ -36,7 +37,7 @@ def command(context: Context, user: str, replace: bool, as_json: bool) -> None:
     else:
         click.echo(key.profile(profile, region))
     click.echo(
-        f"\nfor {user}, to be handed over so that only they can read it; it is not shown again. They put these lines "
-        f"into ~/.aws/credentials, and then: AWS_PROFILE={profile} dropbatch --env {environment} status",
+        f"\nfor {user}: send it so that only they can read it; it is not shown again. They add these lines to "
+        f"~/.aws/credentials and run: AWS_PROFILE={profile} dropbatch --env {environment} status",
         err=True,
     )

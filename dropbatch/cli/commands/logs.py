@@ -17,21 +17,21 @@ from dropbatch.cli.offline import retry_while_offline
 
 __all__ = ["command"]
 
-_LOOK_SECONDS = 1.0
-_QUIET_LOOKS = 3
+_POLL_SECONDS = 1.0
+_QUIET_POLLS = 3
 
 
 @click.command("logs", epilog="\b\nExamples:\n  dropbatch logs r-1f0c\n  dropbatch logs r-1f0c -f")
 @click.argument("run", shell_complete=run_ids)
 @click.option(
-    "-f", "--follow", is_flag=True, help="Go on until the run has ended; Ctrl-C stops following, not the run."
+    "-f", "--follow", is_flag=True, help="Follow the log until the run ends; Ctrl-C stops following, not the run."
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, with -f one for each line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object; with -f one per line.")
 @click.pass_obj
 def command(context: Context, run: str, follow: bool, as_json: bool) -> None:
-    """Print what the program of RUN (an id, its beginning, or a file's name) printed.
+    """Print the log of the program of RUN (an id, its beginning, or a file's name).
 
-    From its published log once it has ended, live from CloudWatch Logs before.
+    Reads the published log once the run has ended, and CloudWatch Logs before that.
     """
     deployed, group = context.deployed, context.group
     found = runs.find(deployed, group, run)
@@ -43,7 +43,7 @@ def command(context: Context, run: str, follow: bool, as_json: bool) -> None:
         return
     log = results.read_log(deployed, found.output_prefix) if found.output_prefix else None
     if log is None:
-        raise NotFoundError(f"{found.run_id} is {found.state} and left no log: {found.reason or 'no reason given'}")
+        raise NotFoundError(f"{found.run_id} is {found.state} and has no log: {found.reason or 'no reason given'}")
     if as_json:
         lines = log.decode("utf-8", "replace").splitlines()
         _print_one_by_one(lines, found, as_json=True) if follow else _print(lines, found, as_json=True)
@@ -60,7 +60,7 @@ def _print(lines: list[str], run: runs.Run, *, as_json: bool) -> None:
     for line in lines:
         click.echo(line)
     if not lines:
-        click.echo(f"{run.run_id} is {run.state}, its program has printed nothing yet", err=True)
+        click.echo(f"{run.run_id} is {run.state}; its program has printed nothing yet", err=True)
 
 
 def _print_one_by_one(lines: list[str], run: runs.Run, *, as_json: bool) -> None:
@@ -72,18 +72,18 @@ def _follow(deployed: Deployed, group: str, run: runs.Run, *, as_json: bool) -> 
     live = LiveLog(deployed, run)
     quiet = 0
     while True:
-        lines = retry_while_offline(live.lines, _away)
+        lines = retry_while_offline(live.lines, _report)
         _print_one_by_one(lines, run, as_json=as_json)
-        # CloudWatch Logs has the last lines a moment after they were printed.
+        # The last lines reach CloudWatch Logs with a short delay.
         quiet = 0 if lines else quiet + 1
-        if run.state.final and quiet >= _QUIET_LOOKS:
+        if run.state.final and quiet >= _QUIET_POLLS:
             click.echo(f"{run.run_id} {run.state}{': ' + run.reason if run.reason else ''}", err=True)
             return
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_POLL_SECONDS)
         if not run.state.final:
-            run = retry_while_offline(functools.partial(runs.find, deployed, group, run.run_id), _away)
+            run = retry_while_offline(functools.partial(runs.find, deployed, group, run.run_id), _report)
             live.run = run
 
 
-def _away(text: str) -> None:
+def _report(text: str) -> None:
     click.echo(text, err=True)

@@ -32,13 +32,19 @@ _AT_ONCE = 16
     "file", required=False, default=Path("dropbatch-report.html"), type=click.Path(path_type=Path, dir_okay=False)
 )
 @click.option("--pipeline", metavar="NAME", shell_complete=pipelines, help="Only runs of this pipeline.")
-@click.option("--days", type=click.IntRange(1, 366), default=7, show_default=True, help="Look back so far.")
-@click.option("--since", metavar="WHEN", help="Instead: 30min, 2h, 3d, 2026-01-31 or 2026-01-31T12:00 (UTC).")
+@click.option("--days", type=click.IntRange(1, 366), default=7, show_default=True, help="Number of days to look back.")
 @click.option(
-    "--limit", type=click.IntRange(1, 100_000), default=10_000, show_default=True, help="Of the newest so many runs."
+    "--since", metavar="WHEN", help="Start time instead of --days: 30min, 2h, 3d, 2026-01-31 or 2026-01-31T12:00 (UTC)."
 )
-@click.option("--no-records", is_flag=True, help="Do not read the records of runs: faster, and memory stays unknown.")
-@click.option("--json", "as_json", is_flag=True, help="What is known of each run, as JSON on stdout; no page.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 100_000),
+    default=10_000,
+    show_default=True,
+    help="Maximum number of runs, newest first.",
+)
+@click.option("--no-records", is_flag=True, help="Do not read run records: faster, but memory stays unknown.")
+@click.option("--json", "as_json", is_flag=True, help="Print the facts about each run as JSON, instead of a page.")
 @click.pass_obj
 def command(
     context: Context,
@@ -53,19 +59,19 @@ def command(
 ) -> None:
     """Write one HTML page about the group's runs to FILE: timeline, durations, memory, cost, failures by reason.
 
-    The page needs nothing else: it can be mailed and opened anywhere. Prints its path.
+    The page is self-contained: it can be mailed and opened anywhere. Prints its path.
     """
     deployed, group = context.deployed, context.group
     if pipeline is not None:
         pipeline = deployed.description.pipeline(pipeline)
     now = datetime.now(UTC)
     start = parse_time(since, now) if since else (now - timedelta(days=days - 1)).replace(hour=0, minute=0, second=0)
-    with reporting() as voice:
-        voice.now("reading the ledger")
+    with reporting() as reporter:
+        reporter.now("reading the ledger")
         found = runs.newest(deployed, group, since=start, limit=limit, pipeline=pipeline)
         if not found:
-            raise NotFoundError("there are no such runs: see `dropbatch status`, or look further back with --days")
-        records = {} if no_records else dict(_records(deployed, found, voice))
+            raise NotFoundError("no runs in this period: see `dropbatch status`, or look further back with --days")
+        records = {} if no_records else dict(_records(deployed, found, reporter))
     facts = [fact_of(run, records.get(run.run_id)) for run in found]
     if as_json:
         click.echo(json.dumps([fact.to_dict() for fact in facts], ensure_ascii=False, indent=2))
@@ -79,15 +85,15 @@ def command(
     file.write_text(page(summarize(facts), about=about), encoding="utf-8")
     click.echo(str(file))
     if len(found) == limit:
-        click.echo(f"these are the newest {limit:,} runs: for more give --limit", err=True)
+        click.echo(f"the page shows the newest {limit:,} runs: for more give --limit", err=True)
 
 
 def _records(
-    deployed: Deployed, found: Sequence[runs.Run], voice: Reporter
+    deployed: Deployed, found: Sequence[runs.Run], reporter: Reporter
 ) -> Iterator[tuple[str, Mapping[str, Any] | None]]:
-    """Records of the runs that started, as far as there are any."""
+    """Yield the record of each run that started, or None if it has none."""
     ended = [run for run in found if run.state.final and run.started_at]
-    deployed.s3  # noqa: B018 – made here, not by several threads at once
+    deployed.s3  # noqa: B018 – created before the threads start
 
     def read(run: runs.Run) -> tuple[str, Mapping[str, Any] | None]:
         try:
@@ -98,5 +104,5 @@ def _records(
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         for number, each in enumerate(pool.map(read, ended), 1):
             if number % 200 == 0:
-                voice.now(f"reading records: {number:,} of {len(ended):,}")
+                reporter.now(f"reading records: {number:,} of {len(ended):,}")
             yield each

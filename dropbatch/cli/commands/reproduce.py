@@ -20,22 +20,24 @@ __all__ = ["command"]
 @click.command(
     "reproduce",
     epilog="\b\nExamples:\n  dropbatch reproduce r-1f0c --wait --yes\n  dropbatch reproduce r-1f0c --with r-77ab\n\n"
-    "Exit codes: 0 asked for, or identical · 1 the new run failed, or cannot be made · 6 not identical",
+    "Exit codes: 0 requested, or identical · 1 the new run failed, or is impossible · 6 not identical",
 )
 @click.argument("run", shell_complete=run_ids)
 @click.option("--wait", is_flag=True, help="Follow the new run, then compare; Ctrl-C stops following, not the run.")
-@click.option("--with", "other", metavar="RUN", shell_complete=run_ids, help="Start nothing: compare with this run.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@click.option(
+    "--with", "other", metavar="RUN", shell_complete=run_ids, help="Compare with this run instead of starting one."
+)
+@click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def command(
     context: Context, *, run: str, wait: bool, other: str | None, dry_run: bool, yes: bool, as_json: bool
 ) -> None:
-    """Make the result of RUN again, of exactly what it was made of: the same image, input versions and parameters.
+    """Repeat RUN with exactly the same image, input versions and parameters.
 
-    Whatever was deployed since, the revision of the job definition that RUN used is used again. With --wait the results
-    are compared by SHA-256, file by file: a line each, and the verdict.
+    The new run uses the revision of the job definition that RUN used, whatever was deployed since. With --wait, the
+    results are compared file by file by SHA-256: one line per file, then the verdict.
     """
     if other is not None and (wait or dry_run):
         raise UsageFault("--with compares runs that have ended: leave out --wait and --dry-run")
@@ -46,14 +48,14 @@ def command(
     answer: dict[str, Any] = {"run": original.run_id, "job_definition": pins.definition, "request": None}
     again: runs.Run | None = runs.find(deployed, group, other) if other is not None else None
     if again is None:
-        what = f"make {original.run_id} again with {pins.definition}; {_worst(context, original)}{_elsewhere(record)}"
+        what = f"repeat {original.run_id} with {pins.definition}; {_max_cost(context, original)}{_elsewhere(record)}"
         if dry_run:
             click.echo(f"Would {what}", err=True)
         else:
             confirm(what[0].upper() + what[1:], yes=yes)
             sent = requests.put(deployed, group, "reproduce", {"runs": [original.run_id]})
             answer["request"], answer["reproduction"] = sent.uri, _identity(original, pins, sent)
-            click.echo(f"asked to {what}", err=True)
+            click.echo(f"requested: {what}", err=True)
             if wait:
                 again = _follow(context, original, answer["reproduction"], sent)
             elif not as_json:
@@ -68,7 +70,7 @@ def command(
     if as_json:
         click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
     if comparison is not None:
-        _tell(original, comparison, as_json=as_json)
+        _print(original, comparison, as_json=as_json)
 
 
 def _record(context: Context, run: runs.Run) -> dict[str, Any]:
@@ -84,12 +86,12 @@ def _pins(record: dict[str, Any]) -> Pins:
         raise CliError(str(error)) from error
 
 
-def _worst(context: Context, run: runs.Run) -> str:
+def _max_cost(context: Context, run: runs.Run) -> str:
     return estimate.max_cost(context.deployed, run.pipeline, 1, run.item.get("overrides")).words
 
 
 def _elsewhere(record: dict[str, Any]) -> str:
-    """What the run wrote outside its own directory: that will be written again, over what is there."""
+    """Return a warning about results outside the run's own directory, which the new run overwrites."""
     uris = [each["uri"] for each in record["outputs"] if f"/{record['run_id']}/" not in each["uri"]]
     return f"; overwrites {', '.join(uris)}" if uris else ""
 
@@ -100,43 +102,43 @@ def _identity(original: runs.Run, pins: Pins, sent: requests.Sent) -> str:
 
 
 def _follow(context: Context, original: runs.Run, identity: str, sent: requests.Sent) -> runs.Run:
-    with reporting() as voice:
+    with reporting() as reporter:
         names = {identity: waiting.name_of(original)}
-        return waiting.wait_for(context.deployed, context.group, names, voice, sent=sent)[identity]
+        return waiting.wait_for(context.deployed, context.group, names, reporter, sent=sent)[identity]
 
 
-def _plain(found: Comparison) -> dict[str, Any]:
+def _plain(comparison: Comparison) -> dict[str, Any]:
     verdicts = {
-        "identical": found.equal,
-        "different": found.different,
-        "missing": found.missing,
-        "new": found.added,
+        "identical": comparison.equal,
+        "different": comparison.different,
+        "missing": comparison.missing,
+        "new": comparison.added,
     }
     return {
-        "identical": found.identical,
+        "identical": comparison.identical,
         "files": [{"name": name, "verdict": verdict} for verdict, names in verdicts.items() for name in names],
-        "image_changed": found.image_changed,
-        "inputs_changed": list(found.inputs_changed),
+        "image_changed": comparison.image_changed,
+        "inputs_changed": list(comparison.inputs_changed),
     }
 
 
-def _tell(original: runs.Run, found: Comparison, *, as_json: bool) -> None:
-    """A line for each file and the verdict.
+def _print(original: runs.Run, comparison: Comparison, *, as_json: bool) -> None:
+    """Print a line for each file, then the verdict.
 
     Raises:
         DifferentError: the results are not the same.
     """
     if not as_json:
-        for each in _plain(found)["files"]:
-            sizes = found.sizes.get(each["name"])
+        for each in _plain(comparison)["files"]:
+            sizes = comparison.sizes.get(each["name"])
             detail = f"  ({size(sizes[0])} before, {size(sizes[1])} now)" if sizes else ""
             click.echo(f"{each['verdict']:<9}  {printable(each['name'])}{detail}")
-    for uri in found.inputs_changed:
+    for uri in comparison.inputs_changed:
         click.echo(
-            f"note: the input {printable(uri)} had another content: the command names it, no version is kept", err=True
+            f"note: the input {printable(uri)} changed: the command names it, and its version is not pinned", err=True
         )
-    if found.image_changed:
+    if comparison.image_changed:
         click.echo("note: the runs had different images", err=True)
-    if not found.identical:
-        raise DifferentError(f"{original.run_id} was not reproduced: {printable(found.line)}")
-    click.echo(found.line, err=True)
+    if not comparison.identical:
+        raise DifferentError(f"{original.run_id} was not reproduced: {printable(comparison.line)}")
+    click.echo(comparison.line, err=True)

@@ -17,7 +17,6 @@ __all__ = ["command"]
 def command(context: Context, /, **given: Any) -> None:
     """Process the inputs of runs again, as new runs.
 
-    For a result made before, with the program as it is deployed now; the old result stays.
-    Prints the URI of the request.
+    Uses the program that is deployed now; the old results are kept. Prints the URI of the request.
     """
     ask_and_put(context, "rerun", Chosen(**given))

@@ -12,17 +12,17 @@ __all__ = ["command"]
 
 
 @click.command("resume", epilog="\b\nExamples:\n  dropbatch resume\n  dropbatch resume --yes")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def command(context: Context, *, yes: bool, as_json: bool) -> None:
-    """Let everything go on after a pause, also one by the budget. What waits starts within minutes.
+    """End a pause, also one by the budget. Waiting runs start within minutes.
 
     For operators.
     """
     environment = context.deployed.environment
-    confirm(f"Let {environment} go on: all that waits starts, and costs money", yes=yes, dry_run=False)
+    confirm(f"Resume {environment}: all waiting runs start, and cost money", yes=yes, dry_run=False)
     answer = invoke.invoke_spend_guard(context.deployed, "resume")
-    click.echo(f"{environment} goes on; what waits starts within minutes", err=True)
+    click.echo(f"{environment} is resumed; waiting runs start within minutes", err=True)
     if as_json:
         click.echo(json.dumps({"environment": environment, "did": answer["did"]}, indent=2))

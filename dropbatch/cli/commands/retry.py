@@ -23,32 +23,34 @@ __all__ = ["command"]
 @options
 @wait_option
 @click.option(
-    "--dead-letters", is_flag=True, help="For operators: messages that nobody understood, back to the queue instead."
+    "--dead-letters",
+    is_flag=True,
+    help="For operators: send dead letters back to their queue, instead of retrying runs.",
 )
 @click.option(
     "--limit",
     type=click.IntRange(1, 1000),
     default=100,
     show_default=True,
-    help="With --dead-letters: at most so many.",
+    help="With --dead-letters: maximum number of messages.",
 )
 @click.pass_obj
 def command(context: Context, /, *, dead_letters: bool, limit: int, **given: Any) -> None:
-    """Try runs again that failed or were cancelled, as further attempts of the same runs.
+    """Retry failed or cancelled runs, each as a further attempt of the same run.
 
-    The same input and parameters, with the program as it is deployed now. Prints the URI of the request.
+    Uses the same input and parameters, and the program that is deployed now. Prints the URI of the request.
     """
     chosen = Chosen(**given)
     if not dead_letters:
         ask_and_put(context, "retry", chosen)
         return
     if chosen.run or chosen.every or chosen.pipeline or chosen.wait:
-        raise UsageFault("--dead-letters is about messages, not runs: leave runs, --all, --pipeline and --wait out")
-    _letters(context, chosen, limit)
+        raise UsageFault("--dead-letters is about messages, not runs: leave out runs, --all, --pipeline and --wait")
+    _redrive(context, chosen, limit)
 
 
-def _letters(context: Context, chosen: Chosen, limit: int) -> None:
-    """Show what lies dead and why; send it back unless it is a dry run."""
+def _redrive(context: Context, chosen: Chosen, limit: int) -> None:
+    """List the dead letters with their reasons; send them back unless it is a dry run."""
     letters = invoke.invoke_arrival(context.deployed, "dead-letters", limit=limit)["letters"]
     answer: dict[str, Any] = {"letters": letters, "redriven": 0}
     if not chosen.as_json:

@@ -1,4 +1,4 @@
-"""What `retry`, `rerun` and `cancel` have in common: choose runs, say what will be done, ask, put the request."""
+"""Shared by `retry`, `rerun` and `cancel`: select runs, ask for confirmation, send the request."""
 
 import functools
 import json
@@ -23,7 +23,7 @@ _NAMED = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Chosen:
-    """What the options say."""
+    """Values of the options."""
 
     run: tuple[str, ...]
     every: bool
@@ -36,16 +36,18 @@ class Chosen:
 
 
 wait_option = click.option(
-    "--wait", is_flag=True, help="Follow the runs to their end; Ctrl-C stops following, not the runs."
+    "--wait", is_flag=True, help="Follow the runs until they end; Ctrl-C stops following, not the runs."
 )
 
 
 def options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options that all three take."""
+    """Add the options that all three commands take."""
     for add in reversed(
         (
             click.argument("run", nargs=-1, shell_complete=run_ids),
-            click.option("--all", "every", is_flag=True, help="All runs to which it applies, instead of named ones."),
+            click.option(
+                "--all", "every", is_flag=True, help="All runs to which the command applies, instead of named runs."
+            ),
             click.option(
                 "--pipeline", metavar="NAME", shell_complete=pipelines, help="With --all: only runs of this pipeline."
             ),
@@ -54,11 +56,11 @@ def options(command: Callable[..., None]) -> Callable[..., None]:
                 type=click.IntRange(1, 366),
                 default=7,
                 show_default=True,
-                help="With --all: look back so far.",
+                help="With --all: number of days to look back.",
             ),
-            click.option("--dry-run", is_flag=True, help="Only say what would be done."),
-            click.option("--yes", is_flag=True, help="Do not ask."),
-            click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout."),
+            click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing."),
+            click.option("--yes", is_flag=True, help="Do not ask for confirmation."),
+            click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
         )
     ):
         command = add(command)
@@ -66,7 +68,7 @@ def options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def ask_and_put(context: Context, kind: str, chosen: Chosen) -> None:
-    """Do it.
+    """Select the runs, ask for confirmation, send the request, and follow the runs if asked to.
 
     Raises:
         RunFailedError: with `wait`, when the request was refused or a run did not succeed.
@@ -86,7 +88,7 @@ def ask_and_put(context: Context, kind: str, chosen: Chosen) -> None:
         confirm(what[0].upper() + what[1:], yes=chosen.yes)
         sent = requests.put(deployed, group, kind, body)
         answer["request"] = sent.uri
-        click.echo(f"asked to {what}; `dropbatch status` shows what becomes of it", err=True)
+        click.echo(f"requested: {what}; `dropbatch status` shows the progress", err=True)
     if not chosen.as_json:
         for line in [run.run_id for run in found] if sent is None else [sent.uri]:
             click.echo(line)
@@ -101,14 +103,14 @@ def ask_and_put(context: Context, kind: str, chosen: Chosen) -> None:
 
 def _follow(context: Context, kind: str, found: Sequence[runs.Run], sent: requests.Sent) -> dict[str, runs.Run]:
     deployed, group = context.deployed, context.group
-    with reporting() as voice:
+    with reporting() as reporter:
         if kind == "rerun":
             anew = waiting.rerun_ids(found, sent)
             names = {anew[run.run_id]: waiting.name_of(run) for run in found}
-            return waiting.wait_for(deployed, group, names, voice, sent=sent)
+            return waiting.wait_for(deployed, group, names, reporter, sent=sent)
         names = {run.run_id: waiting.name_of(run) for run in found}
         attempts = {run.run_id: run.attempt + 1 for run in found}
-        return waiting.wait_for(deployed, group, names, voice, attempts=attempts, sent=sent)
+        return waiting.wait_for(deployed, group, names, reporter, attempts=attempts, sent=sent)
 
 
 def _listed(found: Sequence[runs.Run]) -> str:

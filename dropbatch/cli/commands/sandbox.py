@@ -25,43 +25,45 @@ __all__ = ["command"]
     no_args_is_help=True,
 )
 def command() -> None:
-    """AWS on this machine, one per checkout: no account, no cost, loopback only."""
+    """Run AWS on this machine, one sandbox per checkout: no account, no cost, loopback only."""
 
 
-_as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
 @command.command(
     "up",
-    short_help="start it, or find it running",
+    short_help="start the sandbox",
     epilog="\b\nExamples:\n  dropbatch sandbox up\n  dropbatch sandbox up --runner container",
 )
 @click.option(
     "--runner",
     type=click.Choice(["process", "container", "stub"]),
-    help="How jobs run: the image's program as a process (default), the real image by docker or podman, or not at all.",
+    help="How jobs run: the image's program as a process (default), the image in docker or podman, or not at all.",
 )
 @_as_json
 def up(runner: str | None, as_json: bool) -> None:
-    """Start the sandbox, or find it running. Prints its endpoint."""
-    with reporting() as voice:
-        endpoint = _sandbox().up(voice.now, runner=runner)
+    """Start the sandbox, unless it is running. Prints its endpoint."""
+    with reporting() as reporter:
+        endpoint = _sandbox().up(reporter.now, runner=runner)
     click.echo(json.dumps({"url": endpoint.url}) if as_json else endpoint.url)
 
 
-@command.command("down", short_help="stop it; what it holds is kept", epilog="\b\nExample:\n  dropbatch sandbox down")
+@command.command("down", short_help="stop it and keep its contents", epilog="\b\nExample:\n  dropbatch sandbox down")
 def down() -> None:
-    """Stop the sandbox; what it holds is kept for the next start."""
-    with reporting() as voice:
-        _sandbox().down(voice.now)
+    """Stop the sandbox. Its contents are kept for the next start."""
+    with reporting() as reporter:
+        _sandbox().down(reporter.now)
 
 
 @command.command(
-    "status", short_help="whether it runs, where, and what it holds", epilog="\b\nExample:\n  dropbatch sandbox status"
+    "status",
+    short_help="show whether it runs, where, and its contents",
+    epilog="\b\nExample:\n  dropbatch sandbox status",
 )
 @_as_json
 def status(as_json: bool) -> None:
-    """Say whether the sandbox runs, where, and what it holds. Exit code 5 when it does not run."""
+    """Show whether the sandbox runs, its address and its contents. Exit code 5 when it does not run."""
     sandbox = _sandbox()
     found = sandbox.status()
     if not found.running:
@@ -85,15 +87,15 @@ def status(as_json: bool) -> None:
 
 @command.command(
     "env",
-    short_help="variables that lead other programs to it",
+    short_help="print variables that point other programs to it",
     epilog='\b\nExample:\n  eval "$(dropbatch sandbox env)" && aws s3 ls',
 )
 @_as_json
 def env(as_json: bool) -> None:
-    """Print the variables that make other programs talk to the sandbox, for `eval`.
+    """Print shell commands for `eval` that make other programs use the sandbox.
 
-    What would lead them elsewhere, such as AWS_PROFILE, is unset. AWS CLI version 1 ignores AWS_ENDPOINT_URL for SQS:
-    give it `--endpoint-url $AWS_ENDPOINT_URL` there.
+    Variables that would point them elsewhere, such as AWS_PROFILE, are unset. AWS CLI version 1 ignores
+    AWS_ENDPOINT_URL for SQS: add `--endpoint-url $AWS_ENDPOINT_URL` there.
     """
     from dropbatch.sandbox.clients import exports  # noqa: PLC0415
 
@@ -108,34 +110,40 @@ def env(as_json: bool) -> None:
 
 @command.command(
     "exec",
-    short_help="run a command that talks to it",
+    short_help="run a command against it",
     context_settings={"ignore_unknown_options": True},
     epilog="\b\nExample:\n  dropbatch sandbox exec -- aws batch describe-job-queues",
 )
 @click.argument("arguments", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND")
 def execute(arguments: tuple[str, ...]) -> None:
-    """Run COMMAND with the variables of `env` and no other AWS setting of yours. Its exit code is this one's."""
+    """Run COMMAND with the variables of `env` and without your other AWS settings. Returns its exit code."""
     from dropbatch.sandbox.clients import command_environment  # noqa: PLC0415
 
     environ = command_environment(_running().environ())
     try:
-        os.execvpe(arguments[0], arguments, environ)  # noqa: S606 -- what the user asked for
+        os.execvpe(arguments[0], arguments, environ)  # noqa: S606 -- the user asked for it
     except FileNotFoundError:
         raise NotFoundError(f"{arguments[0]}: no such command") from None
 
 
 @command.command(
     "invoke",
-    short_help="call one function with an event from a file",
+    short_help="invoke a function with an event from a file",
     epilog="\b\nExample:\n  dropbatch sandbox invoke arrival --event tests/events/arrival-s3-put.json",
 )
 @click.argument("function")
-@click.option("--event", "path", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True)
+@click.option(
+    "--event",
+    "path",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="JSON file with the event.",
+)
 def invoke(function: str, path: Path) -> None:
-    """Call one function (arrival, run_events, spend_guard) with an event from a file; its role and settings apply.
+    """Invoke FUNCTION (arrival, run_events or spend_guard) with an event from a file, with its own role and settings.
 
-    The result goes to standard output, its log to standard error. In the file, {{input_bucket}}, {{group}} and the
-    like stand for what is deployed; there is a sample of each kind of event in tests/events/.
+    The result goes to standard output, the log to standard error. In the file, placeholders such as {{input_bucket}}
+    and {{group}} are replaced with the deployed values; tests/events/ has a sample of each kind of event.
     """
     from dropbatch.sandbox.invocation import invoke as call  # noqa: PLC0415
 
@@ -148,42 +156,42 @@ def invoke(function: str, path: Path) -> None:
 
 @command.command(
     "fault",
-    short_help="make something go wrong",
+    short_help="inject a fault",
     epilog="\b\nExample:\n  dropbatch sandbox fault no-capacity --queue spot\n  dropbatch sandbox fault clear",
 )
 @click.argument("kind", required=False)
-@click.option("--queue", help="Only in this job queue; the end of its name will do, such as `spot`.")
-@click.option("--job", help="reclaim: the machine of this job only.")
-@click.option("--function", "function", help="kill-function: the function, such as `arrival`.")
-@click.option("--status", "state", help="Events: only those of this job state, such as `SUCCEEDED`.")
-@click.option("--seconds", type=float, help="How long, for faults that last (of Batch's clock).")
-@click.option("--rate", type=float, help="throttle: calls of SubmitJob a second.")
-@click.option("--times", type=int, help="How often it strikes; 0: until cleared.")
+@click.option("--queue", help="Only this job queue; the end of its name is enough, for example `spot`.")
+@click.option("--job", help="reclaim: only the machine of this job.")
+@click.option("--function", "function", help="kill-function: the function, for example `arrival`.")
+@click.option("--status", "state", help="Faults of events: only events with this job state, for example `SUCCEEDED`.")
+@click.option("--seconds", type=float, help="Duration of a lasting fault, by Batch's clock.")
+@click.option("--rate", type=float, help="throttle: SubmitJob calls per second.")
+@click.option("--times", type=int, help="How many times the fault occurs; 0: until cleared.")
 @_as_json
 def fault(kind: str | None, as_json: bool, **settings: str | float | None) -> None:
-    """Make something go wrong, or list what is set to (no KIND), or take all faults back (`clear`).
+    """Inject a fault of this KIND; without KIND, list the active faults; with `clear`, remove all.
 
     \b
-    no-capacity       no job of the queue is placed: Batch gets no instances
-    reclaim           machines under running jobs are taken away, now
+    no-capacity       no job of the queue starts: Batch gets no instances
+    reclaim           the machines of running jobs are terminated at once
     pull-error        the image of a job cannot be pulled
-    out-of-memory     a job is killed for its memory use
+    out-of-memory     a job is killed for using too much memory
     slow-start        a job stays STARTING
     throttle          SubmitJob is limited to a rate
-    lost-answer       SubmitJob is applied, but its answer never arrives
-    list-lag          ListJobs does not know the youngest jobs
+    lost-answer       SubmitJob succeeds, but its response is lost
+    list-lag          ListJobs omits the newest jobs
     drop-events       a job's event is lost
-    duplicate-events  a job's event comes twice
-    delay-events      a job's event comes later
-    kill-function     a function's process is killed at work
+    duplicate-events  a job's event is delivered twice
+    delay-events      a job's event is delivered late
+    kill-function     a function's process is killed while it works
     """  # noqa: D301 -- click needs the character
     request: dict[str, object] = {key: value for key, value in settings.items() if value is not None}
     if "state" in request:
         request["status"] = request.pop("state")
-    asked: dict[str, object] | None = (
+    payload: dict[str, object] | None = (
         None if kind is None else {"clear": True} if kind == "clear" else {"fault": kind, **request}
     )
-    answer = _control(asked)
+    answer = _control(payload)
     if as_json:
         body = {"faults": answer.get("faults", []), "reclaimed": answer.get("jobs", [])}
         click.echo(json.dumps(body, indent=2))
@@ -193,20 +201,20 @@ def fault(kind: str | None, as_json: bool, **settings: str | float | None) -> No
     for each in answer.get("faults", []):
         click.echo(_settings(each))
     if answer.get("jobs") == []:
-        click.echo("no job was running there", err=True)
+        click.echo("no running job matched", err=True)
     elif answer.get("faults") == []:
         click.echo("no fault is set", err=True)
 
 
 @command.command(
     "clock",
-    short_help="let Batch's time run faster",
+    short_help="speed up Batch's clock",
     epilog="\b\nExample:\n  dropbatch sandbox clock 60   # a minute of Batch's time is a second",
 )
 @click.argument("speed", type=float, required=False)
 @_as_json
 def clock(speed: float | None, as_json: bool) -> None:
-    """Let Batch's time run at SPEED seconds a second, or say how fast it runs. A restart sets it back to 1."""
+    """Run Batch's clock at SPEED seconds per second; without SPEED, show it. A restart sets it back to 1."""
     answer = _control(None if speed is None else {"clock": speed})
     if as_json:
         click.echo(json.dumps({"seconds_per_second": answer["clock"]}))
@@ -215,13 +223,15 @@ def clock(speed: float | None, as_json: bool) -> None:
 
 
 @command.command(
-    "grants", short_help="rights that nobody has used", epilog="\b\nExample:\n  make demo && dropbatch sandbox grants"
+    "grants",
+    short_help="list permissions that were never used",
+    epilog="\b\nExample:\n  make demo && dropbatch sandbox grants",
 )
-@click.option("--role", "prefix", default="dropbatch-", show_default=True, help="Roles whose names begin so.")
-@click.option("--used", is_flag=True, help="What was used instead: role, action and resource.")
+@click.option("--role", "prefix", default="dropbatch-", show_default=True, help="Prefix of the roles' names.")
+@click.option("--used", is_flag=True, help="List the permissions that were used: role, action and resource.")
 @_as_json
 def grants(prefix: str, used: bool, as_json: bool) -> None:
-    """List what policies of roles grant and nobody has used since the sandbox started."""
+    """List the permissions in policies of roles that were not used since the sandbox started."""
     import boto3  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
 
@@ -250,7 +260,7 @@ def grants(prefix: str, used: bool, as_json: bool) -> None:
         click.echo(json.dumps([{**asdict(grant), "checked": grant.checked} for grant in found], indent=2))
         return
     for grant in found:
-        note = "" if grant.checked else "  (not for the sandbox to see)"
+        note = "" if grant.checked else "  (the sandbox does not record its use)"
         click.echo(f"{grant.role}  {grant.action}  {grant.resource}{note}")
     click.echo(f"{len(found)} grants never used, {len(uses)} uses recorded", err=True)
 

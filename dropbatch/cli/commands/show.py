@@ -22,10 +22,15 @@ _OUTPUTS = 20
 
 @click.command("show", epilog="\b\nExamples:\n  dropbatch show r-1f0c\n  dropbatch show r-1f0c --json")
 @click.argument("run", shell_complete=run_ids)
-@click.option("--json", "as_json", is_flag=True, help="Everything, as one JSON object; so it is in a pipe anyway.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one JSON object with everything; the default when stdout is not a terminal.",
+)
 @click.pass_obj
 def command(context: Context, run: str, as_json: bool) -> None:
-    """Show what is known about RUN (an id, its beginning, or a file's name), from the ledger and the run's record."""
+    """Show the details of RUN (an id, its beginning, or a file's name), from the ledger and the run's record."""
     found = runs.find(context.deployed, context.group, run)
     record: dict[str, Any] | None = None
     if found.output_prefix:
@@ -89,4 +94,4 @@ def _of_record(run: runs.Run, record: Mapping[str, Any] | None) -> Iterator[tupl
     if len(record["outputs"]) > _OUTPUTS:
         yield "", f"… and {len(record['outputs']) - _OUTPUTS:,} more"
     if record["outputs"]:
-        yield "", f"bring them here: dropbatch fetch {run.run_id} DIR"
+        yield "", f"to download them: dropbatch fetch {run.run_id} DIR"

@@ -37,31 +37,31 @@ _COLOURS = {
     State.RUNNING: "cyan",
 }
 
-_LOOK_SECONDS = 2.0
+_POLL_SECONDS = 2.0
 
-_NOT_LOST = "nothing is lost: they start by themselves once operators have removed the cause, see `dropbatch doctor`"
+_NOT_LOST = "no run is lost: they start once operators have removed the cause, see `dropbatch doctor`"
 
 _SHORT_ID = 12
-"""Enough of a run id for a person; every command takes it."""
+"""Characters of a run id that a terminal shows; every command accepts the beginning of an id."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Seen:
-    """What one look saw."""
+class _Snapshot:
+    """The state of the runs at one moment."""
 
     counted: RunCounts
     listed: Sequence[runs.Run]
     pause: Pause | None
     refused: Mapping[str, refused.Refusal]
-    """Jobs that Batch refuses, by name."""
+    """Jobs that Batch refuses, by job name."""
 
     def reason(self, run: runs.Run) -> str:
-        """Why a run ended as it did, or why it waits; empty when there is nothing to say."""
+        """Return why a run ended as it did, or why it waits; empty when no reason is known."""
         refusal = refused.held_by(run, self.refused)
         return refusal.words if refusal else run.reason
 
     def estimated_end(self, now: datetime) -> datetime | None:
-        """None as long as nothing starts."""
+        """Return when all runs will have ended; None during a pause or when it is not known."""
         return None if self.pause else self.counted.estimated_end(now)
 
 
@@ -70,11 +70,15 @@ class _Seen:
     epilog="\b\nExamples:\n  dropbatch status --since 2h\n  dropbatch status --watch --pipeline wordcount",
 )
 @click.option("--pipeline", metavar="NAME", shell_complete=pipelines, help="Only runs of this pipeline.")
-@click.option("--days", type=click.IntRange(1, 366), default=7, show_default=True, help="Look back so far.")
-@click.option("--since", metavar="WHEN", help="Instead: 30min, 2h, 3d, 2026-01-31 or 2026-01-31T12:00 (UTC).")
-@click.option("--limit", type=click.IntRange(0, 10_000), default=20, show_default=True, help="Show so many runs.")
-@click.option("--watch", is_flag=True, help="Go on showing it; Ctrl-C ends that.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, with --watch one per line.")
+@click.option("--days", type=click.IntRange(1, 366), default=7, show_default=True, help="Number of days to look back.")
+@click.option(
+    "--since", metavar="WHEN", help="Start time instead of --days: 30min, 2h, 3d, 2026-01-31 or 2026-01-31T12:00 (UTC)."
+)
+@click.option(
+    "--limit", type=click.IntRange(0, 10_000), default=20, show_default=True, help="Maximum number of runs to list."
+)
+@click.option("--watch", is_flag=True, help="Refresh until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object; with --watch one per line.")
 @click.pass_obj
 def command(
     context: Context,
@@ -86,9 +90,9 @@ def command(
     watch: bool,
     as_json: bool,
 ) -> None:
-    """Show recent runs, newest first, how many are in which state, how fast they end, and when all will have.
+    """Show recent runs, newest first, the number of runs per state, and the estimated time until all have ended.
 
-    The end is estimated from the runs that ended in the last ten minutes.
+    The estimate is based on the runs that ended in the last ten minutes.
     """
     if pipeline is not None:
         pipeline = context.deployed.description.pipeline(pipeline)
@@ -97,20 +101,20 @@ def command(
     span = f"since {since}" if since else f"in the last {'day' if days == 1 else f'{days} days'}"
     where = f"{context.deployed.environment}/{context.group}"
 
-    def look() -> _Seen:
+    def read() -> _Snapshot:
         deployed, group = context.deployed, context.group
-        deployed.dynamodb  # noqa: B018 – made here, not by several threads at once
+        deployed.dynamodb  # noqa: B018 – created before the threads start
         with thread_pool(3) as pool:
             listed = pool.submit(runs.newest, deployed, group, since=start, limit=limit, pipeline=pipeline)
             pause = pool.submit(read_pause, deployed)
             waiting = pool.submit(refused.refusals_of, deployed, group)
             counted = count_runs(deployed, group, since=start, pipeline=pipeline)
             of_pipeline = {name: each for name, each in waiting.result().items() if pipeline in {None, each.pipeline}}
-            return _Seen(counted=counted, listed=listed.result(), pause=pause.result(), refused=of_pipeline)
+            return _Snapshot(counted=counted, listed=listed.result(), pause=pause.result(), refused=of_pipeline)
 
     if watch:
-        _watch(look, f"{where}: ", span, as_json=as_json)
-    seen = look()
+        _watch(read, f"{where}: ", span, as_json=as_json)
+    seen = read()
     if as_json:
         click.echo(json.dumps(_body(seen), ensure_ascii=False, indent=2))
         return
@@ -121,8 +125,8 @@ def command(
         _print(seen)
 
 
-def _watch(look: Callable[[], _Seen], where: str, span: str, *, as_json: bool) -> NoReturn:
-    """Look again and again, until Ctrl-C."""
+def _watch(read: Callable[[], _Snapshot], where: str, span: str, *, as_json: bool) -> NoReturn:
+    """Show a new snapshot every few seconds, until Ctrl-C."""
     from rich.console import Console, Group  # noqa: PLC0415
     from rich.live import Live  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
@@ -131,7 +135,7 @@ def _watch(look: Callable[[], _Seen], where: str, span: str, *, as_json: bool) -
     last = ""
     live = Live(console=console, auto_refresh=False) if console.is_terminal and not as_json else None
 
-    def away(text: str) -> None:
+    def report(text: str) -> None:
         if live is not None:
             live.update(Text(text), refresh=True)
         else:
@@ -140,7 +144,7 @@ def _watch(look: Callable[[], _Seen], where: str, span: str, *, as_json: bool) -
     with live or nullcontext():
         while True:
             begun = time.monotonic()
-            seen = retry_while_offline(look, away)
+            seen = retry_while_offline(read, report)
             summary = where + _summary(seen, span)
             if as_json:
                 click.echo(json.dumps(_body(seen), ensure_ascii=False))
@@ -150,11 +154,11 @@ def _watch(look: Callable[[], _Seen], where: str, span: str, *, as_json: bool) -
             elif summary != last:
                 click.echo(summary)
                 last = summary
-            # Where looking takes long, look less often.
-            time.sleep(max(_LOOK_SECONDS, 4 * (time.monotonic() - begun)))
+            # Poll less often when a query takes long.
+            time.sleep(max(_POLL_SECONDS, 4 * (time.monotonic() - begun)))
 
 
-def _summary(seen: _Seen, span: str) -> str:
+def _summary(seen: _Snapshot, span: str) -> str:
     counted = seen.counted
     states = ", ".join(f"{counted.counts[state]} {state}" for state in State if counted.counts.get(state))
     text = f"{counted.total} run{'' if counted.total == 1 else 's'} {span}{': ' + states if states else ''}"
@@ -162,13 +166,13 @@ def _summary(seen: _Seen, span: str) -> str:
     end = seen.estimated_end(now)
     if end is not None:
         left = duration((end - now).total_seconds())
-        text += f"; {counted.per_minute(now):.1f} end per minute, all in about {left} if it goes on so"
+        text += f"; {counted.per_minute(now):.1f} end per minute, all in about {left} at this rate"
     if seen.refused:
         text += f"\nBatch refuses {refused.in_words(list(seen.refused.values()))}\n{_NOT_LOST}"
     return text + (f"\n{seen.pause.words}" if seen.pause else "")
 
 
-def _body(seen: _Seen) -> dict[str, object]:
+def _body(seen: _Snapshot) -> dict[str, object]:
     now = datetime.now(UTC)
     end = seen.estimated_end(now)
     return {
@@ -181,8 +185,8 @@ def _body(seen: _Seen) -> dict[str, object]:
     }
 
 
-def _print(seen: _Seen) -> None:
-    """For a terminal, what fits, and the reasons below; for a program, a row per run with everything in it."""
+def _print(seen: _Snapshot) -> None:
+    """Print a table that fits a terminal with the reasons below it; for a program, complete rows."""
     if not on_terminal():
         show(_table(seen.listed, reason=seen.reason))
         return
@@ -207,7 +211,7 @@ def _table(
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name, least in (("run", _SHORT_ID), ("state", len(State.SUCCEEDED)), ("pipeline", None)):
         table.add_column(name, no_wrap=True, min_width=least)
-    table.add_column("file")  # the one that gives way where it is narrow
+    table.add_column("file")  # truncated on a narrow terminal
     for name in ("dropped", "took"):
         table.add_column(name, no_wrap=True)
     if reason:

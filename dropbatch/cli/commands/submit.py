@@ -24,27 +24,27 @@ __all__ = ["command"]
     "  dropbatch submit --pipeline wordcount --missing",
 )
 @click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--inputs", multiple=True, metavar="KEY", help="Key, folder/, pattern or s3:// URI; may be repeated.")
 @click.option(
-    "--inputs", multiple=True, metavar="KEY", help="Key, folder/, pattern or s3:// URI; may be given repeatedly."
+    "--param",
+    "params",
+    multiple=True,
+    metavar="NAME=V,V",
+    help="Values of a parameter; may be repeated. Every combination is run.",
 )
-@click.option(
-    "--param", "params", multiple=True, metavar="NAME=V,V", help="Values of a parameter; all combinations run."
-)
-@click.option(
-    "--pipeline", metavar="NAME", shell_complete=pipelines, help="Pipeline; may be left out where there is only one."
-)
-@click.option("--config", metavar="KEY", help="Key of the file behind {config}.")
-@click.option("--name", metavar="TEXT", help="What the runs are called.")
-@click.option("--vcpus", type=int, help="Instead of the pipeline's own, within its limits; so the next three.")
-@click.option("--memory-mib", type=int)
-@click.option("--timeout-minutes", type=int)
-@click.option("--pool", metavar="NAME")
-@click.option("--missing", is_flag=True, help="Start what lies in the pipeline's folder and has no run.")
+@click.option("--pipeline", metavar="NAME", shell_complete=pipelines, help="Pipeline; optional when there is only one.")
+@click.option("--config", metavar="KEY", help="Key of the file that {config} in the command refers to.")
+@click.option("--name", metavar="TEXT", help="Name for the runs.")
+@click.option("--vcpus", type=int, help="vCPUs of a run, instead of the pipeline's, within its limits.")
+@click.option("--memory-mib", type=int, help="Memory of a run in MiB, instead of the pipeline's, within its limits.")
+@click.option("--timeout-minutes", type=int, help="Timeout in minutes, instead of the pipeline's, within its limits.")
+@click.option("--pool", metavar="NAME", help="Pool to run in, instead of the pipeline's.")
+@click.option("--missing", is_flag=True, help="Start the files in the pipeline's folder that have no run.")
 @click.option("--prefix", metavar="KEY", help="With --missing: only below this prefix.")
-@click.option("--dry-run", is_flag=True, help="Only say what would run, how many, and the worst case.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Print what would run and the maximum cost, and do nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @wait_option
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def command(
     context: Context,
@@ -64,10 +64,10 @@ def command(
     as_json: bool,
     **overrides: Any,
 ) -> None:
-    """Start runs over inputs that are in the bucket: those of a request FILE, of --inputs, or the --missing ones.
+    """Start runs of inputs that are in the bucket, named by a request FILE, --inputs or --missing.
 
-    Every input runs with every combination of the parameters. Says how many runs that is and the worst case, and asks.
-    Prints the URI of the request. If it is refused, `dropbatch status` shows why.
+    Every input is run with every combination of the parameters. Shows the number of runs and their maximum cost, and
+    asks for confirmation. Prints the URI of the request. If it is refused, `dropbatch status` shows why.
     """
     rest = (*params, pipeline, config, name, *overrides.values())
     _check(file, inputs, missing=missing, prefix=prefix, wait=wait, beside_file=any(each is not None for each in rest))
@@ -92,7 +92,7 @@ def command(
         )
     if missing:
         count = estimate.count_missing(deployed, body["prefix"])
-        what = f"look at {counted(count, 'file')} below {body['prefix']} and start those that have no run"
+        what = f"check {counted(count, 'file')} below {body['prefix']} and start those that have no run"
     else:
         found, combinations = estimate.count_inputs(deployed, requests.inputs_of(body)), requests.grid(body)
         count = found * combinations
@@ -114,7 +114,7 @@ def command(
         confirm(what[0].upper() + what[1:], yes=yes)
         sent = requests.put(deployed, group, answer["kind"], body)
         answer["request"] = sent.uri
-        click.echo(f"asked to {what}", err=True)
+        click.echo(f"requested: {what}", err=True)
         if not as_json:
             click.echo(sent.uri)
         if wait:
@@ -127,21 +127,21 @@ def command(
 
 def _follow(context: Context, sent: requests.Sent, count: int) -> dict[str, runs.Run]:
     deployed, group = context.deployed, context.group
-    with reporting() as voice:
-        begun = waiting.started_by(deployed, group, sent, count, voice)
+    with reporting() as reporter:
+        begun = waiting.started_by(deployed, group, sent, count, reporter)
         names = {run_id: waiting.name_of(run) for run_id, run in begun.items()}
-        return waiting.wait_for(deployed, group, names, voice)
+        return waiting.wait_for(deployed, group, names, reporter)
 
 
 def _check(
     file: Path | None, inputs: tuple[str, ...], *, missing: bool, prefix: str | None, wait: bool, beside_file: bool
 ) -> None:
-    """Refuse options that do not go together."""
+    """Reject options that exclude each other."""
     if sum((file is not None, bool(inputs), missing)) != 1:
-        raise UsageFault("say what to run in one way: a request FILE, --inputs, or --missing")
+        raise UsageFault("name the inputs in one way: a request FILE, --inputs or --missing")
     if file is not None and beside_file:
-        raise UsageFault("a request file says everything itself: write the options into it, or use --inputs")
+        raise UsageFault("a request file takes no further options: write them into the file, or use --inputs")
     if prefix is not None and not missing:
-        raise UsageFault("--prefix goes with --missing")
+        raise UsageFault("--prefix needs --missing: add it, or leave out --prefix")
     if missing and wait:
-        raise UsageFault("how many files are missing shows only later: follow with `dropbatch status --watch`")
+        raise UsageFault("--missing cannot be combined with --wait: follow with `dropbatch status --watch`")

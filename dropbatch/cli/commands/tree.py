@@ -26,41 +26,47 @@ __all__ = ["command"]
     "  dropbatch tree inputs/ --inputs",
 )
 @click.argument("prefix", required=False, default="")
-@click.option("--inputs", "only", flag_value="inputs", help="Only what was dropped.")
-@click.option("--results", "only", flag_value="results", help="Only what came of it.")
-@click.option("--depth", type=click.IntRange(1, 20), default=3, show_default=True, help="Levels of folders shown.")
+@click.option("--inputs", "only", flag_value="inputs", help="Show only inputs.")
+@click.option("--results", "only", flag_value="results", help="Show only results.")
+@click.option("--depth", type=click.IntRange(1, 20), default=3, show_default=True, help="Levels of folders to show.")
 @click.option(
-    "--entries", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Entries shown of each folder."
+    "--entries",
+    type=click.IntRange(1, 10_000),
+    default=20,
+    show_default=True,
+    help="Maximum number of entries per folder.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON list on stdout.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
 @click.pass_obj
 def command(context: Context, /, *, prefix: str, only: str | None, depth: int, entries: int, as_json: bool) -> None:
-    """Show what lies below PREFIX: the group's files and results, or those of a folder such as `wordcount/scans`.
+    """Show the group's inputs and results as a tree; with PREFIX, those below a folder, such as `wordcount/scans`.
 
-    A folder is shown with the number and size of all files in it, also of those too deep to be shown.
+    Each folder is shown with the number and total size of all files below it, at any depth.
     """
     description = context.deployed.description
     top = _top(context.group, prefix)
     buckets = {"inputs": description.input_bucket, "results": description.output_bucket}
-    grown = {
+    trees = {
         bucket: build_tree(top, _objects(context.deployed, bucket, top), depth=depth, entries=entries)
         for kind, bucket in buckets.items()
         if only in {None, kind}
     }
-    if not any(folder.files for folder in grown.values()):
-        raise NotFoundError(f"nothing lies below {top}: see `dropbatch tree`, or drop a file with `dropbatch drop`")
+    if not any(folder.files for folder in trees.values()):
+        raise NotFoundError(
+            f"there are no files below {top}: see `dropbatch tree`, or drop a file with `dropbatch drop`"
+        )
     if as_json:
-        found = [{"uri": keys.uri(bucket, top), **folder.to_dict()} for bucket, folder in grown.items()]
+        found = [{"uri": keys.uri(bucket, top), **folder.to_dict()} for bucket, folder in trees.items()]
         click.echo(json.dumps(found, ensure_ascii=False, indent=2))
         return
-    for bucket, folder in grown.items():
+    for bucket, folder in trees.items():
         _print(bucket, folder)
 
 
 def _top(group: str, prefix: str) -> str:
-    """The prefix in the bucket; the group's folder may be left out, and so may the last slash."""
+    """Return the prefix in the bucket; in `prefix`, the group's folder and the last slash are optional."""
     if prefix.startswith("s3://"):
-        raise UsageFault(f"{prefix} is a whole URI: give a folder below {group}/, such as wordcount/scans")
+        raise UsageFault(f"{prefix} is a URI: give a folder below {group}/, such as wordcount/scans")
     below = prefix.removeprefix(f"{group}/").strip("/") if prefix != group else ""
     return f"{group}/{below}/" if below else f"{group}/"
 

@@ -1,4 +1,4 @@
-"""What `doctor` looks at: an account before a deploy, and an environment that is deployed. Nothing is changed."""
+"""Checks of `doctor`: of an account before a deploy, and of a deployed environment. They change nothing."""
 
 from dropbatch.cli.doctor.findings import Check, Finding, Outcome, examine
 from dropbatch.cli.doctor.subject import PoolNeed, Subject

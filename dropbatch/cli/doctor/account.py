@@ -1,4 +1,4 @@
-"""Checks of the account: who calls, where, and what AWS lets it have."""
+"""Checks of the account: credentials, region, service-linked roles, cost tag and quotas."""
 
 import re
 from collections import defaultdict
@@ -18,7 +18,7 @@ SERVICE_ROLES = {
     "AWSServiceRoleForECS": "ecs.amazonaws.com",
     "AWSServiceRoleForEC2Spot": "spot.amazonaws.com",
 }
-"""Service-linked roles that pools need, by name, and the service of each."""
+"""Service-linked roles that pools need: name and service."""
 
 _QUOTAS = {
     # (class of machines, spot) -> Service Quotas' code, all in vCPUs.
@@ -58,7 +58,9 @@ def _region(subject: Subject) -> Iterator[Finding]:
     listed = subject.client("ec2").describe_regions(RegionNames=[subject.region], AllRegions=True)["Regions"]
     status = listed[0]["OptInStatus"] if listed else "not known"
     if status == "not-opted-in":
-        yield problem(f"{subject.region} is not enabled for this account", "enable it: account settings, AWS Regions")
+        yield problem(
+            f"{subject.region} is not enabled for this account", "enable it in the console: Account, AWS Regions"
+        )
     elif status in {"opted-in", "opt-in-not-required"}:
         yield ok(f"{subject.region}, enabled for this account")
     else:
@@ -75,7 +77,7 @@ def _roles(subject: Subject) -> Iterator[Finding]:
             iam.get_role(RoleName=name)
         except iam.exceptions.NoSuchEntityException:
             if subject.sandbox:
-                yield unknown(f"{name} is not there; the sandbox needs none, AWS does")
+                yield unknown(f"{name} does not exist; the sandbox does not need it, AWS does")
                 continue
             yield problem(
                 f"{name} is missing",
@@ -93,7 +95,7 @@ def _cost_tag(subject: Subject) -> Iterator[Finding]:
         yield ok(f"{COST_TAG} is active")
     else:
         yield problem(
-            f"{COST_TAG} is {status.lower()}: the budget sees no cost, so it never pauses anything",
+            f"{COST_TAG} is {status.lower()}: the budget sees no cost, and never pauses the environment",
             "activate it in the billing console, Cost allocation tags; it appears there a day after the first deploy",
         )
 
@@ -107,18 +109,18 @@ def _quotas(subject: Subject) -> Iterator[Finding]:
         what = f"{kind} {'spot' if spot else 'on-demand'}"
         code = _QUOTAS.get((kind, spot))
         if code is None:
-            yield unknown(f"{what}: no quota is known for machines of this kind")
+            yield unknown(f"{what}: the quota of these machines is unknown to dropbatch")
             continue
         allowed = _quota(subject, code)
         wanted = sum(pool.max_vcpus for pool in pools)
         names = ", ".join(pool.name for pool in pools)
         if allowed < wanted:
             yield problem(
-                f"{what}: the account may have {allowed:.0f} vCPUs, {names} may ask for {wanted}",
-                f"ask AWS for more: Service Quotas, EC2, {code}; or lower max_vcpus",
+                f"{what}: the quota is {allowed:.0f} vCPUs, {names} may use {wanted}",
+                f"request an increase: Service Quotas, EC2, {code}; or lower max_vcpus",
             )
         else:
-            yield ok(f"{what}: {allowed:.0f} vCPUs, {names} may ask for {wanted}")
+            yield ok(f"{what}: {allowed:.0f} vCPUs, {names} may use {wanted}")
 
 
 def _class_of(instance_type: str) -> str:
@@ -130,7 +132,7 @@ def _quota(subject: Subject, code: str) -> float:
     quotas = subject.client("service-quotas")
     try:
         found = quotas.get_service_quota(ServiceCode="ec2", QuotaCode=code)
-    except quotas.exceptions.NoSuchResourceException:  # never changed for this account
+    except quotas.exceptions.NoSuchResourceException:  # the account has the default quota
         found = quotas.get_aws_default_service_quota(ServiceCode="ec2", QuotaCode=code)
     return float(found["Quota"]["Value"])
 

@@ -1,4 +1,4 @@
-"""Checks before a deploy: the file, the tools, the account that is meant, the state and its lock."""
+"""Checks before a deploy: environment file, tools, account, bootstrap, images, Terraform's state and its lock."""
 
 import json
 import re
@@ -28,7 +28,7 @@ _VERSION = re.compile(r"(\d+)\.(\d+)\.\d+")
 
 
 def subject_of(settings: Settings, project: Path, *, sandbox: bool) -> Subject:
-    """What is to be deployed, as something to examine; with the caller's credentials, in the file's region."""
+    """Return the subject of an environment file, with the caller's credentials and the file's region."""
     deployed = Deployed(settings.name)
     region = settings.environment.region
 
@@ -65,20 +65,20 @@ def _file(subject: Subject) -> Iterator[Finding]:
 def _account(subject: Subject) -> Iterator[Finding]:
     meant = _settings(subject).environment.account_id
     if meant is None:
-        yield ok(f"{subject.account}; the file would take any: environment.account_id is not set")
+        yield ok(f"{subject.account}; the file allows any account: environment.account_id is not set")
     elif meant != subject.account:
         yield problem(
-            f"these credentials are of account {subject.account}, the file means {meant}",
+            f"the credentials belong to account {subject.account}, the file names {meant}",
             "sign in to the other account, or set AWS_PROFILE",
         )
     else:
-        yield ok(f"{meant}, as the file says")
+        yield ok(f"{meant}, as in the file")
 
 
 def _bootstrap(subject: Subject) -> Iterator[Finding]:
-    """Whether bootstrap can be deployed: it makes service-linked roles, and AWS refuses those that are there already.
+    """Check that bootstrap can be deployed: AWS refuses to create a service-linked role that exists.
 
-    The provider does not adopt them: https://github.com/hashicorp/terraform-provider-aws/issues/29318
+    Terraform's provider does not adopt existing ones: https://github.com/hashicorp/terraform-provider-aws/issues/29318
     """
     if subject.sandbox:
         return
@@ -93,20 +93,20 @@ def _bootstrap(subject: Subject) -> Iterator[Finding]:
         return
     bucket = f"dropbatch-state-{subject.account}-{account.region}"
     if _has_bucket(subject, bucket):
-        yield ok(f"deployed: its bucket {bucket} is there")
+        yield ok(f"deployed: its bucket {bucket} exists")
         return
     present = [name for name, service in SERVICE_ROLES.items() if service in account.service_linked_roles]
     present = [name for name in present if _has_role(subject, name)]
     if not present:
-        yield ok("not deployed; nothing stands against it")
+        yield ok("not deployed; it can be deployed")
         return
     left = [each for each in account.service_linked_roles if each not in {SERVICE_ROLES[name] for name in present}]
-    text = f"{', '.join(present)}: in the account already, and `npx cdktf deploy bootstrap` would fail to create them"
+    text = f"{', '.join(present)}: exist already, so `npx cdktf deploy bootstrap` would fail to create them"
     fix = f"in bootstrap.toml, [account]: `service_linked_roles = {json.dumps(left)}`"
     if _settings(subject).state.backend == "s3":
         yield problem(text, fix)
     else:
-        yield ok(f"not deployed, and this environment needs no state bucket; before a deploy of it, {fix}")
+        yield ok(f"not deployed, and this environment needs no state bucket; before deploying it, {fix}")
 
 
 def _has_bucket(subject: Subject, bucket: str) -> bool:
@@ -154,7 +154,9 @@ def _images(subject: Subject) -> Iterator[Finding]:
                 wanted = {str(settings.compute[pool].architecture) for pool in pipeline.pools}
                 yield image_finding(subject, name, pipeline.image, wanted)
             else:
-                yield problem(f"{name}: {pipeline.image} is no folder here", f"`dropbatch init --pipeline {name}`")
+                yield problem(
+                    f"{name}: {pipeline.image} is not a folder of the checkout", f"`dropbatch init --pipeline {name}`"
+                )
             continue
         architecture = settings.compute[pipeline.pools[0]].architecture
         kind = name if architecture == "amd64" else f"{name}-{architecture}"
@@ -173,7 +175,7 @@ def _images(subject: Subject) -> Iterator[Finding]:
         yield problem(text, fix)
     if tags and not faults:
         names = ", ".join(tag.rpartition("-")[0] for tag in tags)
-        yield ok(f"{names}: there, or can be built here")
+        yield ok(f"{names}: in the registry, or can be built here")
 
 
 def _state(subject: Subject) -> Iterator[Finding]:
@@ -198,7 +200,7 @@ def _state(subject: Subject) -> Iterator[Finding]:
     if versions == "Enabled":
         yield ok(f"in bucket {bucket}, which keeps versions")
     else:
-        yield problem(f"bucket {bucket} keeps no versions", "switch versioning on: a broken state is lost without")
+        yield problem(f"bucket {bucket} keeps no versions", "enable versioning, to be able to restore a broken state")
     try:
         body = s3.get_object(Bucket=bucket, Key=f"dropbatch/{subject.environment}.tfstate.tflock")["Body"].read()
     except s3.exceptions.NoSuchKey:
@@ -212,7 +214,7 @@ def _locked(lock: Mapping[str, str], subject: Subject) -> Finding:
     directory = f"cdktf.out/stacks/{subject.environment}"
     return problem(
         f"locked {age(created)} by {lock['Who']} ({lock['Operation'].removeprefix('OperationType')})",
-        f"wait if that still runs; if it died: `terraform -chdir={directory} force-unlock {lock['ID']}`",
+        f"wait if it still runs; if it crashed: `terraform -chdir={directory} force-unlock {lock['ID']}`",
     )
 
 

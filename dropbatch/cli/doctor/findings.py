@@ -1,4 +1,4 @@
-"""What a check finds: fine, a problem with its fix, or that it could not be looked at, which is never fine."""
+"""Findings of a check: ok, a problem with its fix, or unknown when the check could not be done."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ __all__ = ["Check", "Finding", "Outcome", "examine", "ok", "problem", "unknown"]
 
 
 class Outcome(StrEnum):
-    """How a check ended."""
+    """Kind of a finding."""
 
     OK = "ok"
     PROBLEM = "problem"
@@ -26,47 +26,47 @@ class Finding:
     outcome: Outcome
     text: str
     fix: str = ""
-    """What to do about a problem."""
+    """How to fix a problem; empty otherwise."""
 
     def to_dict(self) -> dict[str, str | None]:
-        """Plain values, for programs."""
+        """Return plain values for JSON."""
         return {"check": self.check, "outcome": self.outcome, "text": self.text, "fix": self.fix or None}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """A thing that is looked at."""
+    """A named check; `look` yields its findings."""
 
     name: str
     look: Callable[[Subject], Iterable[Finding]]
 
 
 def ok(text: str) -> Finding:
-    """It is as it should be."""
+    """Return a finding that something is in order."""
     return Finding(outcome=Outcome.OK, text=text)
 
 
 def problem(text: str, fix: str) -> Finding:
-    """It is not."""
+    """Return a finding of a problem, with its fix."""
     return Finding(outcome=Outcome.PROBLEM, text=text, fix=fix)
 
 
 def unknown(text: str) -> Finding:
-    """It could not be looked at, and why."""
+    """Return a finding that something could not be checked, with the reason."""
     return Finding(outcome=Outcome.UNKNOWN, text=text)
 
 
 def examine(checks: Iterable[Check], subject: Subject) -> Iterator[Finding]:
-    """Findings of all checks, one after the other; one that fails to look does not keep the others from it."""
+    """Yield the findings of all checks. A check that fails yields `unknown`, and the others go on."""
     for check in checks:
         try:
-            found = list(check.look(subject))
+            findings = list(check.look(subject))
         except Exception as error:
             words = in_words(error)
             if words is None:
                 raise
-            found = [unknown(_why(words, subject))]
-        for each in found:
+            findings = [unknown(_why(words, subject))]
+        for each in findings:
             yield Finding(check=check.name, outcome=each.outcome, text=each.text, fix=each.fix)
 
 

@@ -1,4 +1,4 @@
-"""Whether the images of jobs are there, and for the machines that they run on."""
+"""Check that the container images of jobs exist, and match the architecture of the machines."""
 
 import json
 from collections.abc import Iterator
@@ -22,10 +22,10 @@ _SECONDS = 20
 
 
 def deployed(subject: Subject) -> Iterator[Finding]:
-    """Of the newest job definition of each pipeline."""
+    """Check the image of each pipeline's newest job definition."""
     assert subject.description is not None  # noqa: S101 – only deployed environments are asked
     batch = subject.client("batch")
-    # All of a pipeline's pools are of one architecture, and so is an environment's that has one only.
+    # All pools of a pipeline have one architecture; `wanted` has more than one only if pipelines differ.
     wanted = {_architecture(name) for pool in subject.pools for name in pool.instance_types} - {""}
     group = subject.description.groups[0]
     for pipeline in subject.description.pipelines:
@@ -39,20 +39,20 @@ def deployed(subject: Subject) -> Iterator[Finding]:
 
 
 def image_finding(subject: Subject, pipeline: str, image: str, wanted: set[str]) -> Finding:
-    """Of one image, which must run on one of these architectures."""
+    """Return the finding about one image, which must support one of the `wanted` architectures."""
     host, _, rest = image.partition("/")
     if ".dkr.ecr." not in host:
-        return unknown(f"{pipeline}: {image} is in a registry that is not looked at")
+        return unknown(f"{pipeline}: {image} is in a registry that doctor cannot read")
     repository, tag = _split(rest)
     ours = repository == resource_name(subject.environment)
     if subject.sandbox and not ours:
-        return unknown(f"{pipeline}: {image} is in a registry that is not looked at from the sandbox")
+        return unknown(f"{pipeline}: {image} is in a registry that doctor does not read in the sandbox")
     if subject.sandbox:
-        # Nothing is pushed there: jobs run from the build context that the deploy laid down.
+        # No image is pushed to the sandbox: jobs run from the build context that the deploy copied there.
         if subject.sandbox_directory is None:
-            return unknown(f"{pipeline}: the sandbox's directory is not known here")
+            return unknown(f"{pipeline}: the sandbox's directory is unknown here")
         if not (subject.sandbox_directory / "images" / tag["imageTag"]).is_dir():
-            return problem(f"{pipeline}: the sandbox has no {tag['imageTag']}", "`make demo` lays it down again")
+            return problem(f"{pipeline}: the sandbox has no {tag['imageTag']}", "`make demo` creates it again")
         return ok(f"{pipeline}: the sandbox has {tag['imageTag']}; architecture does not matter there")
     ecr = subject.client("ecr", region=host.split(".")[3])
     try:
@@ -60,8 +60,8 @@ def image_finding(subject: Subject, pipeline: str, image: str, wanted: set[str])
     except (ecr.exceptions.ImageNotFoundException, ecr.exceptions.RepositoryNotFoundException):
         has = set()
     if not has:
-        fix = "deploy again, which builds and pushes it" if ours else "push it there, or correct the pipeline's image"
-        return problem(f"{pipeline}: {image} is not there", fix)
+        fix = "deploy again, which builds and pushes it" if ours else "push it, or correct the pipeline's image"
+        return problem(f"{pipeline}: {image} does not exist", fix)
     if wanted and not has & wanted:
         return problem(
             f"{pipeline}: {image} is for {', '.join(sorted(has))}, the machines are {', '.join(sorted(wanted))}",
@@ -71,7 +71,7 @@ def image_finding(subject: Subject, pipeline: str, image: str, wanted: set[str])
 
 
 def _split(rest: str) -> tuple[str, dict[str, str]]:
-    """Repository, and the image in it as ECR names it."""
+    """Return the repository, and the image id for ECR: its tag or digest."""
     if "@" in rest:
         repository, _, digest = rest.partition("@")
         return repository.partition(":")[0], {"imageDigest": digest}
@@ -80,7 +80,7 @@ def _split(rest: str) -> tuple[str, dict[str, str]]:
 
 
 def architectures(ecr: Any, registry: str, repository: str, image: dict[str, str]) -> set[str]:
-    """Architectures that an image in ECR is for; none when it is not there."""
+    """Return the architectures of an image in ECR; none when it does not exist."""
     answer = ecr.batch_get_image(
         registryId=registry, repositoryName=repository, imageIds=[image], acceptedMediaTypes=_MANIFESTS
     )
@@ -89,12 +89,12 @@ def architectures(ecr: Any, registry: str, repository: str, image: dict[str, str
     manifest = json.loads(answer["images"][0]["imageManifest"])
     if "manifests" in manifest:
         platforms = [each.get("platform", {}) for each in manifest["manifests"]]
-        # Attestations of a build lie beside its images, for no machine.
+        # Attestations of a build are listed beside its images, with architecture "unknown".
         return {each["architecture"] for each in platforms if each.get("architecture", "unknown") != "unknown"}
     url = ecr.get_download_url_for_layer(
         registryId=registry, repositoryName=repository, layerDigest=manifest["config"]["digest"]
     )["downloadUrl"]
-    with urlopen(url, timeout=_SECONDS) as body:  # noqa: S310 – a link that AWS has just signed
+    with urlopen(url, timeout=_SECONDS) as body:  # noqa: S310 – a URL presigned by AWS
         return {json.load(body)["architecture"]}
 
 

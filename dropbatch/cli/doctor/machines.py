@@ -1,4 +1,4 @@
-"""Whether the machines' images are there, and patched."""
+"""Check that the machine images of pools exist, and are up to date."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ __all__ = ["BEFORE_DEPLOY", "DEPLOYED"]
 _AMI = "ecs.ami-id"
 """Attribute that the ECS agent gives each machine.
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-placement-constraints.html"""
-_MOST_MACHINES = 100  # that ECS describes at once
+_MOST_MACHINES = 100  # maximum of DescribeContainerInstances
 _GONE = "InvalidAMIID."
 _Json = dict[str, Any]
 
@@ -34,7 +34,7 @@ def _deployed(subject: Subject) -> Iterator[Finding]:
     for pool, queue in queues.items():
         environment = environments.get(arns.get(queue, ""))
         if environment is None:
-            yield problem(f"{pool}: there is no compute environment", "deploy the environment again")
+            yield problem(f"{pool}: its compute environment does not exist", "deploy the environment again")
             continue
         yield from _state(pool, environment)
         yield _image(subject, pool, environment)
@@ -44,10 +44,10 @@ def _state(pool: str, environment: Mapping[str, Any]) -> Iterator[Finding]:
     if environment["status"] == "INVALID":
         yield problem(
             f"{pool}: the compute environment is INVALID: {environment.get('statusReason', '')}",
-            "remove the cause and deploy again; until then no machine starts",
+            "remove the cause and deploy again; no machine starts before that",
         )
     if environment["status"] == "UPDATING":
-        yield ok(f"{pool}: machines are being replaced; jobs on old ones go on")
+        yield ok(f"{pool}: machines are being replaced; jobs on old ones continue")
 
 
 def _image(subject: Subject, pool: str, environment: Mapping[str, Any]) -> Finding:
@@ -58,29 +58,29 @@ def _image(subject: Subject, pool: str, environment: Mapping[str, Any]) -> Findi
     running = "" if subject.sandbox else _running(subject, environment)
     if status == "UPDATE_AVAILABLE":
         return problem(
-            f"{pool}: Batch has a newer image than that of the machines{running}",
+            f"{pool}: Batch has a newer machine image{running}",
             f"`make patch ENV={subject.environment}`: new jobs get machines with it, running jobs keep theirs",
         )
     if status == "LATEST":
-        return ok(f"{pool}: the newest image that Batch has{running}")
-    return unknown(f"{pool}: Batch says nothing of its image before the first machine has started{running}")
+        return ok(f"{pool}: the newest machine image of Batch{running}")
+    return unknown(f"{pool}: Batch does not report the image before the first machine has started{running}")
 
 
 def _running(subject: Subject, environment: Mapping[str, Any]) -> str:
-    """How old the images of the machines are that run now."""
+    """Describe the age of the images of running machines."""
     cluster, ecs = environment["ecsClusterArn"], subject.client("ecs")
     arns = ecs.list_container_instances(cluster=cluster, maxResults=_MOST_MACHINES)["containerInstanceArns"]
     if not arns:
-        return "; none runs now"
+        return "; no machine is running"
     machines = ecs.describe_container_instances(cluster=cluster, containerInstances=arns)["containerInstances"]
     amis = sorted(
         {each["value"] for machine in machines for each in machine.get("attributes", []) if each["name"] == _AMI}
     )
     if not amis:
-        return f"; {counted(len(machines), 'machine')} run"
+        return f"; {counted(len(machines), 'machine')} running"
     images = subject.client("ec2").describe_images(ImageIds=amis, IncludeDeprecated=True)["Images"]
     dates = sorted(each["CreationDate"] for each in images if each.get("CreationDate"))
-    return f"; the oldest that runs was made {age(dates[0])}" if dates else f"; {', '.join(amis)} is gone"
+    return f"; the oldest in use was made {age(dates[0])}" if dates else f"; {', '.join(amis)} does not exist"
 
 
 def _wanted(subject: Subject) -> Iterator[Finding]:
@@ -89,14 +89,14 @@ def _wanted(subject: Subject) -> Iterator[Finding]:
     for pool, ami in own.items():
         yield _own(subject, pool, ami)
     if not own:
-        yield ok("Batch's own, the newest when a pool is made or patched")
+        yield ok("Batch's own, the newest one when a pool is created or patched")
 
 
 def _own(subject: Subject, pool: str, ami: str) -> Finding:
     fix = f"build a newer one from the ECS-optimized Amazon Linux 2023, set compute.{pool}.ami to it, and deploy"
     image = _described(subject, ami)
     if image is None or image.get("State", "available") != "available":
-        return problem(f"{pool}: image {ami} is not there any more, so no machine starts", fix)
+        return problem(f"{pool}: image {ami} no longer exists, so no machine starts", fix)
     made = f", made {age(image['CreationDate'])}" if image.get("CreationDate") else ""
     deprecated = image.get("DeprecationTime")
     if deprecated and datetime.fromisoformat(deprecated) <= datetime.now(UTC):

@@ -1,4 +1,4 @@
-"""Checks of what is deployed: who is told, what waits, what lies dead."""
+"""Checks of a deployed environment: mail, pause, refused submissions and dead letters."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -15,11 +15,11 @@ from dropbatch.contract.deployment import resource_name
 __all__ = ["CHECKS", "subject_of"]
 
 _QUEUES = ("arrivals", "job-events")
-_MAIL_TOPICS = {"people": "news of runs and alarms", "budget": "warnings of the budget"}
+_MAIL_TOPICS = {"people": "notifications of runs and alarms", "budget": "budget warnings"}
 
 
 def subject_of(deployed: Deployed, *, sandbox: bool) -> Subject:
-    """What is deployed, as something to examine."""
+    """Return the subject of a deployed environment."""
     description = deployed.description
     return Subject(
         environment=deployed.environment,
@@ -72,7 +72,7 @@ def _parameter(subject: Subject) -> Iterator[Finding]:
 def _mail(subject: Subject) -> Iterator[Finding]:
     operators = _described(subject).operators_topic_arn
     if not operators:
-        yield unknown("the parameter names no topic: deploy with this version")
+        yield unknown("the parameter has no topic: deploy with this version")
         return
     sns = subject.client("sns")
     for topic, what in _MAIL_TOPICS.items():
@@ -84,12 +84,12 @@ def _mail(subject: Subject) -> Iterator[Finding]:
         if waiting:
             yield problem(
                 f"{what}: not confirmed by {', '.join(waiting)}",
-                "open the mail that AWS sent there and confirm; after three days deploy again for another one",
+                "confirm in the mail that AWS sent there; after three days, deploy again to get a new one",
             )
         if confirmed:
             yield ok(f"{what}: {', '.join(confirmed)}")
         if not mails:
-            yield problem(f"{what}: nobody is mailed", "set notify.email in the environment file and deploy")
+            yield problem(f"{what}: no recipient", "set notify.email in the environment file and deploy")
 
 
 def _paused(subject: Subject) -> Iterator[Finding]:
@@ -98,7 +98,7 @@ def _paused(subject: Subject) -> Iterator[Finding]:
     if "Item" in answer:
         flag = ledger.from_item(answer["Item"])
         yield problem(
-            f"paused since {flag['since']} by {flag['by']}: {flag['reason']}", "`dropbatch resume` lets it go on"
+            f"paused since {flag['since']} by {flag['by']}: {flag['reason']}", "`dropbatch resume` ends the pause"
         )
     else:
         yield ok("not paused")
@@ -114,8 +114,8 @@ def _submissions(subject: Subject) -> Iterator[Finding]:
         pipelines = ", ".join(sorted({f"{refusal.group}/{refusal.pipeline}" for refusal in found}))
         yield problem(
             f"{pipelines}: Batch refuses {in_words(found)}",
-            "remove the cause, most often with a deploy: they start by themselves within minutes; those that are no "
-            "longer wanted: `dropbatch cancel`",
+            "remove the cause, usually by a deploy; the runs then start within minutes. `dropbatch cancel` cancels "
+            "runs that are no longer wanted",
         )
     if not by_reason:
         yield ok("Batch refuses no job")
@@ -136,16 +136,18 @@ def _letters(subject: Subject) -> Iterator[Finding]:
             yield ok(f"none of {queue}")
             continue
         fix = (
-            "see why with `dropbatch retry --dead-letters --dry-run`, mend it, then send them back without --dry-run"
+            "list them with `dropbatch retry --dead-letters --dry-run`, fix the cause, repeat without --dry-run"
             if queue == "arrivals"
-            else "see the log of the function run-events; reconcile makes up for what they would have said"
+            else "see the log of the function run-events; reconcile has already updated the runs"
         )
         yield problem(f"{count} of {queue}", fix)
 
 
 def _lock(subject: Subject) -> Iterator[Finding]:
     file = f"environments/{subject.environment}.toml"
-    yield unknown(f"a deployment does not say where its state is: see `dropbatch doctor --before-deploy {file}`")
+    yield unknown(
+        f"the location of the state is not recorded in a deployment: see `dropbatch doctor --before-deploy {file}`"
+    )
 
 
 CHECKS = (

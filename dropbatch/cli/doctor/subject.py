@@ -1,4 +1,4 @@
-"""What is examined: an environment, and the clients to look at it with."""
+"""The environment that `doctor` examines, and the clients to read it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ __all__ = ["PoolNeed", "Subject"]
 
 @dataclass(frozen=True, kw_only=True)
 class PoolNeed:
-    """What a pool asks of the account."""
+    """Machines that a pool may request from the account."""
 
     name: str
     spot: bool
@@ -25,21 +25,21 @@ class PoolNeed:
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """An environment, deployed or about to be."""
+    """An environment that is deployed (`description`) or about to be (`settings`)."""
 
     environment: str
     region: str
     client: Callable[..., Any]
-    """Makes a client of a service: ``client(service)``, or ``client(service, region=…)``."""
+    """Creates an AWS client: ``client(service)`` or ``client(service, region=…)``."""
     find_pools: Callable[[], Sequence[PoolNeed]]
     sandbox: bool = False
     sandbox_directory: Path | None = None
     description: Description | None = None
-    """Of what is deployed."""
+    """Description of the deployed environment."""
     settings: Settings | None = None
-    """Of what is to be deployed."""
+    """Settings of the environment to deploy."""
     project: Path = field(default_factory=Path)
-    """The checkout, for what is to be deployed."""
+    """Checkout of the environment to deploy."""
 
     @cached_property
     def pools(self) -> Sequence[PoolNeed]:
@@ -48,5 +48,5 @@ class Subject:
 
     @cached_property
     def account(self) -> str:
-        """Number of the account that the credentials belong to."""
+        """Id of the account that the credentials belong to."""
         return str(self.client("sts").get_caller_identity()["Account"])

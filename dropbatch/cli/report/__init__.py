@@ -1,4 +1,4 @@
-"""The report: facts about runs, and a page that shows them, whole in one file."""
+"""The report: facts about runs, and a self-contained HTML page that shows them."""
 
 from dropbatch.cli.report.facts import Fact, fact_of
 from dropbatch.cli.report.page import page

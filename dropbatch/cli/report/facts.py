@@ -1,4 +1,4 @@
-"""What is known of one run, from its ledger item and its record. Pure; unknown is None, never 0."""
+"""Facts about one run, from its ledger item and its record. Pure. Unknown values are None, never 0."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -14,39 +14,39 @@ __all__ = ["Fact", "fact_of"]
 
 @dataclass(frozen=True, kw_only=True)
 class Fact:
-    """One run. Moments are ISO-8601 in UTC, durations seconds."""
+    """One run. Times are ISO-8601 in UTC, durations are in seconds."""
 
     run_id: str
     name: str
     pipeline: str
     pool: str
-    """Of its last attempt; empty for what never had one."""
+    """Pool of the last attempt; empty when there was none."""
     state: State
     reason: str
     created_at: str
     wait_seconds: float | None
     """From the drop to the start of its container."""
     start_seconds: float | None
-    """From there to the runtime's first act; known once there is a record."""
+    """From the start of the container to the start of the runtime; known once there is a record."""
     run_seconds: float | None
-    """From there to the end of the container."""
+    """From the start of the runtime to the end of the container."""
     memory_asked_mib: float | None
     memory_used_mib: float | None
-    """The peak, by the record."""
+    """Peak memory, from the record."""
     usd: float | None
 
     @property
     def total_seconds(self) -> float:
-        """All that is known of its time."""
+        """Sum of the known durations."""
         return (self.wait_seconds or 0) + (self.start_seconds or 0) + (self.run_seconds or 0)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return plain values for JSON."""
         return asdict(self)
 
 
 def fact_of(run: Run, record: Mapping[str, Any] | None) -> Fact:
-    """Put together what ledger and record say."""
+    """Return the facts from a run's ledger item and record."""
     started, stopped = _moment(run.started_at), _moment(run.stopped_at)
     begun = _moment(record.get("started_at")) if record and record.get("attempt") == run.attempt else None
     if begun is None or started is None or begun < started:
@@ -70,7 +70,7 @@ def fact_of(run: Run, record: Mapping[str, Any] | None) -> Fact:
 
 
 def _asked(run: Run, usage: Usage, started: datetime | None, stopped: datetime | None) -> float | None:
-    """MiB that the job had, which its usage shows where that is of one try only."""
+    """Return the MiB that the job requested, computed from its usage; None if it had more than one try."""
     seconds = _between(started, stopped)
     if not seconds or usage.mib_ms is None or run.attempt != 1 or run.item.get("tries", 1) != 1:
         return None

@@ -1,4 +1,4 @@
-"""The page: one HTML file that needs nothing else, neither a network nor a server."""
+"""Render the report as one self-contained HTML file."""
 
 import json
 from collections.abc import Mapping
@@ -8,13 +8,13 @@ from typing import Any
 __all__ = ["CHARTS", "page"]
 
 CHARTS = "chart.umd.min.js"
-"""Chart.js 4.6.1 (MIT), as npm has it, without the reference to its source map."""
+"""Chart.js 4.6.1 (MIT) from npm, without the reference to its source map."""
 
 
 def page(summary: Mapping[str, Any], *, about: Mapping[str, str]) -> str:
-    """HTML of a summary; `about` holds environment, group, since and made_at."""
-    # Names of files are a stranger's words: in JSON, without `<`, they cannot end the element they are in, and the
-    # script puts them into the page as text only.
+    """Return the HTML of a summary; `about` contains environment, group, since and made_at."""
+    # File names are untrusted. As JSON without `<` they cannot close their element, and the script inserts them as
+    # text only.
     data = json.dumps({**summary, "about": dict(about)}, ensure_ascii=False, separators=(",", ":"))
     text = _read("page.html")
     for mark, content in (

@@ -1,4 +1,4 @@
-"""What the page shows, from the facts of all runs: sums, distributions, the timeline. Pure."""
+"""Compute the contents of the report from the facts of all runs: sums, distributions and the timeline. Pure."""
 
 import bisect
 import itertools
@@ -16,25 +16,25 @@ from dropbatch.contract.runs import State
 __all__ = ["ROWS", "summarize"]
 
 ROWS = 60
-"""Up to so many runs, the timeline has a row for each; of more it shows how many waited and ran at a time."""
+"""Maximum number of runs with a row each in the timeline; for more runs it shows how many waited and ran."""
 
 _MOMENTS = 240
 _SPREAD = 20
-"""Where drops lie further apart than so many of the longest run, rows start at each run's own drop."""
+"""If the drops span more than this many times the longest run, each row starts at its own run's drop."""
 _LONGEST = 10
 _REASONS = 12
 _OWN = re.compile(r"\b(r-[0-9a-f]{20}|[0-9a-f]{8}-[0-9a-f-]{27,}|s3://\S+|\d{5,})")
-"""What tells alike reasons of different runs apart. Exit codes are short, and stay."""
+"""Ids, URIs and long numbers, which are removed to group similar reasons. Exit codes are shorter, and are kept."""
 
 _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14_400, 28_800, 86_400)
-"""Bounds of durations, in seconds, as people think of them."""
+"""Bounds of the histogram of durations, in seconds."""
 
 
 def summarize(facts: Sequence[Fact]) -> dict[str, Any]:
-    """Everything that the page draws."""
+    """Return the data that the page shows."""
     facts = sorted(facts, key=lambda fact: (fact.created_at, fact.run_id))
     pools = sorted({fact.pool for fact in facts if fact.pool})
-    # Not of what was refused: its folder need not be a pipeline.
+    # Rejected files are left out: their folder need not be a pipeline.
     pipelines = sorted({fact.pipeline for fact in facts if fact.wait_seconds is not None or fact.usd is not None})
     return {
         "pools": pools,
@@ -77,7 +77,7 @@ def _median(values: Sequence[float | None]) -> float | None:
 
 
 def _rows(facts: Sequence[Fact]) -> dict[str, Any]:
-    """A row for each run: seconds at which it was dropped, and how long it waited, started and ran."""
+    """Return a row for each run: seconds from the origin to its drop, and the time it waited, started and ran."""
     placed = [fact for fact in facts if fact.wait_seconds is not None]
     if not placed:
         return {"relative": False, "origin": None, "runs": []}
@@ -104,7 +104,7 @@ def _rows(facts: Sequence[Fact]) -> dict[str, Any]:
 
 
 def _load(facts: Sequence[Fact], pools: Sequence[str]) -> dict[str, Any] | None:
-    """How many waited, and ran in each pool: the most at a time, in equal spans from first drop to last end."""
+    """Return the maximum number of runs that waited, and that ran per pool, in equal intervals of time."""
     spans: dict[str, list[tuple[datetime, datetime]]] = defaultdict(list)
     for fact in facts:
         if fact.wait_seconds is None:
@@ -129,7 +129,7 @@ def _load(facts: Sequence[Fact], pools: Sequence[str]) -> dict[str, Any] | None:
 
 
 def _most(spans: Sequence[tuple[datetime, datetime]], first: datetime, step: timedelta) -> list[int]:
-    """The most of these spans that there were at a time, within each step."""
+    """Return the maximum number of overlapping spans within each step."""
     changes = sorted([(begin, 1) for begin, _ in spans] + [(end, -1) for _, end in spans])
     found, now, index = [], 0, 0
     for number in range(_MOMENTS):
@@ -144,7 +144,7 @@ def _most(spans: Sequence[tuple[datetime, datetime]], first: datetime, step: tim
 
 
 def _durations(facts: Sequence[Fact], pipelines: Sequence[str]) -> dict[str, Any] | None:
-    """Runs by how long they ran, for each pipeline."""
+    """Return the histogram of durations, for each pipeline."""
     known = [(fact.pipeline, fact.run_seconds) for fact in facts if fact.run_seconds is not None]
     if not known:
         return None
@@ -161,7 +161,7 @@ def _durations(facts: Sequence[Fact], pipelines: Sequence[str]) -> dict[str, Any
 
 
 def _memory(facts: Sequence[Fact], pipelines: Sequence[str]) -> list[dict[str, Any]]:
-    """What each pipeline asked for and what its runs used, as far as both are known."""
+    """Return requested and used memory of each pipeline, from runs where both are known."""
     found = []
     for pipeline in pipelines:
         both = [
@@ -186,7 +186,7 @@ def _memory(facts: Sequence[Fact], pipelines: Sequence[str]) -> list[dict[str, A
 
 
 def _cost(facts: Sequence[Fact], pipelines: Sequence[str]) -> dict[str, Any] | None:
-    """Dollars by day of the drop, for each pipeline; None when no run's cost is known."""
+    """Return US dollars by day of the drop, for each pipeline; None when no cost is known."""
     known = [fact for fact in facts if fact.usd is not None]
     if not any(fact.usd for fact in known):
         return None
@@ -203,7 +203,7 @@ def _cost(facts: Sequence[Fact], pipelines: Sequence[str]) -> dict[str, Any] | N
 
 
 def _failures(facts: Sequence[Fact]) -> dict[str, Any]:
-    """Why runs ended otherwise than SUCCEEDED, alike reasons together, the most frequent first."""
+    """Return the reasons of runs that did not succeed, similar ones grouped, the most frequent first."""
     alike: dict[tuple[str, str], list[Fact]] = defaultdict(list)
     for fact in facts:
         if fact.state.final and fact.state is not State.SUCCEEDED:

@@ -65,7 +65,7 @@ class Stubs:
         return Subject(find_pools=lambda: pools, **(fixed | more))
 
     def look(self, check: Check, **more: Any) -> list[Finding]:
-        """What a check finds; every answer must have been asked for."""
+        """Return the findings of a check; every stubbed answer must have been requested."""
         found = list(examine([check], self.subject(**more)))
         for stubber in self.stubbers.values():
             stubber.assert_no_pending_responses()

@@ -114,8 +114,8 @@ def test_quotas_of_all_pools_of_a_kind_together():
     found = stubs.look(QUOTAS, pools=[SPOT, ON_DEMAND, second, GPU])
 
     assert [each.outcome for each in found] == [Outcome.PROBLEM, Outcome.PROBLEM, Outcome.OK]
-    assert found[0].text == "G and VT (GPU) on-demand: the account may have 0 vCPUs, gpu may ask for 8"
-    assert found[1].text == "standard on-demand: the account may have 32 vCPUs, ondemand, second may ask for 36"
+    assert found[0].text == "G and VT (GPU) on-demand: the quota is 0 vCPUs, gpu may use 8"
+    assert found[1].text == "standard on-demand: the quota is 32 vCPUs, ondemand, second may use 36"
     assert "L-1216C47A" in found[1].fix
 
 
@@ -125,7 +125,7 @@ def test_a_quota_that_was_never_changed():
 
     (found,) = stubs.look(QUOTAS, pools=[ON_DEMAND])
 
-    assert found.text.startswith("standard on-demand: the account may have 5 vCPUs")
+    assert found.text.startswith("standard on-demand: the quota is 5 vCPUs")
 
 
 def test_a_quota_is_known_for_every_default_machine_and_every_gpu():

@@ -1,4 +1,4 @@
-"""Checks before a deploy: the file, the tools, the account that is meant, the state and its lock."""
+"""Checks before a deploy: environment file, tools, account, Terraform's state and its lock."""
 
 import io
 import json
@@ -80,7 +80,7 @@ def test_roles_that_bootstrap_would_fail_to_create_are_found(project: Path):
     (found,) = stubs.look(CHECKS["bootstrap"], settings=settings(project, IN_S3), project=project)
 
     assert found.outcome is Outcome.PROBLEM
-    assert found.text.startswith("AWSServiceRoleForBatch, AWSServiceRoleForECS: in the account already")
+    assert found.text.startswith("AWSServiceRoleForBatch, AWSServiceRoleForECS: exist already")
     assert found.fix == 'in bootstrap.toml, [account]: `service_linked_roles = ["spot.amazonaws.com"]`'
 
 
@@ -98,7 +98,7 @@ def test_an_account_without_them_is_ready_for_bootstrap(project: Path):
 
     (found,) = stubs.look(CHECKS["bootstrap"], settings=settings(project, IN_S3), project=project)
 
-    assert (found.outcome, found.text) == (Outcome.OK, "not deployed; nothing stands against it")
+    assert (found.outcome, found.text) == (Outcome.OK, "not deployed; it can be deployed")
 
 
 def test_after_bootstrap_its_roles_are_its_own(project: Path):

@@ -67,17 +67,15 @@ def test_a_newer_image_is_a_problem_that_one_word_mends() -> None:
     (found,) = stubs.look(DEPLOYED, description=DESCRIPTION)
 
     assert found.outcome is Outcome.PROBLEM
-    assert (
-        found.text == "spot: Batch has a newer image than that of the machines; the oldest that runs was made 90 d ago"
-    )
+    assert found.text == "spot: Batch has a newer machine image; the oldest in use was made 90 d ago"
     assert "`make patch ENV=dev`" in found.fix
 
 
 @pytest.mark.parametrize(
     ("configuration", "outcome", "words"),
     [
-        ({"batchImageStatus": "LATEST"}, Outcome.OK, "the newest image that Batch has; none runs now"),
-        ({}, Outcome.UNKNOWN, "before the first machine has started; none runs now"),
+        ({"batchImageStatus": "LATEST"}, Outcome.OK, "the newest machine image of Batch; no machine is running"),
+        ({}, Outcome.UNKNOWN, "before the first machine has started; no machine is running"),
     ],
 )
 def test_what_batch_says_of_its_image(configuration: dict[str, str], outcome: Outcome, words: str) -> None:
@@ -88,7 +86,7 @@ def test_what_batch_says_of_its_image(configuration: dict[str, str], outcome: Ou
 def test_machines_are_not_looked_for_in_the_sandbox() -> None:
     stubs = pools(Stubs(), batchImageStatus="LATEST")
     (found,) = stubs.look(DEPLOYED, description=DESCRIPTION, sandbox=True)
-    assert (found.outcome, found.text) == (Outcome.OK, "spot: the newest image that Batch has")
+    assert (found.outcome, found.text) == (Outcome.OK, "spot: the newest machine image of Batch")
 
 
 @pytest.mark.parametrize(
@@ -101,8 +99,8 @@ def test_machines_are_not_looked_for_in_the_sandbox() -> None:
             "made 800 d ago, is deprecated since",
         ),
         ({"CreationDate": day(1), "DeprecationTime": day(-700)}, Outcome.OK, "made 1 d ago"),
-        ({"State": "deregistered"}, Outcome.PROBLEM, "is not there any more"),
-        (None, Outcome.PROBLEM, "is not there any more"),
+        ({"State": "deregistered"}, Outcome.PROBLEM, "no longer exists"),
+        (None, Outcome.PROBLEM, "no longer exists"),
     ],
     ids=["fine", "deprecated", "to be deprecated", "deregistered", "hidden"],
 )

@@ -183,6 +183,18 @@ def world(_running: tuple[Path, Sandbox], monkeypatch: pytest.MonkeyPatch, tmp_p
     return world
 
 
+@pytest.fixture
+def iam(world: World) -> Any:
+    environ = world.sandbox.environ()
+    session: Any = boto3.Session(environ["AWS_ACCESS_KEY_ID"], environ["AWS_SECRET_ACCESS_KEY"], region_name=REGION)
+    client = session.client("iam", endpoint_url=environ["AWS_ENDPOINT_URL"])
+    client.create_user(UserName="dropbatch-sandbox-anna")
+    yield client
+    for each in client.list_access_keys(UserName="dropbatch-sandbox-anna")["AccessKeyMetadata"]:
+        client.delete_access_key(UserName="dropbatch-sandbox-anna", AccessKeyId=each["AccessKeyId"])
+    client.delete_user(UserName="dropbatch-sandbox-anna")
+
+
 @cache
 def _clients(key_id: str, secret: str, url: str) -> dict[str, Any]:
     session: Any = boto3.Session(key_id, secret, region_name=REGION)

@@ -8,16 +8,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from dropbatch.cli.usage import Line, months, used
-from dropbatch.contract import ledger
 from dropbatch.contract.runs import State
-from dropbatch.contract.usage import MonthUsage, Usage
-from tests.cli.conftest import TABLE, World
-
-
-def spend(world: World, pipeline: str, run_id: str, **usage: Any) -> None:
-    key = ledger.usage_key("lab", f"{datetime.now(UTC):%Y-%m}", run_id)
-    fields = MonthUsage.of(Usage(**usage)).fields(pipeline)
-    world.dynamodb.put_item(TableName=TABLE, Item=ledger.to_item({"id": key, **fields}))
+from dropbatch.contract.usage import MonthUsage
+from tests.cli.conftest import World
+from tests.cli.deployment_content import spend
 
 
 def test_cost_sums_the_shards_and_never_calls_unknown_nothing(world: World):

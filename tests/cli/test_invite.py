@@ -3,22 +3,7 @@
 import json
 from typing import Any
 
-import boto3
-import pytest
-
 from tests.cli.conftest import REGION, World
-
-
-@pytest.fixture
-def iam(world: World) -> Any:
-    environ = world.sandbox.environ()
-    session: Any = boto3.Session(environ["AWS_ACCESS_KEY_ID"], environ["AWS_SECRET_ACCESS_KEY"], region_name=REGION)
-    client = session.client("iam", endpoint_url=environ["AWS_ENDPOINT_URL"])
-    client.create_user(UserName="dropbatch-sandbox-anna")
-    yield client
-    for each in client.list_access_keys(UserName="dropbatch-sandbox-anna")["AccessKeyMetadata"]:
-        client.delete_access_key(UserName="dropbatch-sandbox-anna", AccessKeyId=each["AccessKeyId"])
-    client.delete_user(UserName="dropbatch-sandbox-anna")
 
 
 def keys(iam: Any) -> list[str]:

@@ -1,38 +1,14 @@
 """`pause`, `resume` and `retry --dead-letters`: functions that are asked, and what is asked before."""
 
-import io
 import json
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from dropbatch.cli.context import Context
 from dropbatch.cli.main import cli
-
-LETTERS = {"letters": [{"message_id": "m-1", "reason": "not JSON\x1b[2J", "body": "{"}]}
-
-
-class Functions:
-    """The deployment's functions."""
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[str, dict[str, Any]]] = []
-        self.error = ""
-        self.letters: dict[str, Any] = LETTERS
-
-    def invoke(self, **call: Any) -> dict[str, Any]:
-        asked = json.loads(call["Payload"])
-        self.calls.append((call["FunctionName"], asked))
-        answers: dict[str, dict[str, Any]] = {"dead-letters": self.letters, "redrive": {"redriven": 1, "reasons": {}}}
-        body = answers.get(asked["action"], {"did": f"{asked['action']}d"})
-        if self.error:
-            return {
-                "FunctionError": "Unhandled",
-                "Payload": io.BytesIO(json.dumps({"errorMessage": self.error}).encode()),
-            }
-        return {"Payload": io.BytesIO(json.dumps(body).encode())}
+from tests.cli.stub_functions import LETTERS, Functions
 
 
 @pytest.fixture

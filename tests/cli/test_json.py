@@ -19,12 +19,9 @@ from dropbatch.cli.deployed import Deployed
 from dropbatch.cli.main import _INTERRUPTED, cli
 from dropbatch.contract.runs import State
 from tests.cli.conftest import INPUT, REGION, World, a_file
-from tests.cli.test_cost import spend
-from tests.cli.test_invite import iam
-from tests.cli.test_invoke import Functions
-from tests.cli.test_reproduce import done as done_with_pins
-
-__all__ = ["iam"]
+from tests.cli.deployment_content import done as done_with_pins
+from tests.cli.deployment_content import spend
+from tests.cli.stub_functions import Functions
 
 ROOT = Path(__file__).parents[2]
 PROSE = {"completion", "demo", "demo-down", "sandbox", "sandbox down", "sandbox exec", "sandbox invoke"}

@@ -9,28 +9,8 @@ import pytest
 from dropbatch.cli.runs import FULL_ID
 from dropbatch.contract import keys
 from dropbatch.contract.runs import State, run_id
-from tests.cli.conftest import INPUT, OUTPUT, World
-from tests.cli.test_requests import asked
-
-DEFINITION = "dropbatch-sandbox-wordcount-lab:3"
-
-
-def done(world: World, files: dict[str, bytes], *, identity: str | None = None, **changes: Any) -> dict[str, Any]:
-    """A run that succeeded, with all that its record pins."""
-    pinned: dict[str, Any] = {"version_id": "v1", "parameters": {}}
-    item = world.item(State.RUNNING, identity=identity, **pinned)
-    world.publish(item, files)
-    key = keys.record_key(item["output_prefix"])
-    record = json.loads(world.s3.get_object(Bucket=OUTPUT, Key=key)["Body"].read())
-    record |= {
-        "input": item["input"],
-        "inputs": [{"uri": item["input"], "size": 3, "sha256": "aa", "version_id": "v1"}],
-        "job_definition": DEFINITION,
-        **changes,
-    }
-    world.s3.put_object(Bucket=OUTPUT, Key=key, Body=json.dumps(record).encode())
-    # Last, as it is in life: whoever follows the run reads its record then.
-    return world.item(State.SUCCEEDED, identity=item["run_id"], **pinned)
+from tests.cli.conftest import INPUT, World
+from tests.cli.deployment_content import DEFINITION, asked, done
 
 
 def test_it_asks_for_a_run_of_the_same_revision(world: World):

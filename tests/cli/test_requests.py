@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -10,23 +9,12 @@ from dropbatch.cli import requests
 from dropbatch.contract.runs import State
 from lambdas.arrival.requests.actions import read_runs
 from tests.cli.conftest import INPUT, World
+from tests.cli.deployment_content import asked
 
 
 def put(world: World, *keys: str) -> None:
     for key in keys:
         world.s3.put_object(Bucket=INPUT, Key=key, Body=b"x")
-
-
-def asked(world: World) -> list[tuple[str, Any]]:
-    """Kinds and contents of the requests that were put."""
-    listed = world.s3.list_objects_v2(Bucket=INPUT, Prefix="lab/submissions/").get("Contents", [])
-    return [
-        (
-            each["Key"].rpartition("-")[2].removesuffix(".json"),
-            json.loads(world.s3.get_object(Bucket=INPUT, Key=each["Key"])["Body"].read()),
-        )
-        for each in listed
-    ]
 
 
 # --- submit -----------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from dropbatch.contract.runs import State
 from tests.cli.conftest import INPUT, World
-from tests.cli.test_cost import spend
+from tests.cli.deployment_content import spend
 
 LONG = "scans/2026-02-30/patient-0042/slide-7-very-long-name-as-microscopes-write-them-0001.ome.tiff"
 COMMANDS = {

@@ -11,7 +11,7 @@ from dropbatch.settings import Bootstrap, SettingsError, load, load_bootstrap
 from dropbatch.settings.bootstrap import RESERVED
 from tests.constructs_lib.synthesis import Stack, statement
 from tests.project import ROOT, bootstrap_toml
-from tests.settings.test_settings import GOOD
+from tests.settings.environment_file import GOOD
 
 Json = dict[str, Any]
 FILE = bootstrap_toml("dev", "prod")

@@ -1,4 +1,4 @@
-"""Who may import whom, in the whole repository."""
+"""Which package may import which; and no module imports a test module."""
 
 import ast
 import sys
@@ -67,16 +67,29 @@ def room_of(module: str) -> str | None:
 
 
 def imported(path: Path) -> Iterator[str]:
+    """Return the modules that a file imports."""
+    for module, name in import_statements(path):
+        # `from dropbatch import images` names a room too.
+        yield f"{module}.{name}" if name and module == "dropbatch" else module
+
+
+def imported_names(path: Path) -> Iterator[str]:
+    """Return the modules and the names in them that a file imports, by their full name."""
+    for module, name in import_statements(path):
+        yield f"{module}.{name}" if name else module
+
+
+def import_statements(path: Path) -> Iterator[tuple[str, str]]:
+    """Return each imported module, and the name imported from it, if any."""
     module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
     package = module.removesuffix(".__init__") if path.name == "__init__.py" else module.rpartition(".")[0]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (each.name for each in node.names)
+            yield from ((each.name, "") for each in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
             full = ".".join([*base, *([node.module] if node.module else [])])
-            # `from dropbatch import images` names a room too.
-            yield from (f"{full}.{each.name}" if full == "dropbatch" else full for each in node.names)
+            yield from ((full, each.name) for each in node.names)
 
 
 def faults_of(path: Path) -> Iterator[str]:
@@ -107,6 +120,37 @@ def test_only_tests_of_constructs_import_cdktf() -> None:
         if name.split(".")[0] in CDKTF | MAY_IMPORT_CDKTF
     }
     assert found == {"constructs_lib", "infra", "machines"}
+
+
+def imports_of_test_modules(path: Path) -> list[str]:
+    return [name for name in imported_names(path) if any(part.startswith("test_") for part in name.split(".")[1:])]
+
+
+def test_no_module_of_tests_imports_a_test_module() -> None:
+    faults = {
+        str(path.relative_to(ROOT)): names
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        if (names := imports_of_test_modules(path))
+    }
+    assert faults == {}, "move what both need into a helper module, whose name does not begin with test_"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from tests.lambdas.test_rescue import tries",
+        "from tests.lambdas import conftest, test_rescue",
+        "from .test_rescue import tries",
+        "from . import test_rescue",
+        "def f():\n    import tests.lambdas.test_rescue",
+    ],
+)
+def test_an_import_of_a_test_module_is_reported(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{__name__}.ROOT", tmp_path)
+    path = tmp_path / "tests" / "lambdas" / "test_x.py"
+    path.parent.mkdir(parents=True)
+    path.write_text(line)
+    assert imports_of_test_modules(path)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import pytest
 from dropbatch.contract import ledger
 from dropbatch.contract.usage import month_usage
 from tests.e2e.lab import Lab, until
-from tests.lambdas.test_spend_guard import notice
+from tests.lambdas.budget_notices import notice
 
 pytestmark = pytest.mark.e2e
 

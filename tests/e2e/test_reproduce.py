@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from dropbatch.cli.main import cli
 from dropbatch.contract import keys
 from tests.e2e.lab import Lab, until
-from tests.e2e.test_requests import asked_for, put
+from tests.e2e.request_objects import asked_for, put
 
 pytestmark = pytest.mark.e2e
 

@@ -8,18 +8,9 @@ import pytest
 from dropbatch.contract import keys
 from dropbatch.contract.runs import State
 from tests.e2e.lab import Lab, until
+from tests.e2e.request_objects import asked_for, put
 
 pytestmark = pytest.mark.e2e
-
-
-def put(lab: Lab, key: str, body: Any) -> None:
-    text = body if isinstance(body, bytes) else json.dumps(body).encode()
-    lab.s3.put_object(Bucket=lab.pointers["input_bucket"], Key=key, Body=text)
-
-
-def asked_for(lab: Lab, key: str) -> list[dict[str, Any]]:
-    """Runs that a request started."""
-    return [run for run in lab.runs() if run.get("request") == key and run["state"] != State.REJECTED]
 
 
 def refusal(lab: Lab, key: str) -> dict[str, Any]:

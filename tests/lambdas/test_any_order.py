@@ -15,8 +15,9 @@ from dropbatch.contract.manifest import Manifest
 from dropbatch.contract.runs import State
 from lambdas.common.system_messages import Held, held_body
 from tests.lambdas.conftest import OUTPUT, definitions, sqs_record
+from tests.lambdas.job_events import CONTAINER, NO_CAPACITY, RECLAIMED, tries
+from tests.lambdas.scenario import STEPS, Life
 from tests.lambdas.simulated_aws import SimulatedAws
-from tests.lambdas.test_rescue import CONTAINER, NO_CAPACITY, RECLAIMED, STEPS, Life, tries
 
 _ROUNDS = 6
 _STARTED = {"startedAt": 1_700_000_000_000}

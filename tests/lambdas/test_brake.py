@@ -11,9 +11,9 @@ from dropbatch.contract.endings import Ending
 from lambdas.common.brake import Brake, BrakeError
 from lambdas.ledger.table import Ledger
 from tests.lambdas.conftest import DEPLOYMENT, make_arrival, run_events, sqs_record
+from tests.lambdas.job_events import LATER, event, failed
+from tests.lambdas.scenario import Life
 from tests.lambdas.simulated_aws import SimulatedAws, error
-from tests.lambdas.test_rescue import Life, failed
-from tests.lambdas.test_run_events import LATER, event
 
 QUEUES = [pool.queue for pool in DEPLOYMENT.pools.values()]
 NOVEMBER = datetime(2026, 11, 20, tzinfo=UTC)

@@ -11,8 +11,9 @@ from dropbatch.contract.items import Run
 from dropbatch.contract.keys import started_key
 from dropbatch.contract.usage import MonthUsage
 from tests.lambdas.conftest import INPUT, OUTPUT, dropped
+from tests.lambdas.job_events import RECLAIMED, failed, tries
+from tests.lambdas.scenario import STEPS, Life, usage_of_month
 from tests.lambdas.simulated_aws import SimulatedAws
-from tests.lambdas.test_rescue import RECLAIMED, STEPS, Life, failed, tries, usage_of_month
 
 STOPPED: dict[str, Any] = {"stoppedAt": 1_700_000_100_000}
 

@@ -10,9 +10,9 @@ from dropbatch.contract import ledger
 from dropbatch.contract.deployment import Pipeline
 from dropbatch.contract.runs import State
 from tests.lambdas.conftest import DEPLOYMENT, INPUT, OUTPUT, definitions, sqs_record
+from tests.lambdas.job_events import RECLAIMED, event, failed
+from tests.lambdas.scenario import Life
 from tests.lambdas.simulated_aws import SimulatedAws, error
-from tests.lambdas.test_rescue import RECLAIMED, Life, failed
-from tests.lambdas.test_run_events import event
 
 
 def after(name: str, parent: str) -> Pipeline:

@@ -10,8 +10,8 @@ from dropbatch.contract import ledger
 from dropbatch.contract.keys import started_key
 from lambdas.run_events.expired_jobs import EXPIRED
 from tests.lambdas.conftest import DEPLOYMENT, OUTPUT
+from tests.lambdas.scenario import Life, usage_of_month
 from tests.lambdas.simulated_aws import SimulatedAws
-from tests.lambdas.test_rescue import Life, usage_of_month
 
 IN_A_WEEK = datetime.now(UTC) + timedelta(days=8)
 

@@ -16,10 +16,9 @@ from lambdas.run_events import tally
 from lambdas.run_events.mail_texts import about_many, about_one
 from lambdas.run_events.tally import Tally
 from tests.lambdas.conftest import DEPLOYMENT, INPUT, OUTPUT, dropped, make_arrival, run_events, s3_record, sqs_record
+from tests.lambdas.job_events import CONTAINER, event, failed, tries
 from tests.lambdas.runs import make_run
 from tests.lambdas.simulated_aws import SimulatedAws, error
-from tests.lambdas.test_rescue import CONTAINER, failed, tries
-from tests.lambdas.test_run_events import event
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "run-state-change.v1.schema.json").read_text())
 RUN: dict[str, Any] = {

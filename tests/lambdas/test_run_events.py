@@ -1,5 +1,5 @@
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,10 +11,9 @@ from lambdas.ledger.table import Ledger
 from lambdas.run_events.flow import RunEventsFlow
 from lambdas.run_events.reconcile import Reconcile, UnrepairedError
 from tests.lambdas.conftest import OUTPUT, dropped, run_events, sqs_record
+from tests.lambdas.job_events import LATER, event, told
 from tests.lambdas.runs import make_run
 from tests.lambdas.simulated_aws import SimulatedAws, error
-
-LATER = datetime.now(UTC) + timedelta(days=1)
 
 
 @pytest.fixture
@@ -27,23 +26,9 @@ def reconcile(aws: SimulatedAws) -> Reconcile:
     return run_events(aws).reconcile
 
 
-def event(job: dict[str, Any], status: str, message_id: str = "e1", **detail: Any) -> dict[str, Any]:
-    return sqs_record(
-        {
-            "source": "aws.batch",
-            "detail": {"jobName": job["jobName"], "jobId": job["jobId"], "status": status, **detail},
-        },
-        message_id,
-    )
-
-
 def the_job(aws: SimulatedAws) -> dict[str, Any]:
     (job,) = aws.batch.jobs.values()
     return job
-
-
-def told(aws: SimulatedAws) -> list[str]:
-    return [json.loads(entry["Detail"])["state"] for entry in aws.events.entries]
 
 
 def test_a_run_follows_its_job_to_success(aws: SimulatedAws, arrival: ArrivalFlow, flow: RunEventsFlow) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from dropbatch.contract.deployment import Limit
 from dropbatch.contract.limits import MICRO_USD, VCPU_MS
-from tests.settings.test_settings import GOOD, faults, read
+from tests.settings.environment_file import GOOD, faults, read
 
 CASES = [
     (

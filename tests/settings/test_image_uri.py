@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dropbatch.settings.image_uri import Repository, repository_of
-from tests.settings.test_settings import GOOD, faults, read
+from tests.settings.environment_file import GOOD, faults, read
 
 DIGEST = f"sha256:{'0123456789abcdef' * 4}"
 OTHERS = [

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dropbatch.settings import instances
-from tests.settings.test_settings import GOOD, faults, read
+from tests.settings.environment_file import GOOD, faults, read
 
 SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:token-AbCdEf"
 KEY = "arn:aws:kms:eu-central-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"

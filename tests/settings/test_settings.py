@@ -3,43 +3,15 @@ from pathlib import Path
 import pytest
 
 from dropbatch.contract.deployment import Deployment
-from dropbatch.settings import Settings, SettingsError, load, load_all
+from dropbatch.settings import SettingsError, load, load_all
+from tests.settings.environment_file import GOOD, faults, read
 
 ROOT = Path(__file__).parents[2]
-
-GOOD = """
-[environment]
-name = "lab1"
-region = "eu-central-1"
-
-[budget]
-monthly_usd = 10
-
-[compute.spot]
-kind = "spot"
-max_vcpus = 4
-
-[pipeline.count]
-image = "image/wordcount"
-command = ["wordcount", "{input}", "{output}"]
-pools = ["spot"]
-"""
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "lab1.toml"
-
-
-def read(file: Path, text: str) -> Settings:
-    file.write_text(text, encoding="utf-8")
-    return load(file)
-
-
-def faults(file: Path, text: str) -> list[str]:
-    with pytest.raises(SettingsError) as caught:
-        read(file, text)
-    return [fault.removeprefix(f"{file}: ") for fault in caught.value.faults]
 
 
 def test_the_environments_of_the_repository_are_valid() -> None:

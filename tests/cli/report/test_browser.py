@@ -7,8 +7,7 @@ import pytest
 
 from dropbatch.cli.report import page, summarize
 from tests.cli.report.browser import document, picture
-from tests.cli.report.made_up import facts
-from tests.cli.report.test_summary import ABOUT
+from tests.cli.report.random_facts import ABOUT, facts
 
 LOOK = """<script>
 const colours = (canvas) => {

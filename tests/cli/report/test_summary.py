@@ -16,9 +16,8 @@ from dropbatch.cli.runs import read_item
 from dropbatch.contract import ledger
 from dropbatch.contract.runs import State
 from tests.cli.conftest import World
-from tests.cli.report.made_up import NOON, facts
+from tests.cli.report.random_facts import ABOUT, NOON, facts
 
-ABOUT = {"environment": "dev", "group": "lab", "since": "since 2h", "made_at": "2026-03-04T09:00:00.000Z"}
 ITEM = {
     "run_id": "r-" + "0" * 20,
     "group": "lab",

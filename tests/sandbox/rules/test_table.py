@@ -7,9 +7,9 @@ import pytest
 from dropbatch.sandbox.rules import RULES, Rule
 from dropbatch.sandbox.rules.model import beyond_botocore, model_of, not_of_model, usable_pattern
 from dropbatch.sandbox.rules.reserved_words import RESERVED_WORDS
-from tests.sandbox.rules import test_batch, test_dynamodb, test_others
+from tests.sandbox.rules import batch_cases, dynamodb_cases, other_cases
 
-CASES = {"batch": test_batch.CASES, "dynamodb": test_dynamodb.CASES, **test_others.CASES}
+CASES = {"batch": batch_cases.CASES, "dynamodb": dynamodb_cases.CASES, **other_cases.CASES}
 EVERY = [(service, rule) for service, rules in RULES.items() for rule in rules]
 ALLOWED = re.compile(r"https://(docs\.aws\.amazon\.com/|github\.com/[\w-]+/[\w-]+/(issues|pull)/\d+)\S*")
 

@@ -78,19 +78,19 @@ def rule(aws: Client) -> Rule:
     return Rule(aws, f"e-{uuid.uuid4().hex[:8]}")
 
 
-def test_given_a_queue_whose_policy_names_the_rule_when_it_matches_then_the_event_arrives(rule: Rule) -> None:
+def test_a_queue_whose_policy_names_the_rule_receives_the_event(rule: Rule) -> None:
     rule.set_queue_policy(rule.arn)
 
     assert len(rule.send(Arn=rule.queue)) == 1
 
 
-def test_given_a_queue_whose_policy_names_another_rule_when_it_matches_then_nothing_arrives(rule: Rule) -> None:
+def test_a_queue_whose_policy_names_another_rule_receives_nothing(rule: Rule) -> None:
     rule.set_queue_policy(f"{rule.arn}-other")
 
     assert rule.send(Arn=rule.queue) == []
 
 
-def test_given_a_topic_whose_policy_has_a_condition_when_the_rule_matches_then_nothing_arrives(rule: Rule) -> None:
+def test_a_topic_whose_policy_has_a_condition_receives_nothing(rule: Rule) -> None:
     rule.subscribe_queue()
     rule.set_topic_policy(Condition={"ArnEquals": {"aws:SourceArn": rule.arn}})
     assert rule.send(Arn=rule.topic) == []
@@ -99,7 +99,7 @@ def test_given_a_topic_whose_policy_has_a_condition_when_the_rule_matches_then_n
     assert len(rule.send(Arn=rule.topic)) == 1
 
 
-def test_given_a_target_with_a_role_when_the_rule_matches_then_the_role_decides(rule: Rule) -> None:
+def test_the_role_of_a_target_decides_about_delivery(rule: Rule) -> None:
     rule.subscribe_queue()
     role = rule.role(rule.arn, "sns:Publish")
     assert len(rule.send(Arn=rule.topic, RoleArn=role)) == 1
@@ -109,14 +109,14 @@ def test_given_a_target_with_a_role_when_the_rule_matches_then_the_role_decides(
     assert rule.send(Arn=rule.topic, RoleArn=role) == []
 
 
-def test_given_a_role_for_another_rule_when_the_rule_matches_then_nothing_arrives(rule: Rule) -> None:
+def test_a_role_for_another_rule_delivers_nothing(rule: Rule) -> None:
     rule.subscribe_queue()
 
     assert rule.send(Arn=rule.topic, RoleArn=rule.role(f"{rule.arn}-other", "sns:Publish")) == []
 
 
 @pytest.mark.gap("event_delivery")
-def test_gap_given_plain_ministack_when_an_event_is_delivered_then_no_policy_is_asked() -> None:
+def test_gap_plain_ministack_checks_no_policy_on_delivery() -> None:
     source = inspect.getsource(emulator.service("eventbridge"))
     plain = source.partition("def _dispatch_to_sqs")[2].partition("def _dispatch_to_stepfunctions")[0]
 

@@ -28,7 +28,7 @@ def examples(command: click.Command) -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_an_example_of_itself_that_it_takes(name: str, monkeypatch: pytest.MonkeyPatch):
+def test_every_command_has_a_valid_example_of_itself(name: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(ROOT)
     found = list(examples(COMMANDS[name]))
 
@@ -49,7 +49,7 @@ def parsed(call: list[str]) -> bool:
     return True
 
 
-def test_an_example_that_is_wrong_is_found():
+def test_an_invalid_example_is_reported():
     with pytest.raises(click.UsageError, match="--bogus"):
         parsed(["status", "--bogus"])
     with pytest.raises(click.UsageError, match="No such command"):

@@ -30,7 +30,7 @@ def call(*arguments: str) -> Result:
         (["resume"], {"action": "resume", "reason": ""}),
     ],
 )
-def test_the_spend_guard_is_asked(functions: Functions, arguments: list[str], asked: dict[str, str]):
+def test_the_spend_guard_is_invoked(functions: Functions, arguments: list[str], asked: dict[str, str]):
     result = call(*arguments, "--yes", "--json")
 
     assert result.exit_code == 0, result.output
@@ -39,7 +39,9 @@ def test_the_spend_guard_is_asked(functions: Functions, arguments: list[str], as
 
 
 @pytest.mark.parametrize("arguments", [["pause"], ["resume"], ["pause", "--stop"]])
-def test_nothing_is_done_unasked(functions: Functions, monkeypatch: pytest.MonkeyPatch, arguments: list[str]):
+def test_nothing_is_done_without_confirmation(
+    functions: Functions, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+):
     alone = call(*arguments)
     monkeypatch.setattr("dropbatch.cli.confirmation.is_interactive", lambda: True)
     refused = CliRunner().invoke(cli, arguments, input="n\n")
@@ -50,7 +52,7 @@ def test_nothing_is_done_unasked(functions: Functions, monkeypatch: pytest.Monke
     assert functions.calls == []
 
 
-def test_what_the_spend_guard_could_not_do_is_said_in_its_words(functions: Functions):
+def test_a_failure_of_the_spend_guard_is_shown_in_its_words(functions: Functions):
     functions.error = "not all pools are disabled"
 
     result = call("pause", "--yes")
@@ -59,7 +61,7 @@ def test_what_the_spend_guard_could_not_do_is_said_in_its_words(functions: Funct
     assert "the spend guard could not pause: not all pools are disabled" in result.stderr
 
 
-def test_dead_letters_are_shown_and_stay_in_a_dry_run(functions: Functions):
+def test_dead_letters_are_listed_and_kept_in_a_dry_run(functions: Functions):
     result = call("retry", "--dead-letters", "--dry-run")
 
     assert result.exit_code == 0, result.output
@@ -68,7 +70,7 @@ def test_dead_letters_are_shown_and_stay_in_a_dry_run(functions: Functions):
     assert functions.calls == [("dropbatch-dev-arrival", {"action": "dead-letters", "limit": 100})]
 
 
-def test_dead_letters_go_back_when_asked(functions: Functions):
+def test_dead_letters_are_redriven_after_confirmation(functions: Functions):
     result = call("retry", "--dead-letters", "--yes", "--limit", "7", "--json")
 
     assert result.exit_code == 0, result.output
@@ -76,7 +78,7 @@ def test_dead_letters_go_back_when_asked(functions: Functions):
     assert functions.calls[1] == ("dropbatch-dev-arrival", {"action": "redrive", "limit": 7})
 
 
-def test_no_dead_letters(functions: Functions):
+def test_an_empty_dead_letter_queue_is_reported(functions: Functions):
     functions.letters = {"letters": []}
 
     result = call("retry", "--dead-letters")
@@ -85,6 +87,6 @@ def test_no_dead_letters(functions: Functions):
 
 
 @pytest.mark.parametrize("more", [["r-1"], ["--all"], ["--wait"]])
-def test_letters_are_no_runs(functions: Functions, more: list[str]):
+def test_dead_letters_cannot_be_combined_with_runs(functions: Functions, more: list[str]):
     assert call("retry", "--dead-letters", *more).exit_code == 2
     assert functions.calls == []

@@ -126,7 +126,7 @@ def a_right(world: World, iam: Any) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("a_right")
-def test_shapes(everything: World, tmp_path: Path, snapshot: SnapshotAssertion):
+def test_json_output_has_its_documented_shape(everything: World, tmp_path: Path, snapshot: SnapshotAssertion):
     told = documented()
     for name, call in CALLS.items():
         folder = tmp_path / name.replace(" ", "-")

@@ -13,7 +13,7 @@ from tests.cli.conftest import INPUT, World
 from tests.cli.deployment_content import DEFINITION, asked, done
 
 
-def test_it_asks_for_a_run_of_the_same_revision(world: World):
+def test_reproduce_requests_a_run_of_the_same_revision(world: World):
     item = done(world, {"counts.txt": b"7"})
 
     result = world.call("reproduce", item["run_id"], "--yes")
@@ -24,7 +24,7 @@ def test_it_asks_for_a_run_of_the_same_revision(world: World):
     assert f"asked to make {item['run_id']} again with {DEFINITION}; at worst" in result.stderr
 
 
-def test_a_dry_run_puts_nothing_and_names_what_would_be_overwritten(world: World):
+def test_a_dry_run_uploads_nothing_and_names_overwritten_files(world: World):
     elsewhere = {"uri": "s3://cli-output/lab/wordcount/all.csv", "size": 1, "sha256": "e" * 64}
     item = done(world, {}, outputs=[elsewhere])
 
@@ -47,7 +47,7 @@ def test_equal_results_are_identical(world: World):
     assert "identical: 2 of 2 files have the same checksum" in result.stderr
 
 
-def test_other_results_are_told_file_by_file_and_by_the_exit_code(world: World):
+def test_different_results_are_listed_by_file_and_by_exit_code(world: World):
     one = done(world, {"counts.txt": b"7", "time.txt": b"noon", "gone": b""})
     other = done(world, {"counts.txt": b"7", "time.txt": b"later", "more": b""}, image="another")
 
@@ -67,7 +67,7 @@ def test_other_results_are_told_file_by_file_and_by_the_exit_code(world: World):
     assert {"name": "time.txt", "verdict": "different"} in body["files"]
 
 
-def test_an_input_that_no_version_was_kept_of_is_named(world: World):
+def test_an_input_without_its_version_is_named(world: World):
     one = done(world, {"a": b"a"})
     genome = {"uri": "s3://refs/genome", "size": 3, "sha256": "bb", "version_id": ""}
     own = {"uri": one["input"], "size": 3, "sha256": "aa", "version_id": "v1"}
@@ -107,7 +107,7 @@ def test_waiting_compares_with_the_run_that_the_request_starts(world: World):
     ("changes", "words"),
     [({"job_definition": None}, "names no job definition"), ({"inputs": [], "input": ""}, "names no input")],
 )
-def test_what_pins_too_little_is_refused_before_anything_is_asked(world: World, changes: Any, words: str):
+def test_a_run_that_pins_too_little_is_refused_before_any_question(world: World, changes: Any, words: str):
     item = done(world, {}, **changes)
 
     result = world.call("reproduce", item["run_id"], "--yes")
@@ -117,7 +117,7 @@ def test_what_pins_too_little_is_refused_before_anything_is_asked(world: World, 
     assert asked(world) == []
 
 
-def test_only_what_succeeded_has_a_result_to_compare(world: World):
+def test_only_a_successful_run_can_be_compared(world: World):
     failed, fine = world.item(State.FAILED), done(world, {})
 
     for arguments in ((failed["run_id"],), (fine["run_id"], "--with", failed["run_id"])):

@@ -53,7 +53,9 @@ def lab(world: World) -> World:
     return world
 
 
-def test_seen_on_a_terminal_and_in_a_pipe(lab: World, monkeypatch: pytest.MonkeyPatch, snapshot: SnapshotAssertion):
+def test_output_is_formatted_for_a_terminal_and_plain_in_a_pipe(
+    lab: World, monkeypatch: pytest.MonkeyPatch, snapshot: SnapshotAssertion
+):
     for name, command in COMMANDS.items():
         piped = lab.call(*command).stdout
         assert "\x1b" not in piped
@@ -117,7 +119,7 @@ def on_a_terminal(**more: int) -> str:
     return told.decode()
 
 
-def test_a_moving_line_is_out_of_the_way_of_data():
+def test_a_progress_line_is_cleared_before_data():
     told = on_a_terminal()
 
     for uri in ("s3://one", "s3://two"):
@@ -128,7 +130,7 @@ def test_a_moving_line_is_out_of_the_way_of_data():
     assert "a line that stays" in told
 
 
-def test_data_goes_to_its_file_while_a_line_moves(tmp_path: Path):
+def test_data_goes_to_its_file_during_a_progress_line(tmp_path: Path):
     with (tmp_path / "uris.txt").open("wb") as file:
         told = on_a_terminal(stdout=file.fileno())
 

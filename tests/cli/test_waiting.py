@@ -57,7 +57,7 @@ def test_submit_follows_the_runs_of_its_request(world: World, carried_out: Any):
     assert "notes.txt [k=1]" in result.stderr
 
 
-def test_retry_waits_for_the_attempt_it_asked_for(world: World, carried_out: Any, monkeypatch: pytest.MonkeyPatch):
+def test_retry_waits_for_the_attempt_it_requested(world: World, carried_out: Any, monkeypatch: pytest.MonkeyPatch):
     item = world.item(State.FAILED, attempt=1, reason="the first attempt")
     looks = iter([State.FAILED, State.HELD, State.SUCCEEDED])
 
@@ -109,7 +109,7 @@ def test_a_refused_request_ends_the_waiting(
 
 
 @pytest.mark.parametrize("command", ["submit", "rerun"])
-def test_ctrl_c_leaves_the_runs_alone(world: World, monkeypatch: pytest.MonkeyPatch, command: str):
+def test_ctrl_c_does_not_end_the_runs(world: World, monkeypatch: pytest.MonkeyPatch, command: str):
     world.s3.put_object(Bucket=INPUT, Key="lab/inputs/1.txt", Body=b"x")
     item = world.item(State.SUCCEEDED, version_id="v1", parameters={})
     named = ["--inputs", "inputs/1.txt"] if command == "submit" else [item["run_id"]]
@@ -134,7 +134,7 @@ def test_missing_files_cannot_be_waited_for(world: World):
     assert "dropbatch status --watch" in result.stderr
 
 
-def test_who_waits_in_a_pause_is_told_so(world: World, monkeypatch: pytest.MonkeyPatch):
+def test_waiting_during_a_pause_says_so(world: World, monkeypatch: pytest.MonkeyPatch):
     item = world.item(State.FAILED, attempt=1)
     world.pause(reason="prices")
     monkeypatch.setattr(waiting, "_STILL_SECONDS", 0)

@@ -108,7 +108,7 @@ def faults_of(path: Path) -> Iterator[str]:
             yield f"{path.relative_to(ROOT)} imports {name}: {room} may import {sorted(others) or 'nothing of others'}"
 
 
-def test_arrows_are_kept() -> None:
+def test_packages_import_only_what_they_may() -> None:
     assert [fault for path in sources() for fault in faults_of(path)] == []
 
 
@@ -126,7 +126,7 @@ def imports_of_test_modules(path: Path) -> list[str]:
     return [name for name in imported_names(path) if any(part.startswith("test_") for part in name.split(".")[1:])]
 
 
-def test_no_module_of_tests_imports_a_test_module() -> None:
+def test_no_module_imports_a_test_module() -> None:
     faults = {
         str(path.relative_to(ROOT)): names
         for path in sorted((ROOT / "tests").rglob("*.py"))
@@ -164,7 +164,7 @@ def test_an_import_of_a_test_module_is_reported(line: str, tmp_path: Path, monke
         ("dropbatch/runtime/x.py", "def f():\n    import constructs_lib.stack", "imports constructs_lib.stack"),
     ],
 )
-def test_a_wrong_arrow_is_seen(place: str, line: str, said: str, tmp_path, monkeypatch) -> None:
+def test_a_forbidden_import_is_reported(place: str, line: str, said: str, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(f"{__name__}.ROOT", tmp_path)
     path = tmp_path / place
     path.parent.mkdir(parents=True)

@@ -45,14 +45,14 @@ def test_every_environment_has_a_snapshot(stacks: dict[str, Stack]) -> None:
     assert set(stacks) - {"bootstrap"} == environments == {IN_FULL, *BY_DIFFERENCES}
 
 
-def test_output_names_no_place_on_this_machine(synthesized) -> None:
+def test_the_output_contains_no_path_of_this_machine(synthesized) -> None:
     for path in synthesized.glob("stacks/*/cdk.tf.json"):
         text = path.read_text()
         for place in (ROOT, synthesized.parent, "/tmp/dropbatch", "/home/", "/root/"):
             assert str(place) not in text
 
 
-def test_snapshot_does_not_churn_when_code_changes(project, stacks: dict[str, Stack]) -> None:
+def test_a_snapshot_does_not_change_with_the_code_of_functions(project, stacks: dict[str, Stack]) -> None:
     # Given functions and an image whose code has changed
     for code in ("lambdas/arrival/handler.py", "dropbatch/contract/runs.py", "image/wordcount/wordcount"):
         with (project / code).open("a") as file:

@@ -12,7 +12,7 @@ def stack(stacks: dict[str, Stack]) -> Stack:
     return stacks["dev"]
 
 
-def test_people_are_told_of_dead_letters_old_messages_and_errors(stack: Stack) -> None:
+def test_operators_are_alerted_to_dead_letters_old_messages_and_errors(stack: Stack) -> None:
     alarms = {
         each["alarm_name"].removeprefix("dropbatch-dev-"): each
         for each in stack.resources("aws_cloudwatch_metric_alarm")
@@ -31,7 +31,7 @@ def test_people_are_told_of_dead_letters_old_messages_and_errors(stack: Stack) -
     assert alarms["run-events-errors"]["dimensions"] == {"FunctionName": "dropbatch-dev-run-events"}
 
 
-def test_people_are_told_of_submissions_that_are_refused(stack: Stack) -> None:
+def test_operators_are_alerted_to_refused_submissions(stack: Stack) -> None:
     alarm = stack.one("aws_cloudwatch_metric_alarm", alarm_name="dropbatch-dev-submissions-refused")
     written = embedded(REFUSED, 1, environment="dev", at=datetime(2026, 1, 1, tzinfo=UTC), fields={})
     (directive,) = written["_aws"]["CloudWatchMetrics"]

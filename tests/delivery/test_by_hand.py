@@ -15,7 +15,7 @@ from tests.e2e.lab import until
 pytestmark = pytest.mark.soak  # minutes: `make rehearse` and the job of that name run it
 
 
-def test_the_way_out_of_cdktf_is_terraform_that_is_valid(tmp_path: Path) -> None:
+def test_leaving_cdktf_gives_valid_terraform(tmp_path: Path) -> None:
     root, providers = checkout(tmp_path), tmp_path / "providers"
     environ = {**os.environ, **surroundings_of_terraform(tmp_path), "TF_DATA_DIR": str(providers)}
     work = Workplace.without_sandbox(root, environ)
@@ -85,14 +85,14 @@ def work(deployed: Deployed) -> Workplace:
 class TestByHand:
     """In order: each goes on where the one before ended."""
 
-    def test_a_deploy_that_was_interrupted_goes_on_when_it_is_called_again(self, deployed: Deployed) -> None:
+    def test_an_interrupted_deploy_continues_when_repeated(self, deployed: Deployed) -> None:
         assert "Apply complete!" not in deployed.interrupted
         assert deployed.unlocked
         assert "Apply complete!" in deployed.again
         plan = ["terraform", f"-chdir={deployed.work.stack}", "plan", "-input=false", "-no-color", "-detailed-exitcode"]
         assert "No changes" in deployed.work.call(*plan)
 
-    def test_variables_are_taken_by_all_commands(self, work: Workplace) -> None:
+    def test_all_commands_accept_variables(self, work: Workplace) -> None:
         (work.root / "mine.tfvars").write_text("budget_limit = 99\n")
         file = str(work.root / "mine.tfvars")
         assert '"99' in work.cdktf("diff", "--var-file", file)
@@ -102,7 +102,7 @@ class TestByHand:
         applied = ["terraform", f"-chdir={work.stack}", "apply", "-input=false", "-no-color", "-auto-approve"]
         assert "0 added, 1 changed, 0 destroyed" in work.call(*applied, "-var", "budget_limit=88")
 
-    def test_the_way_out_plans_what_cdktf_deployed(self, work: Workplace) -> None:
+    def test_leaving_cdktf_plans_no_change_to_the_deployed_stack(self, work: Workplace) -> None:
         """The same stack as HCL sees no difference, but that of the variable."""
         override = (work.stack / "sandbox_override.tf.json").read_text()
         work.call("npx", "cdktf", "synth", "--hcl", "--output", "hcl", "--app", f"{work.python} main.py")

@@ -91,7 +91,7 @@ def test_an_upgrade_keeps_everything_that_holds_data(upgraded: Upgraded) -> None
         assert not [line for line in upgraded.log.splitlines() if kind in line and "Destroying" in line], kind
 
 
-def test_cdktf_deploys_under_a_lock_with_the_variables_that_it_is_given(upgraded: Upgraded) -> None:
+def test_cdktf_deploys_with_a_lock_and_the_given_variables(upgraded: Upgraded) -> None:
     work = upgraded.work
     assert upgraded.locked
     assert work.unlocked()
@@ -101,7 +101,7 @@ def test_cdktf_deploys_under_a_lock_with_the_variables_that_it_is_given(upgraded
     assert not (work.root / "terraform.dev.tfstate").exists()
 
 
-def test_the_role_that_plans_cannot_apply(upgraded: Upgraded) -> None:
+def test_the_plan_role_cannot_apply(upgraded: Upgraded) -> None:
     """What else it cannot do: `tests/e2e/test_bootstrap.py`."""
     # Given a change to be made, the budget that was deployed with --var, and credentials of the role
     work = upgraded.work
@@ -172,7 +172,7 @@ def repository(upgraded: Upgraded, tmp_path_factory: pytest.TempPathFactory) -> 
 class TestWorkflows:
     """From a pull request to a deployment that somebody changed by hand, and that is put right. In this order."""
 
-    def test_a_pull_request_shows_what_a_merge_would_do(self, repository: Repository) -> None:
+    def test_a_pull_request_shows_the_plan_of_its_merge(self, repository: Repository) -> None:
         request = {"github": {"event_name": "pull_request"}}
         _, outputs = repository.act("ci.yml", "environments", **request)
         assert json.loads(outputs["environments"]) == ["dev"]
@@ -185,7 +185,7 @@ class TestWorkflows:
         assert "### dev: 1 to update" in runner.summary.read_text()
         assert repository.work.unlocked()
 
-    def test_what_somebody_changes_becomes_an_issue(self, repository: Repository) -> None:
+    def test_a_manual_change_opens_an_issue(self, repository: Repository) -> None:
         work = repository.work
         url = work.client("sqs").get_queue_url(QueueName="dropbatch-dev-arrivals")["QueueUrl"]
         work.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"MessageRetentionPeriod": "60"})
@@ -204,7 +204,7 @@ class TestWorkflows:
             ("aws_ssm_parameter", "is gone"),
         ]
 
-    def test_the_plan_that_was_approved_is_applied_as_it_is_and_only_once(self, repository: Repository) -> None:
+    def test_the_approved_plan_is_applied_unchanged_and_only_once(self, repository: Repository) -> None:
         # Given a merge, its images, and its plan
         _, outputs = repository.act("deploy.yml", "choose", inputs={}, github={"event_name": "push"})
         assert json.loads(outputs["environments"]) == ["dev"]
@@ -231,12 +231,12 @@ class TestWorkflows:
         with pytest.raises(AssertionError, match="Saved plan is stale"):
             runner.run(command, again)
 
-    def test_the_issue_is_closed_when_reality_is_what_was_deployed(self, repository: Repository) -> None:
+    def test_the_issue_is_closed_when_the_drift_is_gone(self, repository: Repository) -> None:
         repository.act("drift.yml", "look")
         repository.act("drift.yml", "tell")
         assert [each["state"] for each in repository.api.issues] == ["closed"]
 
-    def test_every_job_was_acted_out(self, repository: Repository) -> None:
+    def test_every_job_of_the_workflows_was_simulated(self, repository: Repository) -> None:
         """But for those that run tests like these."""
         files = [path.name for path in (ROOT / ".github/workflows").glob("*.yml")]
         jobs = {(file, name) for file in files for name, job in Workflow(file).jobs.items() if "steps" in job}

@@ -28,7 +28,7 @@ def test_tables_add_up() -> None:
         assert round(math.fsum(_number(price) for *_, price in rows), digits) == _number(total), heading
 
 
-def test_arithmetic_comes_to_what_is_beside_it() -> None:
+def test_each_calculation_gives_the_figure_beside_it() -> None:
     """Rows that are products of plain numbers."""
     checked = 0
     for what, how, price in [*_rows("Idle"), *_rows("Per 1,000 runs")]:
@@ -40,7 +40,7 @@ def test_arithmetic_comes_to_what_is_beside_it() -> None:
     assert checked > 4
 
 
-def test_what_is_counted_is_there() -> None:
+def test_every_counted_resource_is_in_the_stack() -> None:
     resources = json.loads(_STACK.read_text(encoding="utf-8"))["resource"]
     counts = {what: how.split()[0] for what, how, _ in _rows("Idle")}
 

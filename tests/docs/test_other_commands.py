@@ -57,7 +57,7 @@ def _of_aws(service: str, operation: str) -> set[str]:
 
 
 @pytest.mark.parametrize("page", pages(), ids=str)
-def test_calls_of_aws_exist_with_their_options(page: Page) -> None:
+def test_commands_of_aws_exist_with_their_options(page: Page) -> None:
     for words in _calls(page, "aws"):
         service, operation, *rest = words if len(words) > 1 else [*words, ""]
         if not re.fullmatch(r"[a-z][a-z0-9]+", service) or service in {"command", "sso", "configure"} or not operation:
@@ -74,7 +74,7 @@ def test_calls_of_aws_exist_with_their_options(page: Page) -> None:
 
 
 @pytest.mark.parametrize("page", pages(), ids=str)
-def test_calls_of_cdktf_and_terraform_exist(page: Page) -> None:
+def test_commands_of_cdktf_and_terraform_exist(page: Page) -> None:
     for words in _calls(page, "npx cdktf"):
         command, *rest = words
         assert command.split("|")[0] in _CDKTF, f"{page}: npx cdktf {shlex.join(words)}"
@@ -96,7 +96,7 @@ def test_options_of_the_runtime_exist(capsys: pytest.CaptureFixture[str]) -> Non
             assert _options(own) <= known, f"{page}: dropbatch-run {shlex.join(words)}"
 
 
-def test_what_blocks_need_is_one_of_two_things() -> None:
+def test_marks_of_blocks_are_known() -> None:
     """A mark keeps a block from being walked: a mistyped one would do so without a reason."""
     marks = {fence.needs for page in pages() for fence in page.fences if fence.language == "sh"}
 

@@ -42,12 +42,12 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("path", _TUTORIALS, ids=lambda path: path.stem)
-def test_the_tutorial_holds(path: Path, checkout: Path) -> None:
+def test_every_command_of_the_tutorial_succeeds(path: Path, checkout: Path) -> None:
     walk(Page(path), checkout, _environ(checkout))
 
 
 @pytest.mark.soak
-def test_what_needs_containers_holds(checkout: Path, tmp_path: Path, wheels: dict[str, str]) -> None:
+def test_every_command_that_needs_containers_succeeds(checkout: Path, tmp_path: Path, wheels: dict[str, str]) -> None:
     """The page about images with its containers; bases are images of the tests', so that no registry is needed."""
     engine = engines.needed()
     bare, python = engine.base()

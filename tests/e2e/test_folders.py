@@ -28,7 +28,7 @@ def read(lab: Lab, run: dict[str, Any]) -> dict[str, str]:
     return {each["uri"].removeprefix(start): each["version_id"] for each in lab.record(run)["inputs"]}
 
 
-def test_a_folder_is_one_run_when_its_marker_comes_and_the_same_folder_when_it_runs_again(lab: Lab) -> None:
+def test_a_folder_is_one_run_and_a_rerun_reads_the_same_folder(lab: Lab) -> None:
     # Given files that start nothing by themselves
     versions = {name: put(lab, name, name.encode()) for name in ("a.txt", "b.txt", "deep/c.txt")}
     after = lab.drop("lab/wordcount/after-the-folder.txt", b"word\n")

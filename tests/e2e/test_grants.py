@@ -97,7 +97,7 @@ def test_a_program_without_a_grant_fails_and_says_which_role_lacks_it(lab: Lab) 
     assert "the job role dropbatch-sandbox-wordcount-lab may not read s3://" in ended["reason"]
 
 
-def test_a_program_that_may_write_no_more_leaves_no_part_of_what_it_had_begun(lab: Lab) -> None:
+def test_a_program_that_loses_its_right_to_write_leaves_no_partial_result(lab: Lab) -> None:
     bucket = lab.pointers["output_bucket"]
 
     def parts() -> list[Any] | None:
@@ -120,7 +120,7 @@ def right(role: str, action: str) -> tuple[str, str]:
 
 
 @pytest.mark.last
-def test_every_right_of_our_own_code_was_used_by_the_suite(lab: Lab, whole_suite: bool) -> None:
+def test_the_tests_used_every_right_of_our_own_code(lab: Lab, whole_suite: bool) -> None:
     """The last test before the stack is destroyed: what no test needed, nobody needs."""
     if not whole_suite:
         pytest.skip("not all end-to-end tests ran and passed: what they used says nothing about what is needed")
@@ -136,7 +136,7 @@ def test_every_right_of_our_own_code_was_used_by_the_suite(lab: Lab, whole_suite
 
 
 @pytest.mark.last
-def test_iam_was_asked_for_what_the_reference_of_aws_knows(lab: Lab) -> None:
+def test_iam_checked_only_actions_of_the_service_authorization_reference(lab: Lab) -> None:
     """Action and resource of every check since the sandbox started, of functions, jobs, members and who deployed."""
     uses = lab.sandbox.control({"grants": True})["uses"]
 

@@ -134,7 +134,7 @@ OBJECTS: dict[tuple[str, str], tuple[set[str], set[str]]] = {
 
 
 @pytest.mark.parametrize(("bucket", "prefix"), OBJECTS)
-def test_objects(lab: Lab, people: dict[str, Any], bucket: str, prefix: str) -> None:
+def test_access_to_objects_follows_the_group(lab: Lab, people: dict[str, Any], bucket: str, prefix: str) -> None:
     where = lab.pointers[f"{bucket}_bucket"]
     lab.s3.put_object(Bucket=where, Key=f"{prefix}there.txt", Body=b"x")
     expected = dict(zip(("lab", "other"), OBJECTS[bucket, prefix], strict=True))
@@ -207,7 +207,7 @@ def beyond_a_groups_items(table: str, mine: str) -> dict[str, Call]:
     }
 
 
-def test_the_ledger(lab: Lab, people: dict[str, Any]) -> None:
+def test_access_to_the_ledger_follows_the_group(lab: Lab, people: dict[str, Any]) -> None:
     table = lab.pointers["ledger_table"]
 
     for group in ("lab", "other"):
@@ -226,7 +226,7 @@ def test_the_ledger(lab: Lab, people: dict[str, Any]) -> None:
         )
 
 
-def test_logs(lab: Lab, people: dict[str, Any]) -> None:
+def test_access_to_logs_follows_the_group(lab: Lab, people: dict[str, Any]) -> None:
     logs, name = lab.client("logs"), lab.pointers["log_group"]
     for group in ("lab", "other"):
         stream = f"{group}/wordcount/default/{uuid.uuid4().hex}"
@@ -247,7 +247,7 @@ def test_logs(lab: Lab, people: dict[str, Any]) -> None:
         assert not allowed(call, people["lab"])
 
 
-def test_everything_else(lab: Lab, people: dict[str, Any]) -> None:
+def test_access_to_everything_else_is_denied(lab: Lab, people: dict[str, Any]) -> None:
     queue, topic = lab.pointers["arrival_queue_url"], lab.pointers["operators_topic_arn"]
     calls: dict[str, Call] = {
         "find": lambda person: person("ssm").get_parameter(Name="/dropbatch/sandbox"),
@@ -276,7 +276,7 @@ def test_everything_else(lab: Lab, people: dict[str, Any]) -> None:
         assert {name for name, call in calls.items() if allowed(call, people[group])} == {"find"}
 
 
-def test_members_take_the_role_of_their_own_group_only(lab: Lab, people: dict[str, Any]) -> None:
+def test_members_assume_the_role_of_their_own_group_only(lab: Lab, people: dict[str, Any]) -> None:
     for person, group in (("lab-person", "other"), ("other-person", "lab")):
         role = f"arn:aws:iam::{ACCOUNT}:role/dropbatch-sandbox-{group}.members"
 
@@ -286,9 +286,7 @@ def test_members_take_the_role_of_their_own_group_only(lab: Lab, people: dict[st
         assert not allowed(take, people[person])
 
 
-def test_somebody_who_is_invited_has_the_rights_of_the_group_and_no_more(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_invited_user_has_exactly_the_rights_of_the_group(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(lab.root)
     for name in lab.environ:  # the command puts the sandbox's variables into the process
         monkeypatch.setenv(name, "")
@@ -315,7 +313,7 @@ def test_somebody_who_is_invited_has_the_rights_of_the_group_and_no_more(
     assert not [path for path in state if lines["aws_secret_access_key"] in path.read_text()]
 
 
-def test_a_program_reads_what_is_its_groups_and_nothing_else(lab: Lab) -> None:
+def test_a_program_reads_data_of_its_own_group_only(lab: Lab) -> None:
     inputs, outputs = lab.pointers["input_bucket"], lab.pointers["output_bucket"]
     for key in ("lab/inputs/secret.txt", "lab/inputs/public/p.txt", "shared/references/r.txt", "other/inputs/o.txt"):
         lab.s3.put_object(Bucket=inputs, Key=key, Body=b"x")

@@ -34,7 +34,7 @@ def deaths(lab: Lab) -> Iterator[None]:
     assert killed(lab) - before == DEATHS
 
 
-def test_functions_killed_at_random_lose_nothing_and_double_nothing(lab: Lab, deaths: None) -> None:
+def test_randomly_killed_functions_lose_and_duplicate_nothing(lab: Lab, deaths: None) -> None:
     runs = {lab.drop(f"{FOLDER}{number:05}.txt", b"a b c\n") for number in range(FILES)}
 
     def items() -> list[dict[str, object]]:

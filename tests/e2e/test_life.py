@@ -76,9 +76,7 @@ def topic(lab: Lab, name: str) -> str:
     return next(arn for arn in arns if arn.endswith(f":dropbatch-sandbox-{name}"))
 
 
-def test_a_run_whose_host_was_reclaimed_on_spot_is_done_on_demand(
-    faults: Lab, notices: Callable[[], list[str]]
-) -> None:
+def test_a_run_reclaimed_on_spot_completes_on_demand(faults: Lab, notices: Callable[[], list[str]]) -> None:
     lab = faults
     counted = attempts_counted(lab, ledger.timestamp(ledger.utc_now())[:7])
     run = lab.drop("lab/slow/reclaimed.txt", b"word\n")
@@ -98,7 +96,7 @@ def test_a_run_whose_host_was_reclaimed_on_spot_is_done_on_demand(
     assert heard.startswith('"SUCCEEDED lab/slow')
 
 
-def test_without_capacity_everything_is_done_on_the_next_pool(faults: Lab) -> None:
+def test_runs_without_capacity_complete_on_the_next_pool(faults: Lab) -> None:
     lab = faults
     lab.sandbox.control({"fault": "no-capacity", "queue": "dropbatch-sandbox-spot"})
     runs = [lab.drop(f"lab/wordcount/dry/{number}.txt", b"word\n") for number in range(30)]
@@ -125,7 +123,7 @@ def test_without_capacity_everything_is_done_on_the_next_pool(faults: Lab) -> No
     assert all("CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY" in str(mail.get_payload()) for mail in blocked)
 
 
-def test_what_a_lost_try_had_published_is_gone_when_the_next_begins(faults: Lab) -> None:
+def test_a_retry_begins_without_the_published_files_of_the_lost_try(faults: Lab) -> None:
     lab = faults
     run = lab.drop("lab/script/lost.sh", b"sleep 3; echo done > $1/result.txt\n")
     item = until(lambda: found if (found := lab.run(run)) and found["state"] == "RUNNING" else None, "the run to run")
@@ -142,7 +140,7 @@ def test_what_a_lost_try_had_published_is_gone_when_the_next_begins(faults: Lab)
     assert names == {"result.txt", "_log.txt", "_run.json"}
 
 
-def test_a_reconcile_that_was_cut_short_goes_on_and_the_one_after_begins_anew(lab: Lab) -> None:
+def test_an_interrupted_reconcile_continues_and_the_next_starts_over(lab: Lab) -> None:
     table, key = lab.pointers["ledger_table"], ledger.to_item({"id": ledger.RECONCILED})
     begun = ledger.timestamp(ledger.utc_now() - timedelta(hours=1))
     lab.dynamodb.put_item(TableName=table, Item=key | ledger.to_item({"until": begun}))
@@ -168,7 +166,7 @@ def test_a_chain_with_a_branch_runs_every_step_once(lab: Lab) -> None:
     assert output["uri"].endswith("/first.txt")
 
 
-def test_people_are_mailed_once_for_what_was_dropped_together(lab: Lab) -> None:
+def test_one_mail_covers_files_dropped_together(lab: Lab) -> None:
     runs = [lab.drop(f"lab/wordcount/mailed-{number}.txt", b"word\n") for number in range(3)]
     window = ledger.timestamp(ledger.utc_now())
     for run in runs:
@@ -186,7 +184,7 @@ def test_people_are_mailed_once_for_what_was_dropped_together(lab: Lab) -> None:
     assert not any(mail["X-Topic"].endswith("operators") for mail in mails(lab, "mailed-"))
 
 
-def test_the_budgets_alert_pauses_and_is_told_of_and_nothing_else_does(lab: Lab) -> None:
+def test_only_the_alert_of_the_budget_pauses_and_mails(lab: Lab) -> None:
     paused = ledger.to_item({"id": ledger.PAUSED, "since": "2026"})
     sns, table = lab.client("sns"), lab.pointers["ledger_table"]
 

@@ -135,7 +135,7 @@ def calm(crowd: Crowd) -> Iterator[None]:
     crowd.lab.dynamodb.delete_item(TableName=crowd.lab.pointers["ledger_table"], Key=flag)
 
 
-def test_a_thousand_runs_without_capacity_are_done_on_the_next_pool_within_a_few_rounds(crowd: Crowd) -> None:
+def test_a_thousand_runs_without_capacity_complete_on_the_next_pool_within_a_few_rounds(crowd: Crowd) -> None:
     crowd.control({"fault": "no-capacity", "queue": "dropbatch-sandbox-spot"})
     crowd.ask(THOUSAND, "dry")
     crowd.control({"clock": 100})
@@ -149,7 +149,7 @@ def test_a_thousand_runs_without_capacity_are_done_on_the_next_pool_within_a_few
     assert rounds <= 5
 
 
-def test_when_every_event_is_lost_reconcile_repairs(crowd: Crowd) -> None:
+def test_reconcile_repairs_the_loss_of_every_event(crowd: Crowd) -> None:
     crowd.control({"fault": "drop-events", "times": 0})
     crowd.ask(THOUSAND, "lost")
     eventually(lambda: {job["status"] for job in crowd.jobs("lost")} == {"SUCCEEDED"}, "Batch to be done")
@@ -161,7 +161,7 @@ def test_when_every_event_is_lost_reconcile_repairs(crowd: Crowd) -> None:
     assert rounds <= 5
 
 
-def test_nothing_starts_during_a_pause_of_a_month_and_everything_ends_after_it(crowd: Crowd) -> None:
+def test_nothing_starts_during_a_month_of_pause_and_everything_ends_after_it(crowd: Crowd) -> None:
     crowd.control({"fault": "slow-start", "queue": "dropbatch-sandbox-spot", "seconds": 5, "times": 0})
     crowd.ask(MANY, "paused")
     eventually(lambda: crowd.placed("paused") > 0, "the first to be placed")
@@ -183,7 +183,7 @@ def test_nothing_starts_during_a_pause_of_a_month_and_everything_ends_after_it(c
     assert {run["attempt"] for run in crowd.runs("paused")} == {1}
 
 
-def test_stop_loses_nothing(crowd: Crowd) -> None:
+def test_a_stop_loses_no_run(crowd: Crowd) -> None:
     crowd.control({"fault": "slow-start", "queue": "dropbatch-sandbox-spot", "seconds": 20, "times": 0})
     crowd.ask(THOUSAND, "stopped")
     eventually(lambda: crowd.placed("stopped") > 0, "the first to be placed")
@@ -198,7 +198,7 @@ def test_stop_loses_nothing(crowd: Crowd) -> None:
     assert {run["attempt"] for run in crowd.runs("stopped")} == {1, 2}
 
 
-def test_a_chain_of_three_with_a_branch_over_a_hundred_files_runs_every_step_once(crowd: Crowd) -> None:
+def test_a_branched_chain_over_a_hundred_files_runs_every_step_once(crowd: Crowd) -> None:
     parents = {crowd.lab.drop(f"lab/first/{number}.txt", b"word\n") for number in range(100)}
 
     def steps() -> list[dict[str, Any]] | None:

@@ -68,7 +68,7 @@ def mailed(lab: Lab) -> str | None:
     return next((mail for mail in mails if 'ALARM: "dropbatch-sandbox-submissions-refused"' in mail), None)
 
 
-def test_a_refused_run_says_why_and_starts_once_the_cause_is_removed(lab: Lab, refused: str) -> None:
+def test_a_refused_run_gives_the_reason_and_starts_once_the_cause_is_removed(lab: Lab, refused: str) -> None:
     first = until(lambda: refusal(lab, refused), "the first refusal")
     assert "DISABLED" in first.reason
     assert (lab.run(refused) or {})["state"] == State.HELD

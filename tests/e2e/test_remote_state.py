@@ -81,7 +81,7 @@ def kept(lab: Lab) -> Any:
     return json.loads(lab.s3.get_object(Bucket=STATE_BUCKET, Key=KEY)["Body"].read())
 
 
-def test_of_two_applies_at_once_one_is_refused_and_the_state_is_whole(lab: Lab, tmp_path: Path) -> None:
+def test_one_of_two_concurrent_applies_is_refused_and_the_state_is_intact(lab: Lab, tmp_path: Path) -> None:
     def locked() -> bool | None:
         listed = lab.s3.list_objects_v2(Bucket=STATE_BUCKET).get("Contents", [])
         return any(each["Key"] == f"{KEY}.tflock" for each in listed) or None
@@ -114,7 +114,7 @@ def test_of_two_applies_at_once_one_is_refused_and_the_state_is_whole(lab: Lab, 
     assert (kept(lab)["lineage"], kept(lab)["serial"] > state["serial"]) == (state["lineage"], True)
 
 
-def test_the_plan_role_plans_without_a_lock_and_can_change_no_state(lab: Lab, tmp_path: Path) -> None:
+def test_the_plan_role_plans_without_a_lock_and_cannot_change_the_state(lab: Lab, tmp_path: Path) -> None:
     done = Workplace(lab, tmp_path / "deploy", "deploy-prod").apply("first")
     assert done.wait(60) == 0, done.communicate()[0]
     before = kept(lab)

@@ -65,7 +65,7 @@ def test_an_edited_program_is_deployed_and_used(lab: Lab, made: dict[str, dict[s
     assert before["job_definition"] != after["job_definition"]
 
 
-def test_what_the_earlier_program_counted_is_counted_again_the_same(lab: Lab, made: dict[str, dict[str, Any]]) -> None:
+def test_reproducing_with_the_earlier_program_gives_the_same_counts(lab: Lab, made: dict[str, dict[str, Any]]) -> None:
     code, answer, said = reproduce(made["recount"]["run_id"])
 
     assert code == 0, said
@@ -78,7 +78,7 @@ def test_what_the_earlier_program_counted_is_counted_again_the_same(lab: Lab, ma
     assert original["parameters"] == {"name": "before"}
 
 
-def test_a_program_that_writes_the_time_is_told_by_that_file(made: dict[str, dict[str, Any]]) -> None:
+def test_reproducing_names_the_file_in_which_the_program_writes_the_time(made: dict[str, dict[str, Any]]) -> None:
     code, answer, said = reproduce(made["clocked"]["run_id"])
 
     assert code == 6
@@ -89,7 +89,7 @@ def test_a_program_that_writes_the_time_is_told_by_that_file(made: dict[str, dic
     assert said.rstrip().endswith("was not reproduced: different: time.txt")
 
 
-def test_a_revision_that_was_deregistered_is_refused_by_its_name(lab: Lab, made: dict[str, dict[str, Any]]) -> None:
+def test_a_deregistered_revision_is_refused_by_name(lab: Lab, made: dict[str, dict[str, Any]]) -> None:
     definition = lab.record(made["recount"])["job_definition"]
     lab.client("batch").deregister_job_definition(jobDefinition=definition)
 

@@ -17,7 +17,7 @@ def test_every_other_environment_is_valid_and_plans(lab: Lab, environment: str) 
 
 
 @pytest.mark.parametrize("stack", ["sandbox", "bootstrap"])
-def test_after_apply_there_is_nothing_left_to_do(lab: Lab, stack: str) -> None:
+def test_a_plan_after_the_apply_is_empty(lab: Lab, stack: str) -> None:
     plan = lab.terraform(stack, role="plan").plan()
 
     assert (plan.changed, plan.changes) == (False, ())

@@ -231,14 +231,14 @@ def demanded(request: tuple[str, str, dict[str, Any], dict[str, Any]]) -> list[D
 
 
 @pytest.mark.parametrize("request_", REQUESTS, ids=lambda each: each[0])
-def test_what_terraform_asks_for_is_allowed(policy: list[Any], request_: Any) -> None:
+def test_every_call_of_terraform_is_allowed(policy: list[Any], request_: Any) -> None:
     refused = [(each.action, each.resource) for each in demanded(request_) if not allowed(policy, each)]
 
     assert refused == []
 
 
 @pytest.mark.parametrize("request_", REQUESTS, ids=lambda each: each[0])
-def test_what_is_asked_is_what_the_reference_says_can_be(request_: Any) -> None:
+def test_every_demanded_action_accepts_the_requested_resource(request_: Any) -> None:
     for each in demanded(request_):
         action = action_of(each.action)
         # https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSBatchFullAccess.html passes them besides.
@@ -276,7 +276,7 @@ OTHERS: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize("other", OTHERS, ids=lambda each: f"{each[0]} {each[3]}")
-def test_what_is_others_is_refused(policy: list[Any], other: Any) -> None:
+def test_resources_of_others_are_refused(policy: list[Any], other: Any) -> None:
     action, resource, _, context = other
 
     assert not allowed(policy, Demand(action=action, resource=resource, context=context))
@@ -304,7 +304,7 @@ OF_NO_ENVIRONMENT = {
 }
 
 
-def test_every_call_of_a_deploy_role_that_can_bring_tags_demands_the_right_to_tag(granted: set[str]) -> None:
+def test_every_taggable_call_of_a_deploy_role_demands_the_right_to_tag(granted: set[str]) -> None:
     tagging = {action for action in granted if action_of(action).level == "Tagging"}
     writing = {action for action in granted - tagging if action_of(action).level not in ("Read", "List")}
     bringing = {action for action in writing if "aws:RequestTag/" in action_of(action).condition_keys()}
@@ -316,7 +316,7 @@ def test_every_call_of_a_deploy_role_that_can_bring_tags_demands_the_right_to_ta
     assert bringing - known == {"s3:CreateBucket"}
 
 
-def test_every_dependent_action_of_a_deploy_roles_calls_is_demanded_or_of_no_environment(granted: set[str]) -> None:
+def test_every_dependent_action_of_the_deploy_role_is_demanded_or_explained(granted: set[str]) -> None:
     rows = {(row.call, row.demands) for row in ROWS} | {(f"ec2:{each}", "ec2:CreateTags") for each in MADE}
     missing = {
         (action, dependent)

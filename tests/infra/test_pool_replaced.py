@@ -94,7 +94,7 @@ def shared_otherwise(pool: Json) -> Json:
 
 
 @pytest.mark.e2e
-def test_a_pool_is_changed_under_a_long_job_and_nothing_is_lost(
+def test_a_pool_changed_under_a_long_job_loses_nothing(
     pool: Json, applied: Applied, sandbox: Sandbox, aws: Client, tmp_path: Path
 ) -> None:
     jobs, batch = BatchStack(sandbox, aws), aws("batch")

@@ -121,7 +121,7 @@ def in_order(fates: Sequence[Sequence[str]]) -> Story:
     per_batch=st.integers(1, 7),
 )
 @settings(max_examples=60, deadline=None)
-def test_events_doubled_late_and_shuffled_give_the_same_ledger(
+def test_duplicate_late_and_shuffled_events_give_the_same_ledger(
     fates: list[list[str]], random: Any, per_batch: int
 ) -> None:
     expected = in_order(fates)

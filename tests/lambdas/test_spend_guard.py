@@ -28,7 +28,7 @@ def alert(text: str) -> dict[str, object]:
     return {"Records": [{"EventSource": "aws:sns", "Sns": {"Message": text}}]}
 
 
-def test_amounts_are_read_exactly() -> None:
+def test_amounts_are_parsed_exactly() -> None:
     assert read_notice(notice(limit="$1,200.00", spent="$1,200.01")) == BudgetNotice(
         budget="dropbatch-test", limit_usd=Decimal("1200.00"), spent_usd=Decimal("1200.01")
     )
@@ -83,6 +83,6 @@ def test_an_operator_pauses_and_resumes(guard: SimulatedAws) -> None:
     assert set(guard.batch.queues.values()) == {"ENABLED"}
 
 
-def test_an_unknown_action_is_an_error_that_names_the_known() -> None:
+def test_an_unknown_action_names_the_known_ones() -> None:
     with pytest.raises(ValueError, match="action must be 'pause', 'stop' or 'resume', got 'dance'"):
         handler.handle({"action": "dance"}, None)

@@ -14,14 +14,14 @@ def _nothing_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(debian, "can_install", lambda: False)
 
 
-def test_a_person_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch):
+def test_a_missing_tool_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("CI", raising=False)
 
     with pytest.raises(pytest.skip.Exception, match="be root, on Linux, and install debootstrap"):
         system.debian_base()
 
 
-def test_a_skip_in_continuous_integration_is_a_failure(monkeypatch: pytest.MonkeyPatch):
+def test_a_skip_fails_in_continuous_integration(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("CI", "true")
 
     with pytest.raises(AssertionError, match="machines cannot be booted"):

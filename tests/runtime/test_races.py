@@ -25,7 +25,7 @@ DEATHS_AT_ONCE = 3
 DEATHS = int(os.environ.get("DROPBATCH_DEATHS", "12"))
 
 
-def test_of_two_jobs_for_one_attempt_one_runs(cloud: Cloud):
+def test_one_of_two_jobs_for_one_attempt_runs(cloud: Cloud):
     first = cloud.job()
     racer = subprocess.Popen(
         [sys.executable, Path(__file__).with_name("racer.py")],
@@ -74,7 +74,7 @@ MOST = {"stage-in": FILES, "run": RESULTS, "stage-out": RESULTS + 1}
 """How far each phase can come: files brought in, files made, objects published, the log included."""
 
 
-def test_killed_at_any_moment_another_try_gives_the_same(cloud: Cloud):
+def test_another_try_after_a_kill_at_any_moment_gives_the_same_result(cloud: Cloud):
     seed = random.randrange(10**6)  # noqa: S311
     chance = random.Random(seed)  # noqa: S311
     calm = cloud.folder({f"{number:02d}": bytes([number]) * 50_000 for number in range(FILES)}, name="calm")

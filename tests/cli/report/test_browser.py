@@ -22,7 +22,7 @@ document.documentElement.dataset.page = getComputedStyle(document.body).backgrou
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("count", [3, 2000])
-def test_the_page_is_drawn(tmp_path: Path, count: int, dark: bool):
+def test_the_page_is_drawn_completely(tmp_path: Path, count: int, dark: bool):
     report, shot = tmp_path / "report.html", tmp_path / "report.png"
     text = page(summarize(facts(count)), about=ABOUT)
     report.write_text(text.replace("</body>", LOOK), encoding="utf-8")
@@ -44,7 +44,7 @@ def test_the_page_is_drawn(tmp_path: Path, count: int, dark: bool):
     assert shot.stat().st_size > 50_000
 
 
-def test_a_page_about_a_run_that_has_not_started(tmp_path: Path):
+def test_a_page_about_an_unstarted_run_is_drawn(tmp_path: Path):
     report = tmp_path / "report.html"
     waiting = [each for each in facts(2000) if each.wait_seconds is None][:1]
     report.write_text(page(summarize(waiting), about=ABOUT), encoding="utf-8")

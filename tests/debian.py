@@ -1,4 +1,4 @@
-"""Debian packages that tests need, installed where continuous integration runs them, never on a person's machine."""
+"""Debian packages that tests need. They are installed in continuous integration, never on a person's machine."""
 
 import fcntl
 import os

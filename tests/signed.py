@@ -1,4 +1,4 @@
-"""Requests as the AWS provider sends them, where boto3 speaks another protocol or none of its own credentials."""
+"""Signed requests as the AWS provider sends them, where boto3 uses another protocol or other credentials."""
 
 import urllib.parse
 import urllib.request

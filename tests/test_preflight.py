@@ -1,4 +1,4 @@
-"""The set-up of a checkout, where it can go wrong."""
+"""The set-up of a checkout, where it can fail."""
 
 import subprocess
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The page of error texts is every error text."""
+"""The page of error texts lists every error text."""
 
 import ast
 from pathlib import Path

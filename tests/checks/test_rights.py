@@ -1,4 +1,4 @@
-"""Policies that AWS would not take as they are meant are found, each by the rule that it breaks."""
+"""Policies that AWS would refuse or misread are reported with the rule they break."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Whoever deletes what keeps production safe is told: each line that matters is deleted in a copy."""
+"""Deleting a line that keeps production safe is reported: each such line is deleted in a copy."""
 
 import re
 import shutil

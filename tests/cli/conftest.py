@@ -1,4 +1,4 @@
-"""A deployed environment without Terraform: the resources that the command talks to, in a sandbox of its own."""
+"""A deployed environment without Terraform: the resources that the command uses, in a sandbox."""
 
 import json
 import os

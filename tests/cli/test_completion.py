@@ -1,4 +1,4 @@
-"""Tab: commands, names and runs, in the shells' own scripts."""
+"""Tab completion of commands, names and runs, in each shell's own script."""
 
 import shutil
 import subprocess

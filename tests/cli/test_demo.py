@@ -1,4 +1,4 @@
-"""The demo's parts that need no deployment; the whole of it is in tests/e2e."""
+"""The parts of the demo that need no deployment; tests/e2e runs the complete demo."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime

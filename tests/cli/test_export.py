@@ -1,4 +1,4 @@
-"""`export`: a run as a crate, read again as other tools do."""
+"""`export`: a run as a crate, read back as other tools read it."""
 
 import json
 import sys

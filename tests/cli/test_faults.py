@@ -1,4 +1,4 @@
-"""What people get wrong, and what a command says then."""
+"""Usage errors and their messages."""
 
 import json
 from pathlib import Path

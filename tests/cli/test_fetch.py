@@ -1,4 +1,4 @@
-"""`fetch`: by any name, going on where it stopped, never anything unchecked."""
+"""`fetch`: finds a run by any name, continues where it stopped, and checks every file."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""The examples in each command's help: there is one of each, and each is a call that the command takes."""
+"""Every command's help has an example, and each example is a valid call."""
 
 import re
 import shlex

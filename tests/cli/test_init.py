@@ -1,4 +1,4 @@
-"""`init`: an environment file that passes validation, a pipeline's folder whose test passes."""
+"""`init` writes a valid environment file and a pipeline folder whose test passes."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""What `pipx install` gives: the command alone, without cdktf, Node or the sandbox's AWS."""
+"""An installation by `pipx install`: the command without cdktf, Node and the sandbox."""
 
 import subprocess
 import sys

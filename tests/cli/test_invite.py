@@ -1,4 +1,4 @@
-"""``dropbatch invite``; the rights of who is invited are in tests/e2e/test_groups.py."""
+"""``dropbatch invite``; tests/e2e/test_groups.py tests the rights of an invited user."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""`pause`, `resume` and `retry --dead-letters`: functions that are asked, and what is asked before."""
+"""`pause`, `resume` and `retry --dead-letters`: confirmation, and the functions they invoke."""
 
 import json
 from types import SimpleNamespace

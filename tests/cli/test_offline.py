@@ -1,4 +1,4 @@
-"""A network that is away for a while: borne by what follows runs, with a word about it."""
+"""Commands that follow runs survive a network failure and report it."""
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError

@@ -1,4 +1,4 @@
-"""How far an upload is: told now and then, of what is read first and of what has arrived then."""
+"""Progress of an upload: first of reading files, then of transferred bytes."""
 
 import pytest
 

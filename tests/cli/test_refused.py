@@ -1,4 +1,4 @@
-"""Jobs that Batch refuses, as people see them."""
+"""Jobs that Batch refuses, as the commands show them."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""`reproduce`: what is asked for, and how two results are compared."""
+"""`reproduce`: the request it uploads, and how it compares two results."""
 
 import json
 from threading import Thread

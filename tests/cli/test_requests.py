@@ -1,4 +1,4 @@
-"""`submit`, `rerun`, `retry`, `cancel`: what they say, what they ask, and the request that they put."""
+"""`submit`, `rerun`, `retry`, `cancel`: their output, their questions, and the request they upload."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What ends a command from outside: Ctrl-C, `kill`, and the terminal that is closed."""
+"""Commands ended from outside: by Ctrl-C, `kill`, or a closed terminal."""
 
 import os
 import signal

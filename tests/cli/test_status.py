@@ -1,4 +1,4 @@
-"""`status`: what it lists, counts and estimates."""
+"""`status`: runs listed, counts and estimates."""
 
 import json
 import re

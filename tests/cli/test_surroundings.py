@@ -1,4 +1,4 @@
-"""What the command makes of its surroundings: credentials, environments, sandboxes, pipes."""
+"""How the command finds credentials, environment and sandbox, and how it writes to pipes."""
 
 import subprocess
 import sys

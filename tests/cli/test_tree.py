@@ -1,4 +1,4 @@
-"""`tree`: folders counted at any depth, shown as far as asked."""
+"""`tree`: folders are counted at any depth and shown to the requested depth."""
 
 import json
 

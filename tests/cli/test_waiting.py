@@ -1,4 +1,4 @@
-"""`--wait` of `submit`, `rerun` and `retry`: which runs are followed, to which end, and what a refusal says."""
+"""`--wait` of `submit`, `rerun` and `retry`: which runs are followed, until when, and how a refusal is shown."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What of a stack belongs into a snapshot: everything but versions, metadata, digests of code and encodings."""
+"""Normalize a stack for a snapshot: replace versions, metadata, digests of code and encodings."""
 
 import base64
 import json

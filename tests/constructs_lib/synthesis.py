@@ -1,4 +1,4 @@
-"""Terraform as it was synthesized, and how tests look things up in it: by type and attributes, never by hashed id."""
+"""Synthesize Terraform, and look up its resources by type and attributes, never by hashed id."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Differences between stacks: none is missed, and together they restore the other stack."""
+"""The differences between two stacks are complete: applied to the first, they give the second."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Destroying what is kept, with the real Terraform: the command of `Kept`, by itself."""
+"""Destroying resources that are kept, with the real Terraform: the command of `Kept`, by itself."""
 
 import json
 import os

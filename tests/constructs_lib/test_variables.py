@@ -1,4 +1,4 @@
-"""The Terraform variables of a stack, asked of the real Terraform."""
+"""The Terraform variables of a stack, checked by the real Terraform."""
 
 import json
 import os

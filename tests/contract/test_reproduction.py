@@ -1,4 +1,4 @@
-"""What a record pins, and whether two have the same results."""
+"""The inputs that a record pins, and the comparison of two results."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""GitHub's REST API, so much of it as is used: issues and comments below them, page by page."""
+"""A stub of GitHub's REST API: issues and their comments, page by page."""
 
 import contextlib
 import json

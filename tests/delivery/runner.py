@@ -1,4 +1,4 @@
-"""A machine that a job of a workflow gets: a new checkout, no credentials but the role's, and the sandbox as AWS."""
+"""A machine of a workflow job: a new checkout, the credentials of one role, and the sandbox as AWS."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""What people do without a workflow: cdktf's own commands and Terraform's, and the way out of cdktf."""
+"""Deploys without a workflow, with the commands of cdktf and Terraform; and how to leave cdktf."""
 
 import os
 import shutil

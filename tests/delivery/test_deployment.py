@@ -1,4 +1,4 @@
-"""A deployment's life after its release: upgraded by `cdktf deploy`, then in the hands of GitHub's workflows."""
+"""A deployment after its release: an upgrade by `cdktf deploy`, then deploys by GitHub's workflows."""
 
 import hashlib
 import json

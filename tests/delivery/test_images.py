@@ -1,4 +1,4 @@
-"""Images once for all environments, with an engine that only writes down what it is asked."""
+"""Images are built once for all environments, with a stub engine that records its calls."""
 
 import shutil
 from pathlib import Path

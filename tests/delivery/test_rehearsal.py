@@ -1,4 +1,4 @@
-"""A rehearsal in the sandbox keeps away from what was deployed to AWS from the same checkout."""
+"""A rehearsal in the sandbox changes nothing that the same checkout deployed to AWS."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Terraform is ended in good order, whoever ends us, with a Terraform that only writes down what happens to it."""
+"""Terraform ends in good order on every signal, with a stub Terraform that records what it receives."""
 
 import os
 import signal

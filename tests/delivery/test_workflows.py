@@ -1,4 +1,4 @@
-"""Which jobs run when, by the conditions in the workflows: who gets credentials, what goes to prod, what is gone."""
+"""Which jobs run when, by the conditions in the workflows: credentials, deploys to prod, deleted environments."""
 
 from typing import Any
 

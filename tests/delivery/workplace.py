@@ -1,4 +1,4 @@
-"""A checkout with a sandbox of its own, in which everything is done as by hand, with the tools that people use."""
+"""A checkout with its own sandbox, in which tests run the same commands as a person."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""The Markdown pages of the repository, read as their readers' programs read them."""
+"""The Markdown pages of the repository: their links, code blocks and tables."""
 
 import re
 from collections.abc import Iterator

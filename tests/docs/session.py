@@ -1,4 +1,4 @@
-"""A page walked as its reader would: every shell block in order, in one shell, and what the page says it prints."""
+"""Follow a page as a reader would: run every shell block in order in one shell, and compare the output."""
 
 import re
 import shlex

@@ -1,4 +1,4 @@
-"""The page about cost: its sums are sums, and what it counts is there."""
+"""The page about cost: its sums are right, and every resource it counts exists."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Commands of other tools that the pages show: the subcommands exist, with these options."""
+"""Commands of other tools on the pages: each subcommand exists with its options."""
 
 import re
 import shlex

@@ -1,4 +1,4 @@
-"""Every link, command and example of the pages is looked at."""
+"""Every link, command and example of the pages is checked."""
 
 import hashlib
 import json

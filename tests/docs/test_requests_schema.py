@@ -1,4 +1,4 @@
-"""The schema of requests says of a file's form what the arrival function says."""
+"""The schema of requests accepts the same files as the arrival function."""
 
 import copy
 import json

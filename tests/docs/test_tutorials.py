@@ -1,4 +1,4 @@
-"""The tutorials, from their first line to their last, one after the other in one checkout as a newcomer would."""
+"""The tutorials, from first line to last, one after the other in one checkout."""
 
 import os
 import re

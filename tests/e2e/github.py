@@ -1,4 +1,4 @@
-"""What GitHub's workflows are to AWS: an identity token, and the credentials that a role gives for it."""
+"""GitHub's workflows as AWS sees them: an identity token, and the credentials a role gives for it."""
 
 import base64
 import json

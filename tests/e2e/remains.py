@@ -1,4 +1,4 @@
-"""What there is in the sandbox of an environment: everything that bears its name or its cost tag."""
+"""The resources of an environment in the sandbox: everything with its name or its cost tag."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Ending what runs: by a request, by a stop, and by a pause that the spend guard left half done."""
+"""Ending running jobs: by a request, by a stop, and by a pause that the spend guard did not complete."""
 
 import json
 import uuid

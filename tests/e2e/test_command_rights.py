@@ -1,4 +1,4 @@
-"""Every command with the rights of those who use it: a member of a group, somebody who runs the deployment, nobody."""
+"""Every command with the rights of its users: a member of a group, an operator, and a user without rights."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""No grant is decoration: each role, with one grant removed, fails at its work and says so."""
+"""Every grant is needed: each role fails at its work without one grant, and reports it."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""Two labs on one deployment: who may do what, with the real credentials of the group's role, of users and of jobs."""
+"""Two labs on one deployment: their rights, with real credentials of the group's role, of users and of jobs."""
 
 import json
 import uuid

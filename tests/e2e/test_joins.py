@@ -1,4 +1,4 @@
-"""The recipe for joins, as its page says: several runs, then one over all their results."""
+"""The documented recipe for joins: several runs, then one run over all their results."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""The functions die at random while files arrive: as many results as files, none twice."""
+"""Functions are killed at random while files arrive: every file gets exactly one result."""
 
 import os
 import random

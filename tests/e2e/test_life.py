@@ -1,4 +1,4 @@
-"""A run's life when things go wrong, and what comes after it."""
+"""Runs that fail are rescued, and chains, mails and alerts follow their runs."""
 
 import email
 import json

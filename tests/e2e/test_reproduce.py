@@ -1,4 +1,4 @@
-"""A changed program is deployed and used; what the earlier one made can still be made again, and compared."""
+"""After a changed program is deployed, results of the earlier one can still be reproduced and compared."""
 
 import json
 from pathlib import Path

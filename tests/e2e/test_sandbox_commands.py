@@ -1,4 +1,4 @@
-"""What the sandbox offers to somebody who works on the functions, in a deployed stack."""
+"""Sandbox commands for developers of the functions, in a deployed stack."""
 
 import json
 from pathlib import Path

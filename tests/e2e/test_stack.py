@@ -1,4 +1,4 @@
-"""The stack as Terraform sees it: valid, without drift, changed when its sources change, gone when destroyed."""
+"""The stack in Terraform: valid, without drift, updated when its sources change, deleted by destroy."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Images built and run for real, without any registry."""
+"""Images that are really built and run, without a registry."""
 
 import os
 import subprocess

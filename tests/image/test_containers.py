@@ -1,4 +1,4 @@
-"""The example's image, and one around an image without Python, as containers against the sandbox's S3."""
+"""The example's image, and one that wraps an image without Python, as containers against the sandbox's S3."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Where containers can be tested, and with which bases; where not, it is a failure in continuous integration."""
+"""Where containers can be tested, and with which base images; a missing engine fails in continuous integration."""
 
 import re
 from pathlib import Path

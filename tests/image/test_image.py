@@ -1,4 +1,4 @@
-"""What can be said of the example image without building it."""
+"""The example's image, as far as it can be checked without building it."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""What is looked at before a deploy changes anything."""
+"""Checks that run before a deploy changes anything."""
 
 from pathlib import Path
 from typing import Any

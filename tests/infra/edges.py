@@ -1,4 +1,4 @@
-"""Which services of a synthesized stack call which, found by what is configured; and the rights they are given."""
+"""The services of a synthesized stack that call each other, found in its configuration, and their rights."""
 
 import json
 import re

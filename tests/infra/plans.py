@@ -1,4 +1,4 @@
-"""Stacks of settings that a test makes up, and what differs between them."""
+"""Stacks of settings given by a test, and the differences between them."""
 
 import re
 import tempfile

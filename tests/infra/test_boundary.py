@@ -1,4 +1,4 @@
-"""Roles that bear the boundary of their environment can do all that they are granted; and every role bears it."""
+"""Every role has its environment's permissions boundary, and the boundary allows every right the role is granted."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""A bucket of others in place of ours: what of ours the deploy leaves alone, applied and not only planned."""
+"""An existing bucket replaces ours: the deploy leaves our bucket alone, applied and not only planned."""
 
 import copy
 import json

@@ -1,4 +1,4 @@
-"""What members of a group may do, who they are, and what changes when groups and people come and go."""
+"""Rights of group members, who the members are, and the changes when groups and users are added or removed."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""A pool that is changed while a long job runs on it: applied by the real Terraform, not only planned."""
+"""A pool is changed while a long job runs on it: applied by the real Terraform, not only planned."""
 
 import base64
 import copy

@@ -1,4 +1,4 @@
-"""Services that call services: what the stacks grant is what AWS documents, row by row of `services.py`."""
+"""Services that call services: the stacks grant what AWS documents, row by row of `services.py`."""
 
 import json
 from collections import Counter

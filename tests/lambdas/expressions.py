@@ -1,4 +1,4 @@
-"""DynamoDB's condition and update expressions, as far as dropbatch uses them."""
+"""DynamoDB's condition and update expressions, limited to those that dropbatch uses."""
 
 import operator
 import re

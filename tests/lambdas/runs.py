@@ -1,4 +1,4 @@
-"""Runs made of a few plain values, for tests of functions that take a run."""
+"""Build runs from a few plain values."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What every simulated service does with a call, before it answers."""
+"""The base of every simulated service: it checks and counts each call before it is answered."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

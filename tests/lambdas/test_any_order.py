@@ -1,4 +1,4 @@
-"""Job events come late, doubled and shuffled: the ledger ends up the same."""
+"""Job events in any order, late and duplicated: the ledger is the same."""
 
 import json
 from collections import Counter

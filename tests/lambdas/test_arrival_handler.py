@@ -1,4 +1,4 @@
-"""What Lambda calls: the function put together from its environment."""
+"""The Lambda handler: the arrival function assembled from its environment."""
 
 from collections.abc import Iterator
 from pathlib import Path

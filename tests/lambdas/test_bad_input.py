@@ -1,4 +1,4 @@
-"""Whatever arrives: never an exception, and never without a trace of what became of it."""
+"""Any input is processed without an exception, and leaves a trace of its outcome."""
 
 import json
 import logging

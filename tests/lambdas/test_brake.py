@@ -1,4 +1,4 @@
-"""Pause, stop and resume: nothing starts, nothing is lost."""
+"""Pause, stop and resume: nothing starts during a pause, and no run is lost."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime

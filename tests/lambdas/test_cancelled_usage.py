@@ -1,4 +1,4 @@
-"""What cancelled runs used is counted once for each of their tries, and nothing for what never started."""
+"""Usage of cancelled runs is counted once for each try, and not at all for unstarted runs."""
 
 import json
 from typing import Any

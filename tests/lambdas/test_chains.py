@@ -1,4 +1,4 @@
-"""Chains and branches: what comes after a run that succeeded, once each."""
+"""Chains and branches: each next step of a successful run starts once."""
 
 import json
 from collections import Counter

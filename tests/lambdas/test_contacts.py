@@ -1,4 +1,4 @@
-"""Who hears of a group's runs: its contacts, and operators as far as they ask for it."""
+"""Mails about a group's runs go to its contacts, and to operators as configured."""
 
 import pytest
 

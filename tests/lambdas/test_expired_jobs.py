@@ -1,4 +1,4 @@
-"""Batch forgets a job about a week after its end: runs of which nobody had heard by then still end, or begin anew."""
+"""Batch forgets a job about a week after its end: its run, if still unfinished, is ended or retried."""
 
 import json
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""What a group may use in a month: taken when runs are claimed, given back when they end."""
+"""Monthly limits of a group: reserved when runs are claimed, returned when they end."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Mails that people understand, one per request or drop window; and the public event."""
+"""Mails, one per request or drop window; and the public event."""
 
 import json
 import re

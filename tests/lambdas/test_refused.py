@@ -1,4 +1,4 @@
-"""Submissions that Batch refuses: the JOB item and the log say so, and the runs start once the cause is removed."""
+"""Submissions that Batch refuses: JOB item and log give the reason, and the runs start once the cause is removed."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Runs whose job failed: tried again where that makes sense, ended with a record where not."""
+"""Runs whose job failed: retried where that can help, otherwise ended with a record."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The state machine of a run: which changes it allows, and that each one's guards are what decides."""
+"""The state machine of a run: its allowed transitions, and that their guards decide."""
 
 from typing import Any
 

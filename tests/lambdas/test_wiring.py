@@ -1,4 +1,4 @@
-"""Clients of the functions: made only where boto3 knows the parameters that are sent."""
+"""Clients of the functions: created only if boto3 knows every parameter they send."""
 
 from typing import Any
 

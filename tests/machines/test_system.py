@@ -1,4 +1,4 @@
-"""Where machines can be booted; where not, it is a failure in continuous integration."""
+"""Where machines can be booted; a missing tool fails in continuous integration."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Runs of `dropbatch-run` as real processes against real S3 semantics, with nothing but a job role's credentials."""
+"""Runs of `dropbatch-run` as real processes against real S3 semantics, with only the credentials of a job role."""
 
 import json
 import os

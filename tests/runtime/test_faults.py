@@ -1,4 +1,4 @@
-"""What can go wrong around the program: stage-in, stage-out, keys of all kinds."""
+"""Failures around the program: in stage-in, in stage-out, and with unusual keys."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""One attempt, one job: the fence, further tries, signals, sudden ends."""
+"""One job per attempt: the fence, further tries, signals, sudden ends."""
 
 import os
 import signal

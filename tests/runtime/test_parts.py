@@ -1,4 +1,4 @@
-"""The runtime's parts by themselves."""
+"""Units of the runtime, each by itself."""
 
 import os
 import subprocess

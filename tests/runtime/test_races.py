@@ -1,4 +1,4 @@
-"""Two jobs for one attempt, 200 times; sudden death at any moment, then another try."""
+"""Two jobs for one attempt, 200 times; a kill at any moment, then another try."""
 
 import contextlib
 import hashlib

@@ -1,4 +1,4 @@
-"""`_run.json` is what its schema says, and what is needed to make the result again."""
+"""`_run.json` follows its schema, and contains what is needed to reproduce the result."""
 
 import json
 from pathlib import Path

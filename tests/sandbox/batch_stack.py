@@ -1,4 +1,4 @@
-"""A small Batch set-up in a running sandbox, made with boto3 as Terraform would make it."""
+"""A small Batch set-up in a running sandbox, created with boto3 as Terraform would create it."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""A Batch without a server: the API, the scheduler, and a runner whose jobs end as a test says."""
+"""Batch without a server: the API, the scheduler, and a runner whose jobs end as the test says."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Who goes next in a queue with a fair-share policy, and what no machine can hold."""
+"""Order of jobs in a queue with a fair-share policy, and jobs that no machine can hold."""
 
 from typing import Any
 

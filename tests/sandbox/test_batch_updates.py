@@ -1,4 +1,4 @@
-"""Updates of compute environments under running jobs, as AWS documents them."""
+"""Updates of compute environments with running jobs, as AWS documents them."""
 
 import json
 from typing import Any

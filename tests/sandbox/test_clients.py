@@ -1,4 +1,4 @@
-"""Other people's clients: the aws command, boto3's paginators, and what `dropbatch sandbox` offers them."""
+"""Clients of the sandbox: the aws command, boto3's paginators, and the variables `dropbatch sandbox` prints."""
 
 import json
 import os

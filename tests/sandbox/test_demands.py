@@ -1,4 +1,4 @@
-"""What is demanded beside a call's own action, against the Service Authorization Reference, and as the sandbox asks."""
+"""Rights demanded beside a call's own action, compared with the Service Authorization Reference."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The page on the sandbox says what there is."""
+"""The page about the sandbox lists everything the sandbox has."""
 
 import re
 from pathlib import Path

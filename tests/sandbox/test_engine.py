@@ -1,4 +1,4 @@
-"""The container engine: which one, and with whose settings."""
+"""The choice of a container engine, and its settings."""
 
 from pathlib import Path
 from unittest.mock import Mock

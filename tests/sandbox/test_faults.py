@@ -1,4 +1,4 @@
-"""Faults in a Batch without a server."""
+"""Injected faults in a Batch without a server."""
 
 from collections.abc import Callable
 from typing import Any

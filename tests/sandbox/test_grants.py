@@ -1,4 +1,4 @@
-"""The recorder of rights, and its report of grants that nobody used."""
+"""The recorder of used rights, and its report of unused grants."""
 
 import pytest
 from click.testing import CliRunner

@@ -1,4 +1,4 @@
-"""Jobs in real containers. Without an engine these tests are skipped, but in continuous integration they fail."""
+"""Jobs in real containers. Without an engine these tests are skipped; in continuous integration they fail."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Calls that the sandbox does not know, by each of AWS's protocols."""
+"""Calls that the sandbox does not support, in each of AWS's protocols."""
 
 import inspect
 from typing import Any

@@ -1,4 +1,4 @@
-"""Each gap of MiniStack that the sandbox repairs; `test_gap_…` fail when an update of it makes a wrap needless."""
+"""Gaps of MiniStack that the sandbox repairs; a `test_gap_…` fails when an update makes its wrap unnecessary."""
 
 import inspect
 import io

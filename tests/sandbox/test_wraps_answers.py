@@ -1,4 +1,4 @@
-"""Answers that are lost, repeated or missing: gaps of MiniStack and their repair."""
+"""Lost, repeated and missing answers: gaps of MiniStack and their repair."""
 
 import inspect
 import json

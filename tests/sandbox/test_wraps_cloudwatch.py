@@ -1,4 +1,4 @@
-"""The wraps of CloudWatch: each gap of MiniStack and its repair."""
+"""The wraps of CloudWatch: gaps of MiniStack and their repair."""
 
 import inspect
 import json

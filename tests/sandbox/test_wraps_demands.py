@@ -1,4 +1,4 @@
-"""The wraps for what AWS demands beside a call's own action: each gap of MiniStack and its repair."""
+"""The wraps for rights demanded beside a call's own action: gaps of MiniStack and their repair."""
 
 import inspect
 import io

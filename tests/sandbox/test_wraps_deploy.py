@@ -1,4 +1,4 @@
-"""The wraps for who deploys: each gap of MiniStack and its repair."""
+"""The wraps for the rights of deploy roles: gaps of MiniStack and their repair."""
 
 import inspect
 import urllib.error

@@ -1,4 +1,4 @@
-"""What breaks a rule of a service is refused by the sandbox, as the service would say it."""
+"""The sandbox refuses a request that breaks a rule, with the service's own message."""
 
 import inspect
 from typing import Any

@@ -1,4 +1,4 @@
-"""Groups in an environment file, and what an operator hears of a fault in them."""
+"""Groups in an environment file, and the messages about faults in them."""
 
 from pathlib import Path
 

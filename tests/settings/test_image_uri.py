@@ -1,4 +1,4 @@
-"""What an image's URI says: its registry, and whether a role has to be granted anything to pull it."""
+"""The registry in an image's URI, and whether a role needs a right to pull the image."""
 
 from pathlib import Path
 

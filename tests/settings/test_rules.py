@@ -1,4 +1,4 @@
-"""The checks made at synthesis, each with the words in which an operator hears of it."""
+"""Checks made at synthesis, each with its message."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Clients that answer in AWS's shapes, which botocore checks, and fail when they are asked anything else."""
+"""Stub clients: their answers have AWS's shapes, checked by botocore, and any other call fails."""
 
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,4 +1,4 @@
-"""Checks before a deploy: the file, the tools, the account that is meant, the state and its lock."""
+"""Checks before a deploy: the file, the tools, the account, the state and its lock."""
 
 import io
 import json

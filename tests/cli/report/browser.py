@@ -1,4 +1,4 @@
-"""A headless Chromium, as a person's browser: opens a page and takes its picture."""
+"""A headless Chromium that opens a page and takes a screenshot."""
 
 import shutil
 import subprocess

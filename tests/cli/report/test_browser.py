@@ -1,4 +1,4 @@
-"""The report as a person sees it: opened in a real browser, drawn in full, light and dark."""
+"""The report in a real browser: drawn completely, in light and dark mode."""
 
 import re
 from pathlib import Path

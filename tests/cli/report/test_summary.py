@@ -1,4 +1,4 @@
-"""What the report makes of runs, without a browser."""
+"""The summary that the report computes from runs, without a browser."""
 
 import json
 import re

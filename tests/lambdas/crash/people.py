@@ -1,4 +1,4 @@
-"""People of a schedule: they drop files, put requests beside them, and expect something of each."""
+"""Simulated users of a schedule: they drop files, upload requests, and expect a result for each."""
 
 import json
 from collections.abc import Mapping

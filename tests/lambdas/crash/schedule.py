@@ -1,4 +1,4 @@
-"""Running one schedule of the crash harness, and judging what it left."""
+"""Run one schedule of the crash harness, and check its promises."""
 
 import io
 import json

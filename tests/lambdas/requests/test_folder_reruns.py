@@ -1,4 +1,4 @@
-"""A folder that is processed again is the same folder, whatever lies there by now."""
+"""A folder that is processed again has its earlier content, whatever was uploaded since."""
 
 import json
 from typing import Any

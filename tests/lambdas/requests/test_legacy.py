@@ -1,4 +1,4 @@
-"""Files of the older platform, as written there."""
+"""Request files of the older platform."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A request names objects of its own group, folders that are shared with it, and allowed buckets; never another's."""
+"""A request names objects of its own group, shared folders and allowed buckets; never another group's."""
 
 from typing import Any
 

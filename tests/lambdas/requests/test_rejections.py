@@ -1,4 +1,4 @@
-"""The refusal of a request goes away when the request is put in order."""
+"""The refusal of a request is removed when the request is corrected."""
 
 import json
 from typing import Any

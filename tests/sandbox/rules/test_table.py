@@ -1,4 +1,4 @@
-"""The table as a whole: sources, names, cases, and that models do not say the same."""
+"""The table of rules: sources, names, cases, and no rule that a service model already contains."""
 
 import re
 

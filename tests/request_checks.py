@@ -1,8 +1,8 @@
-"""Every request that a test makes to AWS is held against botocore's model of the service and against our rules.
+"""Check every request that a test makes to AWS against botocore's model of the service and against our rules.
 
-Real clients of boto3 are watched in this process; simulated ones call `check` themselves. What functions, jobs and
-commands ask for in processes of their own reaches the sandbox, which refuses by the same table. A request that breaks
-a rule fails the test that made it, whatever the code under test did with the error.
+Real clients of boto3 are watched in this process; simulated ones call `check` themselves. Functions, jobs and commands
+in other processes send their requests to the sandbox, which applies the same rules. A request that breaks a rule fails
+its test, however the code under test handles the error.
 """
 
 from collections.abc import Callable, Iterable, Mapping

@@ -1,7 +1,6 @@
-"""Failures that a person can cause or meet, for real where that is possible: a line or two, the fix, an exit code.
+"""Failures that users meet, caused for real where possible: one or two lines of output, the fix, an exit code.
 
-A full disk under a download is in test_fetch.py; a port that is taken, which the sandbox makes way for, in
-tests/sandbox/test_lifecycle.py.
+tests/cli/test_fetch.py tests a full disk during a download; tests/sandbox/test_lifecycle.py tests a port that is taken.
 """
 
 import os

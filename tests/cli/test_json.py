@@ -1,6 +1,6 @@
-"""``--json`` of every command: its shape is a promise, kept here as snapshots, and told in docs/commands.md.
+"""``--json`` output of every command: its shape is guaranteed, kept in snapshots, and described in docs/commands.md.
 
-After a change that is meant: ``pytest tests/cli/test_json.py --snapshot-update``, and mend docs/commands.md.
+After an intended change: ``pytest tests/cli/test_json.py --snapshot-update``, and update docs/commands.md.
 """
 
 import json

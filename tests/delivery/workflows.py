@@ -1,6 +1,6 @@
-"""Workflows acted out as their files say, with GitHub's part imitated: which jobs run, and each step of a job.
+"""Run workflows as their files say, with a simulation of GitHub: which jobs run, and each step of a job.
 
-A step that is deleted, a condition or a command that is changed, is missed here as it would be there.
+A deleted step, or a changed condition or command, has the same effect here as on GitHub.
 """
 
 import json

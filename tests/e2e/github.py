@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Mapping
 
-from tests.signed import post
+from tests.signed_requests import post
 
 SUBJECTS = {
     "dropbatch-plan": "repo:lab/dropbatch:pull_request",

@@ -1,6 +1,6 @@
-"""A deployed lab: a copy of the repository, its own sandbox, the sandbox environment applied by the real Terraform.
+"""A deployed lab: a copy of the repository with its own sandbox, deployed by the real Terraform.
 
-It is deployed as GitHub's workflows deploy: with the bootstrap stack's deploy role, every role of it bounded.
+It is deployed as GitHub's workflows deploy: with the deploy role of the bootstrap stack, and a boundary on every role.
 """
 
 import json

@@ -1,6 +1,6 @@
-"""The account's own stack, deployed: who may take its roles, and what they cannot do with them.
+"""The account's bootstrap stack, deployed: who may assume its roles, and what the roles cannot do.
 
-That they can do what they are for, the lab itself shows: its deploy role applies and destroys it, its plan role plans.
+The lab shows what the roles can do: its deploy role applies and destroys it, its plan role plans.
 """
 
 import contextlib

@@ -1,5 +1,7 @@
-"""An environment with every setting of infrastructure away from its default: planned by the role of pull requests, and
-applied, changed and destroyed by its deploy role, with the boundary on whatever it makes."""
+"""An environment in which no infrastructure setting has its default value.
+
+The plan role plans it; its deploy role applies, changes and destroys it, with the boundary on everything it creates.
+"""
 
 import shutil
 from typing import Any
@@ -9,7 +11,7 @@ import pytest
 from tests.authorization_reference import unknown_checks
 from tests.e2e import github
 from tests.e2e.lab import Lab
-from tests.e2e.remains import remains
+from tests.e2e.remaining_resources import remaining_resources
 from tests.project import ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.soak]
@@ -67,7 +69,7 @@ def test_all_settings_at_once_are_applied_changed_and_destroyed(lab: Lab) -> Non
         lab.terraform("full").destroy()
         file.unlink()
         shutil.rmtree(lab.root / "cdktf.out" / "stacks" / "full")
-    assert remains(lab, "full") == []
+    assert remaining_resources(lab, "full") == []
     # And IAM was asked for what AWS's IAM would be, by the roles that deployed
     uses = [each for each in lab.sandbox.control({"grants": True})["uses"] if each[0] in github.SUBJECTS]
     assert {action for _, action, _ in uses} >= {"lambda:DeleteEventSourceMapping", "ec2:CreateFlowLogs"}

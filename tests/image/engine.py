@@ -1,8 +1,8 @@
 """A container engine for tests, and base images for it.
 
-On a developer's machine this says what is missing. In continuous integration (``CI=true``) nothing may be missing:
-Docker is there, or this is root on Debian or Ubuntu and Podman gets installed. Base images come from Debian's mirror,
-so that no registry is needed; where `debootstrap` is not at hand, as beside GitHub's Docker, from the registry.
+On a developer's machine a message says what is missing. In continuous integration (``CI=true``) nothing may be missing:
+either Docker exists, or Podman is installed as root on Debian or Ubuntu. Base images are built from a Debian mirror,
+so no registry is needed; without `debootstrap`, as beside GitHub's Docker, they come from the registry.
 """
 
 import fcntl
@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import debian
-from tests.debian import in_ci
+from tests import debian_packages
+from tests.debian_packages import in_ci
 
 __all__ = ["ROOT", "Engine", "MissingError", "find", "needed"]
 
@@ -150,8 +150,8 @@ def find() -> Engine:
         return Engine("docker")
     with _one_at_a_time():
         missing = [name for name in PACKAGES if not _on_path(name)]
-        if missing and os.geteuid() == 0 and debian.can_install():
-            debian.install(*missing)
+        if missing and os.geteuid() == 0 and debian_packages.can_install():
+            debian_packages.install(*missing)
         elif missing or os.geteuid():
             raise MissingError(
                 f"containers cannot be tested: start Docker, or be root and install {', '.join(missing or PACKAGES)}"

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tests import debian
+from tests import debian_packages
 from tests.image import engine
 
 
 @pytest.fixture(autouse=True)
 def _nothing_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "_PATH", str(tmp_path))
-    monkeypatch.setattr(debian, "can_install", lambda: False)
+    monkeypatch.setattr(debian_packages, "can_install", lambda: False)
 
 
 def test_a_missing_engine_says_what_to_install(monkeypatch: pytest.MonkeyPatch):

@@ -1,6 +1,6 @@
-"""What AWS documents of services that call services: in which name, with which rights, under which conditions.
+"""Services that call services, as AWS documents them: under which principal, with which rights and conditions.
 
-Each row has the addresses that say so. `test_services.py` holds the stacks against it.
+Each row names its sources. `test_services.py` compares the stacks with the rows.
 """
 
 from collections.abc import Mapping

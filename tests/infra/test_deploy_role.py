@@ -1,7 +1,7 @@
-"""What Terraform asks AWS for, and all that AWS demands of it, is what a deploy role of an environment may do.
+"""The deploy role of an environment is allowed every call of Terraform, and everything that AWS demands besides.
 
-Evaluated by the sandbox's policy evaluator, without a sandbox: one request of each kind that needs more than a grant on
-a name. `tests/e2e/test_full_environment.py` applies, changes and destroys the full environment as its deploy role.
+The sandbox's policy evaluator decides, without a sandbox: one request of each kind that needs more than a grant on a
+name. `tests/e2e/test_full_environment.py` applies, changes and destroys the full environment as its deploy role.
 """
 
 import json

@@ -1,6 +1,6 @@
-"""Who may do what: no action is ``*``, no resource without need.
+"""Rights in the stacks: no action is ``*``, and no resource is unless necessary.
 
-What services may do to services is in `test_services.py`.
+`test_services.py` tests the rights of services to call services.
 """
 
 import json

@@ -1,7 +1,7 @@
-"""AWS as the functions see it: services in memory, deterministic, in boto3's shapes.
+"""AWS for the functions: deterministic services in memory, with boto3's shapes.
 
-Only what dropbatch calls exists; anything else is an AttributeError. A test may put a `tap` on every call, to refuse
-it, to count it or to end the invocation right there.
+They have only the calls that dropbatch uses; any other is an AttributeError. A test may set a `tap` on every call, to
+refuse it, to count it or to end the invocation.
 """
 
 import io

@@ -1,5 +1,4 @@
-"""A large ledger: reconcile has a slice in memory at a time, goes as far as time allows, and on from there; mails read
-no more of a window than they need."""
+"""A large ledger: reconcile reads one slice at a time and continues in the next round; mails read what they need."""
 
 import json
 from collections import Counter

@@ -1,7 +1,7 @@
-"""A machine of namespaces: a real systemd as its first process, cloud-init, and a disk.
+"""A machine made of namespaces: a real systemd as its first process, cloud-init, and a disk.
 
-It needs root. In continuous integration what is missing gets installed, and root is `sudo`'s where this is not root; on
-a developer's machine the tests say what is missing.
+It needs root. In continuous integration missing tools are installed, and `sudo` is used to become root; elsewhere the
+tests say what is missing.
 """
 
 import fcntl
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import debian
+from tests import debian_packages
 from tests.machines.files import REPORT, files
 
 __all__ = ["Machine", "debian_base", "machine"]
@@ -105,11 +105,11 @@ def _require_tools() -> None:
     missing = [package for name, package in _TOOLS.items() if shutil.which(name, path=_PATH) is None]
     if not _KEYS.exists():
         missing.append("debian-archive-keyring")
-    if missing and debian.can_install():
-        debian.install(*missing)
-    elif missing or (os.geteuid() and not debian.in_ci()):
+    if missing and debian_packages.can_install():
+        debian_packages.install(*missing)
+    elif missing or (os.geteuid() and not debian_packages.in_ci()):
         message = f"machines cannot be booted: be root, on Linux, and install {', '.join(missing or _TOOLS)}"
-        if debian.in_ci():
+        if debian_packages.in_ci():
             raise AssertionError(message)
         pytest.skip(message)
 

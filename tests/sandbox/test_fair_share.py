@@ -1,6 +1,6 @@
-"""Two labs at one pool: what the arrival function asks for, and what our scheduler makes of it.
+"""Two labs on one pool: the jobs that the arrival function submits, and the order in which our scheduler starts them.
 
-On AWS the scheduler is Batch's own; nothing here says what that does.
+On AWS the scheduler is that of Batch; these tests say nothing about it.
 """
 
 from types import SimpleNamespace

@@ -10,7 +10,7 @@ import pytest
 
 from dropbatch.sandbox import Sandbox, emulator
 from tests.sandbox.conftest import Client
-from tests.signed import post
+from tests.signed_requests import post
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from dropbatch.sandbox import Sandbox, emulator
 from tests.sandbox.batch_stack import allow, trust
 from tests.sandbox.conftest import Client
-from tests.signed import post
+from tests.signed_requests import post
 
 HOME = "arn:aws:{}:eu-central-1:000000000000:{}"
 Deployer = Callable[..., Any]

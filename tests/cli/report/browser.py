@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import debian
+from tests import debian_packages
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _SECONDS = 120
@@ -28,10 +28,10 @@ def find() -> str:
     Ubuntu's package of that name holds no browser; GitHub's machines, which are of that kind, come with Chrome.
     """
     found = _found()
-    if found is None and debian.can_install():
-        debian.install("chromium")
+    if found is None and debian_packages.can_install():
+        debian_packages.install("chromium")
         found = _found()
-    if found is None and debian.in_ci():
+    if found is None and debian_packages.in_ci():
         pytest.fail("no chromium here, and it could not be installed: continuous integration looks at the page")
     return found or pytest.skip("no chromium here: the page's picture is not looked at")
 

@@ -1,9 +1,9 @@
-"""A world in which everything dies: the functions' real code on simulated AWS, every AWS call a point of death.
+"""The functions' real code on simulated AWS, where every call to AWS may be the last of its invocation.
 
-Invocations are greenlets that hand over at each call. One seed decides everything: who goes on, who is killed before or
-after a call took effect, which call is throttled, which answer is lost, which message or event comes twice, late or
-not at all, who is held up beyond its lease, and when ListJobs does not yet know a job. After the storm comes a calm, in
-which reconcile must bring every file to its one result.
+Invocations are greenlets that switch at each call. One seed decides everything: which invocation continues, which is
+killed before or after a call took effect, which call is throttled, which answer is lost, which message or event arrives
+twice, late or never, who is delayed beyond its lease, and when ListJobs does not list a job yet. Then all failures end,
+and reconcile must bring every file to its one result.
 """
 
 import json
@@ -31,7 +31,7 @@ from lambdas.run_events.assembly import assemble
 from lambdas.run_events.flow import RunEventsFlow
 from lambdas.run_events.reconcile import Reconcile, UnrepairedError
 from tests.lambdas.conftest import DEPLOYMENT, OUTPUT, definitions
-from tests.lambdas.crash.people import People
+from tests.lambdas.crash.simulated_users import SimulatedUsers
 from tests.lambdas.simulated_aws import Batch, DynamoDB, SimulatedAws, error
 from tests.request_checks import Check, check_once, operation_named
 
@@ -204,10 +204,10 @@ class World:
         self.completions: Counter[str] = Counter()
         self._scheduler = getcurrent()
         self._numbers = iter(range(1_000_000))
-        self.people = People(self, files)
+        self.users = SimulatedUsers(self, files)
         # A third of the schedules without a limit, one with one that suffices, one that may not; of what is refused
         # then, requests expect nothing.
-        enough = None if seed % 3 == 0 else 1000 if seed % 3 == 1 or self.people.makes_requests else 3
+        enough = None if seed % 3 == 0 else 1000 if seed % 3 == 1 or self.users.makes_requests else 3
         self.limit = None if enough is None else Limit(VCPU_MS, enough * RUN_NEEDS)
         self.deployment = CHAINED._replace(limits={} if self.limit is None else {"lab": self.limit})
 

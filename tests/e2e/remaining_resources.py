@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.e2e.lab import Lab
 
-__all__ = ["SERVICES", "remains"]
+__all__ = ["SERVICES", "remaining_resources"]
 
 # service: call, member of its answer (and of each entry) with the names; answers of one page, for few things are left
 _LISTS = [
@@ -47,7 +47,7 @@ SERVICES = {"ec2"} | {service for service, *_ in _LISTS}
 """Services that an environment has things of."""
 
 
-def remains(lab: Lab, environment: str) -> list[str]:
+def remaining_resources(lab: Lab, environment: str) -> list[str]:
     """``service name`` of everything; the bootstrap stack's boundary for the environment is not the environment's."""
     name = f"dropbatch-{environment}"
     found = {

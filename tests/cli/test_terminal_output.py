@@ -1,6 +1,6 @@
-"""What a person sees, at 80 and at 200 columns; and that a pipe gets neither colour nor what a terminal leaves out.
+"""Output on a terminal of 80 and of 200 columns; in a pipe there is neither colour nor truncation.
 
-After a change that is meant: ``pytest tests/cli/test_terminal.py --snapshot-update``, then look at the difference.
+After an intended change: ``pytest tests/cli/test_terminal_output.py --snapshot-update``, then read the difference.
 """
 
 import os

@@ -20,7 +20,7 @@ _SHELF = ("lab/inputs/a", "lab/inputs/b")
 """Objects that start nothing by themselves: requests name them."""
 
 
-class People:
+class SimulatedUsers:
     """What they asked for, and so what there has to be in the end."""
 
     def __init__(self, world: "World", files: int) -> None:

@@ -20,9 +20,9 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 from tests import request_checks
 
 _OWN_ROOM = "tests/docs/test_tutorials.py"
-"""Long enough to be shared out apart from the folder it is in."""
+"""This module is long enough to get a process for itself."""
 _NO_ROOM = "tests/lambdas/crash"
-"""Share nothing: any process takes the next."""
+"""These tests share nothing: any process may run any of them."""
 
 
 # Temporary files of everything that tests start (cdktf, jsii, Terraform's plugins) go into a folder that goes at the
@@ -46,19 +46,19 @@ request_checks.watch_clients()
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
-    """Fail a test whose fixtures ask AWS for something that it would refuse."""
+    """Fail a test whose fixtures send AWS an invalid request."""
     yield from _only_what_aws_takes(item)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
-    """Fail a test that asks AWS for something that it would refuse."""
+    """Fail a test that sends AWS an invalid request."""
     yield from _only_what_aws_takes(item)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
-    """Fail a test whose fixtures, at their end, ask AWS for something that it would refuse."""
+    """Fail a test whose fixtures send AWS an invalid request at their end."""
     yield from _only_what_aws_takes(item)
 
 
@@ -76,14 +76,14 @@ def _only_what_aws_takes(item: pytest.Item) -> Generator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Half characters, which some tests make and code then logs, do not pass from one process to the other."""
+    """Replace lone surrogates in captured output, which cannot be sent from one process to another."""
     report = yield
     report.sections = [(name, text.encode(errors="replace").decode()) for name, text in report.sections]
     return report
 
 
 class Rooms(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types for it
-    """A room's tests go to one process, in their order."""
+    """Run the tests of one folder in one process, in their order."""
 
     def _split_scope(self, nodeid: str) -> str:
         path = PurePosixPath(nodeid.partition("::")[0])
@@ -93,14 +93,14 @@ class Rooms(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types for
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Rooms:
-    """Used with ``-n``. (Groups by mark, `--dist loadgroup`, do nothing with pytest 9.2 and xdist 3.8.)"""
+    """Return the scheduler used with ``-n``. (`--dist loadgroup` does nothing with pytest 9.2 and xdist 3.8.)"""
     return Rooms(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The end-to-end tests begin, since they wait for the provider while others compute; the destroying ones end.
+    """Run the end-to-end tests first, since they wait for the provider while others compute; destroying tests last.
 
-    What belongs to no room fills up what is left of the time.
+    Tests that share nothing fill the remaining time.
     """
 
     def place(item: pytest.Item) -> tuple[bool, bool, bool]:

@@ -14,17 +14,17 @@ _LOCK = Path(__file__).parents[1] / ".dropbatch" / "cache" / "apt.lock"
 
 
 def in_ci() -> bool:
-    """Whether this is continuous integration, where what a test needs and does not find is a failure."""
+    """Return whether this is continuous integration, where a missing tool fails a test."""
     return os.environ.get("CI", "").lower() in {"1", "true"}
 
 
 def can_install() -> bool:
-    """Whether packages may be installed here, and can be."""
+    """Return whether packages may and can be installed here."""
     return in_ci() and shutil.which("apt-get") is not None and (os.geteuid() == 0 or shutil.which("sudo") is not None)
 
 
 def install(*packages: str) -> None:
-    """Install packages; tests in other processes that install too wait for each other."""
+    """Install packages. Concurrent installations of other processes wait for each other."""
     sudo = ["sudo", "--preserve-env=DEBIAN_FRONTEND"] if os.geteuid() else []
     # Administrators' programs are found wherever the tests are started.
     env = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"}

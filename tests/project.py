@@ -16,7 +16,7 @@ _FOLDERS = ("constructs_lib", "dropbatch", "image/wordcount", "lambdas")
 
 
 def copy_project(root: Path, *more: str) -> Path:
-    """What ``main.py`` reads, in the folder `root`, and `more` folders and files; returns `root`."""
+    """Copy the files that ``main.py`` reads, and `more`, into the folder `root`; return `root`."""
     shutil.copytree(SHIPPED, root, dirs_exist_ok=True)
     for name in (*_FOLDERS, "main.py", *more):
         source, target = ROOT / name, root / name

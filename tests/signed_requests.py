@@ -10,7 +10,7 @@ from botocore.credentials import Credentials
 
 
 def post(environ: Mapping[str, str], service: str, **form: str) -> str:
-    """The answer to a form, signed with the credentials in `environ`.
+    """Post a form, signed with the credentials in `environ`, and return the answer.
 
     Raises:
         urllib.error.HTTPError: it was refused.

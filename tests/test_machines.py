@@ -23,7 +23,7 @@ RESOURCES = {
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """AWS's answers of a service, to be said beforehand; all must be asked for."""
+    """Prepared answers of an AWS service, all of which must be used."""
     stubs: dict[str, Stubber] = {}
     make: Any = boto3.client
     for service in ("batch", "iam"):

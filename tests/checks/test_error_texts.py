@@ -46,7 +46,7 @@ def test_internal_errors_are_not_listed(tmp_path: Path, source: str) -> None:
 
 
 def test_no_error_text_is_left_out() -> None:
-    """Rule, what was got, fix: whatever is written so is on the page, wherever it is said."""
+    """Every text with the form "rule, got, fix" is on the page, wherever it is raised."""
     listed = " ".join(text.words for _, text in spoken(ROOT))
 
     missing = [

@@ -57,7 +57,7 @@ def test_faults_of_the_program_keep_their_traceback(error: Exception):
 
 @pytest.fixture
 def nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Neither credentials nor a checkout."""
+    """No credentials and no checkout."""
     without_aws(monkeypatch, tmp_path)
     monkeypatch.chdir(tmp_path)
 

@@ -47,7 +47,7 @@ def checkout(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def applies(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What Terraform was asked to do."""
+    """The calls of Terraform."""
     asked: list[str] = []
 
     class Terraform:
@@ -74,7 +74,7 @@ def applies(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def interrupted(checkout: Path, sandbox: Sandbox, applies: list[str]) -> None:
-    """A deploy that a person has ended; the next will find something in the way."""
+    """Interrupt a deploy, so that resources are in the way of the next one."""
     applies.append("interrupt")
     with pytest.raises(KeyboardInterrupt):
         sandbox_stack.deploy(checkout, sandbox, Voice())

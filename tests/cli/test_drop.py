@@ -23,7 +23,7 @@ def file(tmp_path: Path, name: str = "notes.txt", body: bytes = b"one two") -> P
 
 
 def arrival(world: World, *states: State, files: dict[str, bytes] | None = None, reason: str = "") -> threading.Thread:
-    """Someone who turns the next object of the input bucket into a run, which passes through these states."""
+    """Simulate a function that turns the next object of the input bucket into a run with these states."""
     known = {version["VersionId"] for version in world.s3.list_object_versions(Bucket=INPUT).get("Versions", [])}
 
     def work() -> None:

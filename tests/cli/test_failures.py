@@ -26,7 +26,7 @@ RUN = "r-" + "a" * 20
 
 @pytest.fixture
 def away(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
-    """Away from the checkout: a person's own settings count, and lead to the same AWS."""
+    """Work outside the checkout, with the user's own settings for the same AWS."""
     monkeypatch.chdir(tmp_path)
     for name, value in world.sandbox.environ().items():
         monkeypatch.setenv(name, value)
@@ -34,7 +34,7 @@ def away(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World
 
 
 def assert_told(result: object, code: int, *words: str, lines: int = 1) -> None:
-    """Exit code, words, not too many of them, nothing on stdout."""
+    """Check exit code, text and number of lines, and that stdout is empty."""
     assert result.exit_code == code, result.output  # type: ignore[attr-defined]
     told = result.stderr  # type: ignore[attr-defined]
     for each in words:
@@ -127,9 +127,9 @@ def test_a_mistyped_command_gets_a_suggestion(world: World):
 
 @contextmanager
 def cut_after(port: int, count: int, *, hangs: threading.Event | None = None) -> Iterator[int]:
-    """A port that leads to another one until so many bytes went through; from then on every connection is cut.
+    """Forward a port to another one for so many bytes, then cut every connection.
 
-    With `hangs` they hang instead, and it is set.
+    With `hangs` connections hang instead, and the event is set.
     """
     left = [count]
     over = threading.Event()

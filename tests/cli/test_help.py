@@ -16,7 +16,7 @@ COMMANDS = {" ".join(names): command for names, command in walk(cli, ("dropbatch
 
 
 def examples(command: click.Command) -> Iterator[list[str]]:
-    """Calls of `dropbatch` in a command's help, in words; of lines for a shell, each call by itself."""
+    """Return the calls of `dropbatch` in a command's help, as words."""
     _, _, text = (command.epilog or "").partition("Example")
     for line in text.splitlines():
         if not line.startswith("  "):
@@ -38,7 +38,7 @@ def test_every_command_has_a_valid_example_of_itself(name: str, monkeypatch: pyt
 
 
 def parsed(call: list[str]) -> bool:
-    """Whether the options and arguments are there and of the right kind; nothing is done."""
+    """Check options and arguments of a call without running it."""
     command: click.Command = cli
     context = command.make_context("dropbatch", list(call))
     while isinstance(command, click.Group):

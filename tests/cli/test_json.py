@@ -25,7 +25,7 @@ from tests.cli.stub_functions import Functions
 
 ROOT = Path(__file__).parents[2]
 PROSE = {"completion", "demo", "demo-down", "sandbox", "sandbox down", "sandbox exec", "sandbox invoke"}
-"""Commands that print what is no JSON, or always do."""
+"""Commands whose output is not JSON, or always JSON."""
 
 COMMANDS = {" ".join(names[1:]): command for names, command in walk(cli, ("dropbatch",)) if len(names) > 1}
 
@@ -76,7 +76,7 @@ def done(world: World) -> str:
 
 
 def shape(value: Any) -> Any:
-    """Names and types: of lists, one entry of each kind that there is."""
+    """Return names and types; of a list, one entry of each kind."""
     match value:
         case dict():
             return {name: shape(each) for name, each in sorted(value.items())}
@@ -87,14 +87,14 @@ def shape(value: Any) -> Any:
 
 
 def reproducible(world: World) -> str:
-    """A run whose record pins what it was made of."""
+    """A run whose record pins its inputs."""
     found: str = done_with_pins(world, {"counts.txt": b"2"})["run_id"]
     return found
 
 
 @pytest.fixture
 def everything(world: World, iam: Any, monkeypatch: pytest.MonkeyPatch) -> World:
-    """Something for every command to tell of; functions answer at once, and runs have ended when they are followed."""
+    """A deployment for every command: functions answer at once, and followed runs have ended."""
     world.s3.put_object(Bucket=INPUT, Key="lab/inputs/1.txt", Body=b"x")
     spend(world, "wordcount", "r-1", vcpu_ms=3_600_000, mib_ms=0, micro_usd=40_000)
     monkeypatch.setattr(Deployed, "functions", Functions())
@@ -108,7 +108,7 @@ def everything(world: World, iam: Any, monkeypatch: pytest.MonkeyPatch) -> World
 
 @pytest.fixture
 def a_right(world: World, iam: Any) -> Iterator[None]:
-    """A role with a right that was used, and one that was not."""
+    """A role with one used and one unused right."""
     trust = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
     rights = {"Effect": "Allow", "Action": ["s3:GetObject", "s3:ListBucket"], "Resource": "*"}
     policy = [json.dumps({"Version": "2012-10-17", "Statement": [each]}) for each in (trust, rights)]
@@ -144,7 +144,7 @@ def test_json_output_has_its_documented_shape(everything: World, tmp_path: Path,
 
 
 def names_in(value: Any) -> set[str]:
-    """Names of all fields, at any depth; where states are names, and in the body of a request, they are data."""
+    """Return the names of all fields at any depth; names that are states, or in the body of a request, are data."""
     match value:
         case dict():
             deeper = (each for name, each in value.items() if name not in {"counts", "jobs", "body"})
@@ -155,7 +155,7 @@ def names_in(value: Any) -> set[str]:
 
 
 def documented() -> dict[str, set[str]]:
-    """Words in the row of each command in docs/commands.md."""
+    """Return the words in the row of each command in docs/commands.md."""
     text = (ROOT / "docs" / "commands.md").read_text("utf-8")
     ended = re.search(r"^`ended` is .*$", text, re.MULTILINE)
     assert ended is not None

@@ -15,7 +15,7 @@ GONE = EndpointConnectionError(endpoint_url="http://dynamodb")
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pauses last no time, and count all the same."""
+    """Make pauses end at once, and count them."""
     now = [100.0]
 
     def sleep(seconds: float) -> None:

@@ -20,7 +20,7 @@ class Voice:
 
 @pytest.fixture
 def passing(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The time, which a test may move."""
+    """A clock that a test moves."""
     now = [100.0]
     monkeypatch.setattr("dropbatch.cli.progress.time.monotonic", lambda: now[0])
     return now

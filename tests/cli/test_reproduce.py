@@ -83,7 +83,7 @@ def test_waiting_compares_with_the_run_that_the_request_starts(world: World):
     item = done(world, {"counts.txt": b"7"})
 
     def make_again() -> None:
-        """What the functions would do."""
+        """Do what the functions would do."""
         while not (listed := world.s3.list_objects_v2(Bucket=INPUT, Prefix="lab/submissions/").get("Contents")):
             pass
         version = world.s3.head_object(Bucket=INPUT, Key=listed[0]["Key"])["VersionId"]

@@ -77,7 +77,7 @@ def test_output_is_formatted_for_a_terminal_and_plain_in_a_pipe(
 
 
 def settled(text: str) -> str:
-    """Without what differs from day to day."""
+    """Return the text without its times and ids."""
     text = re.sub(r"\d min ago", "N min ago", text)
     text = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z, N min ago", "<moment>, N min ago", text)
     return re.sub(r"20\d\d-\d\d(?=  )", "<month>", text)
@@ -105,7 +105,7 @@ with reporting() as voice:
 
 
 def on_a_terminal(**more: int) -> str:
-    """What a terminal is sent by a program that talks."""
+    """Return what a program writes to a terminal."""
     here, there = pty.openpty()
     with subprocess.Popen([sys.executable, "-c", TALK], **{"stdout": there, "stderr": there, **more}):  # type: ignore[call-overload]
         os.close(there)

@@ -17,7 +17,7 @@ PUT = requests.put
 
 @pytest.fixture
 def carried_out(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Sent], None]], None]:
-    """Somebody carries requests out, as the arrival function does."""
+    """Carry out requests, as the arrival function does."""
 
     def by(doing: Callable[[Sent], None]) -> None:
         def put(*arguments: Any) -> Sent:

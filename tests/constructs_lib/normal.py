@@ -12,7 +12,7 @@ _DIGESTS = (
 
 
 def normal(body: Any, key: str = "") -> Any:
-    """A stack with what changes for no reason replaced, and with nested JSON and user data laid open."""
+    """Return a stack without irrelevant differences, and with nested JSON and user data decoded."""
     if isinstance(body, dict):
         return {
             name: "<version>" if key == "aws" and name == "version" else normal(value, name)

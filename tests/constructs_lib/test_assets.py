@@ -57,7 +57,7 @@ def test_a_package_contains_the_function_the_contract_and_the_deployment(tmp_pat
 
 
 def test_a_package_works_with_boto3_alone(tmp_path) -> None:
-    """Everything a handler imports is in its package, or boto3."""
+    """A package contains everything its handler imports, except boto3."""
     for function in FUNCTIONS:
         code = f"""
 import sys

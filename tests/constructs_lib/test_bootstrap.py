@@ -82,7 +82,7 @@ def test_roles_are_bound_to_the_repository_in_both_forms(stack: Stack, role: str
 
 
 def test_sessions_last_as_long_as_workflows_need(stack: Stack) -> None:
-    """Else AWS refuses the session, at the last step before the apply."""
+    """With a shorter session AWS would refuse the last step before the apply."""
     jobs = YAML(typ="safe").load(ROOT / ".github/workflows/environment.yml")["jobs"]
     (asked,) = (
         int(step["with"]["role-duration-seconds"])
@@ -240,7 +240,7 @@ def test_an_environment_cannot_have_the_name_of_the_stack(tmp_path: Path) -> Non
 
 
 def test_rights_of_each_role_fit_its_size_limit(tmp_path: Path) -> None:
-    """AWS takes 10,240 characters of policies in a role, 6,144 of one that is attached: with the longest of names."""
+    """AWS allows 10,240 characters of inline policies in a role, 6,144 in a managed policy."""
     long = synthesized(settings(tmp_path, FILE.replace('["dev", "prod"]', '["environment1"]')))
 
     def size(text: str) -> int:

@@ -23,7 +23,7 @@ INFRASTRUCTURE = {
     "launch_template": "launchTemplate",
     "ec2_configuration": "ec2Configuration",
 }
-"""Batch's name by Terraform's."""
+"""Batch's name of each strategy, by Terraform's."""
 
 
 def network(scope, site) -> Network:

@@ -58,7 +58,7 @@ def sources() -> Iterator[Path]:
 
 
 def room_of(module: str) -> str | None:
-    """The room a module is in; none when it is not ours."""
+    """Return the package a module is in; None if it is not ours."""
     parts = module.split(".")
     if parts[0] == "dropbatch":
         two = ".".join(parts[:2])

@@ -110,7 +110,7 @@ def test_destroying_a_kept_environment_gives_a_message(stacks: dict[str, Stack])
 
 
 def test_every_resource_waits_for_the_preflight(stacks: dict[str, Stack]) -> None:
-    """Itself, or because something waits that it refers to."""
+    """A resource waits itself, or through one it refers to."""
     for environment in ("dev", "prod", "sandbox"):
         resources = {
             f"{type_}.{name}": json.dumps(each)

@@ -14,7 +14,7 @@ EMAIL, BUDGET = "notification_email", "budget_limit"
 
 @pytest.fixture(scope="module")
 def folder(stacks: dict[str, Stack], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The variables of `dev`, and outputs that show them."""
+    """The variables of `dev`, with outputs that show them."""
     made = tmp_path_factory.mktemp("variables")
     outputs = {name: {"value": f"${{var.{name}}}"} for name in (EMAIL, BUDGET)}
     variables = stacks["dev"].body["variable"]

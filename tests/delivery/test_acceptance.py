@@ -18,7 +18,7 @@ from tests.delivery.workplace import Workplace
 from tests.project import ROOT
 
 ITEMS = ("A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "A9", "A10", "B5")
-"""Of the reading by an engineer of AWS: docs/delivery.md."""
+"""Source: a review by an AWS engineer, see docs/delivery.md."""
 THEN = datetime.datetime(2026, 11, 20, 12, 30, tzinfo=datetime.UTC)
 
 
@@ -91,7 +91,7 @@ def test_an_interruption_ends_the_steps_and_destroys(monkeypatch: pytest.MonkeyP
 def test_a_failed_deploy_leaves_a_report_and_the_means_to_destroy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a cdktf that fails, as it does without credentials."""
+    """Use a cdktf that fails, as it does without credentials."""
     (tmp_path / "environments").mkdir()
     (tmp_path / "npx").write_text("#!/bin/sh\necho no credentials >&2\nexit 1\n")
     (tmp_path / "npx").chmod(0o755)
@@ -174,7 +174,7 @@ def test_assumptions_are_checked_before_and_after_the_end(monkeypatch: pytest.Mo
 
 
 class Answers(Acceptance):
-    """An account that answers by operation; what is an exception is refused."""
+    """An account whose answers are given by operation; an exception is raised."""
 
     def __init__(self, answers: dict[str, Any], **more: Any) -> None:
         super().__init__(env={}, region="eu-central-1", **more)
@@ -330,7 +330,7 @@ def test_b5_lists_unknown_reasons() -> None:
 
 
 def test_denied_calls_of_the_deploy_role_are_recorded_and_the_deploy_continues(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The trust of the role is widened for a moment, and is then as it was."""
+    """The trust of the role is extended for a moment and then restored."""
     trust = {"Version": "2012-10-17", "Statement": [{"Sid": "Assume"}]}
     role = {"Arn": "arn:aws:iam::1:role/dropbatch-deploy-acceptance", "AssumeRolePolicyDocument": trust}
     keys = {"AccessKeyId": "a", "SecretAccessKey": "b", "SessionToken": "c"}

@@ -35,7 +35,7 @@ class Upgraded:
 
 
 def identities(work: Workplace) -> dict[str, Any]:
-    """Everything that holds data, by what AWS knows it by."""
+    """Return everything that holds data, by its AWS id."""
     buckets = {each["Name"]: each["CreationDate"] for each in work.client("s3").list_buckets()["Buckets"]}
     (table,) = work.client("dynamodb").list_tables()["TableNames"]
     described = work.client("dynamodb").describe_table(TableName=table)["Table"]
@@ -50,7 +50,7 @@ def identities(work: Workplace) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def upgraded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upgraded]:
-    """The previous release with data in it; then today's, by the command that people use."""
+    """Deploy the previous release with data, then upgrade to the current one by the documented command."""
     work = Workplace(tmp_path_factory.mktemp("deployment"), github=True)
     try:
         work.apply_release(previous(list((ROOT / FIXTURES).glob("*.json")), __version__))
@@ -102,7 +102,7 @@ def test_cdktf_deploys_with_a_lock_and_the_given_variables(upgraded: Upgraded) -
 
 
 def test_the_plan_role_cannot_apply(upgraded: Upgraded) -> None:
-    """What else it cannot do: `tests/e2e/test_bootstrap.py`."""
+    """`tests/e2e/test_bootstrap.py` tests the other limits of the role."""
     # Given a change to be made, the budget that was deployed with --var, and credentials of the role
     work = upgraded.work
     command = ["terraform", f"-chdir={work.stack}", "apply", "-auto-approve", "-input=false", "-no-color"]
@@ -120,7 +120,7 @@ def test_the_plan_role_cannot_apply(upgraded: Upgraded) -> None:
 
 
 class Repository:
-    """A repository on GitHub: its variables, secrets, issues, and what the jobs of its workflows left for others."""
+    """A repository on GitHub: variables, secrets, issues, and artifacts of its workflow jobs."""
 
     def __init__(self, work: Workplace, folder: Path, api: type[GitHub]) -> None:
         self.work, self.folder, self.api = work, folder, api
@@ -140,7 +140,7 @@ class Repository:
         self.path = f"{bin_}:{work.environ['PATH']}"
 
     def act(self, file: str, job: str, **contexts: Any) -> tuple[Runner, dict[str, str]]:
-        """Act a job out on a machine of its own; returns that and the job's outputs."""
+        """Run a job on a new machine; return the machine and the job's outputs."""
         runner = Runner(
             self.work,
             self.folder / f"{len(self.acted)}-{job}-{time.time_ns()}",
@@ -157,7 +157,7 @@ class Repository:
         return runner, outputs
 
     def comment(self) -> str:
-        """The one comment of ours."""
+        """Return our only comment."""
         (found,) = self.api.comments
         return str(found["body"])
 
@@ -170,7 +170,7 @@ def repository(upgraded: Upgraded, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.mark.soak  # minutes: `make rehearse` and the job of that name run it
 class TestWorkflows:
-    """From a pull request to a deployment that somebody changed by hand, and that is put right. In this order."""
+    """From a pull request to a deployment that is changed by hand and repaired; the tests depend on their order."""
 
     def test_a_pull_request_shows_the_plan_of_its_merge(self, repository: Repository) -> None:
         request = {"github": {"event_name": "pull_request"}}
@@ -237,7 +237,7 @@ class TestWorkflows:
         assert [each["state"] for each in repository.api.issues] == ["closed"]
 
     def test_every_job_of_the_workflows_was_simulated(self, repository: Repository) -> None:
-        """But for those that run tests like these."""
+        """Jobs that run tests like these are exempt."""
         files = [path.name for path in (ROOT / ".github/workflows").glob("*.yml")]
         jobs = {(file, name) for file in files for name, job in Workflow(file).jobs.items() if "steps" in job}
         assert jobs - repository.acted == {("ci.yml", "check"), ("ci.yml", "rehearse")}

@@ -16,7 +16,7 @@ from tests.project import ROOT, SHIPPED
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The environments as they come, with prod's state where a bootstrap would have put it."""
+    """The shipped environments, with prod's state in the bucket that bootstrap would create."""
     shutil.copytree(SHIPPED, tmp_path, dirs_exist_ok=True)
     prod = tmp_path / "environments/prod.toml"
     prod.write_text(prod.read_text().replace("dropbatch-state-CHANGE-ME", "dropbatch-state-1-eu-central-1"))

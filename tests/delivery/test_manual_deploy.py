@@ -35,7 +35,7 @@ def test_leaving_cdktf_gives_valid_terraform(tmp_path: Path) -> None:
 
 
 def terraform_in(folder: Path) -> int | None:
-    """The process of Terraform that works in a folder. cdktf gives it a terminal of its own."""
+    """Return the Terraform process in a folder. cdktf starts it in a terminal of its own."""
     for process in Path("/proc").glob("[0-9]*"):
         try:
             command = (process / "cmdline").read_bytes().split(b"\0")
@@ -50,11 +50,11 @@ def terraform_in(folder: Path) -> int | None:
 class Deployed:
     work: Workplace
     interrupted: str
-    """What the first deploy printed, which somebody interrupted."""
+    """Output of the first deploy, which is interrupted."""
     unlocked: bool
-    """Whether the state was free when Terraform had ended."""
+    """Return whether the state was unlocked when Terraform had ended."""
     again: str
-    """What the second printed."""
+    """Output of the second deploy."""
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def work(deployed: Deployed) -> Workplace:
 
 @pytest.mark.e2e
 class TestByHand:
-    """In order: each goes on where the one before ended."""
+    """Each test continues where the one before it ended."""
 
     def test_an_interrupted_deploy_continues_when_repeated(self, deployed: Deployed) -> None:
         assert "Apply complete!" not in deployed.interrupted
@@ -103,7 +103,7 @@ class TestByHand:
         assert "0 added, 1 changed, 0 destroyed" in work.call(*applied, "-var", "budget_limit=88")
 
     def test_leaving_cdktf_plans_no_change_to_the_deployed_stack(self, work: Workplace) -> None:
-        """The same stack as HCL sees no difference, but that of the variable."""
+        """A plan of the same stack as HCL shows no change except the variable."""
         override = (work.stack / "sandbox_override.tf.json").read_text()
         work.call("npx", "cdktf", "synth", "--hcl", "--output", "hcl", "--app", f"{work.python} main.py")
         folder = work.root / "hcl/stacks/dev"

@@ -31,7 +31,7 @@ def test_versions_of_this_repository_agree() -> None:
 
 
 def test_the_stack_of_the_release_equals_the_current_one(tmp_path: Path) -> None:
-    """A stack that goes on to change needs another number, else no upgrade from this one would be tested."""
+    """A changed stack needs a new version, or no upgrade from this one would be tested."""
     file = ROOT / FIXTURES / f"{dropbatch.__version__}.json"
     if not file.exists():
         assert dropbatch.__version__.endswith(".dev0")

@@ -87,7 +87,7 @@ def test_a_missing_key_says_how_to_make_one(stack: Path, tmp_path: Path, key: st
 
 
 def test_a_file_changed_inside_the_seal_is_named(sealed: tuple[Path, str], stack: Path, tmp_path: Path) -> None:
-    """Somebody who has the key puts another package beside the plan."""
+    """An attacker with the key adds another package to the sealed plan."""
     file, _ = sealed
     options = ["-aes-256-cbc", "-md", "sha256", "-pbkdf2", "-iter", "600000", "-pass", f"pass:{ENV[KEY]}"]
     plain, tree = tmp_path / "plain.tar.gz", tmp_path / "tree"

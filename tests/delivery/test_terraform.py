@@ -73,7 +73,7 @@ def test_a_stack_that_was_not_synthesized_is_named(tmp_path: Path) -> None:
 
 
 def test_a_terraform_started_by_npm_ends_in_good_order(tmp_path: Path) -> None:
-    """A terraform below cdktf lives on when its terminal goes, and is not found again by itself."""
+    """A terraform started by cdktf survives the end of its terminal, and cannot be found afterwards."""
     first, second = tmp_path / "node_modules/.bin/terraform", tmp_path / "bin/terraform"
     for path in (first, second):
         path.parent.mkdir(parents=True)

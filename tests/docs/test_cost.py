@@ -11,7 +11,7 @@ _STACK = ROOT / "tests/constructs_lib/__snapshots__/test_snapshot/test_stack_is_
 
 
 def _rows(heading: str) -> list[tuple[str, str, str]]:
-    """Cells of the first table below a heading."""
+    """Return the cells of the first table below a heading."""
     table = _PAGE.partition(f"## {heading}\n")[2].partition("| --- ")[2].partition("\n\n")[0]
     rows = [line.strip("|").split("|") for line in table.splitlines()[1:]]
     return [(what.strip(), how.strip(), price.strip()) for what, how, price in rows]
@@ -29,7 +29,7 @@ def test_tables_add_up() -> None:
 
 
 def test_each_calculation_gives_the_figure_beside_it() -> None:
-    """Rows that are products of plain numbers."""
+    """Return rows that are products of plain numbers."""
     checked = 0
     for what, how, price in [*_rows("Idle"), *_rows("Per 1,000 runs")]:
         if re.fullmatch(r"[\d.,]+ [×/ \d.,⁶]+", how):

@@ -19,20 +19,20 @@ _CDKTF = {
     "destroy": {"--auto-approve"},
     "synth": {"--hcl"},
 }
-"""As ``npx cdktf --help`` lists them, those that the pages use."""
+"""Commands that ``npx cdktf --help`` lists and the pages use."""
 _TERRAFORM = {"version", "init", "plan", "apply", "destroy", "output", "force-unlock", "import", "state"}
 _STACKS = {path.stem for path in (ROOT / "tests" / "shipped" / "environments").glob("*.toml")} | {"bootstrap", "trial"}
 
 
 def _shown(page: Page) -> str:
-    """All shell blocks and inline code, with continued lines joined."""
+    """Return all shell blocks and inline code, with continued lines joined."""
     blocks = [fence.text.replace("\\\n", " ") for fence in page.fences if fence.language == "sh"]
     inline = [child.content for token in page.tokens for child in token.children or () if child.type == "code_inline"]
     return "\n".join([*blocks, *inline])
 
 
 def _calls(page: Page, tool: str) -> list[list[str]]:
-    """Words of every call of a tool, wherever in a line it is."""
+    """Return the words of every call of a tool."""
     found = re.findall(rf"(?<![\w./-]){tool} ((?:'[^']*'|\"[^\"$]*\"|\"\$\w+\"|[^|;&)#\n'\"])+)", _shown(page))
     return [shlex.split(text.replace("…", "X")) for text in found]
 
@@ -47,7 +47,7 @@ def _session() -> botocore.session.Session:
 
 
 def _of_aws(service: str, operation: str) -> set[str]:
-    """Options of a call, by the service's own model."""
+    """Return the options of a call, from the service's own model."""
     model = _session().get_service_model({"s3api": "s3"}.get(service, service))
     by_name = {xform_name(name, "-"): name for name in model.operation_names}
     if operation not in by_name:
@@ -97,7 +97,7 @@ def test_options_of_the_runtime_exist(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_marks_of_blocks_are_known() -> None:
-    """A mark keeps a block from being walked: a mistyped one would do so without a reason."""
+    """A marked block is not run: with a mistyped mark it would be skipped without a reason."""
     marks = {fence.needs for page in pages() for fence in page.fences if fence.language == "sh"}
 
     assert marks <= {"", "needs-aws", "needs-docker"}

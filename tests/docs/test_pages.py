@@ -127,7 +127,7 @@ def test_pages_are_reachable_from_the_readme() -> None:
 
 
 def _lines(fence: Fence) -> list[str]:
-    """Commands of a shell block, continued lines joined."""
+    """Return the commands of a shell block, with continued lines joined."""
     if fence.language not in ("sh", ""):
         return []
     return [line.strip() for line in fence.text.replace("\\\n", " ").splitlines() if line.strip()]

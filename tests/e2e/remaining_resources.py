@@ -44,11 +44,11 @@ _NETWORK = [
     ("describe_addresses", "Addresses", "AllocationId"),
 ]
 SERVICES = {"ec2"} | {service for service, *_ in _LISTS}
-"""Services that an environment has things of."""
+"""Services in which an environment has resources."""
 
 
 def remaining_resources(lab: Lab, environment: str) -> list[str]:
-    """``service name`` of everything; the bootstrap stack's boundary for the environment is not the environment's."""
+    """Return ``service name`` of every resource; the boundary made by the bootstrap stack does not count."""
     name = f"dropbatch-{environment}"
     found = {
         f"{service} {each}"

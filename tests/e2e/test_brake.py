@@ -30,7 +30,7 @@ def cancel(lab: Lab, run: str) -> dict[str, Any]:
 
 @pytest.fixture
 def endless(lab: Lab) -> Iterator[str]:
-    """A run of a program that does not end by itself."""
+    """Start a run of a program that does not end by itself."""
     run = lab.drop(f"lab/script/{uuid.uuid4().hex}.sh", b"sleep 3600\n")
     running(lab, run)
     yield run
@@ -39,7 +39,7 @@ def endless(lab: Lab) -> Iterator[str]:
 
 
 def switched(lab: Lab) -> set[str]:
-    """States of the deployment's queues and compute environments."""
+    """Return the states of the deployment's queues and compute environments."""
     batch = lab.client("batch")
     queues = batch.describe_job_queues(jobQueues=sorted(lab.pointers["pools"].values()))["jobQueues"]
     names = [each["computeEnvironment"] for queue in queues for each in queue["computeEnvironmentOrder"]]

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).parents[2]
 Dropbatch = Callable[..., Result]
 MEMBER, OPERATOR = "lab-person", "operator"
-"""The first is who the lab's group trusts."""
+"""The lab's group trusts the first of these."""
 
 RESEARCHERS = {
     *("drop", "submit", "rerun", "retry", "reproduce", "cancel"),
@@ -29,7 +29,7 @@ RESEARCHERS = {
 }
 OPERATORS = {"pause", "resume", "invite", "doctor"}
 HERE = {"init", "completion", "sandbox", "demo", "demo-down"}
-"""Commands that need no rights: they write files, or talk to the sandbox of the checkout."""
+"""Commands that need no rights: they write files, or use the checkout's sandbox only."""
 
 
 def test_every_command_is_assigned_to_a_kind_of_user():
@@ -47,7 +47,7 @@ def operators_policy() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def people(lab: Lab) -> Iterator[dict[str, dict[str, str]]]:
-    """Credentials of a member of group lab, in the role that members take, of an operator, of nobody."""
+    """Credentials of a member of group lab (in the members' role), of an operator, and of a user without rights."""
     iam, sts = lab.client("iam"), lab.client("sts")
     account = sts.get_caller_identity()["Account"]
     assume = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}
@@ -83,7 +83,7 @@ def people(lab: Lab) -> Iterator[dict[str, dict[str, str]]]:
 def as_(
     lab: Lab, people: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Callable[[str], Dropbatch]:
-    """The command in somebody's hands, away from the checkout: only their own credentials are there."""
+    """Run the command outside the checkout with one user's credentials only."""
     monkeypatch.chdir(tmp_path)
     for name, value in lab.environ.items():
         monkeypatch.setenv(name, value)

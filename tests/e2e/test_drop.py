@@ -13,7 +13,7 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture(scope="module")
 def notices(lab: Lab) -> Any:
-    """A queue subscribed to the operators' topic; call it for the texts received so far."""
+    """A queue subscribed to the operators' topic; a call returns the messages received so far."""
     sqs = lab.client("sqs")
     url = sqs.create_queue(QueueName="listener")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -166,7 +166,7 @@ def test_an_unparseable_message_goes_to_the_dead_letters(lab: Lab) -> None:
 
 
 def test_a_job_has_no_rights_but_those_of_its_role(lab: Lab) -> None:
-    """Given a job role that may no longer read inputs, a drop fails at stage-in, and says so."""
+    """With a job role that cannot read inputs, a drop fails at stage-in and says so."""
     iam = lab.client("iam")
     role = "dropbatch-sandbox-wordcount-lab"
     (policy_name,) = iam.list_role_policies(RoleName=role)["PolicyNames"]

@@ -13,7 +13,7 @@ FOLDER = "lab/folders/scan 1/"
 
 
 def put(lab: Lab, name: str, body: bytes) -> str:
-    """Put an object into the folder; returns its version."""
+    """Put an object into the folder; return its version."""
     answer = lab.s3.put_object(Bucket=lab.pointers["input_bucket"], Key=FOLDER + name, Body=body)
     return str(answer["VersionId"])
 
@@ -23,7 +23,7 @@ def runs_of(lab: Lab) -> list[dict[str, Any]]:
 
 
 def read(lab: Lab, run: dict[str, Any]) -> dict[str, str]:
-    """Versions that a run read, by name."""
+    """Return the versions that a run read, by name."""
     start = f"s3://{lab.pointers['input_bucket']}/{FOLDER}"
     return {each["uri"].removeprefix(start): each["version_id"] for each in lab.record(run)["inputs"]}
 

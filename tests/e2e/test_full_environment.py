@@ -33,7 +33,7 @@ CHANGES = {
     'users = ["anna", "ben.ng"]': 'users = ["anna"]',
     "memory_mib = 512": "memory_mib = 600",
 }
-"""What is changed after the first apply: text of ``full.toml`` and what comes in its place."""
+"""Changes after the first apply: texts of ``full.toml`` and their replacements."""
 
 
 def test_all_settings_at_once_are_applied_changed_and_destroyed(lab: Lab) -> None:
@@ -77,7 +77,7 @@ def test_all_settings_at_once_are_applied_changed_and_destroyed(lab: Lab) -> Non
 
 
 def pools(lab: Lab) -> dict[str, Any]:
-    """What the queue ``spot`` of the environment runs on."""
+    """Return the compute environments of the environment's queue ``spot``."""
     batch = lab.client("batch")
     (queue,) = batch.describe_job_queues(jobQueues=["dropbatch-full-spot"])["jobQueues"]
     (order,) = queue["computeEnvironmentOrder"]

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.e2e
 
 @contextlib.contextmanager
 def without(lab: Lab, role: str, action: str) -> Iterator[None]:
-    """A role that may not do one thing any more, for as long as the block lasts."""
+    """Take one right from a role for the duration of the block."""
     iam = lab.client("iam")
     (name,) = iam.list_role_policies(RoleName=role)["PolicyNames"]
     policy = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
@@ -34,7 +34,7 @@ def without(lab: Lab, role: str, action: str) -> Iterator[None]:
 
 
 def refused(lab: Lab, function: str, since: float, action: str) -> Any:
-    """A line of a function's log that says what it was refused."""
+    """Return the line of a function's log that names the denied action."""
     pages = lab.client("logs").get_paginator("filter_log_events")
     name = action.split(":")[1]
     found = pages.paginate(logGroupName=f"/aws/lambda/dropbatch-sandbox-{function}", startTime=int(since * 1000))
@@ -114,14 +114,14 @@ def test_a_program_that_loses_its_right_to_write_leaves_no_partial_result(lab: L
 
 
 def right(role: str, action: str) -> tuple[str, str]:
-    """An action and who may do it: a function, or the program of any pipeline for any group."""
+    """An action and its user: a function, or the program of any pipeline for any group."""
     name = role.removeprefix("dropbatch-sandbox-")
     return (name if "." in name else "job", action)
 
 
 @pytest.mark.last
 def test_the_tests_used_every_right_of_our_own_code(lab: Lab, whole_suite: bool) -> None:
-    """The last test before the stack is destroyed: what no test needed, nobody needs."""
+    """The last test before the stack is destroyed: a right that no test used is not needed."""
     if not whole_suite:
         pytest.skip("not all end-to-end tests ran and passed: what they used says nothing about what is needed")
     used = {right(role, action) for role, action in lab.used_rights()}
@@ -137,7 +137,7 @@ def test_the_tests_used_every_right_of_our_own_code(lab: Lab, whole_suite: bool)
 
 @pytest.mark.last
 def test_iam_checked_only_actions_of_the_service_authorization_reference(lab: Lab) -> None:
-    """Action and resource of every check since the sandbox started, of functions, jobs, members and who deployed."""
+    """Return action and resource of every check since the sandbox started: functions, jobs, members and deploys."""
     uses = lab.sandbox.control({"grants": True})["uses"]
 
     assert uses

@@ -21,7 +21,7 @@ ACCOUNT = "000000000000"
 DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "403"}
 NOT_THERE = {"NoSuchKey", "404", "ResourceNotFoundException", "NoSuchUpload"}
 Call = Callable[[Any], Any]
-"""What is tried, given a function from a service's name to a client of it."""
+"""Return calls to try, given a function that returns a client by service name."""
 
 
 def session(lab: Lab, key_id: str, secret: str, token: str | None = None) -> Callable[[str], Any]:
@@ -41,7 +41,7 @@ def session(lab: Lab, key_id: str, secret: str, token: str | None = None) -> Cal
 
 @pytest.fixture(scope="module")
 def people(lab: Lab) -> Iterator[dict[str, Any]]:
-    """Clients of somebody of each group, by the role that its members take."""
+    """Clients of a member of each group, with the role of its members."""
     iam = lab.client("iam")
     found, made = {}, []
     for group in ("lab", "other"):
@@ -72,7 +72,7 @@ def people(lab: Lab) -> Iterator[dict[str, Any]]:
 
 
 def allowed(call: Call, person: Any) -> bool:
-    """Whether a call gets past IAM; that there is nothing to find is no refusal."""
+    """Return whether IAM allows a call; an error about a missing object counts as allowed."""
     try:
         call(person)
     except ClientError as error:
@@ -84,7 +84,7 @@ def allowed(call: Call, person: Any) -> bool:
 
 
 def on_objects(bucket: str, prefix: str) -> dict[str, Call]:
-    """Everything people do to objects."""
+    """Return every operation of users on objects."""
     there, name = {"Bucket": bucket, "Key": f"{prefix}there.txt"}, f"{prefix}{uuid.uuid4().hex}.txt"
     return {
         "read": lambda person: person("s3").get_object(**there),
@@ -178,7 +178,7 @@ def on_ledger(table: str, group: str) -> dict[str, Call]:
 
 
 def beyond_a_groups_items(table: str, mine: str) -> dict[str, Call]:
-    """What nobody may do to the ledger; `mine` is the id of a run of one's own."""
+    """Return operations on the ledger that nobody is allowed; `mine` is the id of a run of the own group."""
     return {
         "unfinished": lambda person: person("dynamodb").query(
             TableName=table,

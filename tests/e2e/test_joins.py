@@ -37,7 +37,7 @@ class Joins:
         self.states = lab.client("stepfunctions")
 
     def end_of(self, **asked: Any) -> dict[str, Any]:
-        """How an execution ended."""
+        """Return the result of an execution."""
         name = f"test-{uuid.uuid4().hex[:8]}"
         arn = self.states.start_execution(stateMachineArn=self.arn, name=name, input=json.dumps(asked))["executionArn"]
 

@@ -23,7 +23,7 @@ def killed(lab: Lab) -> Counter[str]:
 
 @pytest.fixture
 def deaths(lab: Lab) -> Iterator[None]:
-    """Functions die at some moment of their work, so many times: the moment is left to the dice."""
+    """Kill functions at a random moment of their work, so many times."""
     before = killed(lab)
     dice = random.Random(7)  # noqa: S311
     for function, count in DEATHS.items():

@@ -35,7 +35,7 @@ def test_a_thousand_concurrent_claims_are_admitted_up_to_the_limit(lab: Lab) -> 
     tables = [Ledger(lab.client("dynamodb"), table) for _ in range(20)]
 
     def admit(number: int) -> tuple[list[Run], list[Run]]:
-        """Ten runs, as an invocation of its own would."""
+        """Claim ten runs, as one invocation would."""
         allowance = Allowance(tables[number % 20], group=group, limit=limit, month=month)
         some = runs[number * 10 : number * 10 + 10]
         won, over, _ = allowance.write(some, lambda run: CLAIM.put(table, run), lambda _: HOUR)

@@ -44,7 +44,7 @@ class Crowd:
         self.batch = lab.client("batch")
 
     def ask(self, runs: int, name: str) -> None:
-        """One request for so many runs over one file, in tens."""
+        """Put one request for so many runs over one file, in tens."""
         bucket = self.lab.pointers["input_bucket"]
         self.lab.s3.put_object(Bucket=bucket, Key=f"lab/inputs/{name}.txt", Body=b"word\n")
         grid = {"ten": list(range(10)), "rest": list(range(runs // 10))}
@@ -53,7 +53,7 @@ class Crowd:
         eventually(lambda: len(self.runs(name)) == runs, f"{runs} runs to be claimed")
 
     def runs(self, name: str) -> list[dict[str, Any]]:
-        """What matters of the runs of a request."""
+        """Return the relevant fields of a request's runs."""
         pages = self.lab.dynamodb.get_paginator("scan").paginate(
             TableName=self.lab.pointers["ledger_table"],
             FilterExpression="#name = :name",
@@ -67,7 +67,7 @@ class Crowd:
         return Counter(run["state"] for run in self.runs(name))
 
     def jobs(self, name: str) -> list[dict[str, Any]]:
-        """The jobs of runs, as Batch describes them; those that it forgot are missing."""
+        """Return the jobs of runs, as Batch describes them; forgotten jobs are missing."""
         names = {run["job_name"] for run in self.runs(name)}
         found = [item for each in names if (item := self.item(ledger.job_key(each)))]
         ids = [item["job_id"] for item in found if "job_id" in item]
@@ -75,13 +75,13 @@ class Crowd:
         return [job for part in parts for job in self.batch.describe_jobs(jobs=part)["jobs"]]
 
     def item(self, key: str) -> dict[str, Any] | None:
-        """Any item of the ledger."""
+        """Return any item of the ledger."""
         table = self.lab.pointers["ledger_table"]
         item = self.lab.dynamodb.get_item(TableName=table, Key=ledger.to_item({"id": key})).get("Item")
         return ledger.from_item(item) if item else None
 
     def placed(self, name: str) -> int:
-        """Containers that have been started, of whatever fate."""
+        """Return the number of containers started so far."""
         jobs = self.jobs(name)
         summaries = [job["arrayProperties"]["statusSummary"] for job in jobs if "arrayProperties" in job]
         singles = [job["status"] for job in jobs if "arrayProperties" not in job]
@@ -89,9 +89,9 @@ class Crowd:
         return started + sum(status in _PLACED for status in singles)
 
     def all_done(self, name: str) -> int:
-        """Wait until all have succeeded; the number of reconcile rounds that repaired something.
+        """Wait until all runs have succeeded; return the number of reconcile rounds that repaired something.
 
-        A round begins when what the one before set going has arrived.
+        A round begins when the messages of the one before have arrived.
         """
         rounds = 0
 
@@ -105,7 +105,7 @@ class Crowd:
         return rounds
 
     def is_quiet(self) -> bool:
-        """Whether no message is on its way."""
+        """Return whether no message is in flight."""
         sqs = self.lab.client("sqs")
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         urls = sqs.list_queues(QueueNamePrefix="dropbatch-sandbox-")["QueueUrls"]
@@ -113,7 +113,7 @@ class Crowd:
         return not any(int(each[name]) for each in found for name in names)
 
     def month_passes(self) -> None:
-        """By Batch's clock."""
+        """Wait by Batch's clock."""
         self.control({"clock": _SPEED})
         over = time.monotonic() + _MONTH / _SPEED
         eventually(lambda: time.monotonic() > over, "a month of Batch's clock")
@@ -126,7 +126,7 @@ def eventually(holds: Callable[[], bool], what: str) -> None:
 
 @pytest.fixture(autouse=True)
 def calm(crowd: Crowd) -> Iterator[None]:
-    """Afterwards no fault, no pause, no dry pool."""
+    """Clear every fault, the pause and exhausted pools afterwards."""
     yield
     crowd.control({"clear": True})
     crowd.control({"clock": 1})

@@ -62,7 +62,7 @@ def test_a_deploy_that_changes_machines_completes_and_the_run_on_them_succeeds_o
 
 
 def environment(lab: Lab, pool: str) -> dict[str, Any]:
-    """What the queue of a pool runs on."""
+    """Return the compute environments of a pool's queue."""
     batch = lab.client("batch")
     (queue,) = batch.describe_job_queues(jobQueues=[f"dropbatch-sandbox-{pool}"])["jobQueues"]
     arns = [each["computeEnvironment"] for each in queue["computeEnvironmentOrder"]]

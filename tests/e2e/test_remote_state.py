@@ -18,7 +18,7 @@ KEY = "dropbatch/prod.tfstate"
 
 
 class Workplace:
-    """Somebody who applies a small stack with the backend that `prod` has, in a folder and with a role of their own."""
+    """Apply a small stack with the backend of `prod`, in its own folder and with its own role."""
 
     def __init__(self, lab: Lab, folder: Path, role: str) -> None:
         self.folder = folder
@@ -65,7 +65,7 @@ class Workplace:
         )
 
     def apply(self, name: str, until: str = "/") -> subprocess.Popen[str]:
-        """Begin to apply; it goes on until there is such a file."""
+        """Start an apply that continues until a file exists."""
         return self.start("apply", "-auto-approve", f"-var=name={name}", f"-var=until={until}")
 
 

@@ -24,7 +24,7 @@ def _in_the_checkout(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def made(lab: Lab) -> dict[str, dict[str, Any]]:
-    """A result of each program; then program, command, image and parameters are changed, deployed and used."""
+    """Produce a result with each program; program, command, image and parameters change in between."""
     clocked = lab.drop("lab/clocked/before.txt", TEXT)
     before = {"recount": counted(lab, "before"), "clocked": lab.ended(clocked)}
     edit(lab.root / "image/recount/wordcount", "TOP = 20", "TOP = 1")
@@ -36,7 +36,7 @@ def made(lab: Lab) -> dict[str, dict[str, Any]]:
 
 
 def counted(lab: Lab, name: str) -> dict[str, Any]:
-    """The run that a request for a parameter starts, at its end."""
+    """Return the run that a request for a parameter starts, after its end."""
     put(lab, "lab/inputs/reproduce.txt", TEXT)
     key = f"lab/submissions/reproduce-{name}/submit.json"
     put(lab, key, {"pipeline": "recount", "inputs": "lab/inputs/reproduce.txt", "parameters": {"name": name}})

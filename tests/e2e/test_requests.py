@@ -14,7 +14,7 @@ pytestmark = pytest.mark.e2e
 
 
 def refusal(lab: Lab, key: str) -> dict[str, Any]:
-    """What is wrong with a request, once the group is told."""
+    """Return the faults of a request, once it is refused."""
 
     def refused() -> dict[str, Any] | None:
         found = (run for run in lab.runs() if run["input"].endswith(f"/{key}"))

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture
 def faults(lab: Lab) -> Iterator[Lab]:
-    """The sandbox whose faults may be set: afterwards there are none."""
+    """The sandbox, for a test that sets faults: they are cleared afterwards."""
     yield lab
     lab.sandbox.control({"clear": True})
     lab.sandbox.control({"clock": 1})
@@ -34,14 +34,14 @@ def faults(lab: Lab) -> Iterator[Lab]:
 
 
 def mails(lab: Lab, text: str) -> list[Message]:
-    """Recorded mails that hold a text."""
+    """Return recorded mails that contain a text."""
     directory: Path = lab.sandbox.layout.mail
     return [email.message_from_string(path.read_text()) for path in directory.glob("*.txt") if text in path.read_text()]
 
 
 @pytest.fixture
 def notices(lab: Lab) -> Iterator[Callable[[], list[str]]]:
-    """What operators' programs have heard so far: the topic's messages, in a queue."""
+    """Return the messages of the operators' topic so far, from a queue."""
     sqs, sns = lab.client("sqs"), lab.client("sns")
     queue = sqs.create_queue(QueueName=f"notices-{uuid.uuid4().hex[:8]}")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -63,7 +63,7 @@ def notices(lab: Lab) -> Iterator[Callable[[], list[str]]]:
 
 
 def attempts_counted(lab: Lab, month: str) -> int:
-    """Attempts of the pipeline "slow" in what the group used."""
+    """Return the attempts of the pipeline "slow" in the group's usage."""
     keys = [ledger.to_item({"id": key}) for key in ledger.usage_keys("lab", month)]
     table = lab.pointers["ledger_table"]
     found = lab.dynamodb.batch_get_item(RequestItems={table: {"Keys": keys}})["Responses"][table]

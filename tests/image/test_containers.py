@@ -13,7 +13,7 @@ MOST_MIB = 120
 
 
 def variables(job: Job) -> dict[str, str]:
-    """A job's environment without what is about this machine."""
+    """Return a job's environment without variables of this machine."""
     return {name: value for name, value in job.env.items() if name.startswith(("AWS_", "DROPBATCH_"))} | {
         "AWS_CONFIG_FILE": "/dev/null"
     }

@@ -14,7 +14,7 @@ ARGUMENTS = ["--region", "eu-central-1", "--repository", "dropbatch-dev"]
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """AWS's answers to one service, to be said beforehand."""
+    """Prepared answers of one AWS service."""
     stubs: dict[str, Stubber] = {}
 
     def answers(service: str) -> Stubber:
@@ -45,7 +45,7 @@ def an_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def an_engine_that_says(folder: Path, name: str, says: str) -> Path:
-    """The folder, with a program that answers everything with the same text."""
+    """A folder with a program that always prints the same text."""
     folder.mkdir()
     (folder / "answer").write_text(says)
     (folder / name).write_text(f"#!/bin/sh\ncat {folder}/answer\n")

@@ -139,7 +139,7 @@ class TestEcr:
 
     @pytest.fixture
     def engine(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-        """A `docker` that writes down how it was called, with what is in its build context."""
+        """A `docker` that records its calls and its build context."""
         log = tmp_path / "docker.log"
         program = tmp_path / "bin/docker"
         program.parent.mkdir()

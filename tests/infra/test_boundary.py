@@ -45,7 +45,7 @@ def boundary() -> list[dict[str, Any]]:
 
 
 def resolved(text: str, stack: Stack) -> str:
-    """A policy's text as AWS would get it."""
+    """Return a policy's text as AWS would receive it."""
 
     def value(found: re.Match[str]) -> str:
         kind, id_, attribute = found[1].removeprefix("data.").split(".")

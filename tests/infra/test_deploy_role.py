@@ -165,7 +165,7 @@ REQUESTS: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
 
 
 def of_bucket(name: str) -> dict[str, Any]:
-    """Condition keys of a use of a key by S3, for a bucket with a bucket key."""
+    """Return the condition keys when S3 uses a key for a bucket with a bucket key."""
     return {
         "kms:ViaService": "s3.eu-central-1.amazonaws.com",
         "kms:EncryptionContext:aws:s3:arn": f"arn:aws:s3:::{name}",
@@ -190,14 +190,14 @@ def stack() -> Stack:
 
 @pytest.fixture(scope="module")
 def granted(stack: Stack) -> set[str]:
-    """Every action that a deploy role is granted."""
+    """Return every action that a deploy role is granted."""
     patterns = {action for each in stack.rights("dropbatch-deploy-full") for action in each["Action"]}
     return {action for pattern in patterns for action in actions_like(pattern)}
 
 
 @pytest.fixture(scope="module")
 def policy(stack: Stack) -> list[Any]:
-    """The deploy role's statements, as the sandbox's evaluator has them."""
+    """Return the deploy role's statements, in the form of the sandbox's evaluator."""
     text = json.dumps({"Statement": stack.rights("dropbatch-deploy-full")})
     text = re.sub(r"\$\{data\.aws_caller_identity[^}]*\}", ACCOUNT, text)
     text = re.sub(r"\$\{data\.aws_partition[^}]*\}", "aws", text)
@@ -221,7 +221,7 @@ def allowed(policy: list[Any], demand: Demand) -> bool:
 
 
 def demanded(request: tuple[str, str, dict[str, Any], dict[str, Any]]) -> list[Demand]:
-    """Every check of a request; what exists in the network and is named has the environment's tag."""
+    """Return every check of a request; existing network resources have the environment's tag."""
     action, resource, members, context = request
     found = [Demand(action=action, resource=resource, context=context)]
     for each in demands(Call(action=action, resource=resource, members=members, account=ACCOUNT)):

@@ -40,7 +40,7 @@ def full() -> Stack:
 
 
 def policies(stack: Stack) -> Iterator[tuple[str, Json]]:
-    """Every statement of every policy, with the resource it belongs to, without hashes."""
+    """Return every statement of every policy, with its resource, without hashes."""
     for type_, resources in stack.body["resource"].items():
         for id_, body in resources.items():
             for key in ("policy", "assume_role_policy", "policy_document"):

@@ -15,7 +15,7 @@ FULL = (ROOT / "tests/infra/full.toml").read_text()
 
 
 def row_of(edge: Edge) -> Pair:
-    """The row of a call: a new kind of call needs one."""
+    """Return the row of a call: a new kind of call needs a row."""
     found = [pair for pair in PAIRS if (pair.caller, pair.called) == (edge.caller, edge.called)]
     assert len(found) == 1, f"{edge.caller} -> {edge.called}: {len(found)} rows in services.py, one is needed"
     return found[0]

@@ -295,7 +295,7 @@ def cases() -> Iterator[tuple[str, str, set[str]]]:
 
 
 def having(table: str, written: str) -> str:
-    """The base with keys of a table set, in place of those it has."""
+    """Return the base with some keys of a table replaced."""
     lines = BASE.splitlines()
     if f"[{table}]" not in lines:
         return f"[{table}]\n{written}\n{BASE}"

@@ -41,7 +41,7 @@ DEPLOYMENT = Deployment(
 
 
 def s3_record(key: str, *, version: str | None = "v1", size: int = 3, bucket: str = INPUT) -> dict[str, Any]:
-    """A record as S3 writes it: the key encoded as forms are."""
+    """Return a record as S3 writes it, with the key form-encoded."""
     thing: dict[str, Any] = {"key": urllib.parse.quote_plus(key, safe="/"), "size": size, "eTag": "e"}
     if version is not None:
         thing["versionId"] = version
@@ -53,7 +53,7 @@ def sqs_record(body: Any, message_id: str = "m1") -> dict[str, Any]:
 
 
 def dropped(*keys: str, message_id: str = "m1") -> dict[str, Any]:
-    """A message of the arrival queue about files just dropped."""
+    """Return a message of the arrival queue about files just dropped."""
     return sqs_record({"Records": [s3_record(key) for key in keys]}, message_id)
 
 
@@ -65,7 +65,7 @@ def aws() -> SimulatedAws:
 
 
 def definitions(deployment: Deployment = DEPLOYMENT) -> dict[str, int]:
-    """Job definitions of a deployment, each in its first revision."""
+    """Return the job definitions of a deployment, each in its first revision."""
     return {name: 1 for pipeline in deployment.pipelines.values() for name in pipeline.definitions.values()}
 
 
@@ -77,7 +77,7 @@ def arrival(aws: SimulatedAws) -> ArrivalFlow:
 def make_arrival(
     aws: SimulatedAws, deployment: Deployment = DEPLOYMENT, *, clock: ledger.Clock = ledger.utc_now
 ) -> ArrivalFlow:
-    """The arrival function on simulated services."""
+    """Return the arrival function on simulated services."""
     return ArrivalFlow(
         Dependencies(
             ledger=Ledger(aws.dynamodb, "ledger", clock=clock),
@@ -95,7 +95,7 @@ def make_arrival(
 
 
 def run_events(aws: SimulatedAws, deployment: Deployment = DEPLOYMENT, **more: Any) -> assembly.Parts:
-    """The run events function on simulated services."""
+    """Return the run-events function on simulated services."""
     clients = assembly.Clients(
         dynamodb=aws.dynamodb, s3=aws.s3, events=aws.events, batch=aws.batch, sqs=aws.sqs, sns=aws.sns
     )

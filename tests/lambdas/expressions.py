@@ -23,7 +23,7 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 
 
 class _Step(NamedTuple):
-    """A term of a condition, or a step of an update: what is done to which attribute with which value."""
+    """A term of a condition, or a step of an update: operation, attribute and value."""
 
     verb: str
     name: str
@@ -31,7 +31,7 @@ class _Step(NamedTuple):
 
 
 def holds(expression: str, item: Mapping[str, Any], names: Mapping[str, str], values: Mapping[str, Any]) -> bool:
-    """Whether a conjunction of comparisons and existence checks is true of an item in wire form."""
+    """Return whether a conjunction of comparisons and existence checks holds for an item in wire form."""
     for term in _terms(expression):
         name = names.get(term.name, term.name)
         if term.verb in _COMPARE:

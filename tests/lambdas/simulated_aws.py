@@ -327,7 +327,7 @@ class SQS(Service):
         super().__init__(tap, check)
         self.sent: list[dict[str, Any]] = []
         self.taken: set[str] = set()
-        """Ids of messages that are hidden or deleted; a message's id is its place among those sent."""
+        """Ids of messages that are hidden or deleted; a message's id is its index among those sent."""
 
     def send_message(self, **call: Any) -> dict[str, Any]:
         self._called("SendMessage", call)
@@ -385,7 +385,7 @@ class Events(Service):
 
 
 class SimulatedAws:
-    """All services of one account. Set `tap` to watch or to break calls."""
+    """All services of one account. Set `tap` to watch calls or to make them fail."""
 
     def __init__(self, check: Check = check) -> None:
         self.tap: Tap = lambda operation, call: None

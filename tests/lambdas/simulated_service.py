@@ -19,7 +19,7 @@ def error(code: str, operation: str, *, message: str = "", status: int | None = 
 
 class Service:
     name: str
-    """As boto3 names it."""
+    """The service's name in boto3."""
 
     def __init__(self, tap: Tap, check: Check = check) -> None:
         self._tap = tap

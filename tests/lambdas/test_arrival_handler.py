@@ -21,7 +21,7 @@ ENVIRONMENT = {
 
 @pytest.fixture
 def retries(aws: SimulatedAws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict[str, bool]]:
-    """The function in its surroundings; which of its clients repeat calls by themselves."""
+    """The function with its environment; returns the clients that retry calls themselves."""
     (tmp_path / "deployment.json").write_text(DEPLOYMENT.to_json())
     monkeypatch.setenv("LAMBDA_TASK_ROOT", str(tmp_path))
     for name, value in ENVIRONMENT.items():
@@ -39,7 +39,7 @@ def retries(aws: SimulatedAws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
 
 class Context:
-    """Lambda's account of an invocation's time, as far as it is asked for: so many milliseconds at each look."""
+    """Lambda's remaining time: so many milliseconds at each call."""
 
     def __init__(self, *left: int) -> None:
         self._left = iter(left)

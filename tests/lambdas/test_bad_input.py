@@ -86,12 +86,12 @@ NEARLY = st.fixed_dictionaries(
         "timestamp": JSON,
     },
 )
-"""Submissions with a fault or two, or none."""
+"""Submissions with no fault, one or two."""
 
 
 @contextmanager
 def traces() -> Iterator[list[str]]:
-    """What the function says in its log, in which there may be no fault of its own."""
+    """Return the function's log, which must contain no error of its own."""
     said: list[str] = []
     faults: list[object] = []
 
@@ -124,7 +124,7 @@ def _taken(character: str) -> bool:
 
 
 def deliver(aws: SimulatedAws, body: str) -> list[str]:
-    """Bring a message and all that it leads to; returns what was buried."""
+    """Process a message and all that follow from it; return those moved to the dead letters."""
     flow = make_arrival(aws)
     assert not flow.process([sqs_record(body)]).ids
     dead = []
@@ -187,7 +187,7 @@ def test_malformed_messages_of_our_own_are_ignored_or_moved(message: Any, data: 
 
 @st.composite
 def messages(draw: st.DrawFn) -> dict[str, Any]:
-    """A message of S3 or of EventBridge, with something wrong in it or not."""
+    """A message of S3 or EventBridge, possibly malformed."""
     key, version = draw(KEY), draw(st.sampled_from(["v1", "", None]) | ANY_TEXT)
     size = draw(st.integers(0, 10) | st.sampled_from([-1, 10**30, float("inf"), "7", "x", None]))
     if draw(st.booleans()):
@@ -229,7 +229,7 @@ def test_any_notification_of_s3_leaves_a_trace(message: dict[str, Any]) -> None:
 
 
 def toml(value: Any) -> str:
-    """A value as TOML, which has no null: there its place stays empty, and the text is none of TOML."""
+    """Return a value as TOML, which has no null: its place stays empty, which makes the text invalid."""
     match value:
         case dict():
             return "{" + ", ".join(f"{json.dumps(name)} = {toml(inner)}" for name, inner in value.items()) + "}"
@@ -243,7 +243,7 @@ def toml(value: Any) -> str:
 
 
 def request_file(body: Any, form: str) -> bytes:
-    """A request as its file has it."""
+    """Return a request as the text of its file."""
     if form == "json":
         return json.dumps(body, default=str).encode()
     lines = [f"{json.dumps(name)} = {toml(value)}" for name, value in body.items()] if isinstance(body, dict) else []

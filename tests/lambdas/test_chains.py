@@ -37,7 +37,7 @@ def life(aws: SimulatedAws) -> Life:
 
 
 def succeed_all(life: Life, *, twice: bool = False) -> None:
-    """Everything submitted so far succeeds, child by child."""
+    """Let everything submitted so far succeed, child by child."""
     events = []
     for job in life.aws.batch.jobs.values():
         size = job.get("arrayProperties", {}).get("size", 1)

@@ -35,7 +35,7 @@ ENDS: dict[str, dict[str, Any]] = {
 
 
 class Story:
-    """Files with the fate of each of their attempts; attempts beyond those succeed."""
+    """Files with the result of each of their attempts; further attempts succeed."""
 
     def __init__(self, fates: Sequence[Sequence[str]]) -> None:
         self.aws = SimulatedAws()
@@ -47,7 +47,7 @@ class Story:
         self._seen: set[str] = set()
 
     def new_events(self) -> list[dict[str, Any]]:
-        """All events of jobs that were submitted since the last call."""
+        """Return all events of jobs submitted since the last call."""
         found = []
         for job in [each for job_id, each in self.aws.batch.jobs.items() if job_id not in self._seen]:
             self._seen.add(job["jobId"])
@@ -75,7 +75,7 @@ class Story:
         return [{"messageId": f"{job_id} {each['status']}", "body": json.dumps({"detail": each})} for each in details]
 
     def pass_time(self) -> None:
-        """What was sent arrives; then dry pools have capacity again, and what is held is asked for."""
+        """Deliver sent messages, let exhausted pools recover, and resubmit held runs."""
         self.life.deliver()
         self.aws.dynamodb.items = {
             key: item for key, item in self.aws.dynamodb.items.items() if not key.startswith("flag#dry")
@@ -88,12 +88,12 @@ class Story:
         self.life.arrival.process([sqs_record(held_body(held))])
 
     def told(self) -> Counter[str]:
-        """How often each run's end was told of."""
+        """Return how often each run's end was published."""
         details = [json.loads(entry["Detail"]) for entry in self.aws.events.entries]
         return Counter(detail["run_id"] for detail in details if State(detail["state"]).final)
 
     def ledger(self) -> dict[str, Any]:
-        """What is in the ledger, but for the moment and for names that are drawn."""
+        """Return the ledger without times and random names."""
         drawn = {"job_name", "job_id", "updated_at", "created_at", "log_tail"}
         items = {key: ledger.from_item(item) for key, item in self.aws.dynamodb.items.items()}
         for item in items.values():

@@ -48,7 +48,7 @@ def put(aws: SimulatedAws, number: int, touched: datetime) -> None:
 
 @pytest.fixture
 def reconcile(aws: SimulatedAws) -> Reconcile:
-    """Of a deployment in which many runs wait for jobs that nobody ever made."""
+    """Create a deployment in which many runs wait for jobs that were never created."""
     for number in range(RUNS):
         put(aws, number, BEGAN + timedelta(seconds=number // PER_JOB))
     return run_events(aws, slice_size=SLICE).reconcile
@@ -60,13 +60,13 @@ def asked(aws: SimulatedAws) -> Counter[str]:
 
 
 def late_after(checks: int) -> Callable[[], bool]:
-    """Time that is over after so many looks at the clock."""
+    """Return a clock whose time is over after so many calls."""
     looks = iter(range(checks))
     return lambda: next(looks, None) is None
 
 
 def reading(aws: SimulatedAws, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Sizes of the pages that queries give from now on."""
+    """Record the sizes of the pages that queries return from now on."""
     read: list[int] = []
     original = aws.dynamodb._query
 

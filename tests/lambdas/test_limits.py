@@ -41,7 +41,7 @@ def limit_item(aws: SimulatedAws) -> dict[str, Any]:
 def end(
     aws: SimulatedAws, *, seconds: int = 60, status: str = "SUCCEEDED", deployment: Any = LIMITED, **more: Any
 ) -> None:
-    """Let every job that was submitted run for so long."""
+    """Let every submitted job run for so long."""
     parts = run_events(aws, deployment)
     for number, (job_id, job) in enumerate(aws.batch.jobs.items()):
         size = job.get("arrayProperties", {}).get("size")

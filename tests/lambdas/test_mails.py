@@ -45,7 +45,7 @@ TYPES: dict[str, Callable[[Any], bool]] = {
 
 
 def fits(value: Any, schema: dict[str, Any]) -> bool:
-    """The part of JSON Schema that ours uses."""
+    """Check the part of JSON Schema that our schema uses."""
     kinds = schema.get("type", [])
     checks = [
         not kinds or any(TYPES[kind](value) for kind in ([kinds] if isinstance(kinds, str) else kinds)),

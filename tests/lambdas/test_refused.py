@@ -22,7 +22,7 @@ DEFINITION = "dropbatch-test-wordcount-lab"
 
 @dataclass
 class Life:
-    """A deployment over time; a round is what reconcile does when a lease is over."""
+    """A deployment over time; a round is one reconcile after a lease."""
 
     aws: SimulatedAws
     deployment: Deployment = DEPLOYMENT
@@ -39,7 +39,7 @@ class Life:
         assert not make_arrival(self.aws, self.deployment, clock=self.clock).process(records).ids
 
     def round(self) -> dict[str, int]:
-        """Reconcile, and what it asks for; returns what it repaired."""
+        """Run reconcile and deliver its messages; return what it repaired."""
         self.now += self.deployment.lease + timedelta(minutes=self.deployment.reconcile_minutes)
         done = run_events(self.aws, self.deployment, clock=self.clock).reconcile.run(at=self.now)
         self.arrive(*(sqs_record(each["MessageBody"], str(place)) for place, each in enumerate(self.aws.sqs.sent)))
@@ -47,12 +47,12 @@ class Life:
         return done
 
     def job(self) -> dict[str, Any]:
-        """The only JOB item."""
+        """Return the only JOB item."""
         (item_id,) = [item_id for item_id in self.aws.dynamodb.items if item_id.startswith("job#")]
         return self.aws.dynamodb.plain(item_id)
 
     def refused(self, group: str = "lab") -> list[dict[str, Any]]:
-        """JOB items that people find as refused now."""
+        """Return the JOB items shown as refused now."""
         values = {":group": ledger.refused_key(group), ":now": ledger.timestamp(self.now)}
         pages = self.aws.dynamodb.get_paginator("query").paginate(
             TableName="ledger",
@@ -82,7 +82,7 @@ def let_through(operation: str, call: Mapping[str, Any]) -> None:
 
 
 def told(printed: str) -> list[dict[str, Any]]:
-    """Lines of the log that CloudWatch makes the alarm's metric of."""
+    """Return the log lines that the alarm's metric counts."""
     lines = [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
     return [line for line in lines if "SubmissionsRefused" in line]
 
@@ -222,7 +222,7 @@ def test_a_queue_disabled_by_a_pause_is_no_refusal(life: Life) -> None:
 
 
 def test_a_submission_found_in_batch_is_no_longer_refused(life: Life) -> None:
-    """Batch took the job, the answer was lost, and a repetition, before Batch listed the job, was refused."""
+    """Batch accepted the job, the answer was lost, and a retry before the job was listed was refused."""
     life.aws.tap = refusing("SubmitJob")
     life.arrive(dropped("lab/wordcount/a"))
     life.aws.tap = let_through
@@ -237,7 +237,7 @@ def test_a_submission_found_in_batch_is_no_longer_refused(life: Life) -> None:
 
 
 def test_a_refusal_that_is_not_renewed_expires(life: Life) -> None:
-    """As after its runs were cancelled, or during a pause."""
+    """The state after its runs were cancelled, or during a pause."""
     life.aws.tap = refusing("SubmitJob")
     life.arrive(dropped("lab/wordcount/a"))
 

@@ -35,7 +35,7 @@ def test_the_installed_boto3_has_all_parameters(service: str) -> None:
 
 @pytest.mark.parametrize(("service", "operation", "parameter"), PARAMETERS)
 def test_an_older_boto3_is_named(monkeypatch: pytest.MonkeyPatch, service: str, operation: str, parameter: str) -> None:
-    """With the description of the service as an older one has it: without that parameter."""
+    """Replace the description of the service by an older one, without that parameter."""
     read = Loader.load_service_model
 
     def older(self: Loader, service_name: str, type_name: str, api_version: str | None = None) -> Any:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 __all__ = ["DOCKER_AFTER_CLOUD_INIT", "PROBE", "REPORT", "files", "stub"]
 
 REPORT = "/report"
-"""Where the machine writes what happens; outside, it outlives the machine."""
+"""The machine's log of events; it is outside the machine and survives it."""
 PROBE = "/usr/libexec/probe.py"
 """Prints what root and a job's user can reach of EC2's metadata service and of the agent's credentials."""
 _JOB_USER = 10001

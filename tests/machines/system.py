@@ -115,7 +115,7 @@ def _require_tools() -> None:
 
 
 def debian_base() -> Path:
-    """Return the folder of a Debian with systemd and cloud-init; it is made once and kept in the cache."""
+    """Return the folder of a Debian with systemd and cloud-init, made once and kept in the cache."""
     _require_tools()
     _CACHE.mkdir(parents=True, exist_ok=True)
     base = _CACHE / f"machine-{_SUITE}"
@@ -131,7 +131,7 @@ def debian_base() -> Path:
 
 
 class Machine:
-    """A machine that boots, and what it reports."""
+    """A machine that boots, and its logs."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", report: Path) -> None:
         self._process = process
@@ -144,21 +144,21 @@ class Machine:
 
     @property
     def log(self) -> str:
-        """What booting, cloud-init and the scripts printed, over all boots, and the end of this one's journal."""
+        """Output of booting, cloud-init and the scripts over all boots, and the end of this boot's journal."""
         journal = self.call("journalctl", "--no-pager", "--lines=100", "--output=short-monotonic")
         return "\n".join([*self._lines("output"), *self._lines("cloud-init"), journal])
 
     def call(self, *words: str) -> str:
-        """Return what a program on the machine prints; empty where the machine is off."""
+        """Return the output of a program on the machine; empty when the machine is off."""
         systemd = self._systemd()
         return _run("nsenter", "--all", f"--target={systemd}", *words, check=False).stdout if systemd else ""
 
     def state(self, unit: str) -> str:
-        """Return the unit's state as `systemctl is-active` says it."""
+        """Return the unit's state as `systemctl is-active` prints it."""
         return self.call("systemctl", "is-active", unit).strip()
 
     def boots(self) -> bool:
-        """Wait until nothing is left to start, or the machine is off; return whether it is on."""
+        """Wait until no unit is left to start, or the machine is off; return whether it is on."""
         end = time.monotonic() + _SECONDS
         while self._process.poll() is None:
             if self.call("systemctl", "is-system-running").strip() in {"running", "degraded"}:
@@ -168,7 +168,7 @@ class Machine:
         return False
 
     def boots_again(self) -> bool:
-        """Restart it and wait as for the first time."""
+        """Reboot, and wait as for the first boot."""
         before, end = self._systemd(), time.monotonic() + _SECONDS
         self.call("systemctl", "reboot")
         while self._systemd() in {before, None} and self._process.poll() is None:
@@ -176,7 +176,7 @@ class Machine:
         return self.boots()
 
     def stop(self) -> None:
-        """End its processes; nothing of it is left when this returns."""
+        """End all its processes and wait for their end."""
         if self._process.poll() is None:
             _run("kill", "-KILL", str(self._systemd() or self._process.pid), check=False)
         self._process.wait(timeout=_SECONDS)

@@ -53,7 +53,7 @@ def merged(data: str) -> str:
 
 
 def done(booting: Machine) -> list[str]:
-    """Return what happened, in its order, without what only looks."""
+    """Return the events in order, without read-only calls."""
     looks = ("iptables --check", "rpm --query", "ecs start")
     return [each for each in booting.events if not each.startswith(looks)]
 
@@ -132,7 +132,7 @@ def test_a_machine_whose_boothook_never_ran_shuts_down(boot: Boot):
 
 
 def test_the_test_machines_lose_an_agent_whose_docker_is_stopped(boot: Boot):
-    """As on Amazon's image; otherwise the tests above could not fail for that reason."""
+    """The test machine behaves like Amazon's image here; otherwise the tests above could not fail for that reason."""
     data = MIMEMultipart()
     stops = "systemctl stop docker.socket docker.service\nsystemctl start --no-block docker.service\n"
     data.attach(MIMEText(f"#!/bin/bash\n{stops}", "x-shellscript"))

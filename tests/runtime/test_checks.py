@@ -19,7 +19,7 @@ MD5 = hashlib.md5(BODY, usedforsecurity=False).hexdigest()
 
 
 class Client:
-    """Answers HEAD with what S3 would say."""
+    """Answers HEAD like S3."""
 
     def __init__(self, **head: Any) -> None:
         self.head = {"ETag": f'"{MD5}-2"'} | head

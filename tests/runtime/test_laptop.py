@@ -14,7 +14,7 @@ ENV = {"PATH": os.environ["PATH"]}
 
 
 def run(tmp_path: Path, *command: str, **options: str) -> tuple[int, dict[str, Any]]:
-    """Exit code and record of a command over a file of seven bytes."""
+    """Return exit code and record of a command over a file of seven bytes."""
     source = tmp_path / "in put.txt"
     source.write_text("content")
     given = {"input": str(source), "output": str(tmp_path / "out")} | options

@@ -52,7 +52,7 @@ def test_one_of_two_jobs_for_one_attempt_runs(cloud: Cloud):
 
 
 def winner(cloud: Cloud, pair: tuple[Job, Job], codes: list[int]) -> int:
-    """Which of two ran; the other left no trace."""
+    """Return which of two jobs ran; the other left no trace."""
     assert sorted(codes) == [0, ExitCode.SUPERSEDED]
     won, one = codes.index(0), pair[0]
     job_id = pair[won].env["AWS_BATCH_JOB_ID"]
@@ -71,7 +71,7 @@ MANY = 'for i in $(seq 30); do cat "$1"/* | sha256sum > "$2/$i"; done; head -c 9
 COMMAND = ("sh", "-c", MANY, "sh", "{input}", "{output}")
 FILES = 40
 MOST = {"stage-in": FILES, "run": RESULTS, "stage-out": RESULTS + 1}
-"""How far each phase can come: files brought in, files made, objects published, the log included."""
+"""The maximum progress of each phase: files staged in, files made, objects published, the log included."""
 
 
 def test_another_try_after_a_kill_at_any_moment_gives_the_same_result(cloud: Cloud):
@@ -105,7 +105,7 @@ def test_another_try_after_a_kill_at_any_moment_gives_the_same_result(cloud: Clo
 
 
 def die(job: Job, scratch: Path, phase: str, count: int) -> bool:
-    """Start a try and kill all of it when it has come so far, as a machine does that is taken away; whether it had."""
+    """Start a try and kill it at this progress, like a reclaimed machine; return whether it got there."""
     scratch.mkdir()
     process = subprocess.Popen(
         [sys.executable, "-m", "dropbatch.runtime", "--", *COMMAND],
@@ -126,7 +126,7 @@ def die(job: Job, scratch: Path, phase: str, count: int) -> bool:
 
 
 def progress(job: Job, scratch: Path, phase: str) -> int:
-    """How far a try has come in a phase."""
+    """Return the progress of a try in a phase."""
     if phase == "stage-in":
         return len(list(scratch.glob("dropbatch-*/in/0/*/*")))
     made = len(list(scratch.glob("dropbatch-*/out/*")))
@@ -136,7 +136,7 @@ def progress(job: Job, scratch: Path, phase: str) -> int:
 
 
 def session(leader: int) -> list[int]:
-    """Processes of a session that are alive."""
+    """Return the living processes of a session."""
     listed = subprocess.run(
         ["ps", "-o", "pid=,stat=", "-s", str(leader)], capture_output=True, text=True, check=False
     ).stdout
@@ -145,7 +145,7 @@ def session(leader: int) -> list[int]:
 
 
 def contents(job: Job) -> dict[str, str]:
-    """Digest of every result; the record must name exactly these."""
+    """Return the digest of every result; the record must name exactly these."""
     names = [name for name in job.names if name not in {"_run.json", "_log.txt"}]
     record = job.record
     assert record is not None
@@ -156,7 +156,7 @@ def contents(job: Job) -> dict[str, str]:
 
 
 class watch:  # noqa: N801 – reads like a word
-    """Someone who waits for the record, and then takes what is there."""
+    """A client that waits for the record and then reads the results."""
 
     def __init__(self, job: Job) -> None:
         self._job = job

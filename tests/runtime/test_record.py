@@ -51,7 +51,7 @@ def test_every_record_is_valid_for_its_schema(cloud: Cloud, script: str, changes
 
 
 def again(cloud: Cloud, job: Job) -> Job:
-    """The run that a record asks for, as the definition and image that it names would run it."""
+    """Return the run that a record describes, with its job definition and image."""
     found = record(job)
     run_id = f"{job.spec.run_id}-again"
     spec = pins_of(found).run(run_id=run_id, group="lab", pipeline="wordcount", output=f"lab/wordcount/x/{run_id}/")

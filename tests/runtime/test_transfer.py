@@ -17,7 +17,7 @@ BODY = b"all of it"
 
 
 class Flaky:
-    """An S3 whose connections break in the middle of a body, so many times for each object."""
+    """An S3 whose connections break within a body, so many times for each object."""
 
     def __init__(self, breaks: int, **answer: Any) -> None:
         self.breaks = breaks

@@ -13,7 +13,7 @@ AGAIN = {"attempts": 3, "evaluateOnExit": [{"onStatusReason": "Host EC2*", "acti
 
 
 class Later(Clock):
-    """A clock that a test puts forward."""
+    """A clock that a test moves forward."""
 
     ahead = 0.0
 
@@ -22,7 +22,7 @@ class Later(Clock):
 
 
 def updatable(world: World, strategy: str = "SPOT_CAPACITY_OPTIMIZED", vcpus: int = 4, **more: Any) -> World:
-    """With an environment that AWS can replace the machines of, a queue and a definition; scheduling."""
+    """Start the scheduler, with an environment whose machines AWS can replace, a queue and a definition."""
     world.call(
         "CreateComputeEnvironment",
         computeEnvironmentName="spot",

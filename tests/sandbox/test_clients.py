@@ -24,7 +24,7 @@ Aws = Callable[..., Any]
 
 @pytest.fixture
 def command(sandbox: Sandbox, tmp_path: Path) -> Aws:
-    """Runs the aws command, pinned with the other tools of the tests, as a user with settings of his own would."""
+    """Runs the aws command, pinned with the other tools of the tests, with a user's own settings."""
     program = shutil.which("aws", path=str(Path(sys.executable).parent))
     assert program, "awscli is pinned in requirements-dev.txt: run `make test`, which installs it"
     caller = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "AWS_PROFILE": "work", "AWS_SESSION_TOKEN": "x"}

@@ -15,7 +15,7 @@ from dropbatch.sandbox.errors import SandboxError
 
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that alone is on PATH, but for the shell's own programs."""
+    """A folder that is alone on PATH, except for the shell's own programs."""
     monkeypatch.setenv("PATH", str(tmp_path))
     return tmp_path
 

@@ -18,7 +18,7 @@ WAITING = 2000
 
 
 def world_with(weights: dict[str, float]) -> World:
-    """The pool `spot` of a deployment of two groups, with the fair-share policy that the stack gives it."""
+    """The pool `spot` of a deployment of two groups, with the stack's fair-share policy."""
     world = World()
     policy = world.call(
         "CreateSchedulingPolicy",
@@ -40,7 +40,7 @@ def world_with(weights: dict[str, float]) -> World:
 
 
 def arrival_to(world: World) -> ArrivalFlow:
-    """The arrival function, whose Batch is this one."""
+    """The arrival function on this Batch."""
     aws = SimulatedAws()
     batch = SimpleNamespace(
         submit_job=lambda **call: world.call("SubmitJob", **call),
@@ -60,7 +60,7 @@ def group_of(task: Any, world: World) -> str:
 
 
 def finish_one(world: World, finished: set[str]) -> None:
-    """Let the job end that has run longest, and wait for what takes its place."""
+    """End the job that has run longest, and wait for its successor."""
     running = [task.job_id for task in world.runner.started if task.job_id not in finished]
     count = len(world.runner.started)
     finished.add(running[0])

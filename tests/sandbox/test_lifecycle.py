@@ -31,7 +31,7 @@ def own(tmp_path: Path) -> Iterator[Sandbox]:
 
 
 def processes_of(sandbox: Sandbox) -> dict[int, str]:
-    """Command lines of all processes that know this sandbox's directory."""
+    """Return the command lines of all processes that name this sandbox's directory."""
     mark = str(sandbox.layout.directory).encode()
     found = {}
     for process in Path("/proc").glob("[0-9]*"):

@@ -25,7 +25,7 @@ def task(action: str, following: str | None, **arguments: Any) -> dict[str, Any]
 
 
 def run(aws: Client, name: str, states: dict[str, Any]) -> dict[str, Any]:
-    """How an execution of these states ended."""
+    """Return the result of an execution of these states."""
     role = aws("iam").create_role(RoleName=name, AssumeRolePolicyDocument=trust("states.amazonaws.com"))["Role"]["Arn"]
     machines = aws("stepfunctions")
     definition = json.dumps({"QueryLanguage": "JSONata", "StartAt": next(iter(states)), "States": states})

@@ -213,7 +213,7 @@ def test_an_ended_job_leaves_no_scratch_directory(stack: BatchStack) -> None:
 
 @pytest.mark.parametrize("base", ["", "lab/align:1.2"])
 def test_dropbatch_run_starts_the_runtime_of_the_image(stack: BatchStack, base: str) -> None:
-    """Around another image too, when the program is one that this machine has."""
+    """This also holds for a wrapping image, when this machine has the program."""
     if base:
         note_base(stack, base)
     package = stack.snapshot / "opt" / "dropbatch" / "dropbatch" / "runtime"

@@ -55,7 +55,7 @@ def stack(environment: str, *, value: str = "one", weight: float = 1.0, **more: 
 
 @pytest.fixture
 def write(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
-    """Writes a stack into a project and gives a driver for it."""
+    """Write a stack into a project and return a driver for it."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", "http://127.0.0.1:9")  # the user's own settings must not get in the way
     (tmp_path / "hello.txt").write_text("hello from the project\n")
     environment = tmp_path.name.replace("_", "-")[-40:]
@@ -99,7 +99,7 @@ def test_a_stack_is_applied_changed_and_destroyed_without_drift(write: Write, aw
 
 def test_an_error_in_a_stack_says_what_and_where(sandbox: Sandbox, tmp_path: Path) -> None:
     def broken(**resource: Any) -> Terraform:
-        """With Terraform's built-in provider only, which is there at once."""
+        """Use Terraform's built-in provider only, which needs no download."""
         stack = {"terraform": {}, "resource": {"terraform_data": {"Bad_0A1B2C3D": resource}}}
         directory = tmp_path / "cdktf.out" / "stacks" / "broken"
         directory.mkdir(parents=True, exist_ok=True)

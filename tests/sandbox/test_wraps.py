@@ -32,7 +32,7 @@ def name() -> str:
 
 
 def received(sqs: Any, url: str, count: int) -> list[str]:
-    """The bodies of `count` messages."""
+    """Return the bodies of `count` messages."""
     bodies: list[str] = []
 
     def enough() -> bool:
@@ -262,7 +262,7 @@ class TestMail:
 
 
 def recorded(sandbox: Sandbox, mark: str) -> str:
-    """The recorded mail with this text in it."""
+    """Return the recorded mail that contains this text."""
 
     def found() -> list[str]:
         texts = [path.read_text() for path in sorted(sandbox.layout.mail.glob("*.txt"))]

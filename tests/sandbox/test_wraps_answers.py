@@ -28,7 +28,7 @@ BUDGET = {
 
 
 def signed(sandbox: Sandbox) -> bytes:
-    """A request as it goes over the wire."""
+    """Return a request as it is sent over the wire."""
     environ = sandbox.environ()
     headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": TARGET}
     request = AWSRequest(
@@ -43,7 +43,7 @@ def signed(sandbox: Sandbox) -> bytes:
 
 
 class Wire:
-    """The pieces in which hypercorn's protocol sends one answer."""
+    """Return the pieces in which hypercorn's protocol sends one answer."""
 
     def __init__(self) -> None:
         self.pieces: list[bytes] = []

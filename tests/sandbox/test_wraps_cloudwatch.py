@@ -19,7 +19,7 @@ def name() -> str:
 
 
 class TestAlarmListing:
-    """The provider speaks XML to CloudWatch, boto3 does not: this asks as the provider does."""
+    """Ask as the provider does: it uses XML for CloudWatch, boto3 does not."""
 
     def test_a_described_alarm_has_all_its_settings(self, aws: Client, sandbox: Sandbox, name: str) -> None:
         aws("cloudwatch").put_metric_alarm(

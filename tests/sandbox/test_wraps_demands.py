@@ -26,7 +26,7 @@ def name() -> str:
 
 @pytest.fixture
 def deployer(aws: Client, name: str) -> Deployer:
-    """Call it with a service and statements: a client that may do that and no more."""
+    """Return a client for a service that has exactly these rights."""
     iam = aws("iam")
     iam.create_user(UserName=name)
     key = iam.create_access_key(UserName=name)["AccessKey"]
@@ -54,7 +54,7 @@ def code() -> dict[str, bytes]:
 
 @pytest.fixture
 def mapping(aws: Client, name: str) -> dict[str, str]:
-    """A queue and a function to map it to."""
+    """A queue, and a function to map it to."""
     role = aws("iam").create_role(RoleName=name, AssumeRolePolicyDocument=trust("lambda.amazonaws.com"))["Role"]["Arn"]
     aws("sqs").create_queue(QueueName=name)
     made = aws("lambda").create_function(FunctionName=name, Role=role, Code=code(), Runtime="python3.11", Handler="a.b")

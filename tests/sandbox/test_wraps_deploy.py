@@ -25,7 +25,7 @@ def name() -> str:
 
 @pytest.fixture
 def deployer(aws: Client, name: str) -> Deployer:
-    """Call it with a service and statements: a client that may do that and no more."""
+    """Return a client for a service that has exactly these rights."""
     iam = aws("iam")
     iam.create_user(UserName=name)
     key = iam.create_access_key(UserName=name)["AccessKey"]

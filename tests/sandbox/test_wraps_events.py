@@ -18,7 +18,7 @@ def document(*statements: dict[str, Any]) -> str:
 
 
 class Rule:
-    """A rule, a queue that hears of its topic, and a queue of its own."""
+    """A rule, a topic, a queue subscribed to the topic, and another queue."""
 
     def __init__(self, aws: Client, name: str) -> None:
         self.name = name
@@ -31,7 +31,7 @@ class Rule:
         self.topic = self.sns.create_topic(Name=name)["TopicArn"]
 
     def send(self, **target: str) -> list[str]:
-        """Bodies of what the queue got of one event."""
+        """Return the bodies of the messages that one event caused in the queue."""
         self.events.put_targets(Rule=self.name, Targets=[{"Id": "t", **target}])
         self.events.put_events(Entries=[{"Source": self.name, "DetailType": "d", "Detail": "{}"}])
         answer = self.sqs.receive_message(QueueUrl=self.url, WaitTimeSeconds=1)
@@ -49,7 +49,7 @@ class Rule:
         self.sqs.set_queue_attributes(QueueUrl=self.url, Attributes={"Policy": policy})
 
     def subscribe_queue(self) -> None:
-        """Let the queue hear of the topic."""
+        """Subscribe the queue to the topic."""
         policy = document(
             {"Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": self.queue}
         )
@@ -61,7 +61,7 @@ class Rule:
         self.sns.set_topic_attributes(TopicArn=self.topic, AttributeName="Policy", AttributeValue=policy)
 
     def role(self, source_arn: str, action: str) -> str:
-        """ARN of a role that EventBridge may take for that rule."""
+        """Return the ARN of a role that EventBridge may assume for that rule."""
         trust = {
             "Principal": EVENTS,
             "Action": "sts:AssumeRole",

@@ -30,12 +30,12 @@ DESCRIPTION = Description(
 
 @dataclass
 class Stubs:
-    """Answers by service, in the order in which they are asked for."""
+    """Answers by service, in the order of the calls."""
 
     clients: dict[str, Any] = field(default_factory=dict)
     stubbers: dict[str, Stubber] = field(default_factory=dict)
     regions: dict[str, str] = field(default_factory=dict)
-    """The region in which each service was asked."""
+    """The region of the calls to each service."""
 
     def _stubber(self, service: str) -> Stubber:
         if service not in self.clients:
@@ -65,7 +65,7 @@ class Stubs:
         return Subject(find_pools=lambda: pools, **(fixed | more))
 
     def look(self, check: Check, **more: Any) -> list[Finding]:
-        """What a check finds; every answer must have been asked for."""
+        """Return the findings of a check; every prepared answer must have been used."""
         found = list(examine([check], self.subject(**more)))
         for stubber in self.stubbers.values():
             stubber.assert_no_pending_responses()

@@ -62,7 +62,7 @@ ROLE = {"Role": {"Path": "/", "RoleName": "x", "RoleId": "A" * 16, "Arn": "a" * 
 
 
 def account_with(*roles: str, project: Path) -> Stubs:
-    """An account without bootstrap's bucket, which has these service-linked roles."""
+    """Return stubs of an account without bootstrap's bucket, with these service-linked roles."""
     (project / "bootstrap.toml").write_text('[account]\nregion = "eu-central-1"\n')
     stubs = Stubs().answer("sts", "get_caller_identity", {"Account": "123456789012", "Arn": "a" * 20, "UserId": "u"})
     stubs.fail("s3", "head_bucket", "404")

@@ -18,7 +18,7 @@ MACHINE = "arn:aws:ecs:eu-central-1:123456789012:container-instance/c/1"
 
 
 def day(days: int) -> str:
-    """A moment so many days ago, as EC2 writes it."""
+    """Return the time so many days ago, as EC2 writes it."""
     return (datetime.now(UTC) - timedelta(days=days, hours=1)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
@@ -44,7 +44,7 @@ def pools(stubs: Stubs, status: str = "VALID", reason: str = "", **configuration
 
 
 def runs(stubs: Stubs, *days: int) -> Stubs:
-    """Machines run whose images were made so many days ago."""
+    """Return stubs of running machines whose images were made so many days ago."""
     amis = [f"ami-{number}" for number, _ in enumerate(days)]
     stubs.answer(
         "ecs",

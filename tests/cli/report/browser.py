@@ -23,9 +23,9 @@ _FLAGS = (
 
 
 def find() -> str:
-    """The browser. Continuous integration installs it where it is missing; elsewhere its tests are skipped.
+    """Return the browser. Continuous integration installs it if it is missing; elsewhere its tests are skipped.
 
-    Ubuntu's package of that name holds no browser; GitHub's machines, which are of that kind, come with Chrome.
+    Ubuntu's package of that name contains no browser; GitHub's machines run Ubuntu and have Chrome.
     """
     found = _found()
     if found is None and debian_packages.can_install():
@@ -41,12 +41,12 @@ def _found() -> str | None:
 
 
 def picture(page: Path, target: Path, scratch: Path, *, dark: bool = False, height: int = 2200) -> None:
-    """PNG of a page, 1180 pixels wide."""
+    """Return a PNG of a page, 1180 pixels wide."""
     _run(scratch, dark, f"--window-size=1180,{height}", f"--screenshot={target}", page.as_uri())
 
 
 def document(page: Path, scratch: Path, *, dark: bool = False) -> str:
-    """The page's HTML once its script has run."""
+    """Return the page's HTML after its script has run."""
     return _run(scratch, dark, "--dump-dom", page.as_uri())
 
 

@@ -17,7 +17,7 @@ const colours = (canvas) => {
 document.documentElement.dataset.colours = [...document.querySelectorAll("canvas")].map(colours).join(" ");
 document.documentElement.dataset.page = getComputedStyle(document.body).backgroundColor;
 </script></body>"""
-"""Says of each chart how many colours it was drawn with, and what the page lies on."""
+"""Reports the number of colours of each chart, and the background of the page."""
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

@@ -17,14 +17,14 @@ from tests.lambdas.conftest import DEPLOYMENT, OUTPUT
 from tests.lambdas.crash.world import RUN_NEEDS, SAFEGUARDS, World
 
 ROUNDS = 20
-"""Reconcile rounds within which everything must have come right once the storm is over.
+"""Reconcile rounds within which every file must have its result once all failures have ended.
 
-A pool that turned out dry at the storm's end is left alone for ten of them.
+A pool found exhausted at that time is not used for ten of them.
 """
 
 
 def faults_of(seed: int, safeguards: frozenset[str] = SAFEGUARDS) -> list[str]:
-    """What is wrong after the schedule of a seed; nothing, if the design holds."""
+    """Return the broken promises after the schedule of a seed."""
     with _quiet() as stumbles:
         world = World(seed, files=1 + seed % 6, safeguards=safeguards)
         world.users.drop_files()
@@ -35,7 +35,7 @@ def faults_of(seed: int, safeguards: frozenset[str] = SAFEGUARDS) -> list[str]:
 
 @contextmanager
 def _quiet() -> Iterator[list[str]]:
-    """What functions log would take a tenth of the time; gives what they stumbled over, which is a fault of theirs."""
+    """Capture the functions' logs, and return the exceptions in them."""
     stumbles: list[str] = []
     handler = logging.Handler()
     handler.emit = lambda record: stumbles.extend([handler.format(record)] if record.exc_info else [])  # type: ignore[method-assign]
@@ -126,13 +126,13 @@ def _judge(world: World, rounds: int) -> list[str]:
 
 
 def _has_record(world: World, run: Mapping[str, Any]) -> bool:
-    """Whether a function wrote the record of a run's last attempt: no container of these schedules does."""
+    """Return whether a function wrote the record of a run's last attempt: no container of these schedules does."""
     body = world.aws.s3.objects.get((OUTPUT, record_key(run["output_prefix"])), b"{}")
     return bool(json.loads(body).get("attempt") == run["attempt"])
 
 
 def _limit_faults(world: World, runs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What remains is the limit less what was used, and nothing is held any more."""
+    """The remaining limit is the limit less the usage, and nothing is reserved."""
     if world.limit is None:
         return [f"holds something of no limit: {run['run_id']}" for run in runs if "reserved" in run]
     faults = [f"still holds: {run['run_id']}" for run in runs if run.get("reserved", {}).get("amount")]

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 _VERSION = "v1"
 _REQUESTING = 0.3
-"""Schedules in which there are requests: they take their time."""
+"""Share of the schedules that have requests, which take longer."""
 _MOST_REQUESTS = 4
 _SHELF = ("lab/inputs/a", "lab/inputs/b")
-"""Objects that start nothing by themselves: requests name them."""
+"""Objects that start no run; requests name them."""
 
 
 class SimulatedUsers:
-    """What they asked for, and so what there has to be in the end."""
+    """Users of one schedule: they drop files and upload requests, and know the results they expect."""
 
     def __init__(self, world: "World", files: int) -> None:
         self._world = world
@@ -29,7 +29,7 @@ class SimulatedUsers:
         self.makes_requests = world.random.random() < _REQUESTING
         self._requests = 0
         self._asked: set[str] = set()
-        """Runs that are to be there, next steps not counted."""
+        """Return the expected runs, without next steps."""
         self._cancelled: set[str] = set()
         self._retried: set[str] = set()
         for key in _SHELF:
@@ -46,7 +46,7 @@ class SimulatedUsers:
             del left[:count]
 
     def ask(self) -> None:
-        """Put a request, if there is one left: to try again what was cancelled, if there is such a run."""
+        """Upload the next request, if any: a retry of a cancelled run, if there is one."""
         if not self.makes_requests:
             return
         items = self._world.aws.dynamodb.run_items()
@@ -66,7 +66,7 @@ class SimulatedUsers:
             self._rerun(self._choice(runs))
 
     def faults(self, runs: Mapping[str, Mapping[str, Any]]) -> list[str]:
-        """What is not as they may expect; `runs` are the RUN items by id."""
+        """Return differences from the users' expectations; `runs` are the RUN items by id."""
         done = {run for run, item in runs.items() if item["state"] == State.SUCCEEDED}
         asked = self._asked | {next_run_id("plot", run) for run in done if runs[run]["pipeline"] == "wordcount"}
         faults = [f"lost: {run}" for run in sorted(asked - runs.keys())]

@@ -51,12 +51,12 @@ _TIMEOUT = timedelta(seconds=60)  # of the functions; Lambda ends them then
 
 
 class KilledError(BaseException):
-    """The process is gone; no handler of ours may hear of it."""
+    """The process was killed; no handler of ours may catch this."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Weather:
-    """Likelihood of each fault at each of its occasions."""
+    """Probability of each fault at each of its occasions."""
 
     kill: float = 0.01
     throttle: float = 0.03
@@ -80,7 +80,7 @@ class _Invocation:
 
 
 class _Client:
-    """A service as one invocation's SDK client: faults happen here, and repetitions where the SDK makes them."""
+    """A service as one invocation's SDK client sees it: with faults, and with the SDK's retries."""
 
     def __init__(self, world: "World", invocation: _Invocation, service: Any, tries: int) -> None:
         self._world, self._invocation, self._service, self._tries = world, invocation, service, tries
@@ -114,7 +114,7 @@ class _Client:
 
 
 class _Batch(Batch):
-    """Batch with children, states, and a memory that takes a while to show up in ListJobs."""
+    """Batch with child jobs, states, and a delay before jobs show up in ListJobs."""
 
     def __init__(self, world: "World") -> None:
         super().__init__(lambda operation, call: None, _NO_CHECK)
@@ -217,7 +217,7 @@ class World:
         return not self.calm and self.random.random() < self.weather[fault]
 
     def reach(self, invocation: _Invocation) -> None:
-        """A point where the invocation may lose the processor, its time or its life."""
+        """Give other invocations a turn; this one may be delayed or killed here."""
         self.now += timedelta(seconds=0.001 + 0.049 * self.random.random())
         timed_out = invocation.frozen_until is None and self.now - invocation.started > _TIMEOUT
         if timed_out or self.chance("kill"):
@@ -256,7 +256,7 @@ class World:
         self._start(work, done)
 
     def tell(self) -> None:
-        """Start a run events function with some events, in any order."""
+        """Start a run-events function with some events, in any order."""
         self.random.shuffle(self.events)
         batch = self.events[: self.random.randint(1, 4)]
         del self.events[: len(batch)]
@@ -280,7 +280,7 @@ class World:
         self._start(work, lambda: None)
 
     def work_on_job(self) -> bool:
-        """Let one job take its next step; returns whether there was one to take."""
+        """Move one job to its next state; return whether there was one to move."""
         open_jobs = [child for child in self.batch.children.values() if child["status"] in ("RUNNABLE", "RUNNING")]
         if not open_jobs:
             return False
@@ -338,7 +338,7 @@ class World:
         self.invocations.append(invocation)
 
     def step(self) -> bool:
-        """Let one invocation go on; returns whether there was one."""
+        """Let one invocation continue; return whether there was one."""
         ready = [one for one in self.invocations if one.frozen_until is None or one.frozen_until <= self.now]
         if not ready:
             return False

@@ -25,7 +25,7 @@ def started(bench: Bench) -> dict[str, Any]:
 
 
 def ended(bench: Bench, run: dict[str, Any], state: str, **changes: Any) -> None:
-    """A run has ended, with its record."""
+    """End a run, and write its record."""
     read = [{"uri": f"s3://{INPUT}/{key}", "size": 4, "sha256": "aa", "version_id": version} for key, version in PINNED]
     elsewhere = {"uri": f"s3://{INPUT}/lab/configs/c", "size": 4, "sha256": "cc", "version_id": "v-c"}
     record = {"run_id": run["run_id"], "input": run["input"], "inputs": [*read, elsewhere], "status": state}
@@ -39,14 +39,14 @@ def anew(bench: Bench, *known: dict[str, Any]) -> dict[str, Any]:
 
 
 def objects(bench: Bench, run: dict[str, Any]) -> list[tuple[str, str]]:
-    """What the job of a run is told that its folder consists of."""
+    """Return the folder's objects in the manifest of the run's job."""
     run = bench.run(run["run_id"])
     (spec,) = json.loads(bench.aws.s3.objects[OUTPUT, manifest_key("lab", "byfolder", run["job_name"])])["runs"]
     return [(each.key, each.version_id) for each in RunSpec.from_dict(spec).objects]
 
 
 def wait(bench: Bench, key: str, run: dict[str, Any]) -> None:
-    """Ask for something while everything is paused."""
+    """Put a request while everything is paused."""
     bench.aws.dynamodb.items[PAUSED] = to_item({"id": PAUSED, "since": "2026", "reason": "budget"})
     bench.ask({"runs": [run["run_id"]]}, key)
     del bench.aws.dynamodb.items[PAUSED]

@@ -18,7 +18,7 @@ FILES = [{"uri": "s3://in-bucket/lab/wordcount/a", "size": 3, "sha256": "aa", "v
 
 
 def succeeded(bench: Bench, name: str = "a", **changes: Any) -> str:
-    """A run that succeeded in the first revision, with its record; by now there is a second revision."""
+    """Return a run that succeeded in the first revision, with its record; a second revision exists."""
     bench.arrival.process([dropped(f"lab/wordcount/{name}")])
     (run,) = (each for each in bench.runs() if each["input"].endswith(f"/{name}"))
     bench.overwrite(run, state="SUCCEEDED")

@@ -17,7 +17,7 @@ RETRY, RERUN, CANCEL = (f"lab/submissions/{kind}.json" for kind in ("retry", "re
 
 
 def drop(bench: Bench, *names: str) -> list[str]:
-    """Ids of the runs of files just dropped, in the order of their names."""
+    """Return the ids of the runs of files just dropped, in the order of their names."""
     bench.arrival.process([dropped(*(f"lab/wordcount/{name}" for name in names))])
     return [run["run_id"] for run in sorted(bench.runs(), key=lambda run: run["input"])]
 

@@ -23,7 +23,7 @@ def transaction(*steps: dict[str, Any]) -> dict[str, Any]:
 
 
 def sized(size: int, name: str = "a") -> dict[str, Any]:
-    """An item of this size: names and values of both attributes."""
+    """Return an item of this size: names and values of both attributes."""
     return {"TableName": "t", "Item": {"id": {"S": name}, "b": {"S": "x" * (size - len("id") - len(name) - len("b"))}}}
 
 

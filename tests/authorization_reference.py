@@ -76,12 +76,12 @@ def unknown_checks(uses: Iterable[tuple[str, str, str]]) -> set[str]:
     return found - {each for each in found if any(re.match(pattern, each) for pattern in _BEYOND)}
 
 
-# Where the sandbox asks otherwise than the reference says, and why.
+# Where the sandbox checks something else than the reference, and why.
 _BEYOND = (
-    # Batch's managed policy passes profiles, and the sandbox asks for the role in it besides:
+    # Batch's managed policy passes profiles; the sandbox also checks the role in the profile:
     # https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSBatchFullAccess.html
     r"iam:PassRole on .*:instance-profile/",
-    # The reference has revisions only; one that is being registered has no number yet.
+    # The reference has revisions only; a revision being registered has no number yet.
     r"batch:TagResource on .*:job-definition/[^:]*$",
 )
 

@@ -26,13 +26,13 @@ def can_install() -> bool:
 def install(*packages: str) -> None:
     """Install packages. Concurrent installations of other processes wait for each other."""
     sudo = ["sudo", "--preserve-env=DEBIAN_FRONTEND"] if os.geteuid() else []
-    # Administrators' programs are found wherever the tests are started.
+    # Programs in sbin are found for every user.
     env = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"}
     _LOCK.parent.mkdir(parents=True, exist_ok=True)
     with _LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for words in (["update", "-q"], ["install", "-y", "-q", "--no-install-recommends", *packages]):
-            # What else installs packages on the machine, such as unattended upgrades, is waited for too.
+            # Wait for other installations on the machine too, such as unattended upgrades.
             command = [*sudo, "apt-get", "--option=DPkg::Lock::Timeout=300", *words]
             done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=_SECONDS)
             if done.returncode:

@@ -18,7 +18,7 @@ from dropbatch.sandbox.rules.model import beyond_botocore, model_of, not_of_mode
 __all__ = ["LEDGER", "Check", "broken", "check", "check_once", "operation_named", "taken", "watch_clients"]
 
 LEDGER = Known(
-    # Every queue of a deployment has a fair-share policy. A definition of which nothing is known has no priority.
+    # Every queue of a deployment has a fair-share policy. An unknown definition has no priority.
     queue={"jobQueueName": "of the deployment", "schedulingPolicyArn": "arn:of-the-deployment"},
     definition={},
     keys={"ledger": ("id",)},

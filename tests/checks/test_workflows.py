@@ -85,7 +85,7 @@ def test_our_workflows_have_no_fault(project: Path) -> None:
             "      group: deploy-dev",
             "none is stopped",
         ),
-        # what is destroyed was named twice
+        # the destroyed environment was named twice
         (
             "deploy",
             "        run: make confirm\n",
@@ -169,7 +169,7 @@ def test_dependabot_watches_every_pinned_version() -> None:
     for ecosystem, each in updates.items():
         assert each["groups"], ecosystem
     lists = [path for top in ("checks", "dropbatch", "image") for path in (ROOT / top).rglob("*.txt")]
-    # What it does not find by itself: actions of ours, Dockerfiles, and lists of packages below the top.
+    # Dependabot does not find these by itself: our own actions, Dockerfiles, and requirements below the top.
     for ecosystem, found in (
         ("pip", (path for path in lists if re.search(r"^[\w-]+==", path.read_text(), re.MULTILINE))),
         ("github-actions", ROOT.glob(".github/actions/*/action.yml")),

@@ -99,7 +99,7 @@ def test_a_refused_request_ends_the_waiting(
     carried_out(lambda sent: refuse(world, sent, "inputs: come to 20000 runs"))
     ticks = iter(range(0, 1000, 2))
     monkeypatch.setattr("dropbatch.cli.runs.time.monotonic", lambda: next(ticks))
-    # Several runs: the refusal, which names the request as they would, is not taken for one of them.
+    # Several runs: the refusal, which names the same request, is not mistaken for one of them.
     named = ["--inputs", "inputs/1.txt", "--param", "k=1,2"] if command == "submit" else [item["run_id"]]
 
     result = world.call(command, *named, "--yes", "--wait")

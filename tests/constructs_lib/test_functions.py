@@ -64,7 +64,7 @@ def test_the_spend_guard_has_exactly_these_rights(stack: Stack) -> None:
 
 def test_jobs_are_submitted_to_this_deployment_only(stack: Stack) -> None:
     resources = statement(stack.rights(f"{P}-arrival.function"), "SubmitJobs")["Resource"]
-    # And of the job, which AWS names: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbatch.html
+    # And of the job, whose resource type AWS lists: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbatch.html
     assert [arn.rsplit(":", 1)[1] for arn in resources] == [f"job-definition/{P}-*", f"job-queue/{P}-*", "job/*"]
 
 

@@ -17,7 +17,7 @@ ROOMS = {
     *("dropbatch.runtime", "dropbatch.cli"),
 }
 
-# By room: our other rooms it may import, and which packages of others (None: any but cdktf's).
+# By package: our other packages it may import, and those of others (None: any except cdktf's).
 ARROWS: dict[str, tuple[set[str], set[str] | None]] = {
     "dropbatch": (set(), set()),  # __init__, preflight, commit
     "dropbatch.contract": (set(), set()),
@@ -44,7 +44,7 @@ ARROWS: dict[str, tuple[set[str], set[str] | None]] = {
         },
         set(),
     ),
-    # Measures everything, and so may use everything.
+    # Measures everything, and so may import everything.
     "bench": ({*ROOMS, "lambdas"}, None),
     "image": (set(), None),
 }
@@ -69,7 +69,7 @@ def room_of(module: str) -> str | None:
 def imported(path: Path) -> Iterator[str]:
     """Return the modules that a file imports."""
     for module, name in import_statements(path):
-        # `from dropbatch import images` names a room too.
+        # `from dropbatch import images` imports the package dropbatch.images.
         yield f"{module}.{name}" if name and module == "dropbatch" else module
 
 

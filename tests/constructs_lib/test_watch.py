@@ -40,7 +40,7 @@ def test_operators_are_alerted_to_refused_submissions(stack: Stack) -> None:
     assert (alarm["namespace"], alarm["metric_name"]) == (directive["Namespace"], metric["Name"])
     assert alarm["dimensions"] == {name: written[name] for name in dimensions}
     assert written[alarm["metric_name"]] > alarm["threshold"]
-    # A lease of three minutes and a round of reconcile every five: every job that is refused is so twice within it.
+    # A lease of three minutes, and reconcile every five: each refused job is refused twice within that time.
     assert alarm["period"] == 2 * (180 + 300)
     assert "dropbatch --env dev doctor" in alarm["alarm_description"]
 

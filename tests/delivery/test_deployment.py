@@ -79,7 +79,7 @@ def test_an_upgrade_keeps_everything_that_holds_data(upgraded: Upgraded) -> None
         assert work.client("s3").get_object(Bucket=bucket, Key="lab/inputs/mine")["Body"].read() == b"mine"
     found = work.client("dynamodb").get_item(TableName="dropbatch-dev-ledger", Key={"id": MINE["id"]})
     assert found["Item"] == MINE
-    # Nobody's queue of work was made anew either.
+    # No queue was replaced either.
     assert "destroyed" in upgraded.log
     for kind in (
         "aws_s3_bucket.",
@@ -195,7 +195,7 @@ class TestWorkflows:
         repository.act("drift.yml", "look")
         repository.act("drift.yml", "tell")
 
-        # What is merely not deployed yet, the budget, is no drift.
+        # The budget, which is merely not deployed yet, is no drift.
         (issue,) = repository.api.issues
         assert issue["title"] == "Drift in dev"
         rows = [line for line in issue["body"].splitlines() if line.startswith("| `")]

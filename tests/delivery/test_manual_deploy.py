@@ -63,7 +63,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     try:
         # Given a deploy in the middle of its work
         deploy = work.start(*work.cdktf_command("deploy"))
-        # No earlier: Terraform cancels calls on their way, and what such a call still made is unknown to its state.
+        # Not earlier: Terraform cancels calls in flight, and its state does not contain what such a call created.
         pools = work.client("batch")
         until(lambda: pools.describe_compute_environments()["computeEnvironments"] or None, "the pools", 240)
 

@@ -31,7 +31,7 @@ def by_hand(environment: str, action: str) -> dict[str, Any]:
     [
         (pull_request(), BOTH, ["check", "rehearse", "environments", "plan", "comment"]),
         (pull_request(), "[]", ["check", "rehearse", "environments"]),
-        # what is not ours, not read yet, or has no account is checked, and gets no credentials
+        # a fork, an unreviewed change, or a repository without an account is checked, and gets no credentials
         (pull_request("somebody/dropbatch"), BOTH, ["check", "rehearse"]),
         (pull_request(author="dependabot[bot]"), BOTH, ["check", "rehearse"]),
         (pull_request(role=False), BOTH, ["check", "rehearse"]),
@@ -53,7 +53,7 @@ def test_a_pull_request_is_checked_and_planned(event: Any, environments: str, jo
         (push(), BOTH, "", ["choose", "images", "dev", "prod"]),
         (push(), '["prod"]', "", ["choose", "images", "prod"]),
         (push(), '["dev"]', "", ["choose", "images", "dev"]),
-        # prod gets only what dev was tried with
+        # prod gets only what was deployed to dev
         (push(), BOTH, "dev", ["choose", "images", "dev"]),
         (push(), BOTH, "images", ["choose", "images"]),
         ({**push(), "vars": {}}, BOTH, "", []),

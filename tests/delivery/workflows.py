@@ -80,7 +80,7 @@ class Workflow:
             own = {each: needs[each] for each in ([wanted] if isinstance(wanted, str) else wanted)}
             results = [each["result"] for each in own.values()]
             condition = str(job.get("if", "true"))
-            # Without a word on status it means: if all went well, and …
+            # A condition without a status function implies success().
             tried = _OF_STATUS.search(condition) or all(result == "success" for result in results)
             runs = tried and evaluate(condition, {**contexts, "needs": own, "results": results})
             result = "skipped" if not runs else "failure" if name == failing else "success"
@@ -94,7 +94,7 @@ class Workflow:
         github = {**contexts.get("github", {}), "workspace": machine.root, "token": "a-token"}
         own: dict[str, Any] = {**contexts, "steps": steps, "github": github}
         environment = {key: filled(value, own) for key, value in job.get("env", {}).items()}
-        # Whom the roles see: a job of an environment, of a pull request, or of the branch.
+        # The subject of the token: a job of an environment, of a pull request, or of the branch.
         named = filled(job.get("environment", {}).get("name", ""), own)
         branch = "pull_request" if github.get("event_name") == "pull_request" else "ref:refs/heads/main"
         subject = f"environment:{named}" if named else branch

@@ -56,7 +56,7 @@ def remaining_resources(lab: Lab, environment: str) -> list[str]:
         for each in _names(getattr(lab.client(service), call)(**arguments), member, key)
         if name in each or f"/dropbatch/{environment}" in each
     }
-    # Looked at here, since MiniStack does not filter everything by tags.
+    # Filtered here, since MiniStack does not filter everything by tags.
     ours = {"Key": "research-stack-id", "Value": name}
     found |= {
         f"ec2 {each[key]}"

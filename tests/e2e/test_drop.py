@@ -124,7 +124,7 @@ def test_the_same_event_twice_gives_one_run(lab: Lab) -> None:
     key = "lab/wordcount/twice.txt"
     run = lab.drop(key, b"word\n")
     lab.ended(run)
-    # Until the world was told of its end, a run stays in the index of the unfinished; after that nothing touches it.
+    # A run stays in the index of unfinished runs until its end is published; afterwards nothing changes it.
     first = until(
         lambda: item if (item := lab.run(run)) and "unfinished" not in item else None, "the run to be told of"
     )

@@ -16,7 +16,7 @@ from tests.project import ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.soak]
 
-# MiniStack tells these two otherwise than it was told them.
+# MiniStack returns these two with other values than it received.
 EMULATOR = ("aws_flow_log.", "aws_vpc_security_group_egress_rule.")
 
 CHANGES = {
@@ -70,7 +70,7 @@ def test_all_settings_at_once_are_applied_changed_and_destroyed(lab: Lab) -> Non
         file.unlink()
         shutil.rmtree(lab.root / "cdktf.out" / "stacks" / "full")
     assert remaining_resources(lab, "full") == []
-    # And IAM was asked for what AWS's IAM would be, by the roles that deployed
+    # And IAM checked the deploy roles for the same actions as AWS's IAM
     uses = [each for each in lab.sandbox.control({"grants": True})["uses"] if each[0] in github.SUBJECTS]
     assert {action for _, action, _ in uses} >= {"lambda:DeleteEventSourceMapping", "ec2:CreateFlowLogs"}
     assert unknown_checks(uses) == set()

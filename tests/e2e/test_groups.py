@@ -220,7 +220,7 @@ def test_access_to_the_ledger_follows_the_group(lab: Lab, people: dict[str, Any]
             assert found == wanted, f"{group} on items of {owner}"
         nobodys = beyond_a_groups_items(table, f"{group}#r-x")
         assert not {name for name, call in nobodys.items() if allowed(call, people[group])}
-        # Whether nothing starts, and why, is for everybody to see.
+        # Everybody may read the pause flag and its reason.
         assert allowed(
             lambda person: person("dynamodb").get_item(TableName=table, Key={"id": {"S": ledger.PAUSED}}), people[group]
         )

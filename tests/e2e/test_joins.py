@@ -24,7 +24,7 @@ class Joins:
         self.lab = lab
         stack = lab.root / "cdktf.out" / "stacks" / "joins"
         shutil.copytree(ROOT / "docs" / "joins", stack)
-        # What whoever applies it has anyway: the provider, in this case that of the lab.
+        # The provider, which anyone who applies the recipe has; here that of the lab.
         ours = json.loads((stack.parent / "sandbox" / "cdk.tf.json").read_text())
         surroundings = {
             "terraform": {"required_providers": ours["terraform"]["required_providers"]},

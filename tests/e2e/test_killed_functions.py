@@ -43,7 +43,7 @@ def test_randomly_killed_functions_lose_and_duplicate_nothing(lab: Lab, deaths: 
     def finished() -> bool | None:
         if lab.sandbox.control()["faults"]:
             return None
-        # Or a minute would be spent waiting for its schedule. A call that fails is followed by another.
+        # Called directly, to save a minute of waiting for its schedule. A failed call is repeated.
         lab.client("lambda").invoke(FunctionName="dropbatch-sandbox-run-events", Payload=b"{}")
         return True if Counter(item["state"] for item in items())["SUCCEEDED"] == FILES else None
 

@@ -45,7 +45,7 @@ def repeated(lab: Lab, run: str) -> Refusal | None:
 
 
 def end_lease(lab: Lab, job_name: str) -> None:
-    """Fake a finished wait: waiting for it once is enough."""
+    """Let the lease of a job expire at once, instead of waiting for it."""
     lab.dynamodb.update_item(
         TableName=lab.pointers["ledger_table"],
         Key=ledger.to_item({"id": ledger.job_key(job_name)}),

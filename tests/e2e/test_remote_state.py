@@ -103,7 +103,7 @@ def test_one_of_two_concurrent_applies_is_refused_and_the_state_is_intact(lab: L
     done, _ = first.communicate(timeout=60)
     assert first.returncode == 0, done
 
-    # And the state is the first one's, whole, and not locked any more
+    # And the state is that of the first, complete and unlocked
     state = kept(lab)
     assert state["outputs"]["name"]["value"] == "first"
     assert [each["type"] for each in state["resources"]] == ["terraform_data"]

@@ -100,7 +100,7 @@ def test_runs_without_capacity_complete_on_the_next_pool(faults: Lab) -> None:
     lab = faults
     lab.sandbox.control({"fault": "no-capacity", "queue": "dropbatch-sandbox-spot"})
     runs = [lab.drop(f"lab/wordcount/dry/{number}.txt", b"word\n") for number in range(30)]
-    # A job of its own behind that of the others, which only moves because somebody sees that it must.
+    # A separate job behind that of the others; it advances only if reconcile resumes it.
     runs.append(lab.drop("lab/quick/dry.txt", b"word\n"))
     until(lambda: all(lab.run(run) for run in runs) or None, "the runs to be claimed")
     lab.sandbox.control({"clock": 100})

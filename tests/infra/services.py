@@ -66,7 +66,7 @@ PAIRS = (
         actions=_under((ARN,), "sqs:SendMessage"),
         sources=(f"{_BY_RULE}#eb-sqs-permissions",),
     ),
-    # "You can't use Condition blocks in Amazon SNS topic policies for EventBridge": so by a role, never by the policy.
+    # "You can't use Condition blocks in Amazon SNS topic policies for EventBridge": hence a role, not the policy.
     Pair(
         caller="aws_cloudwatch_event_target",
         called="aws_sns_topic",

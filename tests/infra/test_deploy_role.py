@@ -172,7 +172,7 @@ def of_bucket(name: str) -> dict[str, Any]:
     }
 
 
-# What the smoke test's file and result demand of the key of the buckets.
+# Uses of the buckets' key by the smoke test's file and result.
 KEY = named("kms", "key/01234567-89ab-cdef-0123-456789abcdef")
 REQUESTS += [
     (f"kms:{verb}", KEY, {}, of_bucket("dropbatch-full-input-0123")) for verb in ("GenerateDataKey", "Decrypt")
@@ -282,7 +282,7 @@ def test_resources_of_others_are_refused(policy: list[Any], other: Any) -> None:
     assert not allowed(policy, Demand(action=action, resource=resource, context=context))
 
 
-# Dependent actions of calls that a deploy role may make, of what no environment has.
+# Dependent actions of a deploy role's calls, for resources that no environment has.
 OF_NO_ENVIRONMENT = {
     "budgets:ModifyBudget": {"iam:CreateServiceLinkedRole": "budget actions"},
     "ec2:CreateFlowLogs": {

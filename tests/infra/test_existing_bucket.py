@@ -71,7 +71,7 @@ def test_our_replaced_bucket_keeps_all_its_objects(sandbox: Sandbox, aws: Client
     assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
     assert all(s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"].values())
     assert "RefusePlainHttp" in s3.get_bucket_policy(Bucket=bucket)["Policy"]
-    # and Terraform knows nothing of it any more
+    # and it is no longer in the state of Terraform
     assert list(terraform.plan().changes) == []
     known = json.loads(terraform.state_file.read_text())["resources"]
     assert [each for each in known if each["mode"] == "managed"] == []

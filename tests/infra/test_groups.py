@@ -157,7 +157,7 @@ def test_adding_or_removing_a_group_changes_its_own_resources_and_the_lists_of_g
     before = stack_of(GROUPS)
     after = stack_of(f'{GROUPS}[group.hub]\npipelines = ["count"]\nusers = ["anna"]\n')
 
-    # The declared group `lab` is what there was without groups.
+    # A declared group `lab` is the same as no declared group.
     assert difference(stack_of(BASE), before) == set()
     assert (
         difference(before, after)

@@ -108,7 +108,7 @@ def test_logs_expire_after_the_set_time(full: Stack) -> None:
     assert {each["retention_in_days"] for each in full.resources("aws_cloudwatch_log_group")} == {30}
 
 
-# What AWS's own agents do in our name, which nothing here can try.
+# Rights of AWS's own agents, which no test here can use.
 AGENTS = {
     "dropbatch-full.machines": {
         *("ecs:DiscoverPollEndpoint", "ecs:Poll", "ecs:StartTelemetrySession", "ecs:UpdateContainerInstancesState"),

@@ -133,7 +133,7 @@ def test_a_pool_changed_under_a_long_job_loses_nothing(
     )
     assert found["updatePolicy"] == {"terminateJobsOnUpdate": False, "jobExecutionTimeoutMinutes": 7200}
 
-    # And the next one touches what it shall touch only, new jobs start, and the long one ends on its first try
+    # And the next change affects its own resources only, new jobs start, and the long one ends on its first try
     applied(shared_otherwise(set_up_otherwise(pool)), "aws_batch_scheduling_policy")
     assert jobs.until(submit("true"), "SUCCEEDED", "FAILED")["status"] == "SUCCEEDED"
     assert jobs.job(long)["status"] == "RUNNING"

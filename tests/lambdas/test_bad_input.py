@@ -140,7 +140,7 @@ def deliver(aws: SimulatedAws, body: str) -> list[str]:
     return dead
 
 
-# What SQS lets into a message: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+# Characters that SQS accepts in a message: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
 BODY = st.text(st.characters(exclude_categories=["Cc", "Cs"], include_characters="\t\n\r").filter(_taken), min_size=1)
 
 

@@ -53,7 +53,7 @@ def test_without_queues_no_environment_is_disabled(aws: SimulatedAws) -> None:
 
     guard.pause("test", by="budget")
 
-    # AWS answers a question about no environments with all of the account.
+    # AWS returns all environments of the account when none is named.
     assert not asked
 
 

@@ -130,7 +130,7 @@ def test_duplicate_late_and_shuffled_events_give_the_same_ledger(
 
     for _ in range(_ROUNDS):
         events = story.new_events()
-        # Each at least once, some more often, and some of what was long dealt with again.
+        # Each event at least once, some repeatedly, and some long after they were processed.
         past += events
         batch = events + random.sample(past, len(past) // 2)
         random.shuffle(batch)

@@ -55,7 +55,7 @@ def test_the_record_decides_the_end_of_an_expired_job(life: Life) -> None:
     assert good["stopped_at"] == "2026-01-01T00:01:00.000Z"
     assert bad["reason"] == "program: exit code 3"
     assert len(life.aws.events.entries) == 3
-    # What they used, only Batch knew.
+    # Only Batch knew their usage.
     assert {run["usage"]["vcpu_ms"] for run in runs} == {None}
 
 

@@ -106,7 +106,7 @@ def test_runs_beyond_the_time_limit_are_left_to_the_next_rounds(aws: SimulatedAw
         assert rounds < 20
 
     assert rounds > 2
-    # Nobody waits for a second turn of others; only a slice that was cut short is looked at again.
+    # No slice is read twice before the others, except one that was interrupted.
     assert sum(asked(aws).values()) <= RUNS + rounds * SLICE
 
 
@@ -187,7 +187,7 @@ def test_a_window_too_large_for_one_round_is_counted_over_several(aws: Simulated
     while len(aws.sns.mails) < 2:
         rounds += 1
         failures = Failures()
-        # Time for the first page of a round, and for the look at the next.
+        # Time for the first page of a round, and to read the next.
         parts.reconcile._mails.send_due(
             at=LATER + timedelta(seconds=rounds), failures=failures, is_over=late_after(2 if rounds > 1 else 3)
         )

@@ -35,7 +35,7 @@ def test_dead_letters_are_redriven_up_to_a_limit(aws: SimulatedAws, arrival: Arr
 
     assert said == {"redriven": 23, "reasons": {"unknown kind of message with the fields (none)": 23}}
     assert sent(aws, "arrivals") == ["{}"] * 23
-    # Sent before it is deleted: dying in between loses nothing.
+    # Sent before it is deleted: a crash in between loses nothing.
     assert calls[1:3] == ["SendMessage", "DeleteMessage"]
     assert letters(aws).redrive(limit=23)["redriven"] == 2
     assert letters(aws).redrive(limit=23) == {"redriven": 0, "reasons": {}}

@@ -161,7 +161,7 @@ def test_runs_start_and_the_refusal_is_cleared_once_the_cause_is_removed(
     assert not item.keys() & {"refused", "day", "created_at"}
     assert life.refused() == []
     assert told(capsys.readouterr().out) == []
-    # The same job and manifest all the time: nothing accumulates while it is refused.
+    # Always the same job and manifest: nothing accumulates while it is refused.
     assert (len(life.aws.s3.objects), len(life.aws.dynamodb.items)) == before
     assert life.round() == {}
 

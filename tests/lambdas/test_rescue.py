@@ -236,7 +236,7 @@ def test_usage_is_counted_once_per_attempt_with_its_estimated_cost(life: Life) -
     second = event(life.last_job(), "SUCCEEDED", "e2", container=CONTAINER, attempts=tries(1), **stopped)
     life.happens(second, second)
 
-    # The pool "ondemand" has no price: what the run cost is unknown, not the cost of its first attempt.
+    # The pool "ondemand" has no price: the cost of the run is unknown, not that of its first attempt.
     assert life.run["usage"] == {"vcpu_ms": 202_000, "mib_ms": 206_848_000, "micro_usd": None}
     assert usage_of_month(life.aws)["wordcount"] == MonthUsage(
         attempts=2, vcpu_ms=202_000, mib_ms=206_848_000, micro_usd=22_000, unknown_cost=1

@@ -97,7 +97,7 @@ HELD = make_run({"state": "HELD", "job_name": "old", "pool": "spot"})
 RUNNING = make_run({"state": "RUNNING", "attempt": 1})
 FAILED = make_run({"state": "FAILED", "attempt": 1, "reason": "broken", "requests": ["one"]})
 
-# Transition, the run as a function read it, what it makes of it, and what another function has written meanwhile.
+# Transition, the run as a function read it, its change, and what another function has written meanwhile.
 RACES: list[tuple[Transition, Run, dict[str, Any], dict[str, Any]]] = [
     (ASSIGN_JOB, HELD, {"job_name": "new"}, {"job_name": "another"}),
     (ASSIGN_JOB, HELD, {"job_name": "new"}, {"state": State.SUBMITTED}),

@@ -93,7 +93,7 @@ def test_another_try_after_a_kill_at_any_moment_gives_the_same_result(cloud: Clo
         assert seen == [], f"seed {seed}, death {death}"
         return [phase for (phase, _), was in zip(moments, reached, strict=True) if was]
 
-    # Every phase in turn, at a random point of it; every other one dies twice, at first anywhere.
+    # Each phase in turn, at a random point; every other job is killed twice, the first time anywhere.
     moments = [[(phase, chance.randint(1, MOST[phase]))] for _, phase in zip(range(DEATHS), cycle(MOST), strict=False)]
     for few in moments[::2]:
         phase = chance.choice(list(MOST))
@@ -178,7 +178,7 @@ class watch:  # noqa: N801 – reads like a word
             if record is None:
                 continue
             names = set(self._job.names)
-            # Between the two questions a new try may have begun, which takes the record away first.
+            # Between the two reads a new try may have begun, which first removes the record.
             if record["status"] == "SUCCEEDED" and self._job.record == record:
                 wanted = {each["uri"].rpartition(self._job.spec.output)[2] for each in record["outputs"]}
                 if not wanted | {"_run.json", "_log.txt"} <= names:

@@ -112,7 +112,7 @@ class World:
         shape = MODEL.operation_model(operation).output_shape
         assert shape is not None
         faults = ParamValidator().validate(answer, shape).generate_report().splitlines()
-        # The model calls it required, yet AWS leaves it out of jobs that have not started, as its own examples show.
+        # The model requires it, yet AWS omits it for jobs that have not started, as its own examples show.
         faults = [each for each in faults if not re.fullmatch(r'Missing .* in jobs\[\d+\]: "startedAt"', each)]
         assert not faults, faults
         assert not (odd := _odd_values(shape, answer)), odd

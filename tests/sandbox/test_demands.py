@@ -13,7 +13,7 @@ from tests.authorization_reference import action_of
 HOME = "arn:aws:{}:eu-central-1:000000000000:{}"
 ROLE = "arn:aws:iam::000000000000:role/r"
 
-# Calls that AWS's guides say a role is passed by, and whose dependent actions in the reference do not.
+# Calls that pass a role according to AWS's guides, but have no such dependent action in the reference.
 PASSED_BY_GUIDE = {
     *("batch:CreateComputeEnvironment", "batch:UpdateComputeEnvironment", "batch:RegisterJobDefinition"),
     *("events:PutTargets", "lambda:UpdateFunctionConfiguration"),

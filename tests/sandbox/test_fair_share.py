@@ -81,7 +81,7 @@ def test_one_file_of_a_lab_starts_before_two_thousand_of_another_that_came_first
         finish_one(world, finished)
         assert len(finished) < 100, "the other lab's run still waits"
 
-    # The next machine that was free: one array or not, each of its children is a job of its own to the scheduler.
+    # The next free machine: the scheduler treats each child of an array as a job.
     assert len(finished) == 1
     assert array.startswith("wordcount-lab-")
 

@@ -116,7 +116,7 @@ def _judge(world: World, rounds: int) -> list[str]:
         from_item(item) for item_id, item in world.aws.dynamodb.items.items() if item_id.startswith("job#")
     ]
     faults += [f"still called refused: {job['id']}" for job in jobs_on_record if "job_id" in job and "refused" in job]
-    # A needless job is fenced off, but it costs money: only what cannot be known excuses one.
+    # An unnecessary job is fenced off but costs money: only a lost answer excuses it.
     specs = [world._run_of(child) for child in world.batch.children.values()]
     jobs = Counter((spec.run_id, spec.attempt) for spec in specs)
     needless = sum(count - 1 for count in jobs.values())

@@ -103,7 +103,7 @@ class _Client:
                     continue
                 raise error("ThrottlingException", name)
             result = real(**call)
-            # A transaction carries an idempotency token: its repetition answers as the first call would have.
+            # A transaction has an idempotency token: a retry gets the answer of the first call.
             if world.chance("lose_answer") and name != "transact_write_items":
                 if left:
                     continue
@@ -211,7 +211,7 @@ class World:
         self.limit = None if enough is None else Limit(VCPU_MS, enough * RUN_NEEDS)
         self.deployment = CHAINED._replace(limits={} if self.limit is None else {"lab": self.limit})
 
-    # What happens at every call
+    # Faults at every call
 
     def chance(self, fault: str) -> bool:
         return not self.calm and self.random.random() < self.weather[fault]
@@ -271,7 +271,7 @@ class World:
         self._start(work, done)
 
     def reconcile(self) -> None:
-        # Without the lease, everything counts as left behind at once.
+        # Without the lease, every job counts as abandoned at once.
         at = self.now if "lease" in self.safeguards else self.now + DEPLOYMENT.lease * 2
 
         def work(invocation: _Invocation) -> None:
@@ -298,7 +298,7 @@ class World:
             self.executions[run.run_id, run.attempt].add(child["jobId"])
             child |= {"status": "SUCCEEDED" if child["status"] == "RUNNING" else "RUNNING", "ran": True}
             self.completions[run.run_id] += child["status"] == "SUCCEEDED"
-            # Without a further pool a reclaimed run would have failed for good.
+            # Without another pool a reclaimed run would fail finally.
             if child["status"] == "RUNNING" and child["job"]["jobQueue"] != _LAST_POOL and self.chance("reclaim"):
                 child |= {"status": "FAILED", "reason": "Host EC2 (instance i-1) terminated."}
         self.emit(child)
@@ -387,7 +387,7 @@ class World:
         )
         return parts.flow, parts.reconcile
 
-    # Safeguards taken away
+    # Safeguards that a test removes
 
     def _unconditional_claim(self, **call: Any) -> dict[str, Any]:
         for step in call["TransactItems"]:

@@ -276,7 +276,7 @@ def test_an_interrupted_cancel_is_completed_on_redelivery(bench: Bench, operatio
     )
     bench.aws.s3.objects["in-bucket", CANCEL] = json.dumps({"runs": [one]}).encode()
     failed = bench.arrival.process([sqs_record(body)]).ids
-    # The job would have found the fence taken: that it goes on waiting for a while harms nobody.
+    # The job would find the fence taken; until then it waits without harm.
     assert bool(failed) == (operation != "TerminateJob")
 
     bench.deliver(body)

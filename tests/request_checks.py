@@ -1,8 +1,8 @@
-"""Every request that a test makes to AWS is held against botocore's model of the service and against our rules.
+"""Check every request that a test makes to AWS against botocore's model of the service and against our rules.
 
-Real clients of boto3 are watched in this process; simulated ones call `check` themselves. What functions, jobs and
-commands ask for in processes of their own reaches the sandbox, which refuses by the same table. A request that breaks
-a rule fails the test that made it, whatever the code under test did with the error.
+Real clients of boto3 are watched in this process; simulated ones call `check` themselves. Functions, jobs and commands
+in other processes send their requests to the sandbox, which applies the same rules. A request that breaks a rule fails
+its test, however the code under test handles the error.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -18,7 +18,7 @@ from dropbatch.sandbox.rules.model import beyond_botocore, model_of, not_of_mode
 __all__ = ["LEDGER", "Check", "broken", "check", "check_once", "operation_named", "taken", "watch_clients"]
 
 LEDGER = Known(
-    # Every queue of a deployment has a fair-share policy. A definition of which nothing is known has no priority.
+    # Every queue of a deployment has a fair-share policy. An unknown definition has no priority.
     queue={"jobQueueName": "of the deployment", "schedulingPolicyArn": "arn:of-the-deployment"},
     definition={},
     keys={"ledger": ("id",)},
@@ -32,7 +32,7 @@ _seen: set[Any] = set()
 
 
 def broken(service: str, operation: str, params: Mapping[str, Any], known: Known = NOTHING) -> list[str]:
-    """Everything that is wrong with a request."""
+    """Return every fault of a request."""
     return [
         *(f"{service}.{operation}: {each}" for each in not_of_model(service, operation, params)),
         *map(str, violations(service, operation, params, known)),
@@ -40,12 +40,12 @@ def broken(service: str, operation: str, params: Mapping[str, Any], known: Known
 
 
 def check(service: str, operation: str, params: Mapping[str, Any]) -> None:
-    """Hold a simulated client's request against model and rules."""
+    """Check a simulated client's request against model and rules."""
     _broken.extend(broken(service, operation, params, LEDGER))
 
 
 def check_once(service: str, operation: str, params: Mapping[str, Any]) -> None:
-    """Hold the first request of each form against model and rules: where there are millions, most are alike."""
+    """Check only the first request of each form: most of the millions of requests have the same form."""
     form = (operation, *_form(params))
     if form not in _seen:
         _seen.add(form)
@@ -53,7 +53,7 @@ def check_once(service: str, operation: str, params: Mapping[str, Any]) -> None:
 
 
 def _form(params: Mapping[str, Any]) -> Iterable[Any]:
-    """Names of the members, and texts of the expressions, of a request and of the steps of a transaction."""
+    """Return the names of members, and the texts of expressions, of a request and of its transaction's steps."""
     for name, value in params.items():
         yield name
         if name.endswith("Expression"):
@@ -67,20 +67,20 @@ def _form(params: Mapping[str, Any]) -> Iterable[Any]:
 
 @cache
 def operation_named(service: str, method: str) -> str:
-    """The operation behind a method of boto3's client."""
+    """Return the operation of a boto3 client's method."""
     names = {xform_name(name): name for name in model_of(service).operation_names}
     return names[method]
 
 
 def taken() -> list[str]:
-    """What was found since the last call."""
+    """Return the faults found since the last call."""
     found = list(dict.fromkeys(_broken))
     _broken.clear()
     return found
 
 
 def watch_clients() -> None:
-    """From now on look at every request of every client of boto3 in this process; botocore checks part of its model."""
+    """Check every request of every boto3 client in this process from now on; botocore checks only part of its model."""
     original = BaseClient._make_api_call  # type: ignore[attr-defined] # not in the stubs
 
     def make_api_call(self: Any, operation_name: str, api_params: Any) -> Any:

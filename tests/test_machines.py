@@ -23,7 +23,7 @@ RESOURCES = {
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """AWS's answers of a service, to be said beforehand; all must be asked for."""
+    """Prepared answers of an AWS service, all of which must be used."""
     stubs: dict[str, Stubber] = {}
     make: Any = boto3.client
     for service in ("batch", "iam"):
@@ -67,7 +67,7 @@ def has_queue(aws: Any, name: str) -> None:
     aws["batch"].add_response("describe_job_queues", answer, {"jobQueues": [name]})
 
 
-def test_running_jobs_get_the_most_that_aws_takes() -> None:
+def test_running_jobs_get_the_longest_time_that_aws_allows() -> None:
     shape: Any = boto3.client("batch", region_name="eu-central-1").meta.service_model
     assert shape.shape_for("JobExecutionTimeoutMinutes").metadata["max"] == MINUTES
 
@@ -83,7 +83,7 @@ class TestChange:
         ],
         ids=["same", "other order", "status of image", "name of template"],
     )
-    def test_what_is_so_already_is_left_alone(self, aws: Any, now: dict[str, Any]) -> None:
+    def test_a_machine_that_is_up_to_date_is_not_changed(self, aws: Any, now: dict[str, Any]) -> None:
         aws["batch"].add_response("describe_compute_environments", described(**now), {"computeEnvironments": [ARN]})
         assert change(aws["batch"].client, ARN, RESOURCES) == []
 
@@ -96,12 +96,12 @@ class TestChange:
             ("ec2Configuration", [{"imageType": "ECS_AL2023", "imageIdOverride": "ami-1"}]),
         ],
     )
-    def test_only_what_differs_is_changed_and_jobs_may_end(self, aws: Any, name: str, now: Any) -> None:
+    def test_only_differences_are_changed_and_jobs_may_end(self, aws: Any, name: str, now: Any) -> None:
         aws["batch"].add_response("describe_compute_environments", described(**{name: now}))
         expect_update(aws, **{name: RESOURCES[name]})
         assert change(aws["batch"].client, ARN, RESOURCES) == [name]
 
-    def test_terraform_gives_it_as_a_variable(self, aws: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_terraform_passes_the_change_as_a_variable(self, aws: Any, capsys: pytest.CaptureFixture[str]) -> None:
         template = {"launchTemplateId": "lt-1", "version": 2}  # a number there
         text = json.dumps({"environment": ARN, "resources": {**RESOURCES, "launchTemplate": template}})
         aws["batch"].add_response("describe_compute_environments", described())
@@ -122,7 +122,7 @@ class TestChange:
         assert "resource is being modified" in error
         assert "deploy again when they have ended" in error
 
-    def test_one_that_is_gone_is_named(self, aws: Any) -> None:
+    def test_a_missing_environment_is_named(self, aws: Any) -> None:
         aws["batch"].add_response("describe_compute_environments", {"computeEnvironments": []})
         with pytest.raises(MachinesError, match="dropbatch-dev-spot-1 does not exist"):
             change(aws["batch"].client, ARN, RESOURCES)
@@ -137,14 +137,14 @@ class TestPatch:
         expect_update(aws)
         assert main(self.ARGUMENTS, {}) == 0
 
-    def test_an_image_of_ones_own_stays(self, aws: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_a_custom_image_is_kept(self, aws: Any, capsys: pytest.CaptureFixture[str]) -> None:
         own = [{"imageType": "ECS_AL2023", "imageIdOverride": "ami-1"}]
         has_queue(aws, "dropbatch-dev-spot")
         aws["batch"].add_response("describe_compute_environments", described(ec2Configuration=own))
         assert main(self.ARGUMENTS, {}) == 0
         assert "ami-1: build a newer one" in capsys.readouterr().out
 
-    def test_a_pool_that_fails_keeps_no_other_from_its_patch(
+    def test_a_failing_pool_does_not_prevent_the_patch_of_others(
         self, aws: Any, capsys: pytest.CaptureFixture[str]
     ) -> None:
         aws["batch"].add_response("describe_job_queues", {"jobQueues": []})
@@ -157,7 +157,7 @@ class TestPatch:
         assert "there is no job queue dropbatch-dev-spot: deploy the environment first" in captured.err
         assert captured.out.startswith("ondemand: new jobs get machines with the newest image")
 
-    def test_no_queue_no_patch(self, aws: Any) -> None:
+    def test_a_pool_without_a_queue_is_not_patched(self, aws: Any) -> None:
         aws["batch"].add_response("describe_job_queues", {"jobQueues": []})
         with pytest.raises(MachinesError):
             patch(aws["batch"].client, "dropbatch-dev-spot")
@@ -165,7 +165,7 @@ class TestPatch:
 
 class TestProfile:
     @pytest.mark.parametrize(("old", "least", "most"), [(0, 10, 15), (3600, 0, 0), (-3600, 15, 15)])
-    def test_a_young_profile_is_waited_for_and_never_long(self, aws: Any, old: int, least: float, most: float) -> None:
+    def test_a_new_profile_is_waited_for_briefly(self, aws: Any, old: int, least: float, most: float) -> None:
         profile = {
             "Path": "/",
             "InstanceProfileName": "machines",
@@ -184,6 +184,6 @@ class TestProfile:
         (seconds,) = slept
         assert least <= seconds <= most
 
-    def test_the_sandbox_is_not_waited_for(self) -> None:
+    def test_the_sandbox_needs_no_waiting(self) -> None:
         sandbox = {"DROPBATCH_SANDBOX_DIR": "here"}
         assert main(["await-profile", "--region", "eu-central-1", "--profile", "machines"], sandbox) == 0

@@ -1,4 +1,4 @@
-"""The set-up of a checkout, where it can go wrong."""
+"""The set-up of a checkout, where it can fail."""
 
 import subprocess
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 from dropbatch import preflight
 
 
-def test_an_environment_whose_making_was_interrupted_is_made_again(
+def test_an_environment_whose_creation_was_interrupted_is_created_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given one with a Python, but without pip, which comes last
@@ -33,7 +33,7 @@ def test_an_environment_whose_making_was_interrupted_is_made_again(
     assert calls == [["-m", "venv", "--clear", str(tmp_path)]]
 
 
-def test_a_python_that_makes_no_environments_is_told_of(
+def test_a_python_that_creates_no_environments_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said = "apt install python3.11-venv\n"  # as Debian's does, when that package is missing

@@ -6,7 +6,7 @@ from checks import cdk_terrain
 from checks.cdk_terrain import Difference, differences, explain, rewrite
 
 
-def test_imports_are_rewritten_and_the_output_folder_keeps_its_name(tmp_path: Path) -> None:
+def test_the_move_rewrites_imports_and_keeps_the_output_folder(tmp_path: Path) -> None:
     file = tmp_path / "a" / "x.py"
     file.parent.mkdir()
     file.write_text(
@@ -23,7 +23,7 @@ def test_imports_are_rewritten_and_the_output_folder_keeps_its_name(tmp_path: Pa
     assert (tmp_path / "y.cjs").read_text() == 'const entry = path.join("@cdktn", "provider-aws");\n'
 
 
-def test_differences_are_found_at_their_place() -> None:
+def test_a_difference_is_reported_with_its_place() -> None:
     today = {"//": {"version": "0.21"}, "resource": {"a": {"x": {"list": [1, {"n": 2}], "gone": True, "same": []}}}}
     moved = {"//": {"version": "0.24"}, "resource": {"a": {"x": {"list": [1, {"n": 3}], "new": {}, "same": []}}}}
     assert differences(today, moved) == [
@@ -33,13 +33,13 @@ def test_differences_are_found_at_their_place() -> None:
     ]
 
 
-def test_only_what_is_known_is_explained() -> None:
+def test_only_known_differences_are_explained() -> None:
     assert explain("resource.aws_batch_compute_environment.Pool-spot_Environment_CD99D5E7.name_prefix") is not None
     assert explain("resource.aws_s3_bucket.Inputs.bucket_prefix") is None
 
 
 @pytest.mark.soak
-def test_the_move_changes_what_is_explained_and_nothing_else(capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_move_causes_only_explained_differences(capfd: pytest.CaptureFixture[str]) -> None:
     code = cdk_terrain.main([])
     said = capfd.readouterr()
     assert code == 0, said.out + said.err

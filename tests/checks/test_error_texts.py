@@ -36,12 +36,12 @@ def _found(tmp_path: Path, source: str) -> list[tuple[str, str]]:
         ('def _old_fault():\n    return "found %s, needed is %s" % (a, b)', "", "found …, needed is …"),
     ],
 )
-def test_a_text_is_found_where_the_code_says_it(tmp_path: Path, source: str, kind: str, said: str) -> None:
+def test_an_error_text_is_found_where_the_code_raises_it(tmp_path: Path, source: str, kind: str, said: str) -> None:
     assert (kind, said) in _found(tmp_path, source)
 
 
 @pytest.mark.parametrize("source", ['raise KeyError("a part is missing")', 'log.info("all is well: go on")'])
-def test_what_is_no_fault_of_a_person_is_not(tmp_path: Path, source: str) -> None:
+def test_internal_errors_are_not_listed(tmp_path: Path, source: str) -> None:
     assert _found(tmp_path, source) == []
 
 
@@ -62,7 +62,7 @@ def test_no_text_in_the_form_of_the_house_is_left_out() -> None:
     assert missing == []
 
 
-def test_texts_of_every_room_are_there() -> None:
+def test_texts_of_every_package_are_listed() -> None:
     by_room: dict[str, list[Text]] = {}
     for title, text in error_texts(ROOT):
         by_room.setdefault(title, []).append(text)

@@ -1,4 +1,4 @@
-"""Policies that AWS would not take as they are meant are found, each by the rule that it breaks."""
+"""Policies that AWS would refuse or misread are reported with the rule they break."""
 
 import json
 from typing import Any
@@ -96,12 +96,12 @@ WRONG = [
 
 
 @pytest.mark.parametrize("right", RIGHT)
-def test_what_aws_takes_is_taken(right: dict[str, Any]) -> None:
+def test_a_valid_policy_is_accepted(right: dict[str, Any]) -> None:
     assert said(right) == []
 
 
 @pytest.mark.parametrize(("wrong", "expected"), WRONG)
-def test_what_aws_would_not_take_is_said(wrong: dict[str, Any], expected: str) -> None:
+def test_an_invalid_policy_is_reported_with_its_rule(wrong: dict[str, Any], expected: str) -> None:
     found = [each for each in said(wrong) if expected in each]
 
     assert len(found) == 1, said(wrong)
@@ -109,14 +109,14 @@ def test_what_aws_would_not_take_is_said(wrong: dict[str, Any], expected: str) -
     assert "; see https://docs.aws.amazon.com/service-authorization/latest/reference/" in found[0]
 
 
-def test_a_type_that_lacks_a_statements_key_may_be_granted_by_another_statement() -> None:
+def test_a_type_without_the_condition_key_may_be_granted_by_another_statement() -> None:
     tagged = statement("ec2:AuthorizeSecurityGroupEgress", "*", Condition=only("aws:ResourceTag/a"))
     rules = "arn:aws:ec2:eu-central-1:123456789012:security-group-rule/*"
 
     assert said(tagged, statement("ec2:Authorize*", rules, Condition=only("aws:RequestTag/a"))) == []
 
 
-def test_types_that_an_action_requires_may_be_granted_by_several_statements() -> None:
+def test_required_types_may_be_granted_by_several_statements() -> None:
     one = statement("batch:SubmitJob", f"{BATCH}job-queue/q", f"{BATCH}job/*")
 
     assert said(one, statement("batch:SubmitJob", f"{BATCH}job-definition/d")) == []
@@ -140,7 +140,7 @@ def test_patterns_match_forms_of_arns(pattern: str, form: str, same: bool) -> No
     assert matches(pattern, form) is same
 
 
-def test_a_policy_is_found_wherever_it_is() -> None:
+def test_a_policy_is_found_anywhere_in_a_stack() -> None:
     text = json.dumps({"Statement": [statement("sns:Publish", "${aws_sns_topic.People_Topic_0123ABCD.arn}")]})
     body = {
         "resource": {
@@ -168,11 +168,11 @@ def test_a_policy_is_found_wherever_it_is() -> None:
         ),
     ],
 )
-def test_a_policy_that_cannot_be_read_is_not_passed_over(text: str, expected: str) -> None:
+def test_an_unreadable_policy_is_reported(text: str, expected: str) -> None:
     with pytest.raises(UnreadableError, match=expected):
         list(documents("dev", {"resource": {"aws_iam_policy": {"Some": {"policy": text}}}}))
 
 
-def test_the_reference_is_the_whole_of_aws() -> None:
+def test_the_reference_covers_all_of_aws() -> None:
     assert len(actions("ec2:*")) > 700
     assert page("iam").endswith("/list_awsidentityandaccessmanagementiam.html")

@@ -1,4 +1,4 @@
-"""Whoever deletes what keeps production safe is told: each line that matters is deleted in a copy."""
+"""Deleting a line that keeps production safe is reported: each such line is deleted in a copy."""
 
 import re
 import shutil
@@ -24,7 +24,7 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_ours_lack_nothing(project: Path) -> None:
+def test_our_workflows_have_no_fault(project: Path) -> None:
     assert faults(project) == []
 
 
@@ -85,7 +85,7 @@ def test_ours_lack_nothing(project: Path) -> None:
             "      group: deploy-dev",
             "none is stopped",
         ),
-        # what is destroyed was named twice
+        # the destroyed environment was named twice
         (
             "deploy",
             "        run: make confirm\n",
@@ -105,7 +105,7 @@ def test_ours_lack_nothing(project: Path) -> None:
         ("deploy", "uses: $/.github/workflows/environment.yml", "uses: $/.github/workflows/e.yml", "does not exist"),
     ],
 )
-def test_what_is_deleted_is_missed(project: Path, file: str, old: str, new: str, said: str) -> None:
+def test_a_deleted_line_is_reported(project: Path, file: str, old: str, new: str, said: str) -> None:
     path = project / ".github/workflows" / f"{file}.yml"
     text = path.read_text()
     assert old in text, f"{path.name} has no {old!r} any more"
@@ -114,7 +114,7 @@ def test_what_is_deleted_is_missed(project: Path, file: str, old: str, new: str,
     assert any(said in fault for fault in found), found
 
 
-def test_an_action_of_ours_is_pinned_too(project: Path) -> None:
+def test_actions_of_this_repository_need_a_pinned_version(project: Path) -> None:
     path = project / ".github/actions/tools/action.yml"
     path.write_text(path.read_text().replace("actions/setup-node@2028fbc5c25fe9cf00d9f06a71cc4710d4507903", "x/y@main"))
     assert faults(project) == ["action.yml:10: an action must be pinned by its full commit, got x/y@main"]
@@ -131,7 +131,7 @@ def test_an_action_of_ours_is_pinned_too(project: Path) -> None:
         (".github/workflows/ci.yml", "      - uses: actions/cache@v4\n", "unpinned-uses"),
     ],
 )
-def test_zizmor_reads_them(project: Path, place: str, line: str, said: str) -> None:
+def test_zizmor_accepts_the_workflows(project: Path, place: str, line: str, said: str) -> None:
     path = project / place
     path.write_text(path.read_text().replace("      - run: make lint\n", f"      - run: make lint\n{line}", 1))
     command = [
@@ -154,14 +154,14 @@ def test_zizmor_reads_them(project: Path, place: str, line: str, said: str) -> N
         ("vendor.dependabot", ".github/dependabot.yml", "interval: weekly", "interval: often"),
     ],
 )
-def test_schemas_hold(project: Path, schema: str, place: str, old: str, new: str) -> None:
+def test_the_workflows_are_valid_for_their_schemas(project: Path, schema: str, place: str, old: str, new: str) -> None:
     command = [str(Path(sys.executable).with_name("check-jsonschema")), "--quiet", "--builtin-schema", schema, place]
     assert subprocess.run(command, cwd=project, check=False).returncode == 0
     (project / place).write_text((project / place).read_text().replace(old, new))
     assert subprocess.run(command, cwd=project, capture_output=True, check=False).returncode == 1
 
 
-def test_dependabot_looks_at_all_that_is_pinned() -> None:
+def test_dependabot_watches_every_pinned_version() -> None:
     updates = {
         each["package-ecosystem"]: each for each in YAML(typ="safe").load(ROOT / ".github/dependabot.yml")["updates"]
     }
@@ -169,7 +169,7 @@ def test_dependabot_looks_at_all_that_is_pinned() -> None:
     for ecosystem, each in updates.items():
         assert each["groups"], ecosystem
     lists = [path for top in ("checks", "dropbatch", "image") for path in (ROOT / top).rglob("*.txt")]
-    # What it does not find by itself: actions of ours, Dockerfiles, and lists of packages below the top.
+    # Dependabot does not find these by itself: our own actions, Dockerfiles, and requirements below the top.
     for ecosystem, found in (
         ("pip", (path for path in lists if re.search(r"^[\w-]+==", path.read_text(), re.MULTILINE))),
         ("github-actions", ROOT.glob(".github/actions/*/action.yml")),

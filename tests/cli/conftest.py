@@ -1,4 +1,4 @@
-"""A deployed environment without Terraform: the resources that the command talks to, in a sandbox of its own."""
+"""A deployed environment without Terraform: the resources that the command uses, in a sandbox."""
 
 import json
 import os
@@ -74,7 +74,7 @@ class World:
         group: str = "lab",
         **more: Any,
     ) -> dict[str, Any]:
-        """Put a RUN item; returns its plain values."""
+        """Put a RUN item and return its plain values."""
         identity = identity or run_id(
             group="lab", pipeline="wordcount", bucket=INPUT, key=name, version_id=str(next(_numbers))
         )
@@ -99,7 +99,7 @@ class World:
         return item
 
     def pause(self, *, by: str = "operator", reason: str = "by hand") -> None:
-        """Set the flag, as the spend guard does."""
+        """Set the pause flag, as the spend guard does."""
         since = ledger.timestamp(datetime.now(UTC) - timedelta(hours=2))
         flag = {"id": ledger.PAUSED, "since": since, "by": by, "reason": reason, "stop": False}
         self.dynamodb.put_item(TableName=TABLE, Item=ledger.to_item(flag))
@@ -107,7 +107,7 @@ class World:
     def refused(
         self, job_name: str, *, runs: int = 1, reason: str = "", group: str = "lab", minutes_left: float = 10
     ) -> None:
-        """Put a JOB item that Batch refuses, as the arrival function notes it."""
+        """Put a JOB item that Batch refuses, as the arrival function writes it."""
         now = datetime.now(UTC)
         at, since = (ledger.timestamp(now - timedelta(minutes=minutes)) for minutes in (3, 120))
         item = {
@@ -125,7 +125,7 @@ class World:
     def publish(
         self, item: dict[str, Any], files: dict[str, bytes], *, log: bytes = b"", status: str = "SUCCEEDED"
     ) -> None:
-        """Results, log and record of a run, as the runtime leaves them."""
+        """Write results, log and record of a run, as the runtime does."""
         prefix = item["output_prefix"]
         outputs = []
         for name, body in files.items():
@@ -148,7 +148,7 @@ class World:
         self.s3.put_object(Bucket=OUTPUT, Key=keys.record_key(prefix), Body=json.dumps(record.to_dict()).encode())
 
     def done(self, files: dict[str, bytes], *, name: str = "notes.txt", **more: Any) -> dict[str, Any]:
-        """A run that succeeded and published these files."""
+        """Write a succeeded run with these published files, and return its item."""
         item = self.item(State.SUCCEEDED, name=name, **more)
         self.publish(item, files, log=b"said\n")
         return item
@@ -169,7 +169,7 @@ def _running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, S
 
 @pytest.fixture
 def world(_running: tuple[Path, Sandbox], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
-    """The working directory is the checkout whose sandbox runs; nothing of the caller's AWS settings is left."""
+    """Enter the checkout whose sandbox runs, without the caller's AWS settings."""
     root, sandbox = _running
     without_aws(monkeypatch, tmp_path)
     monkeypatch.chdir(root)
@@ -183,6 +183,18 @@ def world(_running: tuple[Path, Sandbox], monkeypatch: pytest.MonkeyPatch, tmp_p
     return world
 
 
+@pytest.fixture
+def iam(world: World) -> Any:
+    environ = world.sandbox.environ()
+    session: Any = boto3.Session(environ["AWS_ACCESS_KEY_ID"], environ["AWS_SECRET_ACCESS_KEY"], region_name=REGION)
+    client = session.client("iam", endpoint_url=environ["AWS_ENDPOINT_URL"])
+    client.create_user(UserName="dropbatch-sandbox-anna")
+    yield client
+    for each in client.list_access_keys(UserName="dropbatch-sandbox-anna")["AccessKeyMetadata"]:
+        client.delete_access_key(UserName="dropbatch-sandbox-anna", AccessKeyId=each["AccessKeyId"])
+    client.delete_user(UserName="dropbatch-sandbox-anna")
+
+
 @cache
 def _clients(key_id: str, secret: str, url: str) -> dict[str, Any]:
     session: Any = boto3.Session(key_id, secret, region_name=REGION)
@@ -191,7 +203,7 @@ def _clients(key_id: str, secret: str, url: str) -> dict[str, Any]:
 
 
 def without_aws(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
-    """A person who has set up nothing."""
+    """Remove all AWS and dropbatch settings of the user."""
     for name in list(os.environ):
         if name.startswith(("AWS_", "DROPBATCH_")):
             monkeypatch.delenv(name)

@@ -1,4 +1,4 @@
-"""Tab: commands, names and runs, in the shells' own scripts."""
+"""Tab completion of commands, names and runs, in each shell's own script."""
 
 import shutil
 import subprocess
@@ -19,12 +19,12 @@ def offered(*words: str, incomplete: str = "") -> list[str]:
     return [each.value for each in found]
 
 
-def test_commands_are_offered():
+def test_commands_are_completed():
     assert "status" in offered(incomplete="st")
     assert offered("sandbox", incomplete="cl") == ["clock"]
 
 
-def test_names_and_runs_are_offered(world: World):
+def test_names_and_runs_are_completed(world: World):
     item = world.item(State.FAILED)
 
     assert offered("show") == [item["run_id"]]
@@ -35,7 +35,7 @@ def test_names_and_runs_are_offered(world: World):
 
 
 @pytest.mark.parametrize("trouble", [KeyError("x"), SystemExit(3)])
-def test_what_cannot_be_asked_offers_nothing(
+def test_a_failing_query_completes_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], trouble: BaseException
 ):
     def fail(*_: Any) -> None:
@@ -48,7 +48,7 @@ def test_what_cannot_be_asked_offers_nothing(
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_each_shell_takes_its_script(shell: str):
+def test_each_shell_accepts_its_script(shell: str):
     script = CliRunner().invoke(cli, ["completion", shell]).stdout
 
     assert "_DROPBATCH_COMPLETE" in script

@@ -8,19 +8,13 @@ import pytest
 from botocore.exceptions import ClientError
 
 from dropbatch.cli.usage import Line, months, used
-from dropbatch.contract import ledger
 from dropbatch.contract.runs import State
-from dropbatch.contract.usage import MonthUsage, Usage
-from tests.cli.conftest import TABLE, World
+from dropbatch.contract.usage import MonthUsage
+from tests.cli.conftest import World
+from tests.cli.deployment_content import spend
 
 
-def spend(world: World, pipeline: str, run_id: str, **usage: Any) -> None:
-    key = ledger.usage_key("lab", f"{datetime.now(UTC):%Y-%m}", run_id)
-    fields = MonthUsage.of(Usage(**usage)).fields(pipeline)
-    world.dynamodb.put_item(TableName=TABLE, Item=ledger.to_item({"id": key, **fields}))
-
-
-def test_cost_sums_the_shards_and_never_calls_unknown_nothing(world: World):
+def test_cost_sums_the_shards_and_never_shows_unknown_as_zero(world: World):
     spend(world, "wordcount", "r-1", vcpu_ms=3_600_000, mib_ms=1024 * 3_600_000, micro_usd=40_000)
     spend(world, "wordcount", "r-2", vcpu_ms=3_600_000, mib_ms=1024 * 3_600_000, micro_usd=None)
     spend(world, "align", "r-4", vcpu_ms=3_600_000, mib_ms=1024 * 3_600_000, micro_usd=None)
@@ -48,7 +42,7 @@ def test_cost_by_group_sums_its_pipelines(world: World):
     assert of_one["micro_usd"] == 20_000
 
 
-def test_cost_by_group_leaves_out_what_is_not_yours(world: World, monkeypatch: pytest.MonkeyPatch):
+def test_cost_by_group_omits_groups_of_others(world: World, monkeypatch: pytest.MonkeyPatch):
     world.describe(groups=["lab", "other"])
     spend(world, "wordcount", "r-1", vcpu_ms=3_600_000, mib_ms=0, micro_usd=40_000)
 
@@ -66,7 +60,7 @@ def test_cost_by_group_leaves_out_what_is_not_yours(world: World, monkeypatch: p
     assert len(result.stdout.splitlines()) == 2
 
 
-def test_cost_by_day_adds_up_runs(world: World):
+def test_cost_by_day_sums_runs(world: World):
     now = datetime.now(UTC)
     known = {"vcpu_ms": 3_600_000, "mib_ms": 1024 * 3_600_000, "micro_usd": 500_000}
     world.item(State.SUCCEEDED, name="1.txt", minutes_ago=0, usage=known, attempt=2)
@@ -81,12 +75,12 @@ def test_cost_by_day_adds_up_runs(world: World):
     assert shown.stdout.splitlines()[1].split()[1:6] == ["3", "2.000", "2.000", "≥", "0.5000"]
 
 
-def test_cost_of_nothing(world: World):
+def test_cost_without_usage_says_so(world: World):
     result = world.call("cost")
 
     assert (result.exit_code, result.stdout) == (0, "")
     assert "no run has ended since" in result.stderr
 
 
-def test_months_go_back_over_the_year():
+def test_months_are_counted_back_over_the_year():
     assert months(datetime(2026, 2, 3, tzinfo=UTC), 4) == ["2026-02", "2026-01", "2025-12", "2025-11"]

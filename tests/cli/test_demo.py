@@ -1,4 +1,4 @@
-"""The demo's parts that need no deployment; the whole of it is in tests/e2e."""
+"""The parts of the demo that need no deployment; tests/e2e runs the complete demo."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -47,7 +47,7 @@ def checkout(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def applies(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What Terraform was asked to do."""
+    """The calls of Terraform."""
     asked: list[str] = []
 
     class Terraform:
@@ -74,7 +74,7 @@ def applies(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def interrupted(checkout: Path, sandbox: Sandbox, applies: list[str]) -> None:
-    """A deploy that a person has ended; the next will find something in the way."""
+    """Interrupt a deploy, so that resources are in the way of the next one."""
     applies.append("interrupt")
     with pytest.raises(KeyboardInterrupt):
         sandbox_stack.deploy(checkout, sandbox, FakeReporter())
@@ -93,7 +93,7 @@ def test_only_what_changed_is_applied(checkout: Path, applies: list[str]):
     assert applies == ["apply", "apply"]
 
 
-def test_of_two_at_once_the_second_waits_and_finds_it_done(checkout: Path, applies: list[str]):
+def test_the_second_of_two_concurrent_demos_waits_and_finds_the_work_done(checkout: Path, applies: list[str]):
     sandbox = Sandbox.at(checkout)
     reporter = FakeReporter()
 
@@ -106,7 +106,7 @@ def test_of_two_at_once_the_second_waits_and_finds_it_done(checkout: Path, appli
     assert applies == ["apply"]
 
 
-def test_after_a_failed_apply_nothing_counts_as_applied(checkout: Path, applies: list[str]):
+def test_a_failed_apply_does_not_count_as_applied(checkout: Path, applies: list[str]):
     sandbox = Sandbox.at(checkout)
     sandbox_stack.deploy(checkout, sandbox, FakeReporter())
     (checkout / "program").write_text("two")
@@ -121,7 +121,7 @@ def test_after_a_failed_apply_nothing_counts_as_applied(checkout: Path, applies:
     assert applies == ["apply", "apply"]
 
 
-def test_after_an_interrupted_first_deploy_the_sandbox_is_emptied_if_something_is_in_the_way(
+def test_an_interrupted_first_deploy_empties_the_sandbox_if_resources_are_in_the_way(
     checkout: Path, applies: list[str]
 ):
     sandbox, reporter = Sandbox.at(checkout), FakeReporter()
@@ -134,7 +134,7 @@ def test_after_an_interrupted_first_deploy_the_sandbox_is_emptied_if_something_i
     assert sandbox_stack.deploy(checkout, sandbox, FakeReporter()) is False
 
 
-def test_after_a_first_deploy_that_was_killed_the_sandbox_is_emptied_at_once(checkout: Path, applies: list[str]):
+def test_a_killed_first_deploy_empties_the_sandbox_at_once(checkout: Path, applies: list[str]):
     sandbox = Sandbox.at(checkout)
     interrupted(checkout, sandbox, applies)
     sandbox_stack._applying(sandbox).write_text("")  # nobody was left to say how it ended
@@ -144,7 +144,7 @@ def test_after_a_first_deploy_that_was_killed_the_sandbox_is_emptied_at_once(che
     assert applies == ["empty", "apply"]
 
 
-def test_after_an_interrupted_change_the_way_out_is_named_and_nothing_is_lost(checkout: Path, applies: list[str]):
+def test_an_interrupted_change_names_the_fix_and_loses_nothing(checkout: Path, applies: list[str]):
     sandbox = Sandbox.at(checkout)
     sandbox_stack.deploy(checkout, sandbox, FakeReporter())
     (checkout / "program").write_text("two")
@@ -171,7 +171,7 @@ def test_a_fault_in_an_environment_file_is_shown(checkout: Path):
         sandbox_stack.synthesize(checkout, FakeReporter())
 
 
-def test_a_missing_tool_is_named_before_what_came_of_it(checkout: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_missing_tool_is_named_before_its_consequences(checkout: Path, monkeypatch: pytest.MonkeyPatch):
     (checkout / "main.py").write_text("import sys; sys.exit('a page about terraform version')")
     monkeypatch.setenv("PATH", str(checkout))
 
@@ -181,7 +181,7 @@ def test_a_missing_tool_is_named_before_what_came_of_it(checkout: Path, monkeypa
         sandbox_stack.synthesize(checkout, FakeReporter())
 
 
-def test_what_terraform_leaves_behind_does_not_count(tmp_path: Path):
+def test_files_left_by_terraform_do_not_count_as_changes(tmp_path: Path):
     (tmp_path / "cdk.tf.json").write_text("{}")
     before = sandbox_stack.digest(tmp_path)
     (tmp_path / ".terraform").mkdir()
@@ -193,7 +193,7 @@ def test_what_terraform_leaves_behind_does_not_count(tmp_path: Path):
     assert sandbox_stack.digest(tmp_path) != before
 
 
-def test_the_pipeline_is_one_that_any_file_starts(tmp_path: Path):
+def test_the_demo_uses_a_pipeline_that_any_file_starts(tmp_path: Path):
     (tmp_path / "environments").mkdir()
     file = tmp_path / "environments" / "sandbox.toml"
     declared = (SHIPPED / "environments" / "sandbox.toml").read_text()
@@ -207,7 +207,7 @@ def test_the_pipeline_is_one_that_any_file_starts(tmp_path: Path):
         demo.starter(tmp_path)
 
 
-def test_the_file_to_drop(tmp_path: Path):
+def test_the_sample_file_is_chosen(tmp_path: Path):
     own = tmp_path / "own.txt"
     own.touch()
 
@@ -221,18 +221,18 @@ def test_the_file_to_drop(tmp_path: Path):
     ("seconds", "words"),
     [(0.44, "0.4 s"), (9.99, "10.0 s"), (12, "12 s"), (59.4, "59 s"), (185, "3 min 05 s"), (7800, "2 h 10 min")],
 )
-def test_durations(seconds: float, words: str):
+def test_durations_are_shown_readably(seconds: float, words: str):
     assert text.duration(seconds) == words
 
 
 @pytest.mark.parametrize(
     ("count", "words"), [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (2**30 * 12, "12 GiB"), (2**45, "32.0 TiB")]
 )
-def test_sizes(count: int, words: str):
+def test_sizes_are_shown_readably(count: int, words: str):
     assert text.size(count) == words
 
 
-def test_ages():
+def test_ages_are_shown_readably():
     now = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
 
     assert [text.age(moment, now) for moment in ("2026-01-02T11:59:58.000Z", "2026-01-02T10:00:00Z", "")] == [

@@ -23,7 +23,7 @@ def file(tmp_path: Path, name: str = "notes.txt", body: bytes = b"one two") -> P
 
 
 def arrival(world: World, *states: State, files: dict[str, bytes] | None = None, reason: str = "") -> threading.Thread:
-    """Someone who turns the next object of the input bucket into a run, which passes through these states."""
+    """Simulate a function that turns the next object of the input bucket into a run with these states."""
     known = {version["VersionId"] for version in world.s3.list_object_versions(Bucket=INPUT).get("Versions", [])}
 
     def work() -> None:
@@ -56,7 +56,7 @@ def test_drop_prints_the_uri_and_nothing_else(world: World, tmp_path: Path):
     assert world.s3.get_object(Bucket=INPUT, Key="lab/wordcount/a b+(1) \u00fc.txt")["Body"].read() == b"one two"
 
 
-def test_drop_and_wait(world: World, tmp_path: Path):
+def test_drop_waits_for_the_end(world: World, tmp_path: Path):
     path = file(tmp_path)
     arrival(world, State.HELD, State.RUNNING, State.SUCCEEDED, files={"counts.txt": b"2"})
 
@@ -69,7 +69,7 @@ def test_drop_and_wait(world: World, tmp_path: Path):
     assert "SUCCEEDED" in result.stderr
 
 
-def test_drop_and_fetch(world: World, tmp_path: Path):
+def test_drop_fetches_the_results(world: World, tmp_path: Path):
     path = file(tmp_path)
     arrival(world, State.SUCCEEDED, files={"sub/counts.txt": b"2"})
 
@@ -79,7 +79,7 @@ def test_drop_and_fetch(world: World, tmp_path: Path):
     assert (tmp_path / "here" / "sub" / "counts.txt").read_bytes() == b"2"
 
 
-def test_drop_as_json(world: World, tmp_path: Path):
+def test_drop_prints_json(world: World, tmp_path: Path):
     path = file(tmp_path)
     arrival(world, State.SUCCEEDED, files={"counts.txt": b"2"})
 
@@ -91,7 +91,7 @@ def test_drop_as_json(world: World, tmp_path: Path):
 
 
 @pytest.mark.parametrize("state", [State.FAILED, State.REJECTED, State.CANCELLED])
-def test_a_run_that_does_not_succeed_is_exit_code_1(world: World, tmp_path: Path, state: State):
+def test_an_unsuccessful_run_gives_exit_code_1(world: World, tmp_path: Path, state: State):
     path = file(tmp_path)
     arrival(world, state, reason="the reason")
 
@@ -102,7 +102,7 @@ def test_a_run_that_does_not_succeed_is_exit_code_1(world: World, tmp_path: Path
     assert ("see `dropbatch logs" in result.stderr) is (state is not State.REJECTED)  # what never ran has none
 
 
-def test_interrupting_stops_following_not_the_run(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_an_interrupt_ends_following_but_not_the_run(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
@@ -127,7 +127,7 @@ def test_interrupting_stops_following_not_the_run(world: World, tmp_path: Path, 
         (["{dir}/" + "x" * 900], 2, "would get a key of 914 bytes, the maximum is 900"),
     ],
 )
-def test_what_cannot_be_dropped(world: World, tmp_path: Path, arguments: list[str], code: int, words: str):
+def test_an_invalid_drop_is_refused(world: World, tmp_path: Path, arguments: list[str], code: int, words: str):
     file(tmp_path)
     (tmp_path / "sub").mkdir()
     (tmp_path / "empty").mkdir()
@@ -150,7 +150,7 @@ def objects(world: World) -> dict[str, int]:
     return {each["Key"]: each["Size"] for each in world.s3.list_objects_v2(Bucket=INPUT).get("Contents", [])}
 
 
-def test_a_directory_keeps_its_name_and_shape(world: World, tmp_path: Path):
+def test_a_directory_keeps_its_name_and_structure(world: World, tmp_path: Path):
     scans = tmp_path / "scans"
     (scans / "a").mkdir(parents=True)
     for name in ("1.txt", "a/1.txt", "a/2.txt"):
@@ -164,7 +164,7 @@ def test_a_directory_keeps_its_name_and_shape(world: World, tmp_path: Path):
     assert result.stdout.splitlines() == [f"s3://{INPUT}/{below}{name}" for name in ("1.txt", "a/1.txt", "a/2.txt")]
 
 
-def test_the_same_content_is_not_sent_again(world: World, tmp_path: Path):
+def test_unchanged_content_is_not_uploaded_again(world: World, tmp_path: Path):
     path = file(tmp_path)
     (first,) = json.loads(world.call("drop", str(path), "--json").stdout)
 
@@ -181,7 +181,7 @@ def test_the_same_content_is_not_sent_again(world: World, tmp_path: Path):
     assert third["run_id"] != first["run_id"]
 
 
-def test_what_another_client_uploaded_is_known_by_its_etag(world: World, tmp_path: Path):
+def test_an_upload_of_another_client_is_recognised_by_its_etag(world: World, tmp_path: Path):
     world.s3.put_object(Bucket=INPUT, Key="lab/wordcount/notes.txt", Body=b"one two")
 
     (answer,) = json.loads(world.call("drop", str(file(tmp_path)), "--json").stdout)
@@ -190,7 +190,7 @@ def test_what_another_client_uploaded_is_known_by_its_etag(world: World, tmp_pat
 
 
 @pytest.mark.parametrize("options", [("--pipeline", "wordcount", "--marker", "_DONE"), ("--pipeline", "scans")])
-def test_a_folder_is_closed_after_its_files(world: World, tmp_path: Path, options: tuple[str, ...]):
+def test_the_marker_of_a_folder_is_uploaded_after_its_files(world: World, tmp_path: Path, options: tuple[str, ...]):
     world.describe(pipelines=["scans", "wordcount"], folders={"scans": "_DONE"})
     scan = tmp_path / "scan"
     scan.mkdir()
@@ -205,7 +205,7 @@ def test_a_folder_is_closed_after_its_files(world: World, tmp_path: Path, option
     assert answer["run_id"] == run_id(group="lab", pipeline=options[1], bucket=INPUT, key=folder, version_id=version_id)
 
 
-def test_a_folder_that_is_there_whole_is_not_closed_again(world: World, tmp_path: Path):
+def test_a_complete_folder_gets_no_second_marker(world: World, tmp_path: Path):
     world.describe(folders={"wordcount": "_DONE"})
     scan = tmp_path / "scan"
     scan.mkdir()
@@ -229,7 +229,7 @@ def small_parts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("small_parts")
-def test_an_interrupted_upload_goes_on(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_an_interrupted_upload_continues(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     body = bytes(range(256)) * (17 * 2**12)  # 17 MiB, four parts
     path = file(tmp_path, "big.dat", body)
     asked: list[int] = []
@@ -260,7 +260,7 @@ def test_an_interrupted_upload_goes_on(world: World, tmp_path: Path, monkeypatch
 
 
 @pytest.mark.usefixtures("small_parts")
-def test_a_file_that_changes_under_the_upload_is_not_dropped(
+def test_a_file_that_changes_during_the_upload_is_not_dropped(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     path = file(tmp_path, "big.dat", bytes(6 * 2**20))

@@ -1,4 +1,4 @@
-"""`export`: a run as a crate, read again as other tools do."""
+"""`export`: a run as a crate, read back as other tools read it."""
 
 import json
 import sys
@@ -14,7 +14,7 @@ from dropbatch.contract.runs import State
 from tests.cli.conftest import World
 
 
-def test_a_crate_is_read_again_with_everything_in_it(world: World, tmp_path: Path):
+def test_a_crate_is_read_back_completely(world: World, tmp_path: Path):
     item = world.done({"counts.txt": b"7 words\n", "deep/more.txt": b"more"})
 
     result = world.call("export", item["run_id"][:12], "--ro-crate", str(tmp_path / "crate"))
@@ -36,7 +36,7 @@ def test_a_crate_is_read_again_with_everything_in_it(world: World, tmp_path: Pat
     assert {"_log.txt", "_run.json"} <= {each.id for each in crate.data_entities}
 
 
-def test_the_same_call_goes_on_and_another_run_is_refused(world: World, tmp_path: Path):
+def test_the_same_export_continues_and_another_run_is_refused(world: World, tmp_path: Path):
     one, other = world.done({"a.txt": b"a"}), world.done({"a.txt": b"b"}, name="other.txt")
     target = str(tmp_path / "crate")
 
@@ -49,7 +49,7 @@ def test_the_same_call_goes_on_and_another_run_is_refused(world: World, tmp_path
     assert f"{target} is the crate of {one['run_id']}: name a new directory" in refused.stderr
 
 
-def test_results_may_stay_where_they_are(world: World, tmp_path: Path):
+def test_results_may_stay_in_s3(world: World, tmp_path: Path):
     item = world.done({"a.txt": b"a"})
 
     result = world.call("export", item["run_id"], "--ro-crate", str(tmp_path / "crate"), "--without-files")
@@ -60,7 +60,7 @@ def test_results_may_stay_where_they_are(world: World, tmp_path: Path):
     assert action["result"][0].id.startswith("s3://cli-output/lab/wordcount/notes.txt/r-")
 
 
-def test_a_directory_of_other_things_is_left_alone(world: World, tmp_path: Path):
+def test_a_directory_with_other_files_is_not_changed(world: World, tmp_path: Path):
     item = world.done({"a.txt": b"a"})
     (tmp_path / "thesis.tex").write_text("")
 
@@ -71,7 +71,7 @@ def test_a_directory_of_other_things_is_left_alone(world: World, tmp_path: Path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
-def test_without_the_library_it_says_how_to_get_it(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_missing_library_says_how_to_install_it(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     item = world.item(State.SUCCEEDED)
     monkeypatch.setitem(sys.modules, "rocrate", None)
 

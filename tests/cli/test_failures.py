@@ -1,7 +1,6 @@
-"""Failures that a person can cause or meet, for real where that is possible: a line or two, the fix, an exit code.
+"""Failures that users meet, caused for real where possible: one or two lines of output, the fix, an exit code.
 
-A full disk under a download is in test_fetch.py; a port that is taken, which the sandbox makes way for, in
-tests/sandbox/test_lifecycle.py.
+tests/cli/test_fetch.py tests a full disk during a download; tests/sandbox/test_lifecycle.py tests a port that is taken.
 """
 
 import os
@@ -27,7 +26,7 @@ RUN = "r-" + "a" * 20
 
 @pytest.fixture
 def away(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
-    """Away from the checkout: a person's own settings count, and lead to the same AWS."""
+    """Work outside the checkout, with the user's own settings for the same AWS."""
     monkeypatch.chdir(tmp_path)
     for name, value in world.sandbox.environ().items():
         monkeypatch.setenv(name, value)
@@ -35,7 +34,7 @@ def away(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World
 
 
 def assert_told(result: object, code: int, *words: str, lines: int = 1) -> None:
-    """Exit code, words, not too many of them, nothing on stdout."""
+    """Check exit code, text and number of lines, and that stdout is empty."""
     assert result.exit_code == code, result.output  # type: ignore[attr-defined]
     told = result.stderr  # type: ignore[attr-defined]
     for each in words:
@@ -45,7 +44,7 @@ def assert_told(result: object, code: int, *words: str, lines: int = 1) -> None:
     assert result.stdout == ""  # type: ignore[attr-defined]
 
 
-def test_no_credentials(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_missing_credentials_are_explained(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     without_aws(monkeypatch, tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
@@ -53,19 +52,19 @@ def test_no_credentials(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert_told(world.call("--env", "dev", "status"), 4, "no usable AWS credentials", "aws sso login")
 
 
-def test_credentials_that_aws_does_not_know(away: World, monkeypatch: pytest.MonkeyPatch):
+def test_credentials_unknown_to_aws_are_explained(away: World, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
 
     assert_told(away.call("--env", "sandbox", "status"), 4, "sign in again")
 
 
-def test_a_profile_that_does_not_exist(away: World, monkeypatch: pytest.MonkeyPatch):
+def test_a_missing_profile_is_explained(away: World, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("AWS_PROFILE", "nobodys")
 
     assert_told(away.call("--env", "dev", "status"), 4, "nobodys", "AWS_PROFILE", "aws configure sso")
 
 
-def test_another_region(away: World, monkeypatch: pytest.MonkeyPatch):
+def test_another_region_is_explained(away: World, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
 
     result = away.call("--env", "lab", "status")
@@ -73,13 +72,13 @@ def test_another_region(away: World, monkeypatch: pytest.MonkeyPatch):
     assert_told(result, 3, "no environment named lab", "eu-west-1", "AWS_REGION")
 
 
-def test_an_environment_that_does_not_exist_names_those_that_do(away: World):
+def test_an_unknown_environment_names_the_known_ones(away: World):
     result = away.call("--env", "sandbx", "status")
 
     assert_told(result, 3, "did you mean 'sandbox'? there are sandbox", "check --env")
 
 
-def test_no_access(away: World, monkeypatch: pytest.MonkeyPatch):
+def test_denied_access_is_explained(away: World, monkeypatch: pytest.MonkeyPatch):
     iam = away.session.client("iam", endpoint_url=away.sandbox.environ()["AWS_ENDPOINT_URL"])
     iam.create_user(UserName="without")
     key = iam.create_access_key(UserName="without")["AccessKey"]
@@ -92,7 +91,7 @@ def test_no_access(away: World, monkeypatch: pytest.MonkeyPatch):
         iam.delete_user(UserName="without")
 
 
-def test_nobody_answers(away: World, monkeypatch: pytest.MonkeyPatch):
+def test_an_endpoint_that_does_not_answer_is_explained(away: World, monkeypatch: pytest.MonkeyPatch):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, but nobody listens
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{taken.getsockname()[1]}")
@@ -116,21 +115,21 @@ def test_nobody_answers(away: World, monkeypatch: pytest.MonkeyPatch):
         (["export", RUN, "--ro-crate", "/dev/null/x"], 1, "/dev/null"),
     ],
 )
-def test_mistakes(world: World, *, arguments: list[str], code: int, words: str):
+def test_mistakes_are_explained(world: World, *, arguments: list[str], code: int, words: str):
     world.done({"counts.txt": b"2"}, identity=RUN)
 
     assert_told(world.call(*arguments), code, words, lines=2)
 
 
-def test_a_mistyped_command(world: World):
+def test_a_mistyped_command_gets_a_suggestion(world: World):
     assert_told(world.call("stauts"), 2, "No such command 'stauts'. Did you mean 'status'?", lines=4)
 
 
 @contextmanager
 def cut_after(port: int, count: int, *, hangs: threading.Event | None = None) -> Iterator[int]:
-    """A port that leads to another one until so many bytes went through; from then on every connection is cut.
+    """Forward a port to another one for so many bytes, then cut every connection.
 
-    With `hangs` they hang instead, and it is set.
+    With `hangs` connections hang instead, and the event is set.
     """
     left = [count]
     over = threading.Event()
@@ -164,7 +163,7 @@ def cut_after(port: int, count: int, *, hangs: threading.Event | None = None) ->
         server.close()
 
 
-def test_a_network_that_is_cut_during_an_upload(away: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_a_network_failure_during_an_upload_is_explained(away: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     file = a_file(tmp_path, "large.bin", b"x" * 20_000_000)
     url = away.sandbox.environ()["AWS_ENDPOINT_URL"]
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
@@ -179,7 +178,7 @@ def test_a_network_that_is_cut_during_an_upload(away: World, monkeypatch: pytest
     assert away.s3.head_object(Bucket=INPUT, Key="lab/wordcount/large.bin")["ContentLength"] == 20_000_000
 
 
-def test_a_network_that_is_cut_during_a_download(away: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_a_network_failure_during_a_download_is_explained(away: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     away.done({"large.bin": b"x" * 20_000_000}, identity=RUN)
     url = away.sandbox.environ()["AWS_ENDPOINT_URL"]
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
@@ -197,7 +196,7 @@ def test_a_network_that_is_cut_during_a_download(away: World, monkeypatch: pytes
     assert (tmp_path / "here" / "large.bin").read_bytes() == b"x" * 20_000_000
 
 
-def test_a_connection_that_is_cut_is_made_anew(away: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_a_broken_connection_is_opened_again(away: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     body = bytes(range(256)) * 20_000
     away.done({"large.bin": body}, identity=RUN)
     read = StreamingBody.read
@@ -221,7 +220,7 @@ def test_a_connection_that_is_cut_is_made_anew(away: World, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("command", ["drop", "fetch"])
-def test_an_interruption_waits_for_nothing_that_hangs(away: World, tmp_path: Path, command: str):
+def test_an_interrupt_does_not_wait_for_hanging_calls(away: World, tmp_path: Path, command: str):
     size = 20_000_000
     file = a_file(tmp_path, "large.bin", b"x" * size)
     away.done({"large.bin": b"x" * size}, identity=RUN)
@@ -244,7 +243,7 @@ def test_an_interruption_waits_for_nothing_that_hangs(away: World, tmp_path: Pat
     assert away.call("--env", "sandbox", *arguments).exit_code == 0
 
 
-def test_a_reader_that_goes_away(world: World):
+def test_a_closed_pipe_ends_the_command_silently(world: World):
     for number in range(50):
         world.item(State.SUCCEEDED, name=f"{number}.txt")
     program = f"{sys.executable} -m dropbatch.cli status --limit 50 | head -1"

@@ -1,4 +1,4 @@
-"""`fetch`: by any name, going on where it stopped, never anything unchecked."""
+"""`fetch`: finds a run by any name, continues where it stopped, and checks every file."""
 
 import io
 import json
@@ -17,7 +17,7 @@ from tests.cli.conftest import INPUT, OUTPUT, World, a_file
 
 
 @pytest.mark.parametrize("form", ["key", "uri", "name", "run", "prefix", "output"])
-def test_fetch_by_any_name(world: World, tmp_path: Path, form: str):
+def test_fetch_finds_a_run_by_any_name(world: World, tmp_path: Path, form: str):
     item = world.done({"counts.txt": b"2", "sub/more.txt": b"3"}, name="a b.txt")
     what = {
         "key": "lab/wordcount/a b.txt",
@@ -36,7 +36,7 @@ def test_fetch_by_any_name(world: World, tmp_path: Path, form: str):
 
 
 @pytest.mark.parametrize("form", ["lab/inputs/1.txt", "s3://cli-input/lab/inputs/1.txt"])
-def test_fetch_of_an_input_that_lies_elsewhere(world: World, tmp_path: Path, form: str):
+def test_fetch_finds_an_input_of_another_folder(world: World, tmp_path: Path, form: str):
     world.done({"counts.txt": b"2"}, name="1.txt", input=f"s3://{INPUT}/lab/inputs/1.txt")
 
     result = world.call("fetch", form, str(tmp_path))
@@ -45,7 +45,7 @@ def test_fetch_of_an_input_that_lies_elsewhere(world: World, tmp_path: Path, for
     assert (tmp_path / "counts.txt").read_bytes() == b"2"
 
 
-def test_fetch_of_a_key_takes_its_newest_run(world: World, tmp_path: Path):
+def test_fetch_of_a_key_selects_its_newest_run(world: World, tmp_path: Path):
     world.done({"counts.txt": b"old"})
     time.sleep(1.1)  # S3 tells times in seconds
     world.done({"counts.txt": b"new"})
@@ -65,7 +65,7 @@ def test_fetch_twice_downloads_once(world: World, tmp_path: Path):
     assert "exists already, with the right checksum" in result.stderr
 
 
-def test_fetch_goes_on_where_it_stopped(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_fetch_continues_where_it_stopped(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     body = bytes(range(256)) * 2**14
     item = world.done({"counts.txt": body, "more.txt": b"3"})
     left = tmp_path / f".counts.txt.{sha256(body).hexdigest()[:16]}.partial"
@@ -89,7 +89,7 @@ def test_fetch_goes_on_where_it_stopped(world: World, tmp_path: Path, monkeypatc
     assert sorted(each.name for each in tmp_path.iterdir()) == ["counts.txt", "more.txt"]
 
 
-def test_fetch_to_a_full_disk(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_fetch_reports_a_full_disk(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     world.done({"counts.txt": b"2"})
     opened = Path.open
 
@@ -133,7 +133,7 @@ def test_fetch_refuses_what_the_run_did_not_publish(world: World, tmp_path: Path
     assert list((tmp_path / "here").iterdir()) == []
 
 
-def test_fetch_never_leaves_its_directory(world: World, tmp_path: Path):
+def test_fetch_never_writes_outside_its_directory(world: World, tmp_path: Path):
     world.done({"../up.txt": b"2"})
 
     result = world.call("fetch", "notes.txt", str(tmp_path / "here"))
@@ -142,7 +142,7 @@ def test_fetch_never_leaves_its_directory(world: World, tmp_path: Path):
     assert not (tmp_path / "up.txt").exists()
 
 
-def test_fetch_of_a_failed_run_says_why(world: World, tmp_path: Path):
+def test_fetch_of_a_failed_run_gives_the_reason(world: World, tmp_path: Path):
     item = world.item(State.FAILED)
     world.publish(item, {}, status="FAILED")
 
@@ -152,7 +152,7 @@ def test_fetch_of_a_failed_run_says_why(world: World, tmp_path: Path):
     assert "program: it broke" in result.stderr
 
 
-def test_the_head_of_a_result_says_where_it_goes_on(world: World):
+def test_truncated_lines_of_a_result_end_with_an_ellipsis(world: World):
     item = world.done({"counts.txt": b"1\n2\n3\n"})
     deployed = Deployed(environment.choose("sandbox"))
     record = results.read_record(deployed, item["output_prefix"])

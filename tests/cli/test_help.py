@@ -1,4 +1,4 @@
-"""The examples in each command's help: there is one of each, and each is a call that the command takes."""
+"""Every command's help has an example, and each example is a valid call."""
 
 import re
 import shlex
@@ -16,7 +16,7 @@ COMMANDS = {" ".join(names): command for names, command in walk(cli, ("dropbatch
 
 
 def examples(command: click.Command) -> Iterator[list[str]]:
-    """Calls of `dropbatch` in a command's help, in words; of lines for a shell, each call by itself."""
+    """Return the calls of `dropbatch` in a command's help, as words."""
     _, _, text = (command.epilog or "").partition("Example")
     for line in text.splitlines():
         if not line.startswith("  "):
@@ -28,7 +28,7 @@ def examples(command: click.Command) -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_an_example_of_itself_that_it_takes(name: str, monkeypatch: pytest.MonkeyPatch):
+def test_every_command_has_a_valid_example_of_itself(name: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(ROOT)
     found = list(examples(COMMANDS[name]))
 
@@ -38,7 +38,7 @@ def test_every_command_has_an_example_of_itself_that_it_takes(name: str, monkeyp
 
 
 def parsed(call: list[str]) -> bool:
-    """Whether the options and arguments are there and of the right kind; nothing is done."""
+    """Check options and arguments of a call without running it."""
     command: click.Command = cli
     context = command.make_context("dropbatch", list(call))
     while isinstance(command, click.Group):
@@ -49,7 +49,7 @@ def parsed(call: list[str]) -> bool:
     return True
 
 
-def test_an_example_that_is_wrong_is_found():
+def test_an_invalid_example_is_reported():
     with pytest.raises(click.UsageError, match="--bogus"):
         parsed(["status", "--bogus"])
     with pytest.raises(click.UsageError, match="No such command"):

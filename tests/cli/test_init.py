@@ -1,4 +1,4 @@
-"""`init`: an environment file that passes validation, a pipeline's folder whose test passes."""
+"""`init` writes a valid environment file and a pipeline folder whose test passes."""
 
 import json
 import subprocess
@@ -40,7 +40,7 @@ def test_options_answer_all_questions(tmp_path: Path):
     assert (settings.budget.monthly_usd, settings.compute["spot"].max_vcpus) == (20, 32)
 
 
-def test_a_person_is_asked_until_the_answer_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_question_is_repeated_until_the_answer_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("dropbatch.cli.commands.init.is_interactive", lambda: True)
 
     result = init("--region", "eu-west-1", input="My Lab\nlab1\nnobody\nme@x.org\nmany\n0\n20\n32\n")
@@ -68,7 +68,7 @@ def test_a_person_is_asked_until_the_answer_is_one(tmp_path: Path, monkeypatch: 
         (["--pipeline", "align", "--name", "x"], "leave out the options about the environment"),
     ],
 )
-def test_answers_that_are_none_write_nothing(tmp_path: Path, arguments: list[str], words: str):
+def test_invalid_answers_write_nothing(tmp_path: Path, arguments: list[str], words: str):
     result = init(*arguments)
 
     assert result.exit_code == 2, result.output
@@ -88,7 +88,7 @@ def test_nothing_is_overwritten(tmp_path: Path):
     assert path.read_text() == "precious"
 
 
-def test_a_pipelines_folder_works_as_it_is(tmp_path: Path):
+def test_a_new_pipeline_folder_passes_its_test(tmp_path: Path):
     result = init("--pipeline", "align-reads", "--json")
 
     assert result.exit_code == 0, result.output
@@ -109,7 +109,7 @@ def test_a_pipelines_folder_works_as_it_is(tmp_path: Path):
     assert tomllib.loads(body["table"])["pipeline"]["align-reads"]["command"][0] == "align-reads"
 
 
-def test_a_new_pipelines_image_is_made_like_the_example():
+def test_the_image_of_a_new_pipeline_is_built_like_the_example():
     example = ROOT / "image" / "wordcount"
     written = init_files.pipeline_files("x1")
 

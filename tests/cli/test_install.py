@@ -1,4 +1,4 @@
-"""What `pipx install` gives: the command alone, without cdktf, Node or the sandbox's AWS."""
+"""An installation by `pipx install`: the command without cdktf, Node and the sandbox."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 NEVER = {"cdktf", "constructs", "jsii", "ministack"}
 
 
-def test_without_its_aws_the_sandbox_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_missing_sandbox_extra_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "environments").mkdir()
     (tmp_path / "environments" / "sandbox.toml").write_text('[environment]\nname = "sandbox"\nregion = "eu-west-1"\n')
     monkeypatch.setattr("dropbatch.sandbox.lifecycle.find_spec", lambda name: None)
@@ -28,7 +28,7 @@ def test_without_its_aws_the_sandbox_says_how_to_get_it(tmp_path: Path, monkeypa
 
 
 @pytest.mark.soak
-def test_a_fresh_installation(tmp_path: Path):
+def test_a_fresh_installation_works(tmp_path: Path):
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
     bin_ = tmp_path / "venv" / "bin"
     subprocess.run([bin_ / "pip", "install", "--quiet", str(ROOT)], check=True)

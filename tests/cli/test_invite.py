@@ -1,24 +1,9 @@
-"""``dropbatch invite``; the rights of who is invited are in tests/e2e/test_groups.py."""
+"""``dropbatch invite``; tests/e2e/test_groups.py tests the rights of an invited user."""
 
 import json
 from typing import Any
 
-import boto3
-import pytest
-
 from tests.cli.conftest import REGION, World
-
-
-@pytest.fixture
-def iam(world: World) -> Any:
-    environ = world.sandbox.environ()
-    session: Any = boto3.Session(environ["AWS_ACCESS_KEY_ID"], environ["AWS_SECRET_ACCESS_KEY"], region_name=REGION)
-    client = session.client("iam", endpoint_url=environ["AWS_ENDPOINT_URL"])
-    client.create_user(UserName="dropbatch-sandbox-anna")
-    yield client
-    for each in client.list_access_keys(UserName="dropbatch-sandbox-anna")["AccessKeyMetadata"]:
-        client.delete_access_key(UserName="dropbatch-sandbox-anna", AccessKeyId=each["AccessKeyId"])
-    client.delete_user(UserName="dropbatch-sandbox-anna")
 
 
 def keys(iam: Any) -> list[str]:
@@ -38,7 +23,7 @@ def test_a_first_key_is_printed_as_a_profile(world: World, iam: Any) -> None:
     assert secret.rpartition(" ")[2] not in result.stderr
 
 
-def test_a_second_key_is_made_in_place_of_the_first_only_if_that_is_said(world: World, iam: Any) -> None:
+def test_a_second_key_replaces_the_first_only_on_request(world: World, iam: Any) -> None:
     world.call("invite", "anna")
     (first,) = keys(iam)
 
@@ -53,14 +38,14 @@ def test_a_second_key_is_made_in_place_of_the_first_only_if_that_is_said(world: 
     assert keys(iam) != [first]
 
 
-def test_nobody_is_invited_who_is_not_in_the_environment_file(world: World) -> None:
+def test_only_users_of_the_environment_file_are_invited(world: World) -> None:
     result = world.call("invite", "eve")
 
     assert (result.exit_code, result.stdout) == (3, "")
     assert "sandbox has no user named eve: add the name to users of a [group.<name>]" in result.stderr
 
 
-def test_nothing_of_a_key_is_kept(world: World, iam: Any) -> None:
+def test_a_key_is_stored_nowhere(world: World, iam: Any) -> None:
     secret = world.call("invite", "anna").stdout.splitlines()[2].rpartition(" ")[2]
 
     files = [path for path in world.root.rglob("*") if path.is_file() and path.suffix in {".toml", ".json", ".tfstate"}]
@@ -68,7 +53,7 @@ def test_nothing_of_a_key_is_kept(world: World, iam: Any) -> None:
     assert secret not in json.dumps(world.ssm.get_parameter(Name="/dropbatch/sandbox")["Parameter"]["Value"])
 
 
-def test_the_key_as_json(world: World, iam: Any) -> None:
+def test_the_key_is_printed_as_json(world: World, iam: Any) -> None:
     body = json.loads(world.call("invite", "anna", "--json").stdout)
 
     assert body.keys() == {"user", "aws_access_key_id", "aws_secret_access_key", "region"}

@@ -1,38 +1,14 @@
-"""`pause`, `resume` and `retry --dead-letters`: functions that are asked, and what is asked before."""
+"""`pause`, `resume` and `retry --dead-letters`: confirmation, and the functions they invoke."""
 
-import io
 import json
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from dropbatch.cli.context import Context
 from dropbatch.cli.main import cli
-
-LETTERS = {"letters": [{"message_id": "m-1", "reason": "not JSON\x1b[2J", "body": "{"}]}
-
-
-class Functions:
-    """The deployment's functions."""
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[str, dict[str, Any]]] = []
-        self.error = ""
-        self.letters: dict[str, Any] = LETTERS
-
-    def invoke(self, **call: Any) -> dict[str, Any]:
-        asked = json.loads(call["Payload"])
-        self.calls.append((call["FunctionName"], asked))
-        answers: dict[str, dict[str, Any]] = {"dead-letters": self.letters, "redrive": {"redriven": 1, "reasons": {}}}
-        body = answers.get(asked["action"], {"did": f"{asked['action']}d"})
-        if self.error:
-            return {
-                "FunctionError": "Unhandled",
-                "Payload": io.BytesIO(json.dumps({"errorMessage": self.error}).encode()),
-            }
-        return {"Payload": io.BytesIO(json.dumps(body).encode())}
+from tests.cli.stub_functions import LETTERS, Functions
 
 
 @pytest.fixture
@@ -54,7 +30,7 @@ def call(*arguments: str) -> Result:
         (["resume"], {"action": "resume", "reason": ""}),
     ],
 )
-def test_the_spend_guard_is_asked(functions: Functions, arguments: list[str], asked: dict[str, str]):
+def test_the_spend_guard_is_invoked(functions: Functions, arguments: list[str], asked: dict[str, str]):
     result = call(*arguments, "--yes", "--json")
 
     assert result.exit_code == 0, result.output
@@ -63,7 +39,9 @@ def test_the_spend_guard_is_asked(functions: Functions, arguments: list[str], as
 
 
 @pytest.mark.parametrize("arguments", [["pause"], ["resume"], ["pause", "--stop"]])
-def test_nothing_is_done_unasked(functions: Functions, monkeypatch: pytest.MonkeyPatch, arguments: list[str]):
+def test_nothing_is_done_without_confirmation(
+    functions: Functions, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+):
     alone = call(*arguments)
     monkeypatch.setattr("dropbatch.cli.confirmation.is_interactive", lambda: True)
     refused = CliRunner().invoke(cli, arguments, input="n\n")
@@ -74,7 +52,7 @@ def test_nothing_is_done_unasked(functions: Functions, monkeypatch: pytest.Monke
     assert functions.calls == []
 
 
-def test_what_the_spend_guard_could_not_do_is_said_in_its_words(functions: Functions):
+def test_a_failure_of_the_spend_guard_is_shown_in_its_words(functions: Functions):
     functions.error = "not all pools are disabled"
 
     result = call("pause", "--yes")
@@ -83,7 +61,7 @@ def test_what_the_spend_guard_could_not_do_is_said_in_its_words(functions: Funct
     assert "the spend guard could not pause: not all pools are disabled" in result.stderr
 
 
-def test_dead_letters_are_shown_and_stay_in_a_dry_run(functions: Functions):
+def test_dead_letters_are_listed_and_kept_in_a_dry_run(functions: Functions):
     result = call("retry", "--dead-letters", "--dry-run")
 
     assert result.exit_code == 0, result.output
@@ -92,7 +70,7 @@ def test_dead_letters_are_shown_and_stay_in_a_dry_run(functions: Functions):
     assert functions.calls == [("dropbatch-dev-arrival", {"action": "dead-letters", "limit": 100})]
 
 
-def test_dead_letters_go_back_when_asked(functions: Functions):
+def test_dead_letters_are_redriven_after_confirmation(functions: Functions):
     result = call("retry", "--dead-letters", "--yes", "--limit", "7", "--json")
 
     assert result.exit_code == 0, result.output
@@ -100,7 +78,7 @@ def test_dead_letters_go_back_when_asked(functions: Functions):
     assert functions.calls[1] == ("dropbatch-dev-arrival", {"action": "redrive", "limit": 7})
 
 
-def test_no_dead_letters(functions: Functions):
+def test_an_empty_dead_letter_queue_is_reported(functions: Functions):
     functions.letters = {"letters": []}
 
     result = call("retry", "--dead-letters")
@@ -109,6 +87,6 @@ def test_no_dead_letters(functions: Functions):
 
 
 @pytest.mark.parametrize("more", [["r-1"], ["--all"], ["--wait"]])
-def test_letters_are_no_runs(functions: Functions, more: list[str]):
+def test_dead_letters_cannot_be_combined_with_runs(functions: Functions, more: list[str]):
     assert call("retry", "--dead-letters", *more).exit_code == 2
     assert functions.calls == []

@@ -1,6 +1,6 @@
-"""``--json`` of every command: its shape is a promise, kept here as snapshots, and told in docs/commands.md.
+"""``--json`` output of every command: its shape is guaranteed, kept in snapshots, and described in docs/commands.md.
 
-After a change that is meant: ``pytest tests/cli/test_json.py --snapshot-update``, and mend docs/commands.md.
+After an intended change: ``pytest tests/cli/test_json.py --snapshot-update``, and update docs/commands.md.
 """
 
 import json
@@ -19,16 +19,13 @@ from dropbatch.cli.deployed import Deployed
 from dropbatch.cli.main import _INTERRUPTED, cli
 from dropbatch.contract.runs import State
 from tests.cli.conftest import INPUT, REGION, World, a_file
-from tests.cli.test_cost import spend
-from tests.cli.test_invite import iam
-from tests.cli.test_invoke import Functions
-from tests.cli.test_reproduce import done as done_with_pins
-
-__all__ = ["iam"]
+from tests.cli.deployment_content import done as done_with_pins
+from tests.cli.deployment_content import spend
+from tests.cli.stub_functions import Functions
 
 ROOT = Path(__file__).parents[2]
 PROSE = {"completion", "demo", "demo-down", "sandbox", "sandbox down", "sandbox exec", "sandbox invoke"}
-"""Commands that print what is no JSON, or always do."""
+"""Commands whose output is not JSON, or always JSON."""
 
 COMMANDS = {" ".join(names[1:]): command for names, command in walk(cli, ("dropbatch",)) if len(names) > 1}
 
@@ -79,7 +76,7 @@ def done(world: World) -> str:
 
 
 def shape(value: Any) -> Any:
-    """Names and types: of lists, one entry of each kind that there is."""
+    """Return names and types; of a list, one entry of each kind."""
     match value:
         case dict():
             return {name: shape(each) for name, each in sorted(value.items())}
@@ -90,14 +87,14 @@ def shape(value: Any) -> Any:
 
 
 def reproducible(world: World) -> str:
-    """A run whose record pins what it was made of."""
+    """A run whose record pins its inputs."""
     found: str = done_with_pins(world, {"counts.txt": b"2"})["run_id"]
     return found
 
 
 @pytest.fixture
 def everything(world: World, iam: Any, monkeypatch: pytest.MonkeyPatch) -> World:
-    """Something for every command to tell of; functions answer at once, and runs have ended when they are followed."""
+    """A deployment for every command: functions answer at once, and followed runs have ended."""
     world.s3.put_object(Bucket=INPUT, Key="lab/inputs/1.txt", Body=b"x")
     spend(world, "wordcount", "r-1", vcpu_ms=3_600_000, mib_ms=0, micro_usd=40_000)
     monkeypatch.setattr(Deployed, "functions", Functions())
@@ -111,7 +108,7 @@ def everything(world: World, iam: Any, monkeypatch: pytest.MonkeyPatch) -> World
 
 @pytest.fixture
 def a_right(world: World, iam: Any) -> Iterator[None]:
-    """A role with a right that was used, and one that was not."""
+    """A role with one used and one unused right."""
     trust = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
     rights = {"Effect": "Allow", "Action": ["s3:GetObject", "s3:ListBucket"], "Resource": "*"}
     policy = [json.dumps({"Version": "2012-10-17", "Statement": [each]}) for each in (trust, rights)]
@@ -129,7 +126,7 @@ def a_right(world: World, iam: Any) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("a_right")
-def test_shapes(everything: World, tmp_path: Path, snapshot: SnapshotAssertion):
+def test_json_output_has_its_documented_shape(everything: World, tmp_path: Path, snapshot: SnapshotAssertion):
     told = documented()
     for name, call in CALLS.items():
         folder = tmp_path / name.replace(" ", "-")
@@ -147,7 +144,7 @@ def test_shapes(everything: World, tmp_path: Path, snapshot: SnapshotAssertion):
 
 
 def names_in(value: Any) -> set[str]:
-    """Names of all fields, at any depth; where states are names, and in the body of a request, they are data."""
+    """Return the names of all fields at any depth; names that are states, or in the body of a request, are data."""
     match value:
         case dict():
             deeper = (each for name, each in value.items() if name not in {"counts", "jobs", "body"})
@@ -158,7 +155,7 @@ def names_in(value: Any) -> set[str]:
 
 
 def documented() -> dict[str, set[str]]:
-    """Words in the row of each command in docs/commands.md."""
+    """Return the words in the row of each command in docs/commands.md."""
     text = (ROOT / "docs" / "commands.md").read_text("utf-8")
     ended = re.search(r"^`ended` is .*$", text, re.MULTILINE)
     assert ended is not None

@@ -11,7 +11,7 @@ from dropbatch.contract.runs import State
 from tests.cli.conftest import LOGS, World
 
 
-def test_show_has_item_and_record(world: World):
+def test_show_prints_item_and_record(world: World):
     item = world.done({"counts.txt": b"2"})
 
     body = json.loads(world.call("show", item["run_id"][:10]).stdout)
@@ -19,13 +19,13 @@ def test_show_has_item_and_record(world: World):
     assert body["run"]["run_id"] == body["record"]["run_id"] == item["run_id"]
 
 
-def test_logs_of_a_run_that_has_ended(world: World):
+def test_logs_of_an_ended_run_are_complete(world: World):
     item = world.done({})
 
     assert world.call("logs", item["run_id"]).stdout == "said\n"
 
 
-def test_logs_of_a_run_that_was_refused(world: World):
+def test_logs_of_a_refused_run_give_the_reason(world: World):
     item = world.item(State.REJECTED, output_prefix="", reason="the key is too long")
 
     result = world.call("logs", item["run_id"])
@@ -34,7 +34,7 @@ def test_logs_of_a_run_that_was_refused(world: World):
     assert "the key is too long" in result.stderr
 
 
-def test_logs_of_a_run_that_has_not_started(world: World):
+def test_logs_of_an_unstarted_run_say_so(world: World):
     item = world.item(State.HELD)
 
     result = world.call("logs", item["run_id"])
@@ -44,7 +44,7 @@ def test_logs_of_a_run_that_has_not_started(world: World):
 
 
 @pytest.mark.parametrize("arguments", [(), ("-f",)])
-def test_logs_of_a_run_under_way(world: World, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]):
+def test_logs_of_a_running_run_are_shown(world: World, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]):
     stream = {"logGroupName": LOGS, "logStreamName": f"lab/wordcount/default/{uuid.uuid4().hex}"}
     item = world.item(State.RUNNING, job_id="j-1", log_stream=stream["logStreamName"])
     world.logs.create_log_stream(**stream)

@@ -1,4 +1,4 @@
-"""A network that is away for a while: borne by what follows runs, with a word about it."""
+"""Commands that follow runs survive a network failure and report it."""
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
@@ -15,7 +15,7 @@ GONE = EndpointConnectionError(endpoint_url="http://dynamodb")
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pauses last no time, and count all the same."""
+    """Make pauses end at once, and count them."""
     now = [100.0]
 
     def sleep(seconds: float) -> None:
@@ -25,7 +25,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dropbatch.cli.offline.time.monotonic", lambda: now[0])
 
 
-def test_what_comes_back_is_waited_for():
+def test_a_returning_network_is_waited_for():
     answers = iter([GONE, GONE, "here"])
     told: list[str] = []
 
@@ -42,7 +42,7 @@ def test_what_comes_back_is_waited_for():
     ]
 
 
-def test_not_for_ever():
+def test_waiting_for_the_network_ends():
     told: list[str] = []
 
     def look() -> None:
@@ -55,7 +55,7 @@ def test_not_for_ever():
 
 
 @pytest.mark.parametrize("error", [ClientError({"Error": {"Code": "AccessDenied"}}, "Query"), KeyError("x")])
-def test_other_faults_are_not_borne(error: Exception):
+def test_other_faults_are_not_retried(error: Exception):
     def look() -> None:
         raise error
 
@@ -63,7 +63,7 @@ def test_other_faults_are_not_borne(error: Exception):
         retry_while_offline(look, pytest.fail)
 
 
-def test_a_watched_lab_is_watched_on(world: World, monkeypatch: pytest.MonkeyPatch):
+def test_status_watch_survives_a_network_failure(world: World, monkeypatch: pytest.MonkeyPatch):
     world.item(State.RUNNING)
     read, calls = runs.newest, []
 
@@ -83,7 +83,7 @@ def test_a_watched_lab_is_watched_on(world: World, monkeypatch: pytest.MonkeyPat
     assert "no response for 0.0 s, retrying" in result.stderr
 
 
-def test_runs_are_followed_on(world: World, monkeypatch: pytest.MonkeyPatch):
+def test_following_runs_survives_a_network_failure(world: World, monkeypatch: pytest.MonkeyPatch):
     item = world.item(State.SUCCEEDED)
     read, calls = runs.get_many, []
 

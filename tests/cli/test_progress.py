@@ -1,4 +1,4 @@
-"""How far an upload is: told now and then, of what is read first and of what has arrived then."""
+"""Progress of an upload: first of reading files, then of transferred bytes."""
 
 import pytest
 
@@ -20,7 +20,7 @@ class FakeReporter:
 
 @pytest.fixture
 def passing(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The time, which a test may move."""
+    """A clock that a test moves."""
     now = [100.0]
     monkeypatch.setattr("dropbatch.cli.progress.time.monotonic", lambda: now[0])
     return now

@@ -1,4 +1,4 @@
-"""Jobs that Batch refuses, as people see them."""
+"""Jobs that Batch refuses, as the commands show them."""
 
 import json
 
@@ -12,7 +12,7 @@ from tests.cli.conftest import World
 WORDS = "ClientException: Either schedulingPriority in job definition or schedulingPriorityOverride is required"
 
 
-def test_status_says_how_many_runs_are_refused_and_why_each_waits(world: World):
+def test_status_counts_refused_runs_and_gives_each_reason(world: World):
     waits = world.item(State.HELD, name="waits.txt", job_name="job-1")
     world.item(State.HELD, name="other.txt", job_name="job-2")
     world.item(State.SUCCEEDED, name="done.txt", job_name="job-1")
@@ -35,7 +35,7 @@ def test_status_says_how_many_runs_are_refused_and_why_each_waits(world: World):
     assert set(reasons.values()) == {""}
 
 
-def test_a_refusal_of_another_group_or_pipeline_or_that_is_over_is_not_told(world: World):
+def test_refusals_of_others_and_past_ones_are_not_shown(world: World):
     world.describe(pipelines=["align", "wordcount"], groups=["hub", "lab"])
     world.item(State.HELD, job_name="job-1")
     world.refused("job-1", minutes_left=-1)
@@ -46,7 +46,7 @@ def test_a_refusal_of_another_group_or_pipeline_or_that_is_over_is_not_told(worl
     assert "refuse" not in world.call("--group", "hub", "status", "--pipeline", "align").output
 
 
-def test_show_says_why_a_run_is_held(world: World, monkeypatch: pytest.MonkeyPatch):
+def test_show_gives_the_reason_of_a_held_run(world: World, monkeypatch: pytest.MonkeyPatch):
     item = world.item(State.HELD, job_name="job-1", pool="spot")
     world.refused("job-1", reason=WORDS)
 
@@ -59,7 +59,7 @@ def test_show_says_why_a_run_is_held(world: World, monkeypatch: pytest.MonkeyPat
     assert f"HELD: Batch refused its job 3 min ago, first 2 h ago: {WORDS}" in seen
 
 
-def test_show_of_a_run_that_is_not_refused_says_nothing_of_it(world: World):
+def test_show_of_an_accepted_run_mentions_no_refusal(world: World):
     world.refused("job-1")
     started = world.item(State.RUNNING, job_name="job-1")
     waits = world.item(State.HELD, job_name="job-2")
@@ -68,7 +68,7 @@ def test_show_of_a_run_that_is_not_refused_says_nothing_of_it(world: World):
         assert json.loads(world.call("show", item["run_id"]).stdout)["refused"] is None
 
 
-def test_who_waits_for_a_refused_run_is_told_why(world: World, monkeypatch: pytest.MonkeyPatch):
+def test_waiting_for_a_refused_run_gives_the_reason(world: World, monkeypatch: pytest.MonkeyPatch):
     item = world.item(State.FAILED, attempt=1)
     world.refused("job-1", reason=WORDS)
     monkeypatch.setattr(waiting, "_REFUSED_SECONDS", 0)
@@ -89,7 +89,7 @@ def test_who_waits_for_a_refused_run_is_told_why(world: World, monkeypatch: pyte
     ]
 
 
-def test_doctor_finds_refused_submissions_by_their_reason(world: World):
+def test_doctor_groups_refused_submissions_by_reason(world: World):
     world.describe(groups=["hub", "lab"])
     world.refused("job-1", runs=2, reason=WORDS)
     world.refused("job-2", group="hub", reason=WORDS)
@@ -103,7 +103,7 @@ def test_doctor_finds_refused_submissions_by_their_reason(world: World):
     assert "the runs then start within minutes" in found[0]["fix"]
 
 
-def test_doctor_without_refused_submissions(world: World):
+def test_doctor_without_refused_submissions_is_fine(world: World):
     found = [each for each in json.loads(world.call("doctor", "--json").stdout) if each["check"] == "submissions"]
 
     assert [(each["outcome"], each["text"]) for each in found] == [("ok", "Batch refuses no job")]

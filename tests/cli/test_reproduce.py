@@ -1,4 +1,4 @@
-"""`reproduce`: what is asked for, and how two results are compared."""
+"""`reproduce`: the request it uploads, and how it compares two results."""
 
 import json
 from threading import Thread
@@ -9,31 +9,11 @@ import pytest
 from dropbatch.cli.runs import FULL_ID
 from dropbatch.contract import keys
 from dropbatch.contract.runs import State, run_id
-from tests.cli.conftest import INPUT, OUTPUT, World
-from tests.cli.test_requests import asked
-
-DEFINITION = "dropbatch-sandbox-wordcount-lab:3"
+from tests.cli.conftest import INPUT, World
+from tests.cli.deployment_content import DEFINITION, asked, done
 
 
-def done(world: World, files: dict[str, bytes], *, identity: str | None = None, **changes: Any) -> dict[str, Any]:
-    """A run that succeeded, with all that its record pins."""
-    pinned: dict[str, Any] = {"version_id": "v1", "parameters": {}}
-    item = world.item(State.RUNNING, identity=identity, **pinned)
-    world.publish(item, files)
-    key = keys.record_key(item["output_prefix"])
-    record = json.loads(world.s3.get_object(Bucket=OUTPUT, Key=key)["Body"].read())
-    record |= {
-        "input": item["input"],
-        "inputs": [{"uri": item["input"], "size": 3, "sha256": "aa", "version_id": "v1"}],
-        "job_definition": DEFINITION,
-        **changes,
-    }
-    world.s3.put_object(Bucket=OUTPUT, Key=key, Body=json.dumps(record).encode())
-    # Last, as it is in life: whoever follows the run reads its record then.
-    return world.item(State.SUCCEEDED, identity=item["run_id"], **pinned)
-
-
-def test_it_asks_for_a_run_of_the_same_revision(world: World):
+def test_reproduce_requests_a_run_of_the_same_revision(world: World):
     item = done(world, {"counts.txt": b"7"})
 
     result = world.call("reproduce", item["run_id"], "--yes")
@@ -44,7 +24,7 @@ def test_it_asks_for_a_run_of_the_same_revision(world: World):
     assert f"requested: repeat {item['run_id']} with {DEFINITION}; at worst" in result.stderr
 
 
-def test_a_dry_run_puts_nothing_and_names_what_would_be_overwritten(world: World):
+def test_a_dry_run_uploads_nothing_and_names_overwritten_files(world: World):
     elsewhere = {"uri": "s3://cli-output/lab/wordcount/all.csv", "size": 1, "sha256": "e" * 64}
     item = done(world, {}, outputs=[elsewhere])
 
@@ -67,7 +47,7 @@ def test_equal_results_are_identical(world: World):
     assert "identical: 2 of 2 files have the same checksum" in result.stderr
 
 
-def test_other_results_are_told_file_by_file_and_by_the_exit_code(world: World):
+def test_different_results_are_listed_by_file_and_by_exit_code(world: World):
     one = done(world, {"counts.txt": b"7", "time.txt": b"noon", "gone": b""})
     other = done(world, {"counts.txt": b"7", "time.txt": b"later", "more": b""}, image="another")
 
@@ -87,7 +67,7 @@ def test_other_results_are_told_file_by_file_and_by_the_exit_code(world: World):
     assert {"name": "time.txt", "verdict": "different"} in body["files"]
 
 
-def test_an_input_that_no_version_was_kept_of_is_named(world: World):
+def test_an_input_without_its_version_is_named(world: World):
     one = done(world, {"a": b"a"})
     genome = {"uri": "s3://refs/genome", "size": 3, "sha256": "bb", "version_id": ""}
     own = {"uri": one["input"], "size": 3, "sha256": "aa", "version_id": "v1"}
@@ -103,7 +83,7 @@ def test_waiting_compares_with_the_run_that_the_request_starts(world: World):
     item = done(world, {"counts.txt": b"7"})
 
     def make_again() -> None:
-        """What the functions would do."""
+        """Do what the functions would do."""
         while not (listed := world.s3.list_objects_v2(Bucket=INPUT, Prefix="lab/submissions/").get("Contents")):
             pass
         version = world.s3.head_object(Bucket=INPUT, Key=listed[0]["Key"])["VersionId"]
@@ -127,7 +107,7 @@ def test_waiting_compares_with_the_run_that_the_request_starts(world: World):
     ("changes", "words"),
     [({"job_definition": None}, "names no job definition"), ({"inputs": [], "input": ""}, "names no input")],
 )
-def test_what_pins_too_little_is_refused_before_anything_is_asked(world: World, changes: Any, words: str):
+def test_a_run_that_pins_too_little_is_refused_before_any_question(world: World, changes: Any, words: str):
     item = done(world, {}, **changes)
 
     result = world.call("reproduce", item["run_id"], "--yes")
@@ -137,7 +117,7 @@ def test_what_pins_too_little_is_refused_before_anything_is_asked(world: World, 
     assert asked(world) == []
 
 
-def test_only_what_succeeded_has_a_result_to_compare(world: World):
+def test_only_a_successful_run_can_be_compared(world: World):
     failed, fine = world.item(State.FAILED), done(world, {})
 
     for arguments in ((failed["run_id"],), (fine["run_id"], "--with", failed["run_id"])):

@@ -1,8 +1,7 @@
-"""`submit`, `rerun`, `retry`, `cancel`: what they say, what they ask, and the request that they put."""
+"""`submit`, `rerun`, `retry`, `cancel`: their output, their questions, and the request they upload."""
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -10,6 +9,7 @@ from dropbatch.cli import requests
 from dropbatch.contract.runs import State
 from lambdas.arrival.requests.actions import read_runs
 from tests.cli.conftest import INPUT, World
+from tests.cli.deployment_content import asked
 
 
 def put(world: World, *keys: str) -> None:
@@ -17,22 +17,10 @@ def put(world: World, *keys: str) -> None:
         world.s3.put_object(Bucket=INPUT, Key=key, Body=b"x")
 
 
-def asked(world: World) -> list[tuple[str, Any]]:
-    """Kinds and contents of the requests that were put."""
-    listed = world.s3.list_objects_v2(Bucket=INPUT, Prefix="lab/submissions/").get("Contents", [])
-    return [
-        (
-            each["Key"].rpartition("-")[2].removesuffix(".json"),
-            json.loads(world.s3.get_object(Bucket=INPUT, Key=each["Key"])["Body"].read()),
-        )
-        for each in listed
-    ]
-
-
 # --- submit -----------------------------------------------------------------------------------------------------------
 
 
-def test_submit_over_inputs_and_parameters(world: World):
+def test_submit_combines_inputs_and_parameters(world: World):
     put(world, "lab/inputs/1.txt", "lab/inputs/2.txt", "lab/inputs/deep/3.txt", "lab/inputs/4.dat")
 
     result = world.call("submit", "--inputs", "inputs/*.txt", "--param", "k=1,2,4", "--param", r"s=a\,b", "--yes")
@@ -52,7 +40,7 @@ def test_submit_over_inputs_and_parameters(world: World):
     assert result.stdout.startswith(f"s3://{INPUT}/lab/submissions/")
 
 
-def test_a_dry_run_says_would_and_puts_nothing(world: World):
+def test_a_dry_run_says_would_and_uploads_nothing(world: World):
     put(world, "lab/inputs/1.txt")
 
     result = world.call("submit", "--inputs", "inputs/1.txt", "--memory-mib", "600", "--dry-run", "--json")
@@ -65,7 +53,7 @@ def test_a_dry_run_says_would_and_puts_nothing(world: World):
     assert asked(world) == []
 
 
-def test_the_worst_case_of_runs_of_several_pipelines_is_one_sum(world: World):
+def test_the_worst_case_of_several_pipelines_is_one_sum(world: World):
     world.describe(pipelines=["align", "wordcount"], needs={"align": [4, 2048, 60, 1], "wordcount": [1, 1024, 60, 2]})
     for pipeline, overrides in (("align", {}), ("wordcount", {}), ("wordcount", {"vcpus": 2, "timeout_minutes": 30})):
         world.item(State.FAILED, pipeline=pipeline, overrides=overrides)
@@ -95,7 +83,7 @@ def test_the_worst_case_follows_from_needs_and_prices(world: World):
     ("overrides", "vcpu_hours"),
     [({"vcpus": 4, "timeout_minutes": 30}, 6.0), ({"vcpus": "two"}, 1.0), (["vcpus"], 1.0), ({"vcpus": True}, 1.0)],
 )
-def test_overrides_count_as_far_as_they_are_numbers(world: World, tmp_path: Path, overrides: object, vcpu_hours: float):
+def test_numeric_overrides_count_in_the_worst_case(world: World, tmp_path: Path, overrides: object, vcpu_hours: float):
     put(world, "lab/inputs/1.txt")
     world.describe(needs={"wordcount": [2, 1024, 10, 3]})
     (tmp_path / "r.json").write_text(json.dumps({"inputs": ["lab/inputs/1.txt"], "overrides": overrides}))
@@ -105,7 +93,7 @@ def test_overrides_count_as_far_as_they_are_numbers(world: World, tmp_path: Path
     assert json.loads(result.stdout)["worst"]["vcpu_hours"] == vcpu_hours
 
 
-def test_submit_a_file(world: World, tmp_path: Path):
+def test_submit_uploads_a_request_file(world: World, tmp_path: Path):
     put(world, "lab/inputs/1.txt")
     (tmp_path / "r.toml").write_text('inputs = "lab/inputs/1.txt"\n[parameters]\nk = [1, 2]\n')
 
@@ -115,7 +103,7 @@ def test_submit_a_file(world: World, tmp_path: Path):
     assert asked(world) == [("submit", {"inputs": "lab/inputs/1.txt", "parameters": {"k": [1, 2]}})]
 
 
-def test_missing_is_a_backfill(world: World):
+def test_submit_missing_requests_a_backfill(world: World):
     put(world, "lab/wordcount/1.txt", "lab/wordcount/2.txt")
 
     result = world.call("submit", "--missing", "--yes")
@@ -141,7 +129,7 @@ def test_missing_is_a_backfill(world: World):
         (["--inputs", "inputs/1.txt"], 2, "add --yes"),
     ],
 )
-def test_what_cannot_be_submitted(world: World, tmp_path: Path, arguments: list[str], code: int, words: str):
+def test_an_invalid_submission_is_refused(world: World, tmp_path: Path, arguments: list[str], code: int, words: str):
     put(world, "lab/inputs/1.txt")
     (tmp_path / "bad.json").write_text("{")
     (tmp_path / "list.json").write_text("[]")
@@ -161,7 +149,7 @@ def test_what_cannot_be_submitted(world: World, tmp_path: Path, arguments: list[
 @pytest.mark.parametrize(
     ("kind", "state"), [("retry", State.FAILED), ("rerun", State.SUCCEEDED), ("cancel", State.RUNNING)]
 )
-def test_requests_about_named_runs(world: World, kind: str, state: State):
+def test_requests_may_name_runs(world: World, kind: str, state: State):
     item = world.item(state)
 
     dry = world.call(kind, item["run_id"][:8], "--dry-run")
@@ -178,7 +166,7 @@ def test_requests_about_named_runs(world: World, kind: str, state: State):
     assert json.loads(done.stdout).keys() == {"request", "kind", "runs"}
 
 
-def test_all_takes_those_to_which_it_applies(world: World):
+def test_all_selects_the_runs_to_which_the_command_applies(world: World):
     wanted = {world.item(state)["run_id"] for state in (State.FAILED, State.CANCELLED)}
     wanted.add(world.item(State.REJECTED, over_limit="2026-01", reason="over the monthly limit")["run_id"])
     world.item(State.REJECTED, reason="the key is too long")
@@ -203,7 +191,9 @@ def test_all_takes_those_to_which_it_applies(world: World):
         (["rerun", "r-0000"], 3, "has no run r-0000"),
     ],
 )
-def test_runs_to_which_it_does_not_apply(world: World, arguments: list[str], code: int, words: str):
+def test_runs_to_which_the_command_does_not_apply_are_refused(
+    world: World, arguments: list[str], code: int, words: str
+):
     ids = {"done": world.item(State.SUCCEEDED)["run_id"], "refused": world.item(State.REJECTED)["run_id"]}
 
     result = world.call(*(each.format(**ids) for each in arguments), "--yes")
@@ -214,7 +204,7 @@ def test_runs_to_which_it_does_not_apply(world: World, arguments: list[str], cod
 
 
 @pytest.mark.parametrize(("answer", "code"), [(True, 0), (False, 1)])
-def test_a_person_is_asked(world: World, monkeypatch: pytest.MonkeyPatch, answer: bool, code: int):
+def test_a_request_needs_confirmation(world: World, monkeypatch: pytest.MonkeyPatch, answer: bool, code: int):
     item = world.item(State.RUNNING)
     monkeypatch.setattr("dropbatch.cli.confirmation.is_interactive", lambda: True)
     monkeypatch.setattr("dropbatch.cli.confirmation.click.confirm", lambda *_, **__: answer)
@@ -225,11 +215,11 @@ def test_a_person_is_asked(world: World, monkeypatch: pytest.MonkeyPatch, answer
     assert len(asked(world)) == int(answer)
 
 
-def test_files_of_requests_are_named_so_that_they_are_understood():
+def test_request_files_have_names_that_the_function_recognises():
     assert requests.grid({"parameters": {"a": [1, 1, 2], "b": "x"}}) == 2
 
 
-def test_of_a_files_runs_one_is_meant_that_can_be(world: World):
+def test_a_file_name_means_the_run_to_which_the_command_applies(world: World):
     failed = world.item(State.FAILED, minutes_ago=9)
     good = world.item(State.SUCCEEDED, minutes_ago=5)
     world.item(State.REJECTED, minutes_ago=1, pipeline="other")

@@ -37,7 +37,7 @@ def ids(value: Any) -> list[str]:
     return [each["@id"] for each in (value if isinstance(value, list) else [value])]
 
 
-def test_a_run_is_an_action_with_what_went_in_and_came_out(tmp_path: Path):
+def test_a_crate_describes_the_run_as_an_action_with_inputs_and_outputs(tmp_path: Path):
     found = entities(write_crate(RECORD, tmp_path / "crate"))
 
     assert found["./"]["conformsTo"] == {"@id": PROFILE}
@@ -53,7 +53,7 @@ def test_a_run_is_an_action_with_what_went_in_and_came_out(tmp_path: Path):
     assert action["actionStatus"]["@id"].endswith("CompletedActionStatus")
 
 
-def test_fetched_results_travel_in_the_crate(tmp_path: Path):
+def test_fetched_results_are_part_of_the_crate(tmp_path: Path):
     outputs = [output("one", "counts ü.txt"), output("two", "counts ü.txt")]
     fetched = {}
     for each in outputs:
@@ -74,7 +74,7 @@ def output(folder: str, name: str) -> dict[str, Any]:
     return {"uri": f"s3://out/lab/wordcount/a.txt/r-1/{folder}/{name}", "size": 5, "sha256": "c" * 64}
 
 
-def test_a_failed_run_says_why(tmp_path: Path):
+def test_a_crate_of_a_failed_run_gives_the_reason(tmp_path: Path):
     failed = RECORD | {"status": "FAILED", "reason": "sh ended with exit code 3", "outputs": []}
 
     action = entities(write_crate(failed, tmp_path / "crate"))["#r-1"]

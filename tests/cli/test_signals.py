@@ -1,4 +1,4 @@
-"""What ends a command from outside: Ctrl-C, `kill`, and the terminal that is closed."""
+"""Commands ended from outside: by Ctrl-C, `kill`, or a closed terminal."""
 
 import os
 import signal
@@ -44,9 +44,7 @@ def waiting(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_that_ends_a_command_ends_it_in_good_order(
-    waiting: subprocess.Popen[str], number: signal.Signals
-) -> None:
+def test_a_signal_ends_a_command_in_good_order(waiting: subprocess.Popen[str], number: signal.Signals) -> None:
     waiting.send_signal(number)
 
     assert waiting.wait(timeout=30) == 130

@@ -1,4 +1,4 @@
-"""`status`: what it lists, counts and estimates."""
+"""`status`: runs listed, counts and estimates."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from dropbatch.contract.runs import State
 from tests.cli.conftest import INPUT, World, a_file
 
 
-def test_status_lists_the_newest_first(world: World):
+def test_status_lists_the_newest_run_first(world: World):
     for number, state in enumerate((State.SUCCEEDED, State.FAILED, State.HELD)):
         world.item(state, name=f"{number}.txt", minutes_ago=10 - number)
     world.item(State.SUCCEEDED, name="old.txt", minutes_ago=60 * 24 * 3)
@@ -49,7 +49,7 @@ def test_status_limit_keeps_the_newest_and_counts_all(world: World):
         pytest.param(lambda number: number // 50, id="in three heaps"),
     ],
 )
-def test_days_with_many_pages_are_counted_once_and_whole(
+def test_a_day_of_several_pages_is_counted_completely_and_once(
     world: World, monkeypatch: pytest.MonkeyPatch, ages: Callable[[int], float]
 ):
     for number in range(150):
@@ -70,7 +70,7 @@ def test_days_with_many_pages_are_counted_once_and_whole(
     assert len(pages) > 150 / 7
 
 
-def test_status_since_a_moment(world: World):
+def test_status_since_a_time_omits_older_runs(world: World):
     world.item(State.SUCCEEDED, name="new.txt", minutes_ago=5)
     world.item(State.SUCCEEDED, name="old.txt", minutes_ago=90)
 
@@ -81,7 +81,7 @@ def test_status_since_a_moment(world: World):
     assert "2026-01-31" in world.call("status", "--since", "yesterday").stderr
 
 
-def test_status_of_one_pipeline(world: World):
+def test_status_of_one_pipeline_omits_others(world: World):
     world.describe(pipelines=["align", "wordcount"])
     world.item(State.SUCCEEDED, name="w.txt")
     world.item(State.FAILED, name="a.txt", pipeline="align")
@@ -92,7 +92,7 @@ def test_status_of_one_pipeline(world: World):
     assert "w.txt" not in result.stdout
 
 
-def test_status_estimates_the_end(world: World):
+def test_status_estimates_the_time_of_the_end(world: World):
     for number in range(10):
         world.item(State.SUCCEEDED, name=f"{number}.txt", minutes_ago=5)
     for number in range(20):
@@ -126,14 +126,14 @@ def test_status_watches_until_interrupted(world: World, monkeypatch: pytest.Monk
         assert "2 RUNNING" in lines[2]
 
 
-def test_status_with_nothing_to_show(world: World):
+def test_status_without_runs_says_so(world: World):
     result = world.call("status")
 
     assert (result.exit_code, result.stdout) == (0, "")
     assert "dropbatch drop" in result.stderr
 
 
-def test_files_that_belong_to_no_group_can_be_looked_at(world: World, tmp_path: Path):
+def test_files_of_no_group_can_be_listed(world: World, tmp_path: Path):
     world.item(
         State.REJECTED, group=keys.SYSTEM_GROUP, input=f"s3://{INPUT}/stray.txt", reason="the file lies at the root"
     )
@@ -142,7 +142,7 @@ def test_files_that_belong_to_no_group_can_be_looked_at(world: World, tmp_path: 
     assert world.call("--group", "_system", "drop", str(a_file(tmp_path))).exit_code == 2
 
 
-def test_status_as_json(world: World):
+def test_status_prints_json(world: World):
     world.item(State.FAILED, reason="why")
 
     body = json.loads(world.call("status", "--json").stdout)
@@ -151,7 +151,7 @@ def test_status_as_json(world: World):
     assert body["runs"][0]["reason"] == "why"
 
 
-def test_a_hostile_name_does_not_steer_the_terminal(world: World):
+def test_a_name_with_control_characters_does_not_reach_the_terminal(world: World):
     world.item(State.SUCCEEDED, name="\x1b[2Jgone\nline")
 
     result = world.call("status")
@@ -160,14 +160,14 @@ def test_a_hostile_name_does_not_steer_the_terminal(world: World):
     assert len(result.stdout.splitlines()) == 2
 
 
-def test_a_run_under_way_shows_for_how_long(world: World):
+def test_a_running_run_shows_its_duration(world: World):
     began = ledger.timestamp(datetime.now(UTC) - timedelta(minutes=3))
     world.item(State.RUNNING, started_at=began)
 
     assert re.search(r"3 min 0\d s …$", world.call("status").stdout, re.MULTILINE)
 
 
-def test_a_pause_is_told_to_everybody_who_looks(world: World):
+def test_a_pause_is_shown_to_everybody(world: World):
     world.item(State.SUCCEEDED)
     world.item(State.HELD)
     world.pause(by="budget", reason="100 % of 50 USD\x1b[2J")
@@ -184,7 +184,7 @@ def test_a_pause_is_told_to_everybody_who_looks(world: World):
     assert body["estimated_end"] is None
 
 
-def test_who_may_not_look_for_a_pause_sees_the_rest(world: World, monkeypatch: pytest.MonkeyPatch):
+def test_without_the_right_to_read_the_pause_the_rest_is_shown(world: World, monkeypatch: pytest.MonkeyPatch):
     world.item(State.HELD)
     world.pause()
     call = BaseClient._make_api_call  # type: ignore[attr-defined]

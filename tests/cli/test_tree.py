@@ -1,4 +1,4 @@
-"""`tree`: folders counted at any depth, shown as far as asked."""
+"""`tree`: folders are counted at any depth and shown to the requested depth."""
 
 import json
 
@@ -23,7 +23,7 @@ def put(world: World, *keys: str) -> None:
         (["d/", "d/x"], 3, 9, {"d": {"x": 1}}),
     ],
 )
-def test_what_is_shown_of_a_listing(keys: list[str], depth: int, entries: int, shown: dict[str, object]):
+def test_a_listing_becomes_a_tree(keys: list[str], depth: int, entries: int, shown: dict[str, object]):
     root = build_tree("lab/", [(f"lab/{key}", 1, "2026-01-01") for key in sorted(keys)], depth=depth, entries=entries)
 
     def plain(folder: Folder) -> dict[str, object]:
@@ -50,7 +50,7 @@ def test_tree_shows_files_and_results(world: World):
 
 
 @pytest.mark.parametrize("prefix", ["wordcount/scans", "lab/wordcount/scans/", "/wordcount/scans"])
-def test_tree_of_a_folder_however_it_is_written(world: World, prefix: str):
+def test_tree_accepts_a_folder_in_any_form(world: World, prefix: str):
     put(world, "lab/wordcount/scans/1.txt", "lab/wordcount/scans-old/2.txt")
 
     (tree,) = json.loads(world.call("tree", prefix, "--inputs", "--json").stdout)
@@ -67,7 +67,7 @@ def test_tree_of_a_folder_however_it_is_written(world: World, prefix: str):
         (["s3://b/lab/"], 2, "such as wordcount/scans"),
     ],
 )
-def test_tree_of_what_is_not_there(world: World, arguments: list[str], code: int, words: str):
+def test_tree_of_a_missing_folder_says_so(world: World, arguments: list[str], code: int, words: str):
     result = world.call("tree", *arguments)
 
     assert result.exit_code == code

@@ -1,4 +1,4 @@
-"""`--wait` of `submit`, `rerun` and `retry`: which runs are followed, to which end, and what a refusal says."""
+"""`--wait` of `submit`, `rerun` and `retry`: which runs are followed, until when, and how a refusal is shown."""
 
 import json
 from collections.abc import Callable
@@ -17,7 +17,7 @@ PUT = requests.put
 
 @pytest.fixture
 def carried_out(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Sent], None]], None]:
-    """Somebody carries requests out, as the arrival function does."""
+    """Carry out requests, as the arrival function does."""
 
     def by(doing: Callable[[Sent], None]) -> None:
         def put(*arguments: Any) -> Sent:
@@ -57,7 +57,7 @@ def test_submit_follows_the_runs_of_its_request(world: World, carried_out: Any):
     assert "notes.txt [k=1]" in result.stderr
 
 
-def test_retry_waits_for_the_attempt_it_asked_for(world: World, carried_out: Any, monkeypatch: pytest.MonkeyPatch):
+def test_retry_waits_for_the_attempt_it_requested(world: World, carried_out: Any, monkeypatch: pytest.MonkeyPatch):
     item = world.item(State.FAILED, attempt=1, reason="the first attempt")
     looks = iter([State.FAILED, State.HELD, State.SUCCEEDED])
 
@@ -99,7 +99,7 @@ def test_a_refused_request_ends_the_waiting(
     carried_out(lambda sent: refuse(world, sent, "inputs: come to 20000 runs"))
     ticks = iter(range(0, 1000, 2))
     monkeypatch.setattr("dropbatch.cli.runs.time.monotonic", lambda: next(ticks))
-    # Several runs: the refusal, which names the request as they would, is not taken for one of them.
+    # Several runs: the refusal, which names the same request, is not mistaken for one of them.
     named = ["--inputs", "inputs/1.txt", "--param", "k=1,2"] if command == "submit" else [item["run_id"]]
 
     result = world.call(command, *named, "--yes", "--wait")
@@ -109,7 +109,7 @@ def test_a_refused_request_ends_the_waiting(
 
 
 @pytest.mark.parametrize("command", ["submit", "rerun"])
-def test_ctrl_c_leaves_the_runs_alone(world: World, monkeypatch: pytest.MonkeyPatch, command: str):
+def test_ctrl_c_does_not_end_the_runs(world: World, monkeypatch: pytest.MonkeyPatch, command: str):
     world.s3.put_object(Bucket=INPUT, Key="lab/inputs/1.txt", Body=b"x")
     item = world.item(State.SUCCEEDED, version_id="v1", parameters={})
     named = ["--inputs", "inputs/1.txt"] if command == "submit" else [item["run_id"]]
@@ -134,7 +134,7 @@ def test_missing_files_cannot_be_waited_for(world: World):
     assert "dropbatch status --watch" in result.stderr
 
 
-def test_who_waits_in_a_pause_is_told_so(world: World, monkeypatch: pytest.MonkeyPatch):
+def test_waiting_during_a_pause_says_so(world: World, monkeypatch: pytest.MonkeyPatch):
     item = world.item(State.FAILED, attempt=1)
     world.pause(reason="prices")
     monkeypatch.setattr(waiting, "_STILL_SECONDS", 0)

@@ -1,2 +1,2 @@
-# Before anything here imports cdktf, which starts Node: quick only after this.
+# Imported before cdktf, which starts Node and is fast only after this.
 import constructs_lib  # noqa: F401

@@ -8,7 +8,7 @@ from tests.project import copy_project
 
 @pytest.fixture(scope="session")
 def synthesized(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Output folder of one synthesis of the environments as they come."""
+    """Return the output folder of one synthesis of the shipped environments."""
     folder = tmp_path_factory.mktemp("synth")
     outdir = folder / "cdktf.out"
     done = run_main(copy_project(folder / "project"), outdir)
@@ -23,5 +23,5 @@ def stacks(synthesized: Path) -> dict[str, Stack]:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A copy of what `main.py` reads, to be changed."""
+    """Return a copy of the files that `main.py` reads, for a test to change."""
     return copy_project(tmp_path / "project")

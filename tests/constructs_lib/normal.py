@@ -1,4 +1,4 @@
-"""What of a stack belongs into a snapshot: everything but versions, metadata, digests of code and encodings."""
+"""Normalize a stack for a snapshot: replace versions, metadata, digests of code and encodings."""
 
 import base64
 import json
@@ -12,7 +12,7 @@ _DIGESTS = (
 
 
 def normal(body: Any, key: str = "") -> Any:
-    """A stack with what changes for no reason replaced, and with nested JSON and user data laid open."""
+    """Return a stack without irrelevant differences, and with nested JSON and user data decoded."""
     if isinstance(body, dict):
         return {
             name: "<version>" if key == "aws" and name == "version" else normal(value, name)

@@ -1,4 +1,4 @@
-"""Terraform as it was synthesized, and how tests look things up in it: by type and attributes, never by hashed id."""
+"""Synthesize Terraform, and look up its resources by type and attributes, never by hashed id."""
 
 import json
 import os
@@ -33,7 +33,7 @@ class Stack:
         return set(self.body.get("resource", {}))
 
     def address(self, type_: str, **attributes: Any) -> str:
-        """``type.id`` of the one resource, as other resources refer to it."""
+        """Return ``type.id`` of the one matching resource, as other resources refer to it."""
         wanted = self.one(type_, **attributes)
         name = next(name for name, each in self.body["resource"][type_].items() if each is wanted)
         return f"{type_}.{name}"
@@ -45,7 +45,7 @@ class Stack:
         return f"${{data.aws_caller_identity.{name}.account_id}}"
 
     def rights(self, role: str) -> list[dict[str, Any]]:
-        """Statements of the policies of the role with that name."""
+        """Return the statements of all policies of a role."""
         address = self.address("aws_iam_role", name=role)
         found = statements(self.one("aws_iam_role_policy", role=f"${{{address}.id}}")["policy"])
         attached = self.resources("aws_iam_role_policy_attachment", role=f"${{{address}.name}}")
@@ -73,7 +73,7 @@ def statement(policy: list[dict[str, Any]], sid: str) -> dict[str, Any]:
 def synthesize(
     build: Callable[[Construct, Site], Any], *, environment: str = "test", disposable: bool = False
 ) -> Stack:
-    """What `build` makes in a stack of its own."""
+    """Synthesize a stack with the constructs that `build` creates."""
     stack = TerraformStack(Testing.app(), "test")
     props = SiteProps(
         prefix=f"dropbatch-{environment}", environment=environment, region="eu-central-1", disposable=disposable
@@ -83,7 +83,7 @@ def synthesize(
 
 
 def run_main(root: Path, outdir: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """``python main.py`` of a project, as everybody runs it, with these `variables` besides."""
+    """Run ``python main.py`` of a project with additional environment variables."""
     return subprocess.run(
         [sys.executable, str(root / "main.py")],
         cwd=outdir.parent,

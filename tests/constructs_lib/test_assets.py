@@ -18,7 +18,7 @@ def build(root: Path, function: str, folder: Path) -> Path:
     return build_package(root, function, DEV.deployment().to_json(), folder).path
 
 
-def test_package_is_the_same_whatever_times_and_modes(project, tmp_path) -> None:
+def test_a_package_does_not_depend_on_times_and_modes(project, tmp_path) -> None:
     # Given the sources as they are here, and with other times, modes and leftovers of a run
     for number, path in enumerate(sorted(project.rglob("*.py"))):
         path.chmod(0o600 if number % 2 else 0o755)
@@ -38,7 +38,7 @@ def test_package_is_the_same_whatever_times_and_modes(project, tmp_path) -> None
     assert packed == {function: build(ROOT, function, tmp_path / "one").read_bytes() for function in FUNCTIONS}
 
 
-def test_package_holds_the_function_the_contract_and_the_deployment(tmp_path) -> None:
+def test_a_package_contains_the_function_the_contract_and_the_deployment(tmp_path) -> None:
     with zipfile.ZipFile(build(ROOT, "spend_guard", tmp_path)) as package:
         names = package.namelist()
         deployment = Deployment.from_json(package.read(FILE_NAME))
@@ -56,8 +56,8 @@ def test_package_holds_the_function_the_contract_and_the_deployment(tmp_path) ->
     }
 
 
-def test_package_works_where_only_boto3_is(tmp_path) -> None:
-    """Everything a handler imports is in its package, or boto3."""
+def test_a_package_works_with_boto3_alone(tmp_path) -> None:
+    """A package contains everything its handler imports, except boto3."""
     for function in FUNCTIONS:
         code = f"""
 import sys

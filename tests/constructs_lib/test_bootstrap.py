@@ -11,7 +11,7 @@ from dropbatch.settings import Bootstrap, SettingsError, load, load_bootstrap
 from dropbatch.settings.bootstrap import RESERVED
 from tests.constructs_lib.synthesis import Stack, statement
 from tests.project import ROOT, bootstrap_toml
-from tests.settings.test_settings import GOOD
+from tests.settings.environment_file import GOOD
 
 Json = dict[str, Any]
 FILE = bootstrap_toml("dev", "prod")
@@ -43,7 +43,7 @@ def trust(stack: Stack, role: str) -> Json:
     return found
 
 
-def test_state_is_kept_in_versions_and_cannot_be_destroyed_by_mistake(stack: Stack) -> None:
+def test_state_is_versioned_and_cannot_be_destroyed_by_mistake(stack: Stack) -> None:
     bucket = stack.one("aws_s3_bucket")
     assert bucket["lifecycle"] == {"prevent_destroy": True}
     assert bucket["bucket"].startswith("dropbatch-state-${data.aws_caller_identity.")
@@ -51,7 +51,7 @@ def test_state_is_kept_in_versions_and_cannot_be_destroyed_by_mistake(stack: Sta
     assert stack.one("aws_s3_bucket_public_access_block")["restrict_public_buckets"] is True
 
 
-def test_roles_of_services_are_made_that_pools_need(stack: Stack) -> None:
+def test_service_linked_roles_of_pools_are_created(stack: Stack) -> None:
     assert {each["aws_service_name"] for each in stack.resources("aws_iam_service_linked_role")} == {
         "batch.amazonaws.com",
         "ecs.amazonaws.com",
@@ -81,8 +81,8 @@ def test_roles_are_bound_to_the_repository_in_both_forms(stack: Stack, role: str
     }
 
 
-def test_sessions_are_as_long_as_workflows_ask_for(stack: Stack) -> None:
-    """Else AWS refuses the session, at the last step before the apply."""
+def test_sessions_last_as_long_as_workflows_need(stack: Stack) -> None:
+    """With a shorter session AWS would refuse the last step before the apply."""
     jobs = YAML(typ="safe").load(ROOT / ".github/workflows/environment.yml")["jobs"]
     (asked,) = (
         int(step["with"]["role-duration-seconds"])
@@ -127,14 +127,14 @@ def test_a_deploy_role_changes_its_own_environment_only(stack: Stack) -> None:
             assert all("dropbatch-dev" in arn or "/dev" in arn for arn in each["Resource"]), each["Sid"]
 
 
-def test_subscriptions_are_ended_and_changed_on_all_resources_since_sns_has_no_type_for_them(stack: Stack) -> None:
+def test_subscriptions_are_changed_on_all_resources_since_sns_has_no_type_for_them(stack: Stack) -> None:
     granted = {action: each for each in stack.rights("dropbatch-deploy-dev") for action in each["Action"]}
     for action in ("sns:Unsubscribe", "sns:SetSubscriptionAttributes"):
         assert granted[action]["Resource"] == ["*"]
         assert "Condition" not in granted[action]
 
 
-def test_a_deploy_role_passes_roles_to_the_services_that_it_sets_up_only(stack: Stack) -> None:
+def test_a_deploy_role_passes_roles_only_to_services_it_configures(stack: Stack) -> None:
     passed = statement(stack.rights("dropbatch-deploy-dev"), "PassRoles")
     assert passed["Condition"]["StringEquals"]["iam:PassedToService"] == [
         "lambda.amazonaws.com",
@@ -146,7 +146,7 @@ def test_a_deploy_role_passes_roles_to_the_services_that_it_sets_up_only(stack: 
     ]
 
 
-def test_a_deploy_role_makes_roles_with_its_boundary_only_and_cannot_change_that(stack: Stack) -> None:
+def test_a_deploy_role_creates_roles_only_with_its_boundary_and_cannot_change_it(stack: Stack) -> None:
     rights = stack.rights("dropbatch-deploy-dev")
     bounded = statement(rights, "Bounded")
 
@@ -164,7 +164,7 @@ def test_a_deploy_role_makes_roles_with_its_boundary_only_and_cannot_change_that
 
 
 @pytest.mark.parametrize("environment", ["dev", "prod"])
-def test_a_boundary_reaches_no_other_environment_no_state_and_no_role(stack: Stack, environment: str) -> None:
+def test_a_boundary_allows_no_other_environment_no_state_and_no_role(stack: Stack, environment: str) -> None:
     document = json.loads(stack.one("aws_iam_policy", name=f"dropbatch-boundary-{environment}")["policy"])
 
     for each in document["Statement"]:
@@ -173,7 +173,7 @@ def test_a_boundary_reaches_no_other_environment_no_state_and_no_role(stack: Sta
             assert all(f"dropbatch-{environment}" in arn or f"/{environment}" in arn for arn in each["Resource"]), each
 
 
-def test_a_boundary_lets_buckets_secrets_and_repositories_through_that_the_file_names(tmp_path: Path) -> None:
+def test_a_boundary_allows_buckets_secrets_and_repositories_of_the_file(tmp_path: Path) -> None:
     secret = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:lab/*"
     images = "arn:aws:ecr:eu-central-1:222222222222:repository/lab/*"
     text = f'{FILE}buckets = ["labdata", "reference-*"]\nsecrets = ["{secret}"]\nrepositories = ["{images}"]\n'
@@ -188,7 +188,7 @@ def test_a_boundary_lets_buckets_secrets_and_repositories_through_that_the_file_
     assert (own.rpartition(":")[2], other) == ("repository/dropbatch-dev", images)
 
 
-def test_policies_fit_a_role(stack: Stack) -> None:
+def test_policies_fit_into_a_role(stack: Stack) -> None:
     limits = {"aws_iam_role_policy": 10_240, "aws_iam_policy": 6_144}
     for limit, each in [(limits[name], each) for name in limits for each in stack.resources(name)]:
         text = re.sub(r"\$\{data\.aws_partition\.[^}]*\}", "aws-us-gov", each["policy"])
@@ -203,7 +203,7 @@ def test_without_github_there_are_no_roles(tmp_path: Path) -> None:
     assert not stack.types() & {"aws_iam_role", "aws_iam_service_linked_role", "aws_iam_openid_connect_provider"}
 
 
-def test_a_provider_that_is_there_already_is_used(tmp_path: Path) -> None:
+def test_an_existing_provider_is_used(tmp_path: Path) -> None:
     stack = synthesized(settings(tmp_path, f"{FILE}create_provider = false\n"))
     assert "aws_iam_openid_connect_provider" not in stack.types()
     assert trust(stack, "dropbatch-plan")["Principal"]["Federated"].endswith(
@@ -231,7 +231,7 @@ def test_without_a_file_there_is_no_stack(tmp_path: Path) -> None:
     assert load_bootstrap(tmp_path / "bootstrap.toml") is None
 
 
-def test_no_environment_may_have_a_name_of_the_stack(tmp_path: Path) -> None:
+def test_an_environment_cannot_have_the_name_of_the_stack(tmp_path: Path) -> None:
     for name in RESERVED:
         file = tmp_path / f"{name}.toml"
         file.write_text(GOOD.replace('"lab1"', f'"{name}"'), encoding="utf-8")
@@ -239,8 +239,8 @@ def test_no_environment_may_have_a_name_of_the_stack(tmp_path: Path) -> None:
             load(file)
 
 
-def test_rights_fit_the_roles_that_have_them(tmp_path: Path) -> None:
-    """AWS takes 10,240 characters of policies in a role, 6,144 of one that is attached: with the longest of names."""
+def test_rights_of_each_role_fit_its_size_limit(tmp_path: Path) -> None:
+    """AWS allows 10,240 characters of inline policies in a role, 6,144 in a managed policy."""
     long = synthesized(settings(tmp_path, FILE.replace('["dev", "prod"]', '["environment1"]')))
 
     def size(text: str) -> int:

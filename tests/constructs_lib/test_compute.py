@@ -23,7 +23,7 @@ INFRASTRUCTURE = {
     "launch_template": "launchTemplate",
     "ec2_configuration": "ec2Configuration",
 }
-"""Batch's name by Terraform's."""
+"""Batch's name of each strategy, by Terraform's."""
 
 
 def network(scope, site) -> Network:
@@ -84,19 +84,19 @@ class TestPrivateNetwork:
         assert {each["cidr_block"] for each in subnets} == {f"10.1.{third}.0/18" for third in (0, 64, 128, 192)}
         assert not any(each.get("map_public_ip_on_launch") for each in subnets)
 
-    def test_gateways_are_as_many_as_asked_for(self, stack: tuple[Stack, bool]) -> None:
+    def test_there_are_as_many_gateways_as_set(self, stack: tuple[Stack, bool]) -> None:
         found, per_zone = stack
         assert len(found.resources("aws_nat_gateway")) == len(found.resources("aws_eip")) == (2 if per_zone else 1)
         outward = {each["nat_gateway_id"] for each in found.resources("aws_route") if "nat_gateway_id" in each}
         assert len(outward) == (2 if per_zone else 1)
 
-    def test_buckets_are_reached_past_the_gateway(self, stack: tuple[Stack, bool]) -> None:
+    def test_buckets_are_reached_without_the_gateway(self, stack: tuple[Stack, bool]) -> None:
         for endpoint in stack[0].resources("aws_vpc_endpoint"):
             assert len(endpoint["route_table_ids"]) == 3
 
 
 class TestExistingNetwork:
-    def test_nothing_is_made_in_it_but_a_security_group(self) -> None:
+    def test_only_a_security_group_is_created(self) -> None:
         props: Json = {"vpc_id": "vpc-1", "subnet_ids": ["subnet-1"], "all_ports": True}
         stack = synthesize(
             lambda scope, site: ExistingNetwork(scope, "Network", ExistingNetworkProps(site=site, **props))
@@ -128,12 +128,12 @@ class TestPool:
         assert environment["lifecycle"]["create_before_destroy"] is True
         assert not {"service_role", "compute_environment_name"} & set(environment)
 
-    def test_deploy_neither_resumes_a_pause_nor_resizes(self, stack: Stack) -> None:
+    def test_a_deploy_neither_resumes_a_pause_nor_resizes(self, stack: Stack) -> None:
         ignored = stack.one("aws_batch_compute_environment")["lifecycle"]["ignore_changes"]
         assert {"compute_resources[0].desired_vcpus", "state"} <= set(ignored)
         assert stack.one("aws_batch_job_queue")["lifecycle"] == {"ignore_changes": ["state"]}
 
-    def test_whatever_replaces_machines_is_left_to_the_command(self, stack: Stack) -> None:
+    def test_settings_that_replace_machines_are_left_to_the_command(self, stack: Stack) -> None:
         environment = stack.one("aws_batch_compute_environment")
         ignored = {each.rpartition(".")[2] for each in environment["lifecycle"]["ignore_changes"]}
         resources = environment["compute_resources"]
@@ -157,7 +157,7 @@ class TestPool:
         }
         assert wanted["ec2Configuration"] == [{"imageType": "ECS_AL2023"}]
 
-    def test_environment_waits_until_its_profile_is_known_everywhere(self, stack: Stack) -> None:
+    def test_an_environment_waits_until_its_profile_is_visible(self, stack: Stack) -> None:
         waited = [each for each in stack.one("aws_batch_compute_environment")["depends_on"] if "terraform_data" in each]
         assert [each.rpartition("_")[0] for each in waited] == ["terraform_data.Profile_Known"]
 
@@ -190,7 +190,7 @@ class TestPool:
         with pytest.raises(Exception, match=r"pool spot: min_vcpus must not exceed max_vcpus \(8\), got 9: lower it"):
             synthesize(lambda scope, site: pool(scope, site, min_vcpus=9))
 
-    def test_share_that_batch_does_not_take_is_refused(self) -> None:
+    def test_an_invalid_share_is_refused(self) -> None:
         with pytest.raises(Exception, match=r"share identifiers take letters and digits only, got \['my-lab'\]"):
             synthesize(lambda scope, site: pool(scope, site, shares={"my-lab": 1}))
 
@@ -199,7 +199,7 @@ class TestPool:
         resources = stack.one("aws_batch_compute_environment")["compute_resources"]
         assert resources["ec2_configuration"] == [{"image_type": "ECS_AL2023_NVIDIA"}]
 
-    def test_a_machine_image_of_ones_own_is_used(self) -> None:
+    def test_a_custom_machine_image_is_used(self) -> None:
         stack = synthesize(lambda scope, site: pool(scope, site, ami="ami-01234567"))
         resources = stack.one("aws_batch_compute_environment")["compute_resources"]
         assert resources["ec2_configuration"] == [{"image_id_override": "ami-01234567", "image_type": "ECS_AL2023"}]
@@ -211,7 +211,7 @@ class TestMachines:
     def template(cls) -> Json:
         return synthesize(lambda scope, site: pool(scope, site, root_gib=77)).one("aws_launch_template")
 
-    def test_metadata_service_takes_version_2_only(self, template: Json) -> None:
+    def test_the_metadata_service_requires_version_2(self, template: Json) -> None:
         assert template["metadata_options"]["http_tokens"] == "required"
 
     def test_disk_is_encrypted(self, template: Json) -> None:
@@ -224,7 +224,7 @@ class TestMachines:
             "delete_on_termination": "true",
         }
 
-    def test_scratch_space_lies_on_a_disk_of_its_own_when_asked_for(self) -> None:
+    def test_scratch_space_is_on_a_separate_disk_when_set(self) -> None:
         template = synthesize(lambda scope, site: pool(scope, site, scratch_gib=200)).one("aws_launch_template")
         root, scratch = template["block_device_mappings"]
         assert (scratch["device_name"], scratch["ebs"]["volume_size"]) == ("/dev/sdf", 200)
@@ -233,7 +233,7 @@ class TestMachines:
         assert 'mount -o noatime "$disk" /var/lib/docker/volumes\n' in text
 
     @pytest.mark.parametrize("props", [{}, {"scratch_gib": 9}, {"session_manager": True}])
-    def test_user_data_is_scripts_that_bash_can_read(self, props: Json) -> None:
+    def test_user_data_consists_of_valid_bash_scripts(self, props: Json) -> None:
         template = synthesize(lambda scope, site: pool(scope, site, **props)).one("aws_launch_template")
         parts = list(message_from_bytes(base64.b64decode(template["user_data"])).walk())[1:]
         assert [part.get_content_type() for part in parts] == ["text/cloud-boothook", "text/x-shellscript"]
@@ -249,7 +249,7 @@ class TestMachines:
         assert "FORWARD" not in text  # Batch's jobs have the host's network
         assert "169.254.170.2" not in text
 
-    def test_instances_and_volumes_bear_the_cost_tag(self, template: Json) -> None:
+    def test_instances_and_volumes_have_the_cost_tag(self, template: Json) -> None:
         tags = {each["resource_type"]: each["tags"]["research-stack-id"] for each in template["tag_specifications"]}
         assert tags == {"instance": "dropbatch-test", "volume": "dropbatch-test"}
 
@@ -260,6 +260,6 @@ class TestMachines:
         services = {action.split(":")[0] for each in rights for action in each["Action"]}
         assert services == {"ecs", "ecr"}
 
-    def test_logs_are_sent_with_the_rights_of_the_pipeline_not_of_the_machine(self, template: Json) -> None:
+    def test_logs_are_sent_with_the_rights_of_the_pipeline(self, template: Json) -> None:
         text = base64.b64decode(template["user_data"]).decode()
         assert "'ECS_ENABLE_AWSLOGS_EXECUTIONROLE_OVERRIDE=true' >> /etc/ecs/ecs.config" in text

@@ -26,7 +26,7 @@ def budget(scope, site) -> None:
 
 
 class TestJobEvents:
-    def test_of_a_jobs_states_those_are_told_that_mean_something_to_a_run(self) -> None:
+    def test_only_job_states_that_matter_to_a_run_are_delivered(self) -> None:
         def build(scope, site):
             queue = Queue(scope, "Q", QueueProps(site=site, name="job-events", visibility_seconds=60))
             JobEvents(scope, "Events", JobEventsProps(site=site, pools=[], queue=queue))
@@ -48,14 +48,14 @@ class TestRunNotices:
 
         return synthesize(build)
 
-    def test_ends_of_this_deployments_runs_are_told(self, stack: Stack) -> None:
+    def test_ends_of_runs_of_this_deployment_are_published(self, stack: Stack) -> None:
         assert json.loads(stack.one("aws_cloudwatch_event_rule")["event_pattern"]) == {
             "source": ["dropbatch"],
             "detail-type": ["Run State Change"],
             "detail": {"environment": ["test"], "state": ["SUCCEEDED", "FAILED", "REJECTED", "CANCELLED"]},
         }
 
-    def test_people_get_the_summary_only(self, stack: Stack) -> None:
+    def test_people_receive_the_summary_only(self, stack: Stack) -> None:
         assert stack.one("aws_cloudwatch_event_target")["input_path"] == "$.detail.summary"
 
     def test_plain_http_is_refused(self, stack: Stack) -> None:
@@ -63,7 +63,7 @@ class TestRunNotices:
         assert (refused["Effect"], refused["Principal"]) == ("Deny", "*")
         assert refused["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
-    def test_the_rule_publishes_by_a_role_as_topic_policies_take_no_conditions_for_rules(self, stack: Stack) -> None:
+    def test_the_rule_publishes_with_a_role(self, stack: Stack) -> None:
         rule, topic = (stack.address(each) for each in ("aws_cloudwatch_event_rule", "aws_sns_topic"))
         target = stack.one("aws_cloudwatch_event_target")
         role = stack.one("aws_iam_role", name="dropbatch-test.run-notices")
@@ -79,7 +79,7 @@ class TestRunNotices:
         assert (right["Action"], right["Resource"]) == (["sns:Publish"], [f"${{{topic}.arn}}"])
         assert {each["Effect"] for each in statements(stack.one("aws_sns_topic_policy")["policy"])} == {"Deny"}
 
-    def test_a_topics_policy_never_names_a_rule(self) -> None:
+    def test_a_topic_policy_never_names_a_rule(self) -> None:
         def build(scope, site):
             topic = Topic(scope, "T", TopicProps(site=site, name="ops"))
             topic.accept_from("Rule", "events.amazonaws.com", "arn:aws:events:eu-central-1:000000000000:rule/r")
@@ -94,7 +94,7 @@ class TestBudget:
     def stack(cls) -> Stack:
         return synthesize(budget)
 
-    def test_counts_what_bears_the_cost_tag(self, stack: Stack) -> None:
+    def test_the_budget_counts_resources_with_the_cost_tag(self, stack: Stack) -> None:
         assert stack.one("aws_budgets_budget")["cost_filter"] == [
             {"name": "TagKeyValue", "values": ["user:research-stack-id$dropbatch-test"]}
         ]
@@ -102,7 +102,7 @@ class TestBudget:
     def test_credits_and_refunds_do_not_lower_the_cost(self, stack: Stack) -> None:
         assert stack.one("aws_budgets_budget")["cost_types"] == {"include_credit": False, "include_refund": False}
 
-    def test_warnings_and_the_limit_reach_different_topics(self, stack: Stack) -> None:
+    def test_warnings_and_the_limit_use_different_topics(self, stack: Stack) -> None:
         notices = stack.one("aws_budgets_budget")["notification"]
         told = {each["threshold"]: each["subscriber_sns_topic_arns"] for each in notices}
         operators, brake = (
@@ -111,7 +111,7 @@ class TestBudget:
         )
         assert told == {50: [operators], 80: [operators], 100: [brake]}
 
-    def test_limit_is_a_variable_with_the_files_value(self, stack: Stack) -> None:
+    def test_the_limit_is_a_variable_with_the_value_of_the_file(self, stack: Stack) -> None:
         assert stack.one("aws_budgets_budget")["limit_amount"] == "${var.budget_limit}"
         assert stack.body["variable"]["budget_limit"]["default"] == 50
         assert stack.body["variable"]["notification_email"]["default"] == "lab@example.org"
@@ -123,7 +123,7 @@ class TestBudget:
             assert allowed["Condition"]["ArnLike"]["aws:SourceArn"].endswith(":budget/dropbatch-test")
             assert allowed["Condition"]["StringEquals"] == {"aws:SourceAccount": stack.account}
 
-    def test_nobody_is_mailed_when_the_address_is_empty(self, stack: Stack) -> None:
+    def test_an_empty_address_is_not_subscribed(self, stack: Stack) -> None:
         mail = stack.one("aws_sns_topic_subscription", protocol="email")
         assert mail["count"] == '${var.notification_email == "" ? 0 : 1}'
         assert mail["endpoint"] == "${var.notification_email}"

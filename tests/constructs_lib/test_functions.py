@@ -19,7 +19,7 @@ def actions(stack: Stack, function: str) -> set[str]:
     return {action for each in stack.rights(f"{P}-{function}.function") for action in each["Action"]}
 
 
-def test_rights_of_the_arrival_function(stack: Stack) -> None:
+def test_the_arrival_function_has_exactly_these_rights(stack: Stack) -> None:
     assert actions(stack, "arrival") == {
         *(f"dynamodb:{name}" for name in ("BatchGetItem", "PutItem", "UpdateItem")),
         *(f"sqs:{name}" for name in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes", "SendMessage")),
@@ -42,7 +42,7 @@ def test_the_arrival_function_reads_requests_but_no_data(stack: Stack) -> None:
     assert [arn.rpartition("}")[2] for arn in reading] == ["/*/submissions/*"]
 
 
-def test_rights_of_the_run_events_function(stack: Stack) -> None:
+def test_the_run_events_function_has_exactly_these_rights(stack: Stack) -> None:
     assert actions(stack, "run-events") == {
         *(f"dynamodb:{name}" for name in ("BatchGetItem", "PutItem", "UpdateItem", "DeleteItem", "Query")),
         *(f"sqs:{name}" for name in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes", "SendMessage")),
@@ -54,7 +54,7 @@ def test_rights_of_the_run_events_function(stack: Stack) -> None:
     }
 
 
-def test_rights_of_the_spend_guard(stack: Stack) -> None:
+def test_the_spend_guard_has_exactly_these_rights(stack: Stack) -> None:
     assert actions(stack, "spend-guard") == {
         *("batch:DescribeJobQueues", "batch:DescribeComputeEnvironments"),
         *("batch:UpdateJobQueue", "batch:UpdateComputeEnvironment", "batch:ListJobs", "batch:TerminateJob"),
@@ -64,11 +64,11 @@ def test_rights_of_the_spend_guard(stack: Stack) -> None:
 
 def test_jobs_are_submitted_to_this_deployment_only(stack: Stack) -> None:
     resources = statement(stack.rights(f"{P}-arrival.function"), "SubmitJobs")["Resource"]
-    # And of the job, which AWS names: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbatch.html
+    # And of the job, whose resource type AWS lists: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbatch.html
     assert [arn.rsplit(":", 1)[1] for arn in resources] == [f"job-definition/{P}-*", f"job-queue/{P}-*", "job/*"]
 
 
-def test_every_resource_is_named_unless_aws_has_no_resource_level(stack: Stack) -> None:
+def test_every_grant_names_resources_unless_aws_has_no_resource_level(stack: Stack) -> None:
     no_resource_level = {
         "batch:DescribeComputeEnvironments",
         "batch:DescribeJobDefinitions",
@@ -92,7 +92,7 @@ def test_every_resource_is_named_unless_aws_has_no_resource_level(stack: Stack) 
         ("spend-guard", {"LEDGER_TABLE", "PEOPLE_TOPIC_ARN"}),
     ],
 )
-def test_function_has_its_surroundings(stack: Stack, function: str, variables: set[str]) -> None:
+def test_a_function_has_its_environment_variables(stack: Stack, function: str, variables: set[str]) -> None:
     found = stack.one("aws_lambda_function", function_name=f"{P}-{function}")
     assert set(found["environment"]["variables"]) == {"DROPBATCH_ENVIRONMENT", *variables}
     assert found["handler"] == f"lambdas.{function.replace('-', '_')}.handler.handle"
@@ -100,13 +100,13 @@ def test_function_has_its_surroundings(stack: Stack, function: str, variables: s
     assert found["logging_config"]["log_format"] == "JSON"
 
 
-def test_messages_stay_hidden_six_times_as_long_as_a_function_may_take(stack: Stack) -> None:
+def test_the_visibility_timeout_is_six_times_that_of_the_function(stack: Stack) -> None:
     longest = max(each["timeout"] for each in stack.resources("aws_lambda_function"))
     hidden = {each.get("visibility_timeout_seconds") for each in stack.resources("aws_sqs_queue")} - {None}
     assert hidden == {6 * longest}
 
 
-def test_both_queues_feed_their_function_and_take_failures_one_by_one(stack: Stack) -> None:
+def test_both_queues_invoke_their_function_and_report_failures_one_by_one(stack: Stack) -> None:
     mappings = stack.resources("aws_lambda_event_source_mapping")
     assert {each["event_source_arn"] for each in mappings} == {
         f"${{{stack.address('aws_sqs_queue', name=f'{P}-{name}')}.arn}}" for name in ("arrivals", "job-events")
@@ -114,12 +114,12 @@ def test_both_queues_feed_their_function_and_take_failures_one_by_one(stack: Sta
     assert all(each["function_response_types"] == ["ReportBatchItemFailures"] for each in mappings)
 
 
-def test_reconcile_runs_on_the_schedule_of_the_settings(stacks: dict[str, Stack]) -> None:
+def test_reconcile_runs_on_the_configured_schedule(stacks: dict[str, Stack]) -> None:
     assert stacks["dev"].resources("aws_cloudwatch_event_rule", schedule_expression="rate(5 minutes)")
     assert stacks["sandbox"].resources("aws_cloudwatch_event_rule", schedule_expression="rate(1 minute)")
 
 
-def test_spend_guard_hears_of_the_spent_budget(stack: Stack) -> None:
+def test_the_spend_guard_is_subscribed_to_the_spent_budget(stack: Stack) -> None:
     subscription = stack.one("aws_sns_topic_subscription", protocol="lambda")
     topic = f"${{{stack.address('aws_sns_topic', name=f'{P}-budget')}.arn}}"
     assert subscription["topic_arn"] == topic

@@ -1,4 +1,4 @@
-"""Who may import whom, in the whole repository."""
+"""Which package may import which; and no module imports a test module."""
 
 import ast
 import sys
@@ -17,7 +17,7 @@ ROOMS = {
     *("dropbatch.runtime", "dropbatch.cli"),
 }
 
-# By room: our other rooms it may import, and which packages of others (None: any but cdktf's).
+# By package: our other packages it may import, and those of others (None: any except cdktf's).
 ARROWS: dict[str, tuple[set[str], set[str] | None]] = {
     "dropbatch": (set(), set()),  # __init__, preflight, commit
     "dropbatch.contract": (set(), set()),
@@ -44,7 +44,7 @@ ARROWS: dict[str, tuple[set[str], set[str] | None]] = {
         },
         set(),
     ),
-    # Measures everything, and so may use everything.
+    # Measures everything, and so may import everything.
     "bench": ({*ROOMS, "lambdas"}, None),
     "image": (set(), None),
 }
@@ -58,7 +58,7 @@ def sources() -> Iterator[Path]:
 
 
 def room_of(module: str) -> str | None:
-    """The room a module is in; none when it is not ours."""
+    """Return the package a module is in; None if it is not ours."""
     parts = module.split(".")
     if parts[0] == "dropbatch":
         two = ".".join(parts[:2])
@@ -67,16 +67,29 @@ def room_of(module: str) -> str | None:
 
 
 def imported(path: Path) -> Iterator[str]:
+    """Return the modules that a file imports."""
+    for module, name in import_statements(path):
+        # `from dropbatch import images` imports the package dropbatch.images.
+        yield f"{module}.{name}" if name and module == "dropbatch" else module
+
+
+def imported_names(path: Path) -> Iterator[str]:
+    """Return the modules and the names in them that a file imports, by their full name."""
+    for module, name in import_statements(path):
+        yield f"{module}.{name}" if name else module
+
+
+def import_statements(path: Path) -> Iterator[tuple[str, str]]:
+    """Return each imported module, and the name imported from it, if any."""
     module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
     package = module.removesuffix(".__init__") if path.name == "__init__.py" else module.rpartition(".")[0]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (each.name for each in node.names)
+            yield from ((each.name, "") for each in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
             full = ".".join([*base, *([node.module] if node.module else [])])
-            # `from dropbatch import images` names a room too.
-            yield from (f"{full}.{each.name}" if full == "dropbatch" else full for each in node.names)
+            yield from ((full, each.name) for each in node.names)
 
 
 def faults_of(path: Path) -> Iterator[str]:
@@ -95,7 +108,7 @@ def faults_of(path: Path) -> Iterator[str]:
             yield f"{path.relative_to(ROOT)} imports {name}: {room} may import {sorted(others) or 'nothing of others'}"
 
 
-def test_arrows_are_kept() -> None:
+def test_packages_import_only_what_they_may() -> None:
     assert [fault for path in sources() for fault in faults_of(path)] == []
 
 
@@ -109,6 +122,37 @@ def test_only_tests_of_constructs_import_cdktf() -> None:
     assert found == {"constructs_lib", "infra", "machines"}
 
 
+def imports_of_test_modules(path: Path) -> list[str]:
+    return [name for name in imported_names(path) if any(part.startswith("test_") for part in name.split(".")[1:])]
+
+
+def test_no_module_imports_a_test_module() -> None:
+    faults = {
+        str(path.relative_to(ROOT)): names
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        if (names := imports_of_test_modules(path))
+    }
+    assert faults == {}, "move what both need into a helper module, whose name does not begin with test_"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from tests.lambdas.test_rescue import tries",
+        "from tests.lambdas import conftest, test_rescue",
+        "from .test_rescue import tries",
+        "from . import test_rescue",
+        "def f():\n    import tests.lambdas.test_rescue",
+    ],
+)
+def test_an_import_of_a_test_module_is_reported(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{__name__}.ROOT", tmp_path)
+    path = tmp_path / "tests" / "lambdas" / "test_x.py"
+    path.parent.mkdir(parents=True)
+    path.write_text(line)
+    assert imports_of_test_modules(path)
+
+
 @pytest.mark.parametrize(
     ("place", "line", "said"),
     [
@@ -120,7 +164,7 @@ def test_only_tests_of_constructs_import_cdktf() -> None:
         ("dropbatch/runtime/x.py", "def f():\n    import constructs_lib.stack", "imports constructs_lib.stack"),
     ],
 )
-def test_a_wrong_arrow_is_seen(place: str, line: str, said: str, tmp_path, monkeypatch) -> None:
+def test_a_forbidden_import_is_reported(place: str, line: str, said: str, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(f"{__name__}.ROOT", tmp_path)
     path = tmp_path / place
     path.parent.mkdir(parents=True)

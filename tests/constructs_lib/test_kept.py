@@ -1,4 +1,4 @@
-"""Destroying what is kept, with the real Terraform: the command of `Kept`, by itself."""
+"""Destroying resources that are kept, with the real Terraform: the command of `Kept`, by itself."""
 
 import json
 import os
@@ -54,7 +54,7 @@ def test_destroy_stops_with_a_message_until_the_environment_is_disposable(
         assert part in destroyed.stdout + destroyed.stderr
     assert "terraform_data.data" in terraform(tmp_path, "state", "list").stdout
 
-    # And when the environment has become disposable, the message goes without a word
+    # And when the environment has become disposable, the message is destroyed silently
     file.write_text(json.dumps({"resource": {"terraform_data": {"data": {}}}}))
     assert terraform(tmp_path, "apply", "-auto-approve").returncode == 0
     assert terraform(tmp_path, "destroy", "-auto-approve").returncode == 0

@@ -30,7 +30,7 @@ print(imported, hasattr(sys.modules[package], "__all__"))
     assert out.splitlines() == ["True", f"{[package, f'{package}._jsii', f'{package}.sqs_queue']} False"]
 
 
-def test_package_that_is_imported_already_stays() -> None:
+def test_an_imported_package_is_kept() -> None:
     assert (
         python("""
 import sys, types
@@ -43,7 +43,7 @@ print(sys.modules["cdktf_cdktf_provider_aws"] is real)
     )
 
 
-def test_missing_package_is_said() -> None:
+def test_a_missing_package_is_reported() -> None:
     assert (
         python("""
 import importlib.util

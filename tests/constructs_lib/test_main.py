@@ -10,7 +10,7 @@ def keep_only(project: Path, environment: str) -> None:
             file.unlink()
 
 
-def test_faults_in_environment_files_are_lines_on_stderr(project, tmp_path) -> None:
+def test_faults_in_environment_files_are_printed_to_stderr(project, tmp_path) -> None:
     # Given two files with a fault each
     dev, prod = (project / f"environments/{name}.toml" for name in ("dev", "prod"))
     dev.write_text(dev.read_text().replace("monthly_usd = 50", "monthly_usd = 0"))
@@ -28,7 +28,7 @@ def test_faults_in_environment_files_are_lines_on_stderr(project, tmp_path) -> N
     assert not (tmp_path / "cdktf.out").exists()
 
 
-def test_image_that_is_neither_directory_nor_uri_is_refused(project, tmp_path) -> None:
+def test_an_image_that_is_neither_directory_nor_uri_is_refused(project, tmp_path) -> None:
     dev = project / "environments/dev.toml"
     dev.write_text(dev.read_text().replace('"image/wordcount"', '"image/wordcuont"'))
 
@@ -61,7 +61,7 @@ def test_packages_of_earlier_code_are_removed(project, tmp_path) -> None:
     assert {path.name for path in set(packages()) - set(before)} == {"arrival.zip"}
 
 
-def test_home_that_cannot_be_written_to_is_not_needed(project, tmp_path) -> None:
+def test_a_read_only_home_is_no_problem(project, tmp_path) -> None:
     # Given a home below a file, where nothing can be made, not even by root
     (tmp_path / "file").touch()
     keep_only(project, "sandbox")

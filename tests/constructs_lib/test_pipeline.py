@@ -61,7 +61,7 @@ class TestPipeline:
         assert {each["name"] for each in definitions} == {"dropbatch-test-align-lab", "dropbatch-test-align-hub"}
         assert len({json.loads(each["container_properties"])["jobRoleArn"] for each in definitions}) == 2
 
-    def test_retries_only_what_another_try_can_mend(self, definition: Json) -> None:
+    def test_only_failures_that_another_try_can_fix_are_retried(self, definition: Json) -> None:
         assert definition["retry_strategy"] == {
             "attempts": 3,
             "evaluate_on_exit": [
@@ -74,36 +74,36 @@ class TestPipeline:
     def test_jobs_have_a_priority_within_their_share(self, definition: Json) -> None:
         assert definition["scheduling_priority"] == 7
 
-    def test_old_revisions_stay(self, definition: Json) -> None:
+    def test_old_revisions_are_kept(self, definition: Json) -> None:
         assert definition["deregister_on_new_revision"] is False
 
-    def test_tags_reach_the_tasks(self, definition: Json) -> None:
+    def test_tags_are_propagated_to_the_tasks(self, definition: Json) -> None:
         assert definition["propagate_tags"] is True
         assert definition["tags"] == {"dropbatch:group": "lab", "dropbatch:pipeline": "align"}
 
     def test_timeout_is_in_seconds(self, definition: Json) -> None:
         assert definition["timeout"] == {"attempt_duration_seconds": 5400}
 
-    def test_program_runs_below_the_runtime(self, container: Json) -> None:
+    def test_the_program_is_wrapped_by_the_runtime(self, container: Json) -> None:
         assert container["command"] == ["dropbatch-run", "--", "align", "{input}"]
         assert container["resourceRequirements"] == [
             {"type": "VCPU", "value": "2"},
             {"type": "MEMORY", "value": "3500"},
         ]
 
-    def test_program_is_not_root_and_writes_to_scratch_only(self, container: Json) -> None:
+    def test_the_program_is_not_root_and_writes_to_scratch_only(self, container: Json) -> None:
         assert container["user"] == "10001:10001"
         assert container["readonlyRootFilesystem"] is True
         assert container["volumes"] == [{"name": "scratch", "host": {}}]
         assert container["mountPoints"] == [{"sourceVolume": "scratch", "containerPath": "/tmp", "readOnly": False}]
         assert "privileged" not in container
 
-    def test_environment_is_that_of_the_contract(self, container: Json) -> None:
+    def test_the_environment_is_that_of_the_contract(self, container: Json) -> None:
         names = [each["name"] for each in container["environment"]]
         ours = ["DROPBATCH_ENVIRONMENT", "DROPBATCH_IMAGE", "DROPBATCH_OUTPUT_BUCKET"]
         assert names == ["AWS_DEFAULT_REGION", "AWS_REGION", *ours]
 
-    def test_log_stream_tells_group_and_pipeline(self, container: Json) -> None:
+    def test_the_log_stream_names_group_and_pipeline(self, container: Json) -> None:
         assert container["logConfiguration"]["options"]["awslogs-stream-prefix"] == "lab/align"
 
     def test_job_role_reaches_its_own_group_and_pipeline_only(self, stack: Stack) -> None:
@@ -188,12 +188,12 @@ class TestPipeline:
         container: Json = json.loads(definition["container_properties"])
         return container
 
-    def test_gpus_memory_and_limits_are_asked_for(self, rich_container: Json) -> None:
+    def test_gpus_memory_and_limits_are_requested(self, rich_container: Json) -> None:
         assert {"type": "GPU", "value": "1"} in rich_container["resourceRequirements"]
         assert rich_container["linuxParameters"] == {"initProcessEnabled": True, "sharedMemorySize": 512}
         assert rich_container["ulimits"] == [{"name": "nofile", "softLimit": 9, "hardLimit": 9}]
 
-    def test_folders_of_the_machine_are_seen_and_kept_from_writing(self, rich_container: Json) -> None:
+    def test_folders_of_the_machine_are_mounted_read_only(self, rich_container: Json) -> None:
         points = {each["containerPath"]: each["readOnly"] for each in rich_container["mountPoints"]}
         assert points == {"/tmp": False, "/ref": True, "/data": False}
         hosts = [each["host"]["sourcePath"] for each in rich_container["volumes"] if each["host"]]
@@ -203,9 +203,7 @@ class TestPipeline:
         environment = {each["name"]: each["value"] for each in rich_container["environment"]}
         assert (environment["MODE"], environment["DROPBATCH_ENVIRONMENT"]) == ("fast", "test")
 
-    def test_secrets_are_named_and_the_execution_role_alone_may_read_them(
-        self, rich: Stack, rich_container: Json
-    ) -> None:
+    def test_only_the_execution_role_reads_the_named_secrets(self, rich: Stack, rich_container: Json) -> None:
         assert [each["name"] for each in rich_container["secrets"]] == ["LICENCE", "TOKEN"]
         rights = rich.rights("dropbatch-test-align.execution")
         assert statement(rights, "ReadSecrets")["Resource"] == [
@@ -214,7 +212,7 @@ class TestPipeline:
         assert statement(rights, "ReadParameters")["Resource"] == ["arn:aws:ssm:eu-central-1:1:parameter/lab/licence"]
         assert not [each for each in rich.rights("dropbatch-test-align-lab") if "Secret" in each["Sid"]]
 
-    def test_keys_of_secrets_are_used_through_the_services_that_keep_them_only(self, rich: Stack) -> None:
+    def test_keys_of_secrets_are_used_only_through_the_services_that_store_them(self, rich: Stack) -> None:
         granted = statement(rich.rights("dropbatch-test-align.execution"), "DecryptSecrets")
         assert (granted["Action"], granted["Resource"]) == (["kms:Decrypt"], ["arn:aws:kms:eu-central-1:1:key/mine"])
         assert granted["Condition"] == {
@@ -223,11 +221,11 @@ class TestPipeline:
             }
         }
 
-    def test_without_a_key_of_ones_own_nothing_may_be_decrypted(self, stack: Stack) -> None:
+    def test_without_a_custom_key_nothing_may_be_decrypted(self, stack: Stack) -> None:
         rights = stack.rights("dropbatch-test-align.execution")
         assert not [each for each in rights if "kms:Decrypt" in each["Action"]]
 
-    def test_an_image_in_another_private_repository_may_be_pulled_from_there(self, stack: Stack) -> None:
+    def test_an_image_in_another_private_repository_may_be_pulled(self, stack: Stack) -> None:
         uri = "222222222222.dkr.ecr.eu-west-1.amazonaws.com/lab/other:1"
         other = synthesize(lambda scope, site: pipeline(scope, site, image=Image(uri=uri)))
 
@@ -252,7 +250,7 @@ class TestPipeline:
         assert [arn.rpartition(":")[2] for arn in found["Resource"]] == ["reference/*"]
         assert rich.one("aws_batch_job_definition", name="dropbatch-test-align-lab")["tags"]["project"] == "p1"
 
-    def test_image_given_by_uri_is_taken_as_it_is(self) -> None:
+    def test_an_image_given_by_uri_is_used_unchanged(self) -> None:
         stack = synthesize(lambda scope, site: pipeline(scope, site, image=Image(uri="quay.io/lab/align:2.1")))
         definition = stack.one("aws_batch_job_definition", name="dropbatch-test-align-lab")
         assert json.loads(definition["container_properties"])["image"] == "quay.io/lab/align:2.1"

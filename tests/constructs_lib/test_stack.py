@@ -10,7 +10,7 @@ from tests.constructs_lib.synthesis import Stack, read_stacks, run_main
 from tests.project import SHIPPED
 
 
-def test_everything_bears_the_cost_tag(stacks: dict[str, Stack]) -> None:
+def test_every_resource_has_the_cost_tag(stacks: dict[str, Stack]) -> None:
     for name, stack in stacks.items():
         (provider,) = stack.body["provider"]["aws"]
         assert provider["default_tags"] == [{"tags": {"research-stack-id": f"dropbatch-{name}"}}]
@@ -29,11 +29,11 @@ def test_state_in_s3_is_locked_by_a_file(stacks: dict[str, Stack]) -> None:
     }
 
 
-def test_local_state_lies_outside_of_what_is_synthesized(stacks: dict[str, Stack]) -> None:
+def test_local_state_is_outside_the_synthesized_output(stacks: dict[str, Stack]) -> None:
     assert stacks["dev"].body["terraform"]["backend"] == {"local": {"path": "../../../terraform.dev.tfstate"}}
 
 
-def test_account_of_the_settings_is_the_only_one_allowed(project, tmp_path) -> None:
+def test_only_the_account_of_the_settings_is_allowed(project, tmp_path) -> None:
     dev = project / "environments/dev.toml"
     dev.write_text(dev.read_text().replace("disposable = true", 'disposable = true\naccount_id = "123456789012"'))
     assert run_main(project, tmp_path / "cdktf.out").returncode == 0
@@ -41,7 +41,7 @@ def test_account_of_the_settings_is_the_only_one_allowed(project, tmp_path) -> N
     assert provider["allowed_account_ids"] == ["123456789012"]
 
 
-def test_parameter_holds_what_the_command_reads(stacks: dict[str, Stack]) -> None:
+def test_the_parameter_holds_the_values_that_the_command_reads(stacks: dict[str, Stack]) -> None:
     parameter = stacks["dev"].one("aws_ssm_parameter", name="/dropbatch/dev")
     value = json.loads(parameter["value"])
     assert {name: value[name] for name in ("version", "environment", "region", "groups", "pipelines")} == {
@@ -58,7 +58,7 @@ def test_parameter_holds_what_the_command_reads(stacks: dict[str, Stack]) -> Non
     assert value["needs"] == {"wordcount": [1, 1800, 60, 2]}
 
 
-def test_parameter_holds_the_prices_of_pools(project, tmp_path) -> None:
+def test_the_parameter_holds_the_prices_of_pools(project, tmp_path) -> None:
     dev = project / "environments/dev.toml"
     prices = "usd_per_vcpu_hour = 0.0123\nusd_per_gib_hour = 0"
     dev.write_text(dev.read_text().replace('kind = "spot"', f'kind = "spot"\n{prices}'))
@@ -67,7 +67,7 @@ def test_parameter_holds_the_prices_of_pools(project, tmp_path) -> None:
     assert json.loads(parameter["value"])["prices"] == {"spot": [0.0123, 0]}
 
 
-def test_names_in_the_stack_are_those_the_functions_are_told(stacks: dict[str, Stack]) -> None:
+def test_functions_receive_the_names_of_the_stack(stacks: dict[str, Stack]) -> None:
     told: Deployment = load(SHIPPED / "environments/dev.toml").deployment()
     stack = stacks["dev"]
     assert {each["name"] for each in stack.resources("aws_batch_job_queue")} == {
@@ -78,7 +78,7 @@ def test_names_in_the_stack_are_those_the_functions_are_told(stacks: dict[str, S
     }
 
 
-def test_jobs_of_every_pool_are_heard_of(stacks: dict[str, Stack]) -> None:
+def test_job_events_of_every_pool_are_delivered(stacks: dict[str, Stack]) -> None:
     stack = stacks["dev"]
     rule = stack.one("aws_cloudwatch_event_rule", name="dropbatch-dev-job-events")
     heard = json.loads(rule["event_pattern"])["detail"]["jobQueue"]
@@ -96,7 +96,7 @@ def test_construct_ids_name_no_environment(stacks: dict[str, Stack]) -> None:
         assert all(each == ids[0] for each in ids)
 
 
-def test_what_is_not_disposable_says_so_when_it_is_destroyed(stacks: dict[str, Stack]) -> None:
+def test_destroying_a_kept_environment_gives_a_message(stacks: dict[str, Stack]) -> None:
     (message,) = (each for each in stacks["prod"].resources("terraform_data") if "input" in each)
     text = message["input"]["message"]
     for thing in ("input bucket: ${aws_s3_bucket.", "output bucket: ${aws_s3_bucket.", "ledger: ${", "images: ${"):
@@ -109,8 +109,8 @@ def test_what_is_not_disposable_says_so_when_it_is_destroyed(stacks: dict[str, S
     assert not [each for each in stacks["dev"].resources("terraform_data") if "input" in each]
 
 
-def test_everything_waits_for_the_preflight(stacks: dict[str, Stack]) -> None:
-    """Itself, or because something waits that it refers to."""
+def test_every_resource_waits_for_the_preflight(stacks: dict[str, Stack]) -> None:
+    """A resource waits itself, or through one it refers to."""
     for environment in ("dev", "prod", "sandbox"):
         resources = {
             f"{type_}.{name}": json.dumps(each)

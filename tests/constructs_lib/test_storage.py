@@ -109,7 +109,7 @@ class TestBucketByChoice:
         assert rules["archive"]["transition"] == [{"days": 30, "storage_class": "DEEP_ARCHIVE"}]
         assert rules["archive"]["filter"] == [{"object_size_greater_than": 131_071}]
 
-    def test_a_bucket_of_others_is_listened_to_and_not_changed(self) -> None:
+    def test_an_existing_bucket_is_subscribed_to_and_not_changed(self) -> None:
         def build(scope, site) -> None:
             existing = ExistingBucket(scope, "Inputs", ExistingBucketProps(site=site, name="labdata"))
             existing.notify(queue(scope, site))
@@ -169,7 +169,7 @@ class TestQueue:
     def test_is_encrypted(self, stack: Stack) -> None:
         assert all(each["sqs_managed_sse_enabled"] for each in stack.resources("aws_sqs_queue"))
 
-    def test_redrives_late_and_to_its_own_dead_letters(self, stack: Stack) -> None:
+    def test_messages_are_redriven_late_to_the_dead_letters_of_the_queue(self, stack: Stack) -> None:
         dead = stack.address("aws_sqs_queue", name="dropbatch-test-arrivals-dead")
         policy = stack.one("aws_sqs_queue_redrive_policy")["redrive_policy"]
         assert policy == f'{{"deadLetterTargetArn":"${{{dead}.arn}}","maxReceiveCount":100}}'
@@ -205,12 +205,12 @@ class TestLedger:
             "unfinished": ("unfinished", "updated_at"),
         }
 
-    def test_flags_can_be_set_without_touching_runs(self) -> None:
+    def test_setting_flags_does_not_allow_writing_runs(self) -> None:
         stack = synthesize(lambda scope, site: Ledger(scope, "Ledger", LedgerProps(site=site)).grant_flags(role(scope)))
         condition = statement(stack.rights("reader"), "SetFlags")["Condition"]
         assert condition == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["flag#*"]}}
 
-    def test_who_reads_a_group_sees_its_items_and_the_pause(self) -> None:
+    def test_readers_of_a_group_read_its_items_and_the_pause_flag(self) -> None:
         stack = synthesize(
             lambda scope, site: Ledger(scope, "Ledger", LedgerProps(site=site)).grant_reading_of(role(scope), "lab")
         )

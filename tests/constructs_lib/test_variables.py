@@ -1,4 +1,4 @@
-"""The Terraform variables of a stack, asked of the real Terraform."""
+"""The Terraform variables of a stack, checked by the real Terraform."""
 
 import json
 import os
@@ -14,7 +14,7 @@ EMAIL, BUDGET = "notification_email", "budget_limit"
 
 @pytest.fixture(scope="module")
 def folder(stacks: dict[str, Stack], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The variables of `dev`, and outputs that show them."""
+    """The variables of `dev`, with outputs that show them."""
     made = tmp_path_factory.mktemp("variables")
     outputs = {name: {"value": f"${{var.{name}}}"} for name in (EMAIL, BUDGET)}
     variables = stacks["dev"].body["variable"]
@@ -38,7 +38,7 @@ def terraform(folder: Path, *arguments: str, **variables: str) -> subprocess.Com
 @pytest.mark.parametrize(
     ("name", "value"), [(EMAIL, ""), (EMAIL, "lab+aws@mail.example.org"), (BUDGET, "1"), (BUDGET, "250.5")]
 )
-def test_what_is_right_is_taken(folder: Path, name: str, value: str) -> None:
+def test_a_valid_value_is_accepted(folder: Path, name: str, value: str) -> None:
     planned = terraform(folder, "plan", **{name: value})
 
     assert planned.returncode == 0, planned.stderr
@@ -56,7 +56,7 @@ def test_what_is_right_is_taken(folder: Path, name: str, value: str) -> None:
         (BUDGET, "much", "a number is required"),
     ],
 )
-def test_what_is_wrong_is_refused_with_the_rule(folder: Path, name: str, value: str, fault: str) -> None:
+def test_an_invalid_value_is_refused_with_the_rule(folder: Path, name: str, value: str, fault: str) -> None:
     planned = terraform(folder, "plan", **{name: value})
 
     assert planned.returncode == 1

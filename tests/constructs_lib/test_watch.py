@@ -12,7 +12,7 @@ def stack(stacks: dict[str, Stack]) -> Stack:
     return stacks["dev"]
 
 
-def test_people_are_told_of_dead_letters_old_messages_and_errors(stack: Stack) -> None:
+def test_operators_are_alerted_to_dead_letters_old_messages_and_errors(stack: Stack) -> None:
     alarms = {
         each["alarm_name"].removeprefix("dropbatch-dev-"): each
         for each in stack.resources("aws_cloudwatch_metric_alarm")
@@ -31,7 +31,7 @@ def test_people_are_told_of_dead_letters_old_messages_and_errors(stack: Stack) -
     assert alarms["run-events-errors"]["dimensions"] == {"FunctionName": "dropbatch-dev-run-events"}
 
 
-def test_people_are_told_of_submissions_that_are_refused(stack: Stack) -> None:
+def test_operators_are_alerted_to_refused_submissions(stack: Stack) -> None:
     alarm = stack.one("aws_cloudwatch_metric_alarm", alarm_name="dropbatch-dev-submissions-refused")
     written = embedded(REFUSED, 1, environment="dev", at=datetime(2026, 1, 1, tzinfo=UTC), fields={})
     (directive,) = written["_aws"]["CloudWatchMetrics"]
@@ -40,7 +40,7 @@ def test_people_are_told_of_submissions_that_are_refused(stack: Stack) -> None:
     assert (alarm["namespace"], alarm["metric_name"]) == (directive["Namespace"], metric["Name"])
     assert alarm["dimensions"] == {name: written[name] for name in dimensions}
     assert written[alarm["metric_name"]] > alarm["threshold"]
-    # A lease of three minutes and a round of reconcile every five: every job that is refused is so twice within it.
+    # A lease of three minutes, and reconcile every five: each refused job is refused twice within that time.
     assert alarm["period"] == 2 * (180 + 300)
     assert "dropbatch --env dev doctor" in alarm["alarm_description"]
 

@@ -21,7 +21,7 @@ PLAIN = st.recursive(
 
 
 @given(st.text())
-def test_any_text_can_be_taken_apart_as_a_key_and_put_together_again(key: str) -> None:
+def test_parsing_a_key_and_joining_it_again_restores_it(key: str) -> None:
     parsed = keys.InputKey.parse(key)
 
     match key.count("/"):
@@ -33,7 +33,7 @@ def test_any_text_can_be_taken_apart_as_a_key_and_put_together_again(key: str) -
             assert f"{parsed.group}/{parsed.folder}/{parsed.rest}" == key
 
 
-def test_results_lie_below_their_input_in_a_directory_of_their_own() -> None:
+def test_results_of_each_input_have_a_directory_of_their_own() -> None:
     prefix = keys.output_prefix("lab", "wordcount", "day 1/a.txt", "r-1")
 
     assert prefix == "lab/wordcount/day 1/a.txt/r-1/"
@@ -41,7 +41,7 @@ def test_results_lie_below_their_input_in_a_directory_of_their_own() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "s3://", "s3://bucket", "s3:///key", "http://bucket/key", "bucket/key"])
-def test_what_is_no_uri_is_refused(text: str) -> None:
+def test_an_invalid_uri_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not an s3:// URI"):
         keys.split_uri(text)
 
@@ -89,7 +89,7 @@ def test_order_rises_within_an_attempt_and_between_attempts() -> None:
 
 
 @given(st.dictionaries(st.text(min_size=1), PLAIN))
-def test_items_survive_dynamodbs_form(values: dict[str, object]) -> None:
+def test_items_are_restored_from_the_form_of_dynamodb(values: dict[str, object]) -> None:
     assert ledger.from_item(ledger.to_item(values)) == values
 
 
@@ -98,7 +98,7 @@ def test_the_ledger_refuses_floats() -> None:
         ledger.to_item({"a": 0.1})
 
 
-def test_a_run_is_found_under_one_of_its_days_keys() -> None:
+def test_a_run_is_found_by_one_key_of_its_day() -> None:
     assert ledger.day_key("lab", "2026-11-20", "r-1") in ledger.day_keys("lab", "2026-11-20")
     assert ledger.unfinished_key("r-1") in ledger.unfinished_keys()
 
@@ -118,7 +118,7 @@ def spec(**change: object) -> RunSpec:
     return RunSpec(**(parts | change))  # type: ignore[arg-type]
 
 
-def test_a_manifest_survives_writing() -> None:
+def test_a_manifest_is_restored_from_json() -> None:
     manifest = Manifest(job_name="j", runs=(spec(), spec(run_id="r-2", parameters={"k": "1"})))
 
     assert Manifest.from_json(manifest.to_json()) == manifest
@@ -153,13 +153,13 @@ def test_a_manifest_holds_every_field_of_a_run() -> None:
     assert Manifest.from_json(manifest.to_json()) == manifest
 
 
-def test_a_manifest_says_nothing_about_what_is_not_used() -> None:
+def test_a_manifest_omits_unused_fields() -> None:
     (run,) = json.loads(Manifest(job_name="j", runs=(spec(),)).to_json())["runs"]
 
     assert not {"config", "marker", "objects", "named_inputs", "named_outputs"} & set(run)
 
 
-def test_overrides_are_what_batch_wants() -> None:
+def test_overrides_have_the_form_of_batch() -> None:
     assert Overrides().request() == {}
     assert Overrides(vcpus=2, timeout_minutes=3).request() == {
         "containerOverrides": {"resourceRequirements": [{"type": "VCPU", "value": "2"}]},
@@ -171,16 +171,16 @@ def test_overrides_are_what_batch_wants() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 2}', '{"version": 1, "job_name": "j", "runs": [{}]}'])
-def test_what_is_no_manifest_is_refused(text: str) -> None:
+def test_an_invalid_manifest_is_refused(text: str) -> None:
     with pytest.raises(ManifestError):
         Manifest.from_json(text)
 
 
-def test_a_deployment_survives_writing() -> None:
+def test_a_deployment_is_restored_from_json() -> None:
     assert Deployment.from_json(DEPLOYMENT.to_json()) == DEPLOYMENT
 
 
-def test_the_public_event_says_in_one_line_what_happened() -> None:
+def test_the_public_event_summarizes_the_run_in_one_line() -> None:
     detail = run_state_change(
         "prod",
         make_run({"run_id": "r-1", "state": State.FAILED, "reason": "program: exit code 3"}),

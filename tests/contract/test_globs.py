@@ -33,7 +33,7 @@ LETTERS = st.text(alphabet="ab/*?[]!-", max_size=12)
         ("a//*", "a/b", False),
     ],
 )
-def test_patterns_match_as_shells_do(pattern: str, key: str, expected: bool) -> None:
+def test_patterns_match_as_in_a_shell(pattern: str, key: str, expected: bool) -> None:
     assert matcher(pattern)(key) is expected
 
 

@@ -23,7 +23,7 @@ PARAMETER = DeploymentParameter(
 )
 
 
-def test_the_parameter_survives_writing() -> None:
+def test_the_parameter_is_restored_from_json() -> None:
     assert DeploymentParameter.from_json(PARAMETER.to_json()) == PARAMETER
     assert PARAMETER.pipelines == ("wordcount",)
 
@@ -39,7 +39,7 @@ def test_another_format_is_refused() -> None:
         DeploymentParameter.from_json('{"version": 2}')
 
 
-def test_the_size_before_a_deploy_is_at_least_that_of_the_parameter() -> None:
+def test_the_estimated_size_is_at_least_that_of_the_parameter() -> None:
     real = DeploymentParameter(
         environment=DEV.name,
         region=DEV.environment.region,

@@ -37,7 +37,7 @@ def test_a_file_is_pinned_by_its_version():
     assert (again.version_id, again.parameters, again.is_folder) == ("v1", {"k": "1"}, False)
 
 
-def test_a_folder_is_pinned_by_what_it_had():
+def test_a_folder_is_pinned_by_its_objects():
     files = [{"uri": f"s3://in/lab/p/d/{name}", "size": 1, "sha256": "", "version_id": name} for name in "ab"]
     other = {"uri": "s3://refs/genome", "size": 9, "sha256": "bb", "version_id": "v2"}
 
@@ -55,12 +55,12 @@ def test_a_folder_is_pinned_by_what_it_had():
         ({"input": "s3://in/lab/p/other"}, "does not list the objects of"),
     ],
 )
-def test_a_record_that_pins_too_little(changes: dict[str, Any], words: str):
+def test_a_record_that_pins_too_little_is_refused(changes: dict[str, Any], words: str):
     with pytest.raises(NotReproducibleError, match=words):
         pins_of(record(**changes))
 
 
-def test_equal_results_are_identical_wherever_they_lie():
+def test_equal_results_are_identical_wherever_they_are_stored():
     again = record(run_id="r-2", outputs=[output("r-2", "counts.txt", "c1"), output("r-2", "sub/x", "c2")])
 
     found = compare(record(), again)
@@ -90,7 +90,7 @@ def test_each_difference_is_named():
         ({"input": ""}, []),
     ],
 )
-def test_what_a_folder_consisted_of_is_known_once_all_of_it_was_read(changes: dict[str, Any], expected: list[str]):
+def test_the_content_of_a_folder_is_known_only_after_a_complete_read(changes: dict[str, Any], expected: list[str]):
     folder = "s3://in/lab/p/d/"
     files = [{"uri": f"{folder}{name}", "size": 1, "sha256": "", "version_id": f"v-{name}"} for name in "ab"]
     others = [{"uri": uri, "size": 9, "sha256": "", "version_id": "x"} for uri in (folder, "s3://refs/lab/p/d/genome")]

@@ -1,4 +1,4 @@
-"""GitHub's REST API, so much of it as is used: issues and comments below them, page by page."""
+"""A stub of GitHub's REST API: issues and their comments, page by page."""
 
 import contextlib
 import json
@@ -14,7 +14,7 @@ TOKEN = "a-token"
 
 
 class GitHub(BaseHTTPRequestHandler):
-    """What is there, and the calls that changed something."""
+    """The state of GitHub, and the calls that changed it."""
 
     address: str
     issues: list[dict[str, Any]]
@@ -80,7 +80,7 @@ class GitHub(BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def serving() -> Iterator[type[GitHub]]:
-    """A repository of its own, with nothing in it."""
+    """An empty repository."""
     state: dict[str, Any] = {"issues": [], "comments": [], "calls": [], "writable": True}
     handler: type[GitHub] = type("Handler", (GitHub,), state)
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)

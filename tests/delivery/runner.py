@@ -1,4 +1,4 @@
-"""A machine that a job of a workflow gets: a new checkout, no credentials but the role's, and the sandbox as AWS."""
+"""A machine of a workflow job: a new checkout, the credentials of one role, and the sandbox as AWS."""
 
 import json
 import subprocess
@@ -20,12 +20,12 @@ _ADMINISTRATOR = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOK
 
 
 def deploy_role(environment: str) -> str:
-    """ARN of the role that deploys an environment, as bootstrap makes it."""
+    """Return the ARN of the role that deploys an environment, as bootstrap names it."""
     return f"arn:aws:iam::000000000000:role/dropbatch-deploy-{environment}"
 
 
 class Runner(Machine):
-    """Commands run by the project's own Makefile; only what sets up an environment is left out: ours is used."""
+    """Commands run through the project's Makefile, with the environment of this checkout."""
 
     def __init__(self, work: Workplace, directory: Path, artifacts: Path, **variables: str) -> None:
         super().__init__(checkout(directory, github=True), artifacts)
@@ -42,7 +42,7 @@ class Runner(Machine):
         }
         self._work = work
         self.said = ""
-        """What the commands printed."""
+        """Output of the commands."""
 
     def run(self, command: str, environment: Mapping[str, str]) -> dict[str, str]:
         self._output.write_text("")
@@ -68,7 +68,7 @@ class Runner(Machine):
         self.environ |= github.credentials(self._work.environ, role, f"repo:lab/dropbatch:{subject}")
 
     def event(self, body: Mapping[str, Any]) -> None:
-        """What the workflow was started by."""
+        """The event that started the workflow."""
         file = self.root.parent / "event.json"
         file.write_text(json.dumps(body))
         self.environ["GITHUB_EVENT_PATH"] = str(file)

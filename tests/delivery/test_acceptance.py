@@ -18,11 +18,11 @@ from tests.delivery.workplace import Workplace
 from tests.project import ROOT
 
 ITEMS = ("A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "A9", "A10", "B5")
-"""Of the reading by an engineer of AWS: docs/delivery.md."""
+"""Source: a review by an AWS engineer, see docs/delivery.md."""
 THEN = datetime.datetime(2026, 11, 20, 12, 30, tzinfo=datetime.UTC)
 
 
-def test_what_is_deployed_for_it_is_a_valid_environment_that_may_be_destroyed(tmp_path: Path) -> None:
+def test_the_acceptance_environment_is_valid_and_disposable(tmp_path: Path) -> None:
     file = tmp_path / "acceptance.toml"
     shutil.copy(ROOT / "delivery/acceptance.toml", file)
     settings = load(file)
@@ -30,7 +30,7 @@ def test_what_is_deployed_for_it_is_a_valid_environment_that_may_be_destroyed(tm
     assert {pool.kind for pool in settings.compute.values()} == {"spot", "on_demand"}
 
 
-def test_what_its_second_deploy_adds_is_valid_too(tmp_path: Path) -> None:
+def test_the_second_deploy_of_the_acceptance_is_valid(tmp_path: Path) -> None:
     file = tmp_path / "acceptance.toml"
     place = "eu-central-1:123456789012"
     added = observed_jobs._PIPELINES.format(
@@ -43,7 +43,7 @@ def test_what_its_second_deploy_adds_is_valid_too(tmp_path: Path) -> None:
     assert {"elsewhere", "secret"} <= load(file).pipeline.keys()
 
 
-def test_after_a_failure_the_rest_is_tried_and_all_is_destroyed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_step_does_not_stop_the_others_and_all_is_destroyed(monkeypatch: pytest.MonkeyPatch) -> None:
     tried = []
 
     def step(name: str):
@@ -68,7 +68,7 @@ def test_after_a_failure_the_rest_is_tried_and_all_is_destroyed(monkeypatch: pyt
     assert "| reproduce | not tried | 0 | needs drop |" in lines
 
 
-def test_an_interruption_ends_the_trying_and_destroys(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interruption_ends_the_steps_and_destroys(monkeypatch: pytest.MonkeyPatch) -> None:
     tried = []
 
     def step(name: str):
@@ -88,10 +88,10 @@ def test_an_interruption_ends_the_trying_and_destroys(monkeypatch: pytest.Monkey
     assert (steps["drop"].found, steps["cost"].found) == ("interrupted", "needs drop, interrupted")
 
 
-def test_a_deploy_that_fails_leaves_a_report_and_what_is_needed_to_destroy(
+def test_a_failed_deploy_leaves_a_report_and_the_means_to_destroy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a cdktf that fails, as it does without credentials."""
+    """Use a cdktf that fails, as it does without credentials."""
     (tmp_path / "environments").mkdir()
     (tmp_path / "npx").write_text("#!/bin/sh\necho no credentials >&2\nexit 1\n")
     (tmp_path / "npx").chmod(0o755)
@@ -103,17 +103,17 @@ def test_a_deploy_that_fails_leaves_a_report_and_what_is_needed_to_destroy(
     assert 'region = "eu-west-1"' in (tmp_path / "environments/acceptance.toml").read_text()
 
 
-def test_a_report_of_nothing_held_says_so() -> None:
+def test_a_report_of_failures_counts_none_as_held() -> None:
     steps = [Step(name="deploy", outcome="failed", seconds=12.4, found="x")]
     assert "0 of 1 held" in report(steps, target="AWS", commit="abc", when=THEN)
 
 
 @pytest.mark.parametrize("item", ITEMS)
-def test_every_item_is_looked_at(item: str) -> None:
+def test_every_item_is_checked(item: str) -> None:
     assert [each for each in BELIEFS if each.name.split()[0] == item]
 
 
-def test_every_belief_names_a_file_and_a_step() -> None:
+def test_every_assumption_names_a_file_and_a_step() -> None:
     assert len({each.name for each in BELIEFS}) == len(BELIEFS)
     for each in BELIEFS:
         assert (ROOT / each.file).is_file(), each.file
@@ -125,7 +125,7 @@ def believing(observe: Callable[[Acceptance], Observation], step: str = "deploy"
     return Belief(name=name, belief="it is so", file="delivery/beliefs.py", step=step, observe=observe)
 
 
-def test_a_belief_that_fails_keeps_no_other_from_being_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_check_of_an_assumption_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     def raising(error: Exception) -> Callable[[Acceptance], Observation]:
         def observe(_: Acceptance) -> Observation:
             raise error
@@ -150,7 +150,7 @@ def test_a_belief_that_fails_keeps_no_other_from_being_looked_at(monkeypatch: py
     assert r"| A0 a name: it is so | 3 \| rows | yes | `delivery/beliefs.py` |" in page
 
 
-def test_beliefs_are_looked_at_before_and_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_assumptions_are_checked_before_and_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     order: list[str] = []
 
     def step(name: str) -> Callable[[Acceptance], str]:
@@ -174,7 +174,7 @@ def test_beliefs_are_looked_at_before_and_after_the_end(monkeypatch: pytest.Monk
 
 
 class Answers(Acceptance):
-    """An account that answers by operation; what is an exception is refused."""
+    """An account whose answers are given by operation; an exception is raised."""
 
     def __init__(self, answers: dict[str, Any], **more: Any) -> None:
         super().__init__(env={}, region="eu-central-1", **more)
@@ -210,7 +210,7 @@ DEFINED = {
         ({"jobId": "j-2"}, False),
     ],
 )
-def test_a1_is_observed_by_a_job_without_priority(answer: Any, held: bool | None) -> None:
+def test_a1_is_checked_with_a_job_without_priority(answer: Any, held: bool | None) -> None:
     this = Answers({**DEFINED, "submit-job": answer, "terminate-job": {}}, run="r-1")
     found = observed_jobs.job_without_priority(this)
     assert found.held is held
@@ -220,7 +220,7 @@ def test_a1_is_observed_by_a_job_without_priority(answer: Any, held: bool | None
     assert ("batch", "terminate-job", "--job-id", "j-2", "--reason", "acceptance") in this.asked or held is not False
 
 
-def test_a6_is_observed_in_quotes_around_a_line() -> None:
+def test_a6_is_checked_with_quotes_around_a_line() -> None:
     lines = ['"SUCCEEDED lab/wordcount r-1 (acceptance-1.txt)"', "FAILED lab/wordcount r-2 (acceptance-2.txt)"]
     messages = [{"Body": each, "ReceiptHandle": "h"} for each in lines]
     answers = {"get-queue-url": {"QueueUrl": "u"}, "delete-message": {}}
@@ -234,7 +234,7 @@ def test_a6_is_observed_in_quotes_around_a_line() -> None:
     ("streams", "message", "held"),
     [([], "r-1", False), ([{"logStreamName": "s"}], "r-2", False), ([{"logStreamName": "s"}], "r-1", True)],
 )
-def test_a6_is_observed_in_the_log_of_runs(streams: list[dict[str, str]], message: str, held: bool) -> None:
+def test_a6_is_checked_in_the_log_of_runs(streams: list[dict[str, str]], message: str, held: bool) -> None:
     answers = {
         "describe-log-groups": {"logGroups": [{"logGroupName": "/aws/events/dropbatch-acceptance/runs"}]},
         "describe-log-streams": {"logStreams": streams},
@@ -244,7 +244,7 @@ def test_a6_is_observed_in_the_log_of_runs(streams: list[dict[str, str]], messag
 
 
 @pytest.mark.parametrize("said", [[], ["s3 PutObject: parameter IfNoneMatch needs botocore 1.35.2 or newer"]])
-def test_an_old_boto3_is_observed_in_the_functions_logs(said: list[str]) -> None:
+def test_an_old_boto3_is_found_in_the_logs_of_the_functions(said: list[str]) -> None:
     answers = {
         "describe-log-groups": {"logGroups": [{"logGroupName": "/aws/lambda/dropbatch-acceptance-arrival"}]},
         "filter-log-events": {"events": [{"message": each} for each in said]},
@@ -260,7 +260,7 @@ def test_an_old_boto3_is_observed_in_the_functions_logs(said: list[str]) -> None
         ({"Role": {}}, False),
     ],
 )
-def test_a_role_that_exists_is_observed_in_its_refusal(text: Any, held: bool | None) -> None:
+def test_an_existing_role_is_found_by_its_refusal(text: Any, held: bool | None) -> None:
     assert observations.service_linked_role(Answers({"create-service-linked-role": text})).held is held
 
 
@@ -272,7 +272,7 @@ def test_a_role_that_exists_is_observed_in_its_refusal(text: Any, held: bool | N
         ({}, False),  # AWS includes them unless it is told not to
     ],
 )
-def test_a9_is_observed_in_the_budget(types: dict[str, bool], held: bool) -> None:
+def test_a9_is_checked_in_the_budget(types: dict[str, bool], held: bool) -> None:
     answers = {"get-caller-identity": {"Account": "1"}, "describe-budget": {"Budget": {"CostTypes": types}}}
     assert observations.budget_costs(Answers(answers)).held is held
 
@@ -294,7 +294,7 @@ def test_a9_is_observed_in_the_budget(types: dict[str, bool], held: bool) -> Non
         ([], "", None),
     ],
 )
-def test_a3_is_observed_in_what_the_role_was_refused(refusals: list[str], deployer: str, held: bool | None) -> None:
+def test_a3_is_checked_in_the_denied_calls_of_the_role(refusals: list[str], deployer: str, held: bool | None) -> None:
     mapping = {"FunctionArn": "arn:aws:lambda:r:1:function:dropbatch-acceptance-arrival", "EventSourceMappingArn": "m"}
     answers = {
         "list-event-source-mappings": {"EventSourceMappings": [mapping]},
@@ -303,7 +303,7 @@ def test_a3_is_observed_in_what_the_role_was_refused(refusals: list[str], deploy
     assert observations.tagged_mappings(Answers(answers, refusals=refusals, deployer=deployer)).held is held
 
 
-def test_b5_lists_the_texts_that_are_not_known() -> None:
+def test_b5_lists_unknown_reasons() -> None:
     jobs = [
         {
             "jobId": "j-1",
@@ -329,8 +329,8 @@ def test_b5_lists_the_texts_that_are_not_known() -> None:
     assert "Host EC2 (instance i-1) terminated.; OutOfMemoryError: Container killed" in found.text
 
 
-def test_what_the_deploy_role_is_refused_is_kept_and_the_deploy_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The trust of the role is widened for a moment, and is then as it was."""
+def test_denied_calls_of_the_deploy_role_are_recorded_and_the_deploy_continues(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The trust of the role is extended for a moment and then restored."""
     trust = {"Version": "2012-10-17", "Statement": [{"Sid": "Assume"}]}
     role = {"Arn": "arn:aws:iam::1:role/dropbatch-deploy-acceptance", "AssumeRolePolicyDocument": trust}
     keys = {"AccessKeyId": "a", "SecretAccessKey": "b", "SessionToken": "c"}
@@ -367,7 +367,7 @@ def test_what_the_deploy_role_is_refused_is_kept_and_the_deploy_goes_on(monkeypa
     assert word in next(each for each in this.asked if each[1] == "assume-role")
 
 
-def test_two_at_once_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+def test_two_concurrent_acceptances_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     (tmp_path / "environments").mkdir()
     (tmp_path / "environments/acceptance.toml").write_text("mine")
     monkeypatch.chdir(tmp_path)
@@ -378,7 +378,7 @@ def test_two_at_once_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.e2e
 @pytest.mark.soak
-def test_all_steps_hold_in_the_sandbox(tmp_path: Path) -> None:
+def test_all_steps_succeed_in_the_sandbox(tmp_path: Path) -> None:
     work = Workplace(tmp_path, github=True)
     bootstrap = work.root / "bootstrap.toml"  # with a role that deploys it
     bootstrap.write_text(bootstrap.read_text().replace('["dev"]', '["dev", "acceptance"]'))

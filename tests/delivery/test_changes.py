@@ -7,12 +7,12 @@ def entry(address: str, *actions: str) -> dict[str, Any]:
     return {"address": address, "change": {"actions": list(actions)}}
 
 
-def test_what_is_done_is_told_and_what_is_only_read_is_not() -> None:
+def test_changes_are_listed_and_mere_reads_are_not() -> None:
     plan = {"resource_changes": [entry("a.x", "no-op"), entry("b.x", "read"), entry("c.x", "delete", "create")]}
     assert changes(plan) == [Change(address="c.x", actions=("delete", "create"))]
 
 
-def test_drift_is_what_a_deploy_would_change_back() -> None:
+def test_drift_lists_the_changes_a_deploy_would_revert() -> None:
     def changed(address: str, *actions: str, **attributes: tuple[Any, Any]) -> dict[str, Any]:
         before, after = ({name: pair[side] for name, pair in attributes.items()} for side in (0, 1))
         return {"address": address, "change": {"actions": list(actions), "before": before, "after": after}}
@@ -37,7 +37,7 @@ def test_drift_is_what_a_deploy_would_change_back() -> None:
     assert [each.address for each in drift(plan)] == ["queue.x", "parameter.x"]
 
 
-def test_counts_come_first_and_then_what_loses_data() -> None:
+def test_counts_are_listed_before_losses_of_data() -> None:
     planned = [
         Change(address="aws_sqs_queue.A", actions=("create",)),
         Change(address="aws_s3_bucket.Inputs", actions=("delete", "create")),
@@ -51,9 +51,9 @@ def test_counts_come_first_and_then_what_loses_data() -> None:
     assert lines[-4:] == ["```text", "the text", "```", "</details>"]
 
 
-def test_a_plan_that_loses_nothing_warns_of_nothing() -> None:
+def test_a_plan_without_losses_warns_of_none() -> None:
     assert "CAUTION" not in markdown("dev", [Change(address="aws_s3_bucket.A", actions=("update",))], "x")
 
 
-def test_nothing_is_said_shortly() -> None:
+def test_a_plan_without_changes_is_one_line() -> None:
     assert markdown("dev", [], "no changes") == "### dev: nothing changes\n"

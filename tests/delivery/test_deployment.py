@@ -1,4 +1,4 @@
-"""A deployment's life after its release: upgraded by `cdktf deploy`, then in the hands of GitHub's workflows."""
+"""A deployment after its release: an upgrade by `cdktf deploy`, then deploys by GitHub's workflows."""
 
 import hashlib
 import json
@@ -35,7 +35,7 @@ class Upgraded:
 
 
 def identities(work: Workplace) -> dict[str, Any]:
-    """Everything that holds data, by what AWS knows it by."""
+    """Return everything that holds data, by its AWS id."""
     buckets = {each["Name"]: each["CreationDate"] for each in work.client("s3").list_buckets()["Buckets"]}
     (table,) = work.client("dynamodb").list_tables()["TableNames"]
     described = work.client("dynamodb").describe_table(TableName=table)["Table"]
@@ -50,7 +50,7 @@ def identities(work: Workplace) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def upgraded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upgraded]:
-    """The previous release with data in it; then today's, by the command that people use."""
+    """Deploy the previous release with data, then upgrade to the current one by the documented command."""
     work = Workplace(tmp_path_factory.mktemp("deployment"), github=True)
     try:
         work.apply_release(previous(list((ROOT / FIXTURES).glob("*.json")), __version__))
@@ -79,7 +79,7 @@ def test_an_upgrade_keeps_everything_that_holds_data(upgraded: Upgraded) -> None
         assert work.client("s3").get_object(Bucket=bucket, Key="lab/inputs/mine")["Body"].read() == b"mine"
     found = work.client("dynamodb").get_item(TableName="dropbatch-dev-ledger", Key={"id": MINE["id"]})
     assert found["Item"] == MINE
-    # Nobody's queue of work was made anew either.
+    # No queue was replaced either.
     assert "destroyed" in upgraded.log
     for kind in (
         "aws_s3_bucket.",
@@ -91,7 +91,7 @@ def test_an_upgrade_keeps_everything_that_holds_data(upgraded: Upgraded) -> None
         assert not [line for line in upgraded.log.splitlines() if kind in line and "Destroying" in line], kind
 
 
-def test_cdktf_deploys_under_a_lock_with_the_variables_that_it_is_given(upgraded: Upgraded) -> None:
+def test_cdktf_deploys_with_a_lock_and_the_given_variables(upgraded: Upgraded) -> None:
     work = upgraded.work
     assert upgraded.locked
     assert work.unlocked()
@@ -101,8 +101,8 @@ def test_cdktf_deploys_under_a_lock_with_the_variables_that_it_is_given(upgraded
     assert not (work.root / "terraform.dev.tfstate").exists()
 
 
-def test_the_role_that_plans_cannot_apply(upgraded: Upgraded) -> None:
-    """What else it cannot do: `tests/e2e/test_bootstrap.py`."""
+def test_the_plan_role_cannot_apply(upgraded: Upgraded) -> None:
+    """`tests/e2e/test_bootstrap.py` tests the other limits of the role."""
     # Given a change to be made, the budget that was deployed with --var, and credentials of the role
     work = upgraded.work
     command = ["terraform", f"-chdir={work.stack}", "apply", "-auto-approve", "-input=false", "-no-color"]
@@ -120,7 +120,7 @@ def test_the_role_that_plans_cannot_apply(upgraded: Upgraded) -> None:
 
 
 class Repository:
-    """A repository on GitHub: its variables, secrets, issues, and what the jobs of its workflows left for others."""
+    """A repository on GitHub: variables, secrets, issues, and artifacts of its workflow jobs."""
 
     def __init__(self, work: Workplace, folder: Path, api: type[GitHub]) -> None:
         self.work, self.folder, self.api = work, folder, api
@@ -140,7 +140,7 @@ class Repository:
         self.path = f"{bin_}:{work.environ['PATH']}"
 
     def act(self, file: str, job: str, **contexts: Any) -> tuple[Runner, dict[str, str]]:
-        """Act a job out on a machine of its own; returns that and the job's outputs."""
+        """Run a job on a new machine; return the machine and the job's outputs."""
         runner = Runner(
             self.work,
             self.folder / f"{len(self.acted)}-{job}-{time.time_ns()}",
@@ -157,7 +157,7 @@ class Repository:
         return runner, outputs
 
     def comment(self) -> str:
-        """The one comment of ours."""
+        """Return our only comment."""
         (found,) = self.api.comments
         return str(found["body"])
 
@@ -170,9 +170,9 @@ def repository(upgraded: Upgraded, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.mark.soak  # minutes: `make rehearse` and the job of that name run it
 class TestWorkflows:
-    """From a pull request to a deployment that somebody changed by hand, and that is put right. In this order."""
+    """From a pull request to a deployment that is changed by hand and repaired; the tests depend on their order."""
 
-    def test_a_pull_request_shows_what_a_merge_would_do(self, repository: Repository) -> None:
+    def test_a_pull_request_shows_the_plan_of_its_merge(self, repository: Repository) -> None:
         request = {"github": {"event_name": "pull_request"}}
         _, outputs = repository.act("ci.yml", "environments", **request)
         assert json.loads(outputs["environments"]) == ["dev"]
@@ -185,7 +185,7 @@ class TestWorkflows:
         assert "### dev: 1 to update" in runner.summary.read_text()
         assert repository.work.unlocked()
 
-    def test_what_somebody_changes_becomes_an_issue(self, repository: Repository) -> None:
+    def test_a_manual_change_opens_an_issue(self, repository: Repository) -> None:
         work = repository.work
         url = work.client("sqs").get_queue_url(QueueName="dropbatch-dev-arrivals")["QueueUrl"]
         work.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"MessageRetentionPeriod": "60"})
@@ -195,7 +195,7 @@ class TestWorkflows:
         repository.act("drift.yml", "look")
         repository.act("drift.yml", "tell")
 
-        # What is merely not deployed yet, the budget, is no drift.
+        # The budget, which is merely not deployed yet, is no drift.
         (issue,) = repository.api.issues
         assert issue["title"] == "Drift in dev"
         rows = [line for line in issue["body"].splitlines() if line.startswith("| `")]
@@ -204,7 +204,7 @@ class TestWorkflows:
             ("aws_ssm_parameter", "is gone"),
         ]
 
-    def test_the_plan_that_was_approved_is_applied_as_it_is_and_only_once(self, repository: Repository) -> None:
+    def test_the_approved_plan_is_applied_unchanged_and_only_once(self, repository: Repository) -> None:
         # Given a merge, its images, and its plan
         _, outputs = repository.act("deploy.yml", "choose", inputs={}, github={"event_name": "push"})
         assert json.loads(outputs["environments"]) == ["dev"]
@@ -231,13 +231,13 @@ class TestWorkflows:
         with pytest.raises(AssertionError, match="Saved plan is stale"):
             runner.run(command, again)
 
-    def test_the_issue_is_closed_when_reality_is_what_was_deployed(self, repository: Repository) -> None:
+    def test_the_issue_is_closed_when_the_drift_is_gone(self, repository: Repository) -> None:
         repository.act("drift.yml", "look")
         repository.act("drift.yml", "tell")
         assert [each["state"] for each in repository.api.issues] == ["closed"]
 
-    def test_every_job_was_acted_out(self, repository: Repository) -> None:
-        """But for those that run tests like these."""
+    def test_every_job_of_the_workflows_was_simulated(self, repository: Repository) -> None:
+        """Jobs that run tests like these are exempt."""
         files = [path.name for path in (ROOT / ".github/workflows").glob("*.yml")]
         jobs = {(file, name) for file in files for name, job in Workflow(file).jobs.items() if "steps" in job}
         assert jobs - repository.acted == {("ci.yml", "check"), ("ci.yml", "rehearse")}

@@ -16,7 +16,7 @@ from tests.project import ROOT, SHIPPED
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The environments as they come, with prod's state where a bootstrap would have put it."""
+    """The shipped environments, with prod's state in the bucket that bootstrap would create."""
     shutil.copytree(SHIPPED, tmp_path, dirs_exist_ok=True)
     prod = tmp_path / "environments/prod.toml"
     prod.write_text(prod.read_text().replace("dropbatch-state-CHANGE-ME", "dropbatch-state-1-eu-central-1"))
@@ -24,16 +24,14 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_only_those_are_deployed_whose_state_outlives_the_workflow(
-    project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_only_environments_with_remote_state_are_deployed(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     outputs = project / "outputs"
     assert main([], {"GITHUB_OUTPUT": str(outputs)}) == 0
     assert json.loads(capsys.readouterr().out) == ["prod"]
     assert outputs.read_text() == 'environments=["prod"]\narchitectures=["amd64"]\n'
 
 
-def test_one_gives_its_region(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_environment_gives_its_region(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     outputs = project / "outputs"
     assert main(["prod"], {"GITHUB_OUTPUT": str(outputs)}) == 0
     assert (capsys.readouterr().out, outputs.read_text()) == ("eu-central-1\n", "region=eu-central-1\n")
@@ -51,18 +49,18 @@ def test_one_gives_its_region(project: Path, capsys: pytest.CaptureFixture[str])
         (["prod", "--destroy", ""], "confirm: to destroy 'prod' type its name, got '': nothing is destroyed"),
     ],
 )
-def test_others_are_refused(project: Path, arguments: list[str], said: str, capsys) -> None:
+def test_other_environments_are_refused(project: Path, arguments: list[str], said: str, capsys) -> None:
     assert main(arguments, {}) == 1
     assert said in capsys.readouterr().err
 
 
-def test_the_bucket_must_be_filled_in(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_placeholder_of_the_bucket_is_refused(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copy(SHIPPED / "environments/prod.toml", project / "environments")
     assert main(["prod"], {}) == 1
     assert "prod.toml: state.bucket: is still 'dropbatch-state-CHANGE-ME'" in capsys.readouterr().err
 
 
-def test_what_its_role_could_not_deploy_is_told_before_anybody_approves(project: Path, capsys) -> None:
+def test_missing_rights_of_the_deploy_role_are_reported_before_approval(project: Path, capsys) -> None:
     # Given prod among those that get a role, without the boundary
     with (project / "bootstrap.toml").open("a") as file:
         file.write('[github]\nrepository = "a/b"\nowner_id = "1"\nrepository_id = "2"\nenvironments = ["prod"]\n')
@@ -77,14 +75,14 @@ def test_what_its_role_could_not_deploy_is_told_before_anybody_approves(project:
     assert main([], {}) == 0
 
 
-def test_faults_of_files_are_all_told(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_faults_of_all_files_are_reported(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "environments/prod.toml").write_text("[nonsense]\n")
     assert main([], {}) == 1
     assert "prod.toml: nonsense: unknown" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", [";touch x $(touch x) `touch x`", "../../etc"])
-def test_what_a_workflow_is_given_runs_nothing(project: Path, name: str) -> None:
+def test_values_given_to_a_workflow_run_no_code(project: Path, name: str) -> None:
     shutil.copy(ROOT / "Makefile", project)
     command = [
         "make",
@@ -106,13 +104,13 @@ def test_what_a_workflow_is_given_runs_nothing(project: Path, name: str) -> None
     assert not list(project.glob("**/x"))
 
 
-def test_the_smoke_test_takes_a_pipeline_that_a_file_starts() -> None:
+def test_the_smoke_test_uses_a_pipeline_that_files_start() -> None:
     text = BASE.replace("[pipeline.count]\n", '[pipeline.count]\ntrigger = "submit"\n')
     text = text.replace("[pipeline.other]\n", '[pipeline.other]\nsuffixes = [".bam", ".cram"]\n')
     assert choose_pipeline(settings_of(text)) == ("other", ".bam")
 
 
-def test_where_files_start_nothing_there_is_nothing_to_try() -> None:
+def test_an_environment_without_such_a_pipeline_has_no_smoke_test() -> None:
     with pytest.raises(DeliveryError, match=r"lab1\.toml: no pipeline is started by a file"):
         choose_pipeline(settings_of(BASE.replace('pools = ["spot"]\n', 'pools = ["spot"]\ntrigger = "submit"\n')))
 

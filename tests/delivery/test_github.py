@@ -42,7 +42,7 @@ class TestComment:
             (folder / f"page-{name}" / f"{name}.md").write_text(text)
         return str(folder)
 
-    def test_plans_stand_in_one_comment_that_is_written_anew(self, github: Any, request_: Any, tmp_path: Path) -> None:
+    def test_plans_share_one_comment_that_is_updated(self, github: Any, request_: Any, tmp_path: Path) -> None:
         # Given more comments of others than a page holds, which look like ours
         others = {"issue": 3, "body": comment.MARKER, "user": {"login": "eve"}}
         github.comments += [{"id": number + 1, **others} for number in range(100)]
@@ -60,7 +60,7 @@ class TestComment:
         )
         assert github.calls == ["POST /issues/3/comments", "PATCH /issues/comments/101"]
 
-    def test_long_plans_are_cut_to_what_fits(self, github: Any, request_: Any, tmp_path: Path) -> None:
+    def test_long_plans_are_truncated(self, github: Any, request_: Any, tmp_path: Path) -> None:
         pages = self.pages(tmp_path / "pages", dev="a" * 200_000, prod="### prod: none")
         assert comment.main([pages], request_) == 0
         body = github.comments[0]["body"]
@@ -72,7 +72,7 @@ class TestComment:
         assert comment.main([str(tmp_path)], request_) == 1
         assert capsys.readouterr().err == f"error: {tmp_path} holds no plan: the job that plans has left none\n"
 
-    def test_a_refusal_says_what_and_where_to_look(
+    def test_a_refusal_gives_reason_and_place(
         self, github: Any, request_: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         github.writable = False
@@ -91,7 +91,7 @@ class TestDriftIssue:
             (folder / f"drift-{name}" / f"{name}.json").write_text(json.dumps(rows))
         return drift.main(["tell", str(folder)], env)
 
-    def test_one_issue_is_open_for_as_long_as_reality_drifted(
+    def test_one_issue_stays_open_while_there_is_drift(
         self, github: Any, env: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         # Given an issue of somebody else that looks like ours
@@ -124,7 +124,7 @@ class TestDriftIssue:
         ]
         assert github.issues[0]["state"] == "open"
 
-    def test_what_could_not_be_looked_at_hides_nothing_and_closes_nothing(
+    def test_a_failed_check_hides_no_drift_and_closes_no_issue(
         self, github: Any, env: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         # Given two environments, one of which cannot be looked at
@@ -141,23 +141,23 @@ class TestDriftIssue:
         assert self.tell(both, tmp_path, dev=[], prod=[]) == 0
         assert github.issues[0]["state"] == "closed"
 
-    def test_when_nobody_looked_the_issue_stays(self, env: dict[str, str], tmp_path: Path, capsys: Any) -> None:
+    def test_the_issue_stays_open_without_any_check(self, env: dict[str, str], tmp_path: Path, capsys: Any) -> None:
         assert drift.main(["tell", str(tmp_path)], env) == 1
         assert "no environment was looked at" in capsys.readouterr().err
 
 
-def test_elsewhere_than_on_github_it_says_so() -> None:
+def test_outside_github_the_command_says_so() -> None:
     with pytest.raises(DeliveryError, match="GITHUB_API_URL, GITHUB_REPOSITORY, GITHUB_TOKEN: not set"):
         Repository.of({})
 
 
-def test_github_that_does_not_answer_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_github_that_does_not_answer_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with pytest.raises(DeliveryError, match=r"^GitHub cannot be reached: .*: run the job again$"):
         Repository(api="http://127.0.0.1:1", name="a/b", token=TOKEN).find_issue("y")
 
 
-def test_outputs_are_lines_and_elsewhere_nothing(tmp_path: Path) -> None:
+def test_outputs_are_lines_on_github_and_nothing_elsewhere(tmp_path: Path) -> None:
     file = tmp_path / "outputs"
     set_outputs({"GITHUB_OUTPUT": str(file)}, one="1", two='["a"]')
     set_outputs({}, one="1")
@@ -174,6 +174,6 @@ def test_a_summary_is_added_to_the_page_or_printed(tmp_path: Path, capsys: pytes
     assert (file.read_text(), capsys.readouterr().out) == ("one\ntwo\n", "three\n")
 
 
-def test_cut_keeps_what_fits() -> None:
+def test_truncating_keeps_as_much_as_fits() -> None:
     assert cut("x" * 100, 100) == "x" * 100
     assert len(cut("x" * 101, 100)) == 100

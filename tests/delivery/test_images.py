@@ -1,4 +1,4 @@
-"""Images once for all environments, with an engine that only writes down what it is asked."""
+"""Images are built once for all environments, with a stub engine that records its calls."""
 
 import shutil
 from pathlib import Path
@@ -37,13 +37,13 @@ def test_each_image_is_built_once(project: Path, capsys: pytest.CaptureFixture[s
     assert (project / "calls").read_text().split() == ["build", "save"]
 
 
-def test_a_build_that_fails_ends_it(project: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+def test_a_failed_build_ends_the_command(project: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     monkeypatch.setenv("FAILS", "build")
     assert main(["--into", "built"]) == 1
     assert capsys.readouterr().err == "error: `docker build` failed with exit code 1: see its output above\n"
 
 
-def test_an_image_that_is_not_there_is_named(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_image_is_named(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.rmtree(project / "image/wordcount")
     assert main(["--into", "built"]) == 1
     assert "error: environments/prod.toml: pipeline.wordcount.image: " in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""A rehearsal in the sandbox keeps away from what was deployed to AWS from the same checkout."""
+"""A rehearsal in the sandbox changes nothing that the same checkout deployed to AWS."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def test_a_state_in_s3_is_kept_in_the_sandbox() -> None:
     assert (found["bucket"], found["endpoints"]) == ("b", {"s3": "http://127.0.0.1:4000"})
 
 
-def test_settings_of_the_sandbox_do_not_stay_where_a_real_deploy_reads(tmp_path: Path, capsys) -> None:
+def test_settings_of_the_sandbox_do_not_reach_a_real_deploy(tmp_path: Path, capsys) -> None:
     env = {**ENV, "CDKTF_OUTDIR": str(tmp_path / "cdktf.out")}
     assert rehearsal.main(env) == 2
     assert capsys.readouterr().err == (
@@ -32,12 +32,12 @@ def test_settings_of_the_sandbox_do_not_stay_where_a_real_deploy_reads(tmp_path:
     assert not list(tmp_path.iterdir())
 
 
-def test_elsewhere_than_in_the_sandbox_it_does_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_outside_the_sandbox_the_rehearsal_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert rehearsal.main({}) == 2
     assert "call it by `dropbatch sandbox exec -- …`" in capsys.readouterr().err
 
 
-def test_every_stack_gets_its_own(tmp_path: Path) -> None:
+def test_every_stack_gets_its_own_state(tmp_path: Path) -> None:
     for name in ("dev", "prod"):
         folder = tmp_path / "stacks" / name
         folder.mkdir(parents=True)

@@ -25,13 +25,13 @@ def kept() -> list[Path]:
     return sorted((ROOT / FIXTURES).glob("*.json"))
 
 
-def test_ours_agree() -> None:
+def test_versions_of_this_repository_agree() -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert faults(changelog, dropbatch.__version__, [path.name for path in kept()]) == []
 
 
-def test_a_released_stack_is_todays(tmp_path: Path) -> None:
-    """A stack that goes on to change needs another number, else no upgrade from this one would be tested."""
+def test_the_stack_of_the_release_equals_the_current_one(tmp_path: Path) -> None:
+    """A changed stack needs a new version, or no upgrade from this one would be tested."""
     file = ROOT / FIXTURES / f"{dropbatch.__version__}.json"
     if not file.exists():
         assert dropbatch.__version__.endswith(".dev0")
@@ -60,12 +60,12 @@ def test_a_released_stack_is_todays(tmp_path: Path) -> None:
         (RELEASED.replace("[0.1.0]", "[0.2.1]"), "0.2.0", [*BOTH, "0.2.1.json"], "versions must go down"),
     ],
 )
-def test_disagreement_is_told(changelog: str, version: str, fixtures: list[str], said: str) -> None:
+def test_a_disagreement_of_versions_is_reported(changelog: str, version: str, fixtures: list[str], said: str) -> None:
     found = faults(changelog, version, fixtures)
     assert (said in "\n".join(found)) if said else (found == [])
 
 
-def test_an_upgrade_begins_with_the_newest_release_before(tmp_path: Path) -> None:
+def test_an_upgrade_starts_from_the_newest_earlier_release(tmp_path: Path) -> None:
     fixtures = [tmp_path / f"{version}.json" for version in ("0.0.0", "0.10.0", "0.9.0")]
     assert previous(fixtures, "0.11.0.dev0").stem == "0.10.0"
     assert previous(fixtures, "0.10.0").stem == "0.9.0"  # at the release itself
@@ -80,12 +80,12 @@ def test_an_upgrade_begins_with_the_newest_release_before(tmp_path: Path) -> Non
         (OPEN, "v0.2", "version: three numbers, as in 0.1.0, got 'v0.2'"),
     ],
 )
-def test_what_cannot_be_released_is_refused(changelog: str, version: str, said: str) -> None:
+def test_an_invalid_release_is_refused(changelog: str, version: str, said: str) -> None:
     with pytest.raises(DeliveryError, match=said):
         turned(changelog, version, "2026-11-28")
 
 
-def test_a_release_writes_number_section_and_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+def test_a_release_writes_version_section_and_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     # Given work since 0.1.0
     (tmp_path / "CHANGELOG.md").write_text(OPEN)
     (tmp_path / "dropbatch").mkdir()

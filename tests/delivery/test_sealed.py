@@ -33,7 +33,7 @@ def sealed(stack: Path, tmp_path: Path) -> tuple[Path, str]:
     return file, seal(stack, ABOUT, file, ENV)
 
 
-def test_what_is_sealed_comes_out_in_the_place_of_what_was_there(sealed: tuple[Path, str], tmp_path: Path) -> None:
+def test_unsealing_replaces_the_files_of_the_folder(sealed: tuple[Path, str], tmp_path: Path) -> None:
     folder = tmp_path / "elsewhere"
     folder.mkdir()
     (folder / "other.tf.json").write_text("{}")
@@ -46,7 +46,7 @@ def test_what_is_sealed_comes_out_in_the_place_of_what_was_there(sealed: tuple[P
     }
 
 
-def test_nobody_can_read_it_or_seal_the_same_twice(sealed: tuple[Path, str], stack: Path, tmp_path: Path) -> None:
+def test_a_sealed_plan_is_encrypted_with_a_new_salt(sealed: tuple[Path, str], stack: Path, tmp_path: Path) -> None:
     file, digest = sealed
     assert b"secret" not in file.read_bytes()
     assert digest == sha256(file)
@@ -67,27 +67,27 @@ def test_a_plan_for_something_else_is_refused(sealed: tuple[Path, str], stack: P
     assert (stack / "cdk.tf.json").exists()
 
 
-def test_another_file_than_was_approved_is_refused(sealed: tuple[Path, str], stack: Path) -> None:
+def test_another_file_than_the_approved_one_is_refused(sealed: tuple[Path, str], stack: Path) -> None:
     file, digest = sealed
     seal(stack, ABOUT, file, ENV)
     with pytest.raises(DeliveryError, match=f"that of the approved plan is {digest}: plan again"):
         unseal(file, digest, ABOUT, stack, ENV)
 
 
-def test_another_key_opens_nothing(sealed: tuple[Path, str], stack: Path) -> None:
+def test_another_key_opens_no_sealed_plan(sealed: tuple[Path, str], stack: Path) -> None:
     file, digest = sealed
     with pytest.raises(DeliveryError, match=f"openssl cannot read sealed: .*: was {KEY} changed since"):
         unseal(file, digest, ABOUT, stack, {**ENV, KEY: "f" * 32})
 
 
 @pytest.mark.parametrize("key", ["", "short"])
-def test_without_a_key_it_says_how_to_make_one(stack: Path, tmp_path: Path, key: str) -> None:
+def test_a_missing_key_says_how_to_make_one(stack: Path, tmp_path: Path, key: str) -> None:
     with pytest.raises(DeliveryError, match=r"at least 32 characters are needed, .*openssl rand -hex 32 \| gh secret"):
         seal(stack, ABOUT, tmp_path / "sealed", {**ENV, KEY: key})
 
 
-def test_a_file_that_was_changed_inside_is_named(sealed: tuple[Path, str], stack: Path, tmp_path: Path) -> None:
-    """Somebody who has the key puts another package beside the plan."""
+def test_a_file_changed_inside_the_seal_is_named(sealed: tuple[Path, str], stack: Path, tmp_path: Path) -> None:
+    """An attacker with the key adds another package to the sealed plan."""
     file, _ = sealed
     options = ["-aes-256-cbc", "-md", "sha256", "-pbkdf2", "-iter", "600000", "-pass", f"pass:{ENV[KEY]}"]
     plain, tree = tmp_path / "plain.tar.gz", tmp_path / "tree"
@@ -100,6 +100,6 @@ def test_a_file_that_was_changed_inside_is_named(sealed: tuple[Path, str], stack
         unseal(file, sha256(file), ABOUT, stack, ENV)
 
 
-def test_a_plan_that_is_kept_no_more_says_what_to_do(tmp_path: Path, stack: Path) -> None:
+def test_an_expired_plan_says_how_to_continue(tmp_path: Path, stack: Path) -> None:
     with pytest.raises(DeliveryError, match=r"does not exist: .* run that job again"):
         unseal(tmp_path / "sealed", "0" * 64, ABOUT, stack, ENV)

@@ -1,4 +1,4 @@
-"""Terraform is ended in good order, whoever ends us, with a Terraform that only writes down what happens to it."""
+"""Terraform ends in good order on every signal, with a stub Terraform that records what it receives."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ def project(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_whoever_ends_us_interrupts_terraform_once(project: Path, sent: signal.Signals) -> None:
+def test_each_signal_interrupts_terraform_once(project: Path, sent: signal.Signals) -> None:
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": f"{project}/bin:{os.environ['PATH']}"}
     command = [sys.executable, "-m", "delivery.plan", "dev"]
     process = subprocess.Popen(command, cwd=project, env=environ, stderr=subprocess.PIPE, text=True, process_group=0)
@@ -47,7 +47,7 @@ def test_whoever_ends_us_interrupts_terraform_once(project: Path, sent: signal.S
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_who_interrupts_while_terraform_is_started_interrupts_it(
+def test_an_interrupt_during_the_start_reaches_terraform(
     project: Path, sent: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start = subprocess.Popen
@@ -72,8 +72,8 @@ def test_a_stack_that_was_not_synthesized_is_named(tmp_path: Path) -> None:
         Stack(tmp_path, "dev")
 
 
-def test_what_npm_puts_before_it_ends_in_good_order(tmp_path: Path) -> None:
-    """A terraform below cdktf lives on when its terminal goes, and is not found again by itself."""
+def test_a_terraform_started_by_npm_ends_in_good_order(tmp_path: Path) -> None:
+    """A terraform started by cdktf survives the end of its terminal, and cannot be found afterwards."""
     first, second = tmp_path / "node_modules/.bin/terraform", tmp_path / "bin/terraform"
     for path in (first, second):
         path.parent.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Which jobs run when, by the conditions in the workflows: who gets credentials, what goes to prod, what is gone."""
+"""Which jobs run when, by the conditions in the workflows: credentials, deploys to prod, deleted environments."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def by_hand(environment: str, action: str) -> dict[str, Any]:
     [
         (pull_request(), BOTH, ["check", "rehearse", "environments", "plan", "comment"]),
         (pull_request(), "[]", ["check", "rehearse", "environments"]),
-        # what is not ours, not read yet, or has no account is checked, and gets no credentials
+        # a fork, an unreviewed change, or a repository without an account is checked, and gets no credentials
         (pull_request("somebody/dropbatch"), BOTH, ["check", "rehearse"]),
         (pull_request(author="dependabot[bot]"), BOTH, ["check", "rehearse"]),
         (pull_request(role=False), BOTH, ["check", "rehearse"]),
@@ -53,7 +53,7 @@ def test_a_pull_request_is_checked_and_planned(event: Any, environments: str, jo
         (push(), BOTH, "", ["choose", "images", "dev", "prod"]),
         (push(), '["prod"]', "", ["choose", "images", "prod"]),
         (push(), '["dev"]', "", ["choose", "images", "dev"]),
-        # prod gets only what dev was tried with
+        # prod gets only what was deployed to dev
         (push(), BOTH, "dev", ["choose", "images", "dev"]),
         (push(), BOTH, "images", ["choose", "images"]),
         ({**push(), "vars": {}}, BOTH, "", []),
@@ -81,17 +81,17 @@ def test_an_image_is_built_on_a_machine_of_its_architecture(architecture: str, r
 
 
 @pytest.mark.parametrize(("changed", "jobs"), [("true", ["plan", "apply"]), ("false", ["plan"])])
-def test_what_changes_nothing_asks_nobody(changed: str, jobs: list[str]) -> None:
+def test_a_plan_without_changes_needs_no_approval(changed: str, jobs: list[str]) -> None:
     assert Workflow("environment.yml").jobs_that_run({}, {"plan": {"changed": changed}}) == jobs
 
 
 @pytest.mark.parametrize(("vars_", "jobs"), [(ROLE, ["environments", "look", "tell"]), ({}, [])])
-def test_reality_is_looked_at_where_there_is_any(vars_: dict[str, str], jobs: list[str]) -> None:
+def test_drift_is_checked_where_something_is_deployed(vars_: dict[str, str], jobs: list[str]) -> None:
     outputs = {"environments": {"environments": BOTH}}
     assert Workflow("drift.yml").jobs_that_run({"vars": vars_}, outputs) == jobs
 
 
-def test_drift_is_told_of_those_that_could_be_looked_at() -> None:
+def test_drift_is_reported_for_all_checked_environments() -> None:
     outputs = {"environments": {"environments": BOTH}}
     assert "tell" in Workflow("drift.yml").jobs_that_run({"vars": ROLE}, outputs, "look")
     assert "tell" not in Workflow("drift.yml").jobs_that_run({"vars": ROLE}, outputs, "environments")
@@ -99,7 +99,7 @@ def test_drift_is_told_of_those_that_could_be_looked_at() -> None:
     assert Workflow("drift.yml").jobs_that_run({"vars": ROLE}, none) == ["environments"]
 
 
-def test_expressions_mean_what_they_mean_on_github() -> None:
+def test_expressions_evaluate_as_on_github() -> None:
     contexts = {"inputs": {"smoke": True, "action": "deploy"}, "needs": {"choose": {"outputs": {}}}}
     assert evaluate("inputs.action == 'deploy' && !(inputs.other != '')", contexts)
     assert not evaluate("contains(fromJSON(needs.choose.outputs.environments || '[]'), 'prod')", contexts)

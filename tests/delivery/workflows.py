@@ -1,6 +1,6 @@
-"""Workflows acted out as their files say, with GitHub's part imitated: which jobs run, and each step of a job.
+"""Run workflows as their files say, with a simulation of GitHub: which jobs run, and each step of a job.
 
-A step that is deleted, a condition or a command that is changed, is missed here as it would be there.
+A deleted step, or a changed condition or command, has the same effect here as on GitHub.
 """
 
 import json
@@ -26,7 +26,7 @@ Contexts = Mapping[str, Any]
 
 
 def evaluate(expression: str, contexts: Contexts) -> Any:
-    """An expression of GitHub's, as far as ours use them; what is not there is an empty text."""
+    """Evaluate a GitHub expression, with the functions that our workflows use; a missing value is an empty text."""
 
     def python(word: re.Match[str]) -> str:
         text = word[0]
@@ -51,7 +51,7 @@ def evaluate(expression: str, contexts: Contexts) -> Any:
 
 
 def filled(text: Any, contexts: Contexts) -> str:
-    """A text with its ``${{ … }}`` replaced."""
+    """Return a text with its ``${{ … }}`` replaced."""
     return re.sub(r"\$\{\{(.*?)\}\}", lambda found: str(evaluate(found[1], contexts)), str(text))
 
 
@@ -73,14 +73,14 @@ class Workflow:
         outputs: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
         failing: str = "",
     ) -> list[str]:
-        """Names of jobs that run, when jobs have these `outputs` and the one named `failing` fails."""
+        """Return the names of the jobs that run, given jobs' `outputs` and the `failing` job."""
         needs: dict[str, dict[str, Any]] = {}
         for name, job in self.jobs.items():
             wanted = job.get("needs", [])
             own = {each: needs[each] for each in ([wanted] if isinstance(wanted, str) else wanted)}
             results = [each["result"] for each in own.values()]
             condition = str(job.get("if", "true"))
-            # Without a word on status it means: if all went well, and …
+            # A condition without a status function implies success().
             tried = _OF_STATUS.search(condition) or all(result == "success" for result in results)
             runs = tried and evaluate(condition, {**contexts, "needs": own, "results": results})
             result = "skipped" if not runs else "failure" if name == failing else "success"
@@ -88,13 +88,13 @@ class Workflow:
         return [name for name, each in needs.items() if each["result"] != "skipped"]
 
     def act(self, name: str, machine: "Machine", contexts: Contexts) -> dict[str, str]:
-        """The steps of a job, one after the other; returns the job's outputs."""
+        """Run the steps of a job in order; return the job's outputs."""
         job = self.jobs[name]
         steps: dict[str, Any] = {}
         github = {**contexts.get("github", {}), "workspace": machine.root, "token": "a-token"}
         own: dict[str, Any] = {**contexts, "steps": steps, "github": github}
         environment = {key: filled(value, own) for key, value in job.get("env", {}).items()}
-        # Whom the roles see: a job of an environment, of a pull request, or of the branch.
+        # The subject of the token: a job of an environment, of a pull request, or of the branch.
         named = filled(job.get("environment", {}).get("name", ""), own)
         branch = "pull_request" if github.get("event_name") == "pull_request" else "ref:refs/heads/main"
         subject = f"environment:{named}" if named else branch
@@ -113,29 +113,29 @@ class Workflow:
 
 
 class Machine:
-    """What a job runs on: a checkout and nothing else. Methods bear the names of actions."""
+    """A machine for a job, with a checkout only. Its methods have the names of actions."""
 
     def __init__(self, root: Path, artifacts: Path) -> None:
         self.root = root
         self.artifacts = artifacts
-        """What jobs leave for others."""
+        """Artifacts of jobs."""
 
     def run(self, command: str, environment: Mapping[str, str]) -> dict[str, str]:
-        """Run a command of a step; returns the step's outputs."""
+        """Run a command of a step; return the step's outputs."""
         raise NotImplementedError
 
     def configure_aws_credentials(self, given: Mapping[str, str], subject: str) -> None:
-        """Take a role of AWS as `subject`."""
+        """Assume an AWS role as `subject`."""
         raise NotImplementedError
 
     def checkout(self, given: Mapping[str, str], subject: str) -> None:
-        """It is there."""
+        """Do nothing: the tool exists here."""
 
     def tools(self, given: Mapping[str, str], subject: str) -> None:
-        """They are there."""
+        """Do nothing: the tools exist here."""
 
     def upload_artifact(self, given: Mapping[str, str], subject: str) -> None:
-        """A file, or what is in a folder."""
+        """Upload a file, or the content of a folder."""
         source, target = self.root / given["path"], self.artifacts / given["name"]
         if not source.exists() and given["if-no-files-found"] == "ignore":
             return
@@ -144,7 +144,7 @@ class Machine:
             shutil.copy(path, target)
 
     def download_artifact(self, given: Mapping[str, str], subject: str) -> None:
-        """One by its name; or all that fit a pattern, in folders of their names unless they are to be merged."""
+        """Download one artifact by name, or all that match a pattern, each into a folder unless merged."""
         pattern = given.get("pattern", given.get("name", ""))
         found = [path for path in sorted(self.artifacts.glob("*")) if fnmatch(path.name, pattern)]
         assert found or "pattern" in given, pattern

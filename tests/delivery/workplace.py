@@ -1,4 +1,4 @@
-"""A checkout with a sandbox of its own, in which everything is done as by hand, with the tools that people use."""
+"""A checkout with its own sandbox, in which tests run the same commands as a person."""
 
 import base64
 import hashlib
@@ -37,7 +37,7 @@ environments = ["dev"]
 
 
 def checkout(directory: Path, *, github: bool = False) -> Path:
-    """A copy of what a deploy reads, with dev's state in S3; set up for GitHub's workflows as docs/delivery.md says."""
+    """Copy what a deploy reads, with dev's state in S3, set up for GitHub's workflows as in docs/delivery.md."""
     root = copy_project(directory / "project", *_COPIED)
     (root / "node_modules").symlink_to(ROOT / "node_modules")
     dev = root / "environments/dev.toml"
@@ -52,7 +52,7 @@ def checkout(directory: Path, *, github: bool = False) -> Path:
 
 
 def surroundings_of_terraform(directory: Path) -> dict[str, str]:
-    """Variables with which Terraform and cdktf ask nobody on the network who need not be asked."""
+    """Return variables with which Terraform and cdktf use no unnecessary network access."""
     found = {"CHECKPOINT_DISABLE": "1", "DISABLE_VERSION_CHECK": "1", "CI": "1"}
     provider = [Provider("hashicorp/aws", "5.100.0")]
     mirror = find(provider, os.environ)
@@ -64,7 +64,7 @@ def surroundings_of_terraform(directory: Path) -> dict[str, str]:
 
 
 class Workplace:
-    """A checkout and its sandbox, with an empty bucket for the state; with `github`, all that bootstrap makes."""
+    """A checkout and its sandbox, with an empty state bucket; with `github`, everything that bootstrap creates."""
 
     python = sys.executable
 
@@ -86,7 +86,7 @@ class Workplace:
 
     @classmethod
     def without_sandbox(cls, root: Path, environ: dict[str, str]) -> "Workplace":
-        """For what asks no AWS."""
+        """Return a workplace for commands that do not call AWS."""
         made = cls.__new__(cls)
         made.root, made.environ = root, environ
         return made
@@ -96,17 +96,17 @@ class Workplace:
         return self.root / OUTDIR / "stacks" / "dev"
 
     def unlocked(self) -> bool:
-        """Whether nobody holds the lock of dev's state."""
+        """Return whether dev's state is unlocked."""
         listed = self.client("s3").list_objects_v2(Bucket=STATE_BUCKET).get("Contents", [])
         return all(each["Key"] != "dropbatch/dev.tfstate.tflock" for each in listed)
 
     def state(self) -> bytes:
-        """The state of dev."""
+        """Return the state of dev."""
         found: bytes = self.client("s3").get_object(Bucket=STATE_BUCKET, Key="dropbatch/dev.tfstate")["Body"].read()
         return found
 
     def budget(self) -> float:
-        """The limit of the deployment's budget."""
+        """Return the limit of the deployment's budget."""
         (found,) = self.client("budgets").describe_budgets(AccountId="000000000000")["Budgets"]
         return float(found["BudgetLimit"]["Amount"])
 
@@ -134,7 +134,7 @@ class Workplace:
         )
 
     def call(self, *command: str, code: int = 0, env: Mapping[str, str] = MappingProxyType({})) -> str:
-        """What a command prints; it must end with `code`."""
+        """Return the output of a command, which must end with `code`."""
         process = self.start(*command, env=env)
         said, _ = process.communicate(timeout=1800)
         assert process.returncode == code, f"{' '.join(command)}: {process.returncode}\n{said}"
@@ -147,7 +147,7 @@ class Workplace:
         return self.call(*self.cdktf_command(command, *arguments))
 
     def cdktf_command(self, command: str, *arguments: str) -> list[str]:
-        """``npx cdktf deploy dev …``, with what is different about the sandbox."""
+        """Run ``npx cdktf deploy dev …`` against the sandbox."""
         approve = [] if command == "diff" else ["--auto-approve"]
         sandbox = ["--skip-provider-lock", "--app", REHEARSAL, "--output", OUTDIR]
         return ["npx", "cdktf", command, "dev", *approve, *sandbox, *arguments]
@@ -166,7 +166,7 @@ class Workplace:
         return found
 
     def apply_release(self, fixture: Path) -> None:
-        """Apply the stack of an earlier release, with empty functions in the place of its own."""
+        """Apply the stack of an earlier release, with empty functions instead of its own."""
         body = json.loads(fixture.read_text())
         backend = {
             "bucket": STATE_BUCKET,

@@ -1,4 +1,4 @@
-"""The Markdown pages of the repository, read as their readers' programs read them."""
+"""The Markdown pages of the repository: their links, code blocks and tables."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True, kw_only=True)
 class Fence:
-    """A block of code: its language, what it needs to run, its text, and the line of the page on which it begins."""
+    """A block of code: language, tools it needs, text, and first line on the page."""
 
     language: str
     needs: str
@@ -59,7 +59,7 @@ class Page:
 
     @property
     def anchors(self) -> set[str]:
-        """What a link may point at within the page."""
+        """Anchors of the page that a link may name."""
         found: set[str] = set()
         for token, text in zip(self.tokens, self.tokens[1:], strict=False):
             if token.type == "heading_open":

@@ -1,4 +1,4 @@
-"""A page walked as its reader would: every shell block in order, in one shell, and what the page says it prints."""
+"""Follow a page as a reader would: run every shell block in order in one shell, and compare the output."""
 
 import re
 import shlex
@@ -13,13 +13,13 @@ _SECONDS = 600.0
 
 
 def walk(page: Page, directory: Path, environ: Mapping[str, str], *, there: Container[str] = ("",)) -> None:
-    """Run the page's ``sh`` blocks; a ``text`` block after one is what it must print (… stands for anything).
+    """Run the page's ``sh`` blocks; a ``text`` block after one is its expected output (… matches anything).
 
     Args:
         page: a tutorial.
-        directory: where its reader is, and must be at its end, since the next page goes on from there.
+        directory: the working directory at the start and at the end, since the next page continues there.
         environ: environment variables of the reader's shell.
-        there: what blocks may need.
+        there: marks of the tools that blocks may need.
     """
     blocks = [(fence, printed) for fence, printed in _blocks(page) if fence.needs in there]
     script = "".join(f"printf '\\n{_MARK}{number}\\n'\n{fence.text}\n" for number, (fence, _) in enumerate(blocks))
@@ -47,7 +47,7 @@ def walk(page: Page, directory: Path, environ: Mapping[str, str], *, there: Cont
 
 
 def _blocks(page: Page) -> list[tuple[Fence, Fence | None]]:
-    """Shell blocks, each with the block of output that follows it before the next."""
+    """Return shell blocks, each with the output block that follows it."""
     found: list[tuple[Fence, Fence | None]] = []
     for fence in page.fences:
         if fence.language == "sh":
@@ -58,7 +58,7 @@ def _blocks(page: Page) -> list[tuple[Fence, Fence | None]]:
 
 
 def _pattern(expected: str) -> re.Pattern[str]:
-    """Matches somewhere in an output; a line that is only … stands for any lines, … within one for any characters."""
+    """Return a pattern for an expected output: a line with only … matches any lines, … within a line any characters."""
     parts = []
     for line in expected.rstrip("\n").splitlines():
         if line.strip() == "…":

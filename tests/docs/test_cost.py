@@ -1,4 +1,4 @@
-"""The page about cost: its sums are sums, and what it counts is there."""
+"""The page about cost: its sums are right, and every resource it counts exists."""
 
 import json
 import math
@@ -11,7 +11,7 @@ _STACK = ROOT / "tests/constructs_lib/__snapshots__/test_snapshot/test_stack_is_
 
 
 def _rows(heading: str) -> list[tuple[str, str, str]]:
-    """Cells of the first table below a heading."""
+    """Return the cells of the first table below a heading."""
     table = _PAGE.partition(f"## {heading}\n")[2].partition("| --- ")[2].partition("\n\n")[0]
     rows = [line.strip("|").split("|") for line in table.splitlines()[1:]]
     return [(what.strip(), how.strip(), price.strip()) for what, how, price in rows]
@@ -28,8 +28,8 @@ def test_tables_add_up() -> None:
         assert round(math.fsum(_number(price) for *_, price in rows), digits) == _number(total), heading
 
 
-def test_arithmetic_comes_to_what_is_beside_it() -> None:
-    """Rows that are products of plain numbers."""
+def test_each_calculation_gives_the_figure_beside_it() -> None:
+    """Return rows that are products of plain numbers."""
     checked = 0
     for what, how, price in [*_rows("Idle"), *_rows("Per 1,000 runs")]:
         if re.fullmatch(r"[\d.,]+ [×/ \d.,⁶]+", how):
@@ -40,7 +40,7 @@ def test_arithmetic_comes_to_what_is_beside_it() -> None:
     assert checked > 4
 
 
-def test_what_is_counted_is_there() -> None:
+def test_every_counted_resource_is_in_the_stack() -> None:
     resources = json.loads(_STACK.read_text(encoding="utf-8"))["resource"]
     counts = {what: how.split()[0] for what, how, _ in _rows("Idle")}
 

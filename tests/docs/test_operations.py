@@ -1,4 +1,4 @@
-"""What the operations page tells to do with a restored ledger does it."""
+"""The steps on the operations page copy a restored ledger back."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Commands of other tools that the pages show: the subcommands exist, with these options."""
+"""Commands of other tools on the pages: each subcommand exists with its options."""
 
 import re
 import shlex
@@ -19,20 +19,20 @@ _CDKTF = {
     "destroy": {"--auto-approve"},
     "synth": {"--hcl"},
 }
-"""As ``npx cdktf --help`` lists them, those that the pages use."""
+"""Commands that ``npx cdktf --help`` lists and the pages use."""
 _TERRAFORM = {"version", "init", "plan", "apply", "destroy", "output", "force-unlock", "import", "state"}
 _STACKS = {path.stem for path in (ROOT / "tests" / "shipped" / "environments").glob("*.toml")} | {"bootstrap", "trial"}
 
 
 def _shown(page: Page) -> str:
-    """All shell blocks and inline code, with continued lines joined."""
+    """Return all shell blocks and inline code, with continued lines joined."""
     blocks = [fence.text.replace("\\\n", " ") for fence in page.fences if fence.language == "sh"]
     inline = [child.content for token in page.tokens for child in token.children or () if child.type == "code_inline"]
     return "\n".join([*blocks, *inline])
 
 
 def _calls(page: Page, tool: str) -> list[list[str]]:
-    """Words of every call of a tool, wherever in a line it is."""
+    """Return the words of every call of a tool."""
     found = re.findall(rf"(?<![\w./-]){tool} ((?:'[^']*'|\"[^\"$]*\"|\"\$\w+\"|[^|;&)#\n'\"])+)", _shown(page))
     return [shlex.split(text.replace("…", "X")) for text in found]
 
@@ -47,7 +47,7 @@ def _session() -> botocore.session.Session:
 
 
 def _of_aws(service: str, operation: str) -> set[str]:
-    """Options of a call, by the service's own model."""
+    """Return the options of a call, from the service's own model."""
     model = _session().get_service_model({"s3api": "s3"}.get(service, service))
     by_name = {xform_name(name, "-"): name for name in model.operation_names}
     if operation not in by_name:
@@ -57,7 +57,7 @@ def _of_aws(service: str, operation: str) -> set[str]:
 
 
 @pytest.mark.parametrize("page", pages(), ids=str)
-def test_calls_of_aws_exist_with_their_options(page: Page) -> None:
+def test_commands_of_aws_exist_with_their_options(page: Page) -> None:
     for words in _calls(page, "aws"):
         service, operation, *rest = words if len(words) > 1 else [*words, ""]
         if not re.fullmatch(r"[a-z][a-z0-9]+", service) or service in {"command", "sso", "configure"} or not operation:
@@ -74,7 +74,7 @@ def test_calls_of_aws_exist_with_their_options(page: Page) -> None:
 
 
 @pytest.mark.parametrize("page", pages(), ids=str)
-def test_calls_of_cdktf_and_terraform_exist(page: Page) -> None:
+def test_commands_of_cdktf_and_terraform_exist(page: Page) -> None:
     for words in _calls(page, "npx cdktf"):
         command, *rest = words
         assert command.split("|")[0] in _CDKTF, f"{page}: npx cdktf {shlex.join(words)}"
@@ -96,8 +96,8 @@ def test_options_of_the_runtime_exist(capsys: pytest.CaptureFixture[str]) -> Non
             assert _options(own) <= known, f"{page}: dropbatch-run {shlex.join(words)}"
 
 
-def test_what_blocks_need_is_one_of_two_things() -> None:
-    """A mark keeps a block from being walked: a mistyped one would do so without a reason."""
+def test_marks_of_blocks_are_known() -> None:
+    """A marked block is not run: with a mistyped mark it would be skipped without a reason."""
     marks = {fence.needs for page in pages() for fence in page.fences if fence.language == "sh"}
 
     assert marks <= {"", "needs-aws", "needs-docker"}

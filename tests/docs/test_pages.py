@@ -1,4 +1,4 @@
-"""Every link, command and example of the pages is looked at."""
+"""Every link, command and example of the pages is checked."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ _TARGETS = set(re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(enco
 
 
 @pytest.mark.parametrize("page", pages(), ids=str)
-def test_links_inside_the_repository_lead_somewhere(page: Page) -> None:
+def test_links_inside_the_repository_lead_to_a_file(page: Page) -> None:
     for link in page.links:
         if "://" in link or link.startswith("mailto:"):
             continue
@@ -34,7 +34,7 @@ def test_links_inside_the_repository_lead_somewhere(page: Page) -> None:
 
 
 @pytest.mark.parametrize("page", pages(), ids=str)
-def test_make_targets_that_are_named_exist(page: Page) -> None:
+def test_make_targets_on_the_pages_exist(page: Page) -> None:
     for target in re.findall(r"`make ([a-z][\w-]*)", page.path.read_text(encoding="utf-8")):
         assert target in _TARGETS, f"{page}: there is no `make {target}`"
     for fence in page.fences:
@@ -45,7 +45,7 @@ def test_make_targets_that_are_named_exist(page: Page) -> None:
 
 
 @pytest.mark.parametrize("page", pages(), ids=str)
-def test_commands_that_are_shown_exist_with_their_options(page: Page) -> None:
+def test_commands_on_the_pages_exist_with_their_options(page: Page) -> None:
     known = {names[1:]: command for names, command in walk(cli, ("dropbatch",))}
     shown = [line for fence in page.fences if fence.language == "sh" for line in _lines(fence)]
     inline = re.findall(r"`(dropbatch [^`]+)`", page.path.read_text(encoding="utf-8"))
@@ -81,7 +81,7 @@ def test_examples_of_toml_can_be_read(page: Page) -> None:
                 pytest.fail(f"{page}:{fence.line}: {error}")
 
 
-def test_the_picture_is_that_of_its_source() -> None:
+def test_the_picture_is_up_to_date_with_its_source() -> None:
     digest = hashlib.sha256((ROOT / "docs/architecture.d2").read_bytes()).hexdigest()
 
     drawn = (ROOT / "docs/architecture.svg").read_text(encoding="utf-8")
@@ -127,14 +127,14 @@ def test_pages_are_reachable_from_the_readme() -> None:
 
 
 def _lines(fence: Fence) -> list[str]:
-    """Commands of a shell block, continued lines joined."""
+    """Return the commands of a shell block, with continued lines joined."""
     if fence.language not in ("sh", ""):
         return []
     return [line.strip() for line in fence.text.replace("\\\n", " ").splitlines() if line.strip()]
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "environments").glob("*.toml")), ids=lambda file: file.name)
-def test_environment_files_follow_the_schema_that_editors_use(file: Path) -> None:
+def test_environment_files_are_valid_for_the_editor_schema(file: Path) -> None:
     schema = json.loads((ROOT / "docs/reference/environment.schema.json").read_text(encoding="utf-8"))
 
     jsonschema.Draft202012Validator(schema).validate(tomllib.loads(file.read_text(encoding="utf-8")))
@@ -142,5 +142,5 @@ def test_environment_files_follow_the_schema_that_editors_use(file: Path) -> Non
 
 
 @pytest.mark.parametrize("file", sorted((SHIPPED / "environments").glob("*.toml")), ids=lambda file: file.name)
-def test_environment_files_as_they_come_name_the_schema(file: Path) -> None:
+def test_shipped_environment_files_name_the_schema(file: Path) -> None:
     assert file.read_text(encoding="utf-8").startswith("#:schema ../docs/reference/environment.schema.json\n")

@@ -1,4 +1,4 @@
-"""The schema of requests says of a file's form what the arrival function says."""
+"""The schema of requests accepts the same files as the arrival function."""
 
 import copy
 import json
@@ -64,7 +64,7 @@ def _changed(**fields: Any) -> dict[str, Any]:
     ],
     ids=lambda body: json.dumps({key: value for key, value in body.items() if _SUBMIT.get(key) != value})[:60],
 )
-def test_submissions(body: dict[str, Any]) -> None:
+def test_submissions_are_valid_for_the_schema_and_the_function_alike(body: dict[str, Any]) -> None:
     def read() -> None:
         read_submission(body, group="lab", key="lab/submissions/submit.json", bucket=INPUT, deployment=_KNOWING)
 
@@ -72,14 +72,14 @@ def test_submissions(body: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("body", [{"runs": [_RUN]}, {"runs": _RUN}, {}, {"runs": []}, {"runs": ["r-1"]}, {"run": _RUN}])
-def test_requests_about_runs(body: dict[str, Any]) -> None:
+def test_requests_about_runs_are_valid_for_the_schema_and_the_function_alike(body: dict[str, Any]) -> None:
     assert _valid("runs", body) == _accepted(lambda: read_runs(body, limit=100))
 
 
 @pytest.mark.parametrize(
     "body", [{}, {"pipeline": "wordcount"}, {"prefix": "lab/wordcount/x"}, {"prefix": 1}, {"x": 1}]
 )
-def test_backfills(body: dict[str, Any]) -> None:
+def test_backfills_are_valid_for_the_schema_and_the_function_alike(body: dict[str, Any]) -> None:
     def read() -> None:
         read_prefix(
             {"pipeline": "wordcount"} | body, group="lab", key="lab/submissions/backfill.json", deployment=DEPLOYMENT

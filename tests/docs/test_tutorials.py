@@ -1,4 +1,4 @@
-"""The tutorials, from their first line to their last, one after the other in one checkout as a newcomer would."""
+"""The tutorials, from first line to last, one after the other in one checkout."""
 
 import os
 import re
@@ -27,7 +27,7 @@ _COPIED = ("Makefile", "cdktf.json", "package.json")
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A checkout of its own whose packages are those of this one."""
+    """Return a new checkout that shares the packages of this one."""
     root = copy_project(
         tmp_path_factory.mktemp("checkout"), *_COPIED, *(path.name for path in ROOT.glob("requirements*"))
     )
@@ -42,13 +42,13 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("path", _TUTORIALS, ids=lambda path: path.stem)
-def test_the_tutorial_holds(path: Path, checkout: Path) -> None:
+def test_every_command_of_the_tutorial_succeeds(path: Path, checkout: Path) -> None:
     walk(Page(path), checkout, _environ(checkout))
 
 
 @pytest.mark.soak
-def test_what_needs_containers_holds(checkout: Path, tmp_path: Path, wheels: dict[str, str]) -> None:
-    """The page about images with its containers; bases are images of the tests', so that no registry is needed."""
+def test_every_command_that_needs_containers_succeeds(checkout: Path, tmp_path: Path, wheels: dict[str, str]) -> None:
+    """The page about images, with its containers; base images are built by the tests, so that no registry is needed."""
     engine = engines.needed()
     bare, python = engine.base()
     page = tmp_path / "page.md"

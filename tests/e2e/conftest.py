@@ -9,7 +9,7 @@ from tests.e2e.lab import Lab
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """One deployed stack for all end-to-end tests: an apply costs a minute of the provider's waits."""
+    """Deploy one stack for all end-to-end tests, since an apply waits a minute for the provider."""
     saved = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("AWS_")}
     made = Lab(tmp_path_factory.mktemp("lab"))
     try:
@@ -22,7 +22,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 @pytest.fixture
 def whole_suite(request: pytest.FixtureRequest) -> bool:
-    """Whether all end-to-end tests run but those that are soak; on whatever process, they all run on one."""
+    """Return whether all end-to-end tests run, except those marked soak; they all run in one process."""
     here = Path(__file__).parent
     session = request.session
     chosen = {item.path for item in session.items} | {item.path for item in _LEFT_OUT}
@@ -34,5 +34,5 @@ _LEFT_OUT: list[pytest.Item] = []
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
-    """Keep what ``-k``, ``-m`` and their like leave out."""
+    """Remember the tests that ``-k``, ``-m`` and similar options deselect."""
     _LEFT_OUT.extend(items)

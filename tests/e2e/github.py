@@ -1,11 +1,11 @@
-"""What GitHub's workflows are to AWS: an identity token, and the credentials that a role gives for it."""
+"""GitHub's workflows as AWS sees them: an identity token, and the credentials a role gives for it."""
 
 import base64
 import json
 import re
 from collections.abc import Mapping
 
-from tests.signed import post
+from tests.signed_requests import post
 
 SUBJECTS = {
     "dropbatch-plan": "repo:lab/dropbatch:pull_request",
@@ -13,13 +13,13 @@ SUBJECTS = {
     "dropbatch-deploy-prod": "repo:lab/dropbatch:environment:prod",
     "dropbatch-deploy-full": "repo:lab/dropbatch:environment:full",
 }
-"""Roles of the bootstrap stack, and one workflow each that may take them."""
+"""Roles of the bootstrap stack, each with a workflow that may assume it."""
 
 
 def credentials(
     environ: Mapping[str, str], role: str, subject: str = "", audience: str = "sts.amazonaws.com"
 ) -> dict[str, str]:
-    """Variables with the credentials of ``dropbatch-<role>``, as a workflow of `subject` gets them.
+    """Return variables with credentials of ``dropbatch-<role>``, as a workflow of `subject` receives them.
 
     Raises:
         urllib.error.HTTPError: the role does not trust that workflow.
@@ -40,7 +40,7 @@ def credentials(
 
 
 def _token(subject: str, audience: str) -> str:
-    """A token that says who asks. The sandbox reads it without a look at its signature."""
+    """Return a token that names the caller. The sandbox does not check its signature."""
     claims = {"iss": "https://token.actions.githubusercontent.com", "aud": audience, "sub": subject}
     parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in ({"alg": "none"}, claims)]
     return ".".join([*(part.decode() for part in parts), "unsigned"])

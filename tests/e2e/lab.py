@@ -1,6 +1,6 @@
-"""A deployed lab: a copy of the repository, its own sandbox, the sandbox environment applied by the real Terraform.
+"""A deployed lab: a copy of the repository with its own sandbox, deployed by the real Terraform.
 
-It is deployed as GitHub's workflows deploy: with the bootstrap stack's deploy role, every role of it bounded.
+It is deployed as GitHub's workflows deploy: with the deploy role of the bootstrap stack, and a boundary on every role.
 """
 
 import json
@@ -28,12 +28,12 @@ from tests.project import bootstrap_toml, copy_project
 _DECLARED = (Path(__file__).parent / "lab.toml").read_text()
 _BOOTSTRAP = bootstrap_toml("sandbox", "prod", "full")
 STATE_BUCKET = "dropbatch-state-000000000000-eu-central-1"
-"""What the bootstrap stack makes."""
+"""Resources of the bootstrap stack."""
 _T = TypeVar("_T")
 
 
 class Lab:
-    """Everything a test needs of the deployment. All waiting is for a condition, never for a time."""
+    """The deployment as tests need it. Every wait is for a condition, never for a fixed time."""
 
     group = "lab"
     pipeline = "wordcount"
@@ -52,13 +52,13 @@ class Lab:
         self._used_before: list[tuple[str, str]] = []
 
     def restart(self, runner: str) -> None:
-        """Another runner for the jobs. The sandbox forgets which rights were used, so they are noted before."""
+        """Switch to another runner. The sandbox forgets recorded uses of rights, so they are saved first."""
         self._used_before = self.used_rights()
         self.sandbox.down()
         self.sandbox.up(runner=runner)
 
     def used_rights(self) -> list[tuple[str, str]]:
-        """Role and action of everything that was allowed so far."""
+        """Return role and action of every check that was allowed so far."""
         uses = self.sandbox.control({"grants": True})["uses"]
         return [*self._used_before, *((role, action) for role, action, _ in uses)]
 
@@ -67,7 +67,7 @@ class Lab:
         subprocess.run([sys.executable, "main.py"], cwd=self.root, env=environ, check=True)
 
     def deploy(self) -> None:
-        """Apply the account's own stack, whose bucket takes a minute, and meanwhile the environment."""
+        """Apply the bootstrap stack, whose bucket takes a minute, together with the environment."""
         self.synthesize()
         with ThreadPoolExecutor(1) as beside:
             bootstrap = beside.submit(self.terraform("bootstrap").apply)
@@ -89,9 +89,9 @@ class Lab:
         ) or None
 
     def terraform(self, environment: str = "sandbox", role: str | None = None) -> Terraform:
-        """Terraform as a role of the bootstrap stack (``plan``, ``deploy-sandbox``).
+        """Return Terraform with a role of the bootstrap stack (``plan``, ``deploy-sandbox``).
 
-        Default: the account's own stack as the account's owner, an environment's as its deploy role.
+        Default: the account's owner for the bootstrap stack, the deploy role for an environment.
         """
         role = role or (None if environment == "bootstrap" else f"deploy-{environment}")
         credentials = github.credentials(self.environ, role) if role else {}
@@ -123,7 +123,7 @@ class Lab:
         return found
 
     def drop(self, key: str, body: bytes) -> str:
-        """Put an object into the input bucket; returns the id of the run that it means."""
+        """Put an object into the input bucket; return the id of its run."""
         answer = self.s3.put_object(Bucket=self.pointers["input_bucket"], Key=key, Body=body)
         parsed = keys.InputKey.parse(key)
         return run_id(
@@ -140,7 +140,7 @@ class Lab:
         return ledger.from_item(item) if item else None
 
     def reconcile(self) -> dict[str, int]:
-        """What reconcile repaired, called now."""
+        """Run reconcile now; return what it repaired."""
         answer = self.client("lambda").invoke(FunctionName="dropbatch-sandbox-run-events", Payload=b"{}")
         body = answer["Payload"].read()
         assert "FunctionError" not in answer, body
@@ -148,7 +148,7 @@ class Lab:
         return found
 
     def guard(self, action: str) -> None:
-        """What an operator tells the spend guard."""
+        """Send the spend guard an operator's command."""
         answer = self.client("lambda").invoke(
             FunctionName="dropbatch-sandbox-spend-guard", Payload=json.dumps({"action": action, "reason": "a test"})
         )
@@ -160,7 +160,7 @@ class Lab:
         return [item for item in items if "run_id" in item]
 
     def ended(self, run: str, group: str = group) -> dict[str, Any]:
-        """The RUN item once it is in a final state."""
+        """Return the RUN item when it is in a final state."""
 
         def final() -> dict[str, Any] | None:
             item = self.run(run, group)
@@ -179,7 +179,7 @@ class Lab:
 
 
 def until(found: Callable[[], _T | None], what: str, seconds: float = 90, *, every: float = 0.1) -> _T:
-    """What `found`, asked `every` so many seconds, gives once it gives something."""
+    """Call `found` every `every` seconds until it returns something, and return that."""
     deadline = time.monotonic() + seconds
     while (value := found()) is None:
         assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"

@@ -1,6 +1,6 @@
-"""The account's own stack, deployed: who may take its roles, and what they cannot do with them.
+"""The account's bootstrap stack, deployed: who may assume its roles, and what the roles cannot do.
 
-That they can do what they are for, the lab itself shows: its deploy role applies and destroys it, its plan role plans.
+The lab shows what the roles can do: its deploy role applies and destroys it, its plan role plans.
 """
 
 import contextlib
@@ -81,14 +81,14 @@ def refused(call: Callable[[], Any]) -> None:
         ("deploy-prod", "repo:lab/dropbatch:environment:prod", True),
     ],
 )
-def test_a_role_is_taken_by_its_own_workflows_only(lab: Lab, role: str, subject: str, taken: bool) -> None:
+def test_a_role_is_assumed_by_its_own_workflows_only(lab: Lab, role: str, subject: str, taken: bool) -> None:
     expected = contextlib.nullcontext() if taken else pytest.raises(urllib.error.HTTPError, match="403")
 
     with expected:
         assert github.credentials(lab.environ, role, subject)
 
 
-def test_a_token_for_somebody_else_takes_no_role(lab: Lab) -> None:
+def test_a_token_for_another_audience_assumes_no_role(lab: Lab) -> None:
     with pytest.raises(urllib.error.HTTPError):
         github.credentials(lab.environ, "plan", audience="https://example.org")
 
@@ -129,7 +129,7 @@ def test_the_plan_role_reads_no_data_and_changes_nothing(lab: Lab, plan: Clients
         refused(call)
 
 
-def test_a_deploy_role_cannot_become_more_than_it_is(lab: Lab, deploy: Clients) -> None:
+def test_a_deploy_role_cannot_extend_its_own_rights(lab: Lab, deploy: Clients) -> None:
     iam = deploy("iam")
     name = "dropbatch-sandbox-more"
     trust = json.dumps(

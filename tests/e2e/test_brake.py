@@ -1,4 +1,4 @@
-"""Ending what runs: by a request, by a stop, and by a pause that the spend guard left half done."""
+"""Ending running jobs: by a request, by a stop, and by a pause that the spend guard did not complete."""
 
 import json
 import uuid
@@ -30,7 +30,7 @@ def cancel(lab: Lab, run: str) -> dict[str, Any]:
 
 @pytest.fixture
 def endless(lab: Lab) -> Iterator[str]:
-    """A run of a program that does not end by itself."""
+    """Start a run of a program that does not end by itself."""
     run = lab.drop(f"lab/script/{uuid.uuid4().hex}.sh", b"sleep 3600\n")
     running(lab, run)
     yield run
@@ -39,7 +39,7 @@ def endless(lab: Lab) -> Iterator[str]:
 
 
 def switched(lab: Lab) -> set[str]:
-    """States of the deployment's queues and compute environments."""
+    """Return the states of the deployment's queues and compute environments."""
     batch = lab.client("batch")
     queues = batch.describe_job_queues(jobQueues=sorted(lab.pointers["pools"].values()))["jobQueues"]
     names = [each["computeEnvironment"] for queue in queues for each in queue["computeEnvironmentOrder"]]
@@ -47,7 +47,7 @@ def switched(lab: Lab) -> set[str]:
     return {each["state"] for each in [*queues, *environments]}
 
 
-def test_a_run_that_runs_is_ended_on_request(lab: Lab, endless: str) -> None:
+def test_a_running_run_is_cancelled_on_request(lab: Lab, endless: str) -> None:
     ended = cancel(lab, endless)
 
     assert (ended["state"], ended["attempt"]) == (State.CANCELLED, 1)
@@ -55,7 +55,7 @@ def test_a_run_that_runs_is_ended_on_request(lab: Lab, endless: str) -> None:
     assert job["status"] == "FAILED"
 
 
-def test_a_stop_ends_what_runs_and_it_starts_anew_afterwards(lab: Lab, endless: str) -> None:
+def test_a_stop_ends_running_runs_which_restart_afterwards(lab: Lab, endless: str) -> None:
     lab.guard("stop")
     try:
         until(lambda: (lab.run(endless) or {})["state"] == State.HELD or None, "the run to be held again")
@@ -67,7 +67,7 @@ def test_a_stop_ends_what_runs_and_it_starts_anew_afterwards(lab: Lab, endless: 
     assert running(lab, endless, attempt=2)["earlier"][0]["cause"] == "stopped"
 
 
-def test_a_stop_whose_spend_guard_died_after_the_flag_is_done_by_reconcile(lab: Lab, endless: str) -> None:
+def test_reconcile_completes_a_stop_whose_spend_guard_died(lab: Lab, endless: str) -> None:
     now = ledger.timestamp(ledger.utc_now())
     flag = {"id": ledger.PAUSED, "since": now, "reason": "a test", "by": "budget", "stop": True}
     lab.dynamodb.put_item(TableName=lab.pointers["ledger_table"], Item=ledger.to_item(flag))

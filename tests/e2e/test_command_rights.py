@@ -1,4 +1,4 @@
-"""Every command with the rights of those who use it: a member of a group, somebody who runs the deployment, nobody."""
+"""Every command with the rights of its users: a member of a group, an operator, and a user without rights."""
 
 import json
 import re
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).parents[2]
 Dropbatch = Callable[..., Result]
 MEMBER, OPERATOR = "lab-person", "operator"
-"""The first is who the lab's group trusts."""
+"""The lab's group trusts the first of these."""
 
 RESEARCHERS = {
     *("drop", "submit", "rerun", "retry", "reproduce", "cancel"),
@@ -29,10 +29,10 @@ RESEARCHERS = {
 }
 OPERATORS = {"pause", "resume", "invite", "doctor"}
 HERE = {"init", "completion", "sandbox", "demo", "demo-down"}
-"""Commands that need no rights: they write files, or talk to the sandbox of the checkout."""
+"""Commands that need no rights: they write files, or use the checkout's sandbox only."""
 
 
-def test_it_is_said_of_every_command_whose_it_is():
+def test_every_command_is_assigned_to_a_kind_of_user():
     assert set(_COMMANDS) == RESEARCHERS | OPERATORS | HERE
 
 
@@ -47,7 +47,7 @@ def operators_policy() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def people(lab: Lab) -> Iterator[dict[str, dict[str, str]]]:
-    """Credentials of a member of group lab, in the role that members take, of an operator, of nobody."""
+    """Credentials of a member of group lab (in the members' role), of an operator, and of a user without rights."""
     iam, sts = lab.client("iam"), lab.client("sts")
     account = sts.get_caller_identity()["Account"]
     assume = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}
@@ -83,7 +83,7 @@ def people(lab: Lab) -> Iterator[dict[str, dict[str, str]]]:
 def as_(
     lab: Lab, people: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Callable[[str], Dropbatch]:
-    """The command in somebody's hands, away from the checkout: only their own credentials are there."""
+    """Run the command outside the checkout with one user's credentials only."""
     monkeypatch.chdir(tmp_path)
     for name, value in lab.environ.items():
         monkeypatch.setenv(name, value)
@@ -105,7 +105,7 @@ def good(result: Result) -> Result:
     return result
 
 
-def test_a_member_does_everything_a_researcher_does(
+def test_a_member_may_use_every_command_of_a_researcher(
     lab: Lab, as_: Callable[[str], Dropbatch], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     called = {"cancel", "retry"}  # in the test below
@@ -157,7 +157,9 @@ def _interrupt(_: float) -> None:
     raise KeyboardInterrupt
 
 
-def test_a_member_listens_to_a_program_at_work(lab: Lab, as_: Callable[[str], Dropbatch], tmp_path: Path) -> None:
+def test_a_member_follows_the_log_of_a_running_program(
+    lab: Lab, as_: Callable[[str], Dropbatch], tmp_path: Path
+) -> None:
     call = as_(MEMBER)
     file = tmp_path / "listened.txt"
     file.write_text("one\n")
@@ -170,7 +172,7 @@ def test_a_member_listens_to_a_program_at_work(lab: Lab, as_: Callable[[str], Dr
     assert f"{answer['run_id']} SUCCEEDED" in heard.stderr
 
 
-def test_a_member_goes_on_with_an_upload(
+def test_a_member_continues_an_upload(
     lab: Lab, as_: Callable[[str], Dropbatch], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -196,7 +198,7 @@ def test_a_member_goes_on_with_an_upload(
     assert "SUCCEEDED" in second.stderr
 
 
-def test_a_member_cancels_and_tries_again(lab: Lab, as_: Callable[[str], Dropbatch], tmp_path: Path) -> None:
+def test_a_member_cancels_and_retries(lab: Lab, as_: Callable[[str], Dropbatch], tmp_path: Path) -> None:
     call = as_(MEMBER)
     file = tmp_path / "waits.txt"
     file.write_text("one\n")
@@ -217,7 +219,7 @@ def test_a_member_cancels_and_tries_again(lab: Lab, as_: Callable[[str], Dropbat
     assert lab.ended(run)["attempt"] == 2
 
 
-def test_a_member_looks_at_what_may_be_looked_at(lab: Lab, as_: Callable[[str], Dropbatch]) -> None:
+def test_a_member_reads_what_members_may_read(lab: Lab, as_: Callable[[str], Dropbatch]) -> None:
     found = json.loads(as_(MEMBER)("doctor", "--json").stdout)
 
     outcomes = {each["check"]: each["outcome"] for each in found}
@@ -229,7 +231,7 @@ def test_a_member_looks_at_what_may_be_looked_at(lab: Lab, as_: Callable[[str], 
 @pytest.mark.parametrize(
     "arguments", [["pause", "--yes"], ["resume", "--yes"], ["retry", "--dead-letters", "--yes"], ["invite", "anna"]]
 )
-def test_what_is_the_operators_is_not_a_members(
+def test_a_member_may_not_use_commands_of_operators(
     lab: Lab, as_: Callable[[str], Dropbatch], arguments: list[str]
 ) -> None:
     result = as_(MEMBER)(*arguments)
@@ -240,7 +242,7 @@ def test_what_is_the_operators_is_not_a_members(
 
 
 @pytest.mark.parametrize("arguments", [["status"], ["show", "r-" + "0" * 20], ["tree"], ["cost"], ["report"]])
-def test_another_group_is_not_a_members(lab: Lab, as_: Callable[[str], Dropbatch], arguments: list[str]) -> None:
+def test_a_member_may_not_read_another_group(lab: Lab, as_: Callable[[str], Dropbatch], arguments: list[str]) -> None:
     result = as_(MEMBER)(*arguments, group="other")
 
     assert result.exit_code == 4, result.output
@@ -248,14 +250,14 @@ def test_another_group_is_not_a_members(lab: Lab, as_: Callable[[str], Dropbatch
     assert len([line for line in result.stderr.splitlines() if not line.startswith(" ")]) == 1
 
 
-def test_without_rights_a_line_says_so(lab: Lab, as_: Callable[[str], Dropbatch]) -> None:
+def test_a_call_without_rights_prints_one_line(lab: Lab, as_: Callable[[str], Dropbatch]) -> None:
     result = as_("nobody")("status")
 
     assert result.exit_code == 4, result.output
     assert "not allowed" in result.stderr
 
 
-def test_an_operator_with_the_documented_rights(lab: Lab, as_: Callable[[str], Dropbatch]) -> None:
+def test_an_operator_needs_only_the_documented_rights(lab: Lab, as_: Callable[[str], Dropbatch]) -> None:
     called = set()
 
     def call(*arguments: str) -> Result:

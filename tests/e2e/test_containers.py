@@ -21,7 +21,7 @@ def engine() -> engines.Engine:
 
 @pytest.fixture(scope="module")
 def contained(lab: Lab, engine: engines.Engine, wheels: dict[str, str]) -> Iterator[Lab]:
-    """The lab, its sandbox started again with the container runner; images are built without any registry."""
+    """The lab with its sandbox restarted with the container runner; images are built without a registry."""
     _, python = engine.base()
     arguments = wheels | {"BASE": python}
     options = ["--network=host", *(f"--build-arg={name}={value}" for name, value in arguments.items())]

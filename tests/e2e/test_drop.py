@@ -13,7 +13,7 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture(scope="module")
 def notices(lab: Lab) -> Any:
-    """A queue subscribed to the operators' topic; call it for the texts received so far."""
+    """A queue subscribed to the operators' topic; a call returns the messages received so far."""
     sqs = lab.client("sqs")
     url = sqs.create_queue(QueueName="listener")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -46,7 +46,7 @@ def notices(lab: Lab) -> Any:
     sqs.delete_queue(QueueUrl=url)
 
 
-def test_a_file_with_an_awkward_name_comes_back_counted(lab: Lab, notices: Any) -> None:
+def test_a_file_with_an_awkward_name_is_counted(lab: Lab, notices: Any) -> None:
     run = lab.drop("lab/wordcount/a b+(1) ü.txt", b"one two two\nthree three three\n")
 
     item = lab.ended(run)
@@ -102,7 +102,7 @@ def test_an_empty_file_is_processed(lab: Lab) -> None:
         ("lab/wordcount/folder/", "the key ends in '/' but the object holds data"),
     ],
 )
-def test_what_cannot_be_processed_is_refused_with_a_reason(lab: Lab, key: str, reason: str) -> None:
+def test_an_invalid_file_is_refused_with_a_reason(lab: Lab, key: str, reason: str) -> None:
     run = lab.drop(key, b"word\n")
 
     item = lab.ended(run, group="lab" if key.startswith("lab/") else keys.SYSTEM_GROUP)
@@ -124,7 +124,7 @@ def test_the_same_event_twice_gives_one_run(lab: Lab) -> None:
     key = "lab/wordcount/twice.txt"
     run = lab.drop(key, b"word\n")
     lab.ended(run)
-    # Until the world was told of its end, a run stays in the index of the unfinished; after that nothing touches it.
+    # A run stays in the index of unfinished runs until its end is published; afterwards nothing changes it.
     first = until(
         lambda: item if (item := lab.run(run)) and "unfinished" not in item else None, "the run to be told of"
     )
@@ -151,7 +151,7 @@ def test_the_same_event_twice_gives_one_run(lab: Lab) -> None:
     assert len(jobs) == 1
 
 
-def test_poison_in_the_queue_goes_to_the_dead_letters(lab: Lab) -> None:
+def test_an_unparseable_message_goes_to_the_dead_letters(lab: Lab) -> None:
     sqs = lab.client("sqs")
     sqs.send_message(QueueUrl=lab.pointers["arrival_queue_url"], MessageBody="rubbish")
     dead = sqs.get_queue_url(QueueName="dropbatch-sandbox-arrivals-dead")["QueueUrl"]
@@ -165,8 +165,8 @@ def test_poison_in_the_queue_goes_to_the_dead_letters(lab: Lab) -> None:
     assert found["MessageAttributes"]["reason"]["StringValue"].startswith("not JSON")
 
 
-def test_a_job_holds_nothing_but_its_roles_rights(lab: Lab) -> None:
-    """Given a job role that may no longer read inputs, a drop fails at stage-in, and says so."""
+def test_a_job_has_no_rights_but_those_of_its_role(lab: Lab) -> None:
+    """With a job role that cannot read inputs, a drop fails at stage-in and says so."""
     iam = lab.client("iam")
     role = "dropbatch-sandbox-wordcount-lab"
     (policy_name,) = iam.list_role_policies(RoleName=role)["PolicyNames"]
@@ -192,7 +192,7 @@ def aslist(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else list(value)
 
 
-def test_a_spent_budget_holds_arrivals_and_resuming_lets_them_go(lab: Lab) -> None:
+def test_a_spent_budget_holds_arrivals_until_resumed(lab: Lab) -> None:
     lab.guard("pause")
     try:
         queues = lab.client("batch").describe_job_queues()["jobQueues"]

@@ -13,7 +13,7 @@ FOLDER = "lab/folders/scan 1/"
 
 
 def put(lab: Lab, name: str, body: bytes) -> str:
-    """Put an object into the folder; returns its version."""
+    """Put an object into the folder; return its version."""
     answer = lab.s3.put_object(Bucket=lab.pointers["input_bucket"], Key=FOLDER + name, Body=body)
     return str(answer["VersionId"])
 
@@ -23,12 +23,12 @@ def runs_of(lab: Lab) -> list[dict[str, Any]]:
 
 
 def read(lab: Lab, run: dict[str, Any]) -> dict[str, str]:
-    """Versions that a run read, by name."""
+    """Return the versions that a run read, by name."""
     start = f"s3://{lab.pointers['input_bucket']}/{FOLDER}"
     return {each["uri"].removeprefix(start): each["version_id"] for each in lab.record(run)["inputs"]}
 
 
-def test_a_folder_is_one_run_when_its_marker_comes_and_the_same_folder_when_it_runs_again(lab: Lab) -> None:
+def test_a_folder_is_one_run_and_a_rerun_reads_the_same_folder(lab: Lab) -> None:
     # Given files that start nothing by themselves
     versions = {name: put(lab, name, name.encode()) for name in ("a.txt", "b.txt", "deep/c.txt")}
     after = lab.drop("lab/wordcount/after-the-folder.txt", b"word\n")

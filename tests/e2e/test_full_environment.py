@@ -1,5 +1,7 @@
-"""An environment with every setting of infrastructure away from its default: planned by the role of pull requests, and
-applied, changed and destroyed by its deploy role, with the boundary on whatever it makes."""
+"""An environment in which no infrastructure setting has its default value.
+
+The plan role plans it; its deploy role applies, changes and destroys it, with the boundary on everything it creates.
+"""
 
 import shutil
 from typing import Any
@@ -9,12 +11,12 @@ import pytest
 from tests.authorization_reference import unknown_checks
 from tests.e2e import github
 from tests.e2e.lab import Lab
-from tests.e2e.remains import remains
+from tests.e2e.remaining_resources import remaining_resources
 from tests.project import ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.soak]
 
-# MiniStack tells these two otherwise than it was told them.
+# MiniStack returns these two with other values than it received.
 EMULATOR = ("aws_flow_log.", "aws_vpc_security_group_egress_rule.")
 
 CHANGES = {
@@ -31,7 +33,7 @@ CHANGES = {
     'users = ["anna", "ben.ng"]': 'users = ["anna"]',
     "memory_mib = 512": "memory_mib = 600",
 }
-"""What is changed after the first apply: text of ``full.toml`` and what comes in its place."""
+"""Changes after the first apply: texts of ``full.toml`` and their replacements."""
 
 
 def test_all_settings_at_once_are_applied_changed_and_destroyed(lab: Lab) -> None:
@@ -67,15 +69,15 @@ def test_all_settings_at_once_are_applied_changed_and_destroyed(lab: Lab) -> Non
         lab.terraform("full").destroy()
         file.unlink()
         shutil.rmtree(lab.root / "cdktf.out" / "stacks" / "full")
-    assert remains(lab, "full") == []
-    # And IAM was asked for what AWS's IAM would be, by the roles that deployed
+    assert remaining_resources(lab, "full") == []
+    # And IAM checked the deploy roles for the same actions as AWS's IAM
     uses = [each for each in lab.sandbox.control({"grants": True})["uses"] if each[0] in github.SUBJECTS]
     assert {action for _, action, _ in uses} >= {"lambda:DeleteEventSourceMapping", "ec2:CreateFlowLogs"}
     assert unknown_checks(uses) == set()
 
 
 def pools(lab: Lab) -> dict[str, Any]:
-    """What the queue ``spot`` of the environment runs on."""
+    """Return the compute environments of the environment's queue ``spot``."""
     batch = lab.client("batch")
     (queue,) = batch.describe_job_queues(jobQueues=["dropbatch-full-spot"])["jobQueues"]
     (order,) = queue["computeEnvironmentOrder"]

@@ -1,4 +1,4 @@
-"""No grant is decoration: each role, with one grant removed, fails at its work and says so."""
+"""Every grant is needed: each role fails at its work without one grant, and reports it."""
 
 import contextlib
 import json
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.e2e
 
 @contextlib.contextmanager
 def without(lab: Lab, role: str, action: str) -> Iterator[None]:
-    """A role that may not do one thing any more, for as long as the block lasts."""
+    """Take one right from a role for the duration of the block."""
     iam = lab.client("iam")
     (name,) = iam.list_role_policies(RoleName=role)["PolicyNames"]
     policy = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
@@ -34,7 +34,7 @@ def without(lab: Lab, role: str, action: str) -> Iterator[None]:
 
 
 def refused(lab: Lab, function: str, since: float, action: str) -> Any:
-    """A line of a function's log that says what it was refused."""
+    """Return the line of a function's log that names the denied action."""
     pages = lab.client("logs").get_paginator("filter_log_events")
     name = action.split(":")[1]
     found = pages.paginate(logGroupName=f"/aws/lambda/dropbatch-sandbox-{function}", startTime=int(since * 1000))
@@ -97,7 +97,7 @@ def test_a_program_without_a_grant_fails_and_says_which_role_lacks_it(lab: Lab) 
     assert "the job role dropbatch-sandbox-wordcount-lab may not read s3://" in ended["reason"]
 
 
-def test_a_program_that_may_write_no_more_leaves_no_part_of_what_it_had_begun(lab: Lab) -> None:
+def test_a_program_that_loses_its_right_to_write_leaves_no_partial_result(lab: Lab) -> None:
     bucket = lab.pointers["output_bucket"]
 
     def parts() -> list[Any] | None:
@@ -120,8 +120,8 @@ def right(role: str, action: str) -> tuple[str, str]:
 
 
 @pytest.mark.last
-def test_every_right_of_our_own_code_was_used_by_the_suite(lab: Lab, whole_suite: bool) -> None:
-    """The last test before the stack is destroyed: what no test needed, nobody needs."""
+def test_the_tests_used_every_right_of_our_own_code(lab: Lab, whole_suite: bool) -> None:
+    """The last test before the stack is destroyed: a right that no test used is not needed."""
     if not whole_suite:
         pytest.skip("not all end-to-end tests ran and passed: what they used says nothing about what is needed")
     used = {right(role, action) for role, action in lab.used_rights()}
@@ -137,8 +137,8 @@ def test_every_right_of_our_own_code_was_used_by_the_suite(lab: Lab, whole_suite
 
 
 @pytest.mark.last
-def test_iam_was_asked_for_what_the_reference_of_aws_knows(lab: Lab) -> None:
-    """Action and resource of every check since the sandbox started, of functions, jobs, members and who deployed."""
+def test_iam_checked_only_actions_of_the_service_authorization_reference(lab: Lab) -> None:
+    """Return action and resource of every check since the sandbox started: functions, jobs, members and deploys."""
     uses = lab.sandbox.control({"grants": True})["uses"]
 
     assert uses

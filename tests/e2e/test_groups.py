@@ -1,4 +1,4 @@
-"""Two labs on one deployment: who may do what, with the real credentials of the group's role, of users and of jobs."""
+"""Two labs on one deployment: their rights, with real credentials of the group's role, of users and of jobs."""
 
 import json
 import uuid
@@ -21,7 +21,7 @@ ACCOUNT = "000000000000"
 DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "403"}
 NOT_THERE = {"NoSuchKey", "404", "ResourceNotFoundException", "NoSuchUpload"}
 Call = Callable[[Any], Any]
-"""What is tried, given a function from a service's name to a client of it."""
+"""Return calls to try, given a function that returns a client by service name."""
 
 
 def session(lab: Lab, key_id: str, secret: str, token: str | None = None) -> Callable[[str], Any]:
@@ -41,7 +41,7 @@ def session(lab: Lab, key_id: str, secret: str, token: str | None = None) -> Cal
 
 @pytest.fixture(scope="module")
 def people(lab: Lab) -> Iterator[dict[str, Any]]:
-    """Clients of somebody of each group, by the role that its members take."""
+    """Clients of a member of each group, with the role of its members."""
     iam = lab.client("iam")
     found, made = {}, []
     for group in ("lab", "other"):
@@ -72,7 +72,7 @@ def people(lab: Lab) -> Iterator[dict[str, Any]]:
 
 
 def allowed(call: Call, person: Any) -> bool:
-    """Whether a call gets past IAM; that there is nothing to find is no refusal."""
+    """Return whether IAM allows a call; an error about a missing object counts as allowed."""
     try:
         call(person)
     except ClientError as error:
@@ -84,7 +84,7 @@ def allowed(call: Call, person: Any) -> bool:
 
 
 def on_objects(bucket: str, prefix: str) -> dict[str, Call]:
-    """Everything people do to objects."""
+    """Return every operation of users on objects."""
     there, name = {"Bucket": bucket, "Key": f"{prefix}there.txt"}, f"{prefix}{uuid.uuid4().hex}.txt"
     return {
         "read": lambda person: person("s3").get_object(**there),
@@ -134,7 +134,7 @@ OBJECTS: dict[tuple[str, str], tuple[set[str], set[str]]] = {
 
 
 @pytest.mark.parametrize(("bucket", "prefix"), OBJECTS)
-def test_objects(lab: Lab, people: dict[str, Any], bucket: str, prefix: str) -> None:
+def test_access_to_objects_follows_the_group(lab: Lab, people: dict[str, Any], bucket: str, prefix: str) -> None:
     where = lab.pointers[f"{bucket}_bucket"]
     lab.s3.put_object(Bucket=where, Key=f"{prefix}there.txt", Body=b"x")
     expected = dict(zip(("lab", "other"), OBJECTS[bucket, prefix], strict=True))
@@ -178,7 +178,7 @@ def on_ledger(table: str, group: str) -> dict[str, Call]:
 
 
 def beyond_a_groups_items(table: str, mine: str) -> dict[str, Call]:
-    """What nobody may do to the ledger; `mine` is the id of a run of one's own."""
+    """Return operations on the ledger that nobody is allowed; `mine` is the id of a run of the own group."""
     return {
         "unfinished": lambda person: person("dynamodb").query(
             TableName=table,
@@ -209,7 +209,7 @@ def beyond_a_groups_items(table: str, mine: str) -> dict[str, Call]:
     }
 
 
-def test_the_ledger(lab: Lab, people: dict[str, Any]) -> None:
+def test_access_to_the_ledger_follows_the_group(lab: Lab, people: dict[str, Any]) -> None:
     table = lab.pointers["ledger_table"]
 
     for group in ("lab", "other"):
@@ -222,13 +222,13 @@ def test_the_ledger(lab: Lab, people: dict[str, Any]) -> None:
             assert found == wanted, f"{group} on items of {owner}"
         nobodys = beyond_a_groups_items(table, f"{group}#r-x")
         assert not {name for name, call in nobodys.items() if allowed(call, people[group])}
-        # Whether nothing starts, and why, is for everybody to see.
+        # Everybody may read the pause flag and its reason.
         assert allowed(
             lambda person: person("dynamodb").get_item(TableName=table, Key={"id": {"S": ledger.PAUSED}}), people[group]
         )
 
 
-def test_logs(lab: Lab, people: dict[str, Any]) -> None:
+def test_access_to_logs_follows_the_group(lab: Lab, people: dict[str, Any]) -> None:
     logs, name = lab.client("logs"), lab.pointers["log_group"]
     for group in ("lab", "other"):
         stream = f"{group}/wordcount/default/{uuid.uuid4().hex}"
@@ -249,7 +249,7 @@ def test_logs(lab: Lab, people: dict[str, Any]) -> None:
         assert not allowed(call, people["lab"])
 
 
-def test_everything_else(lab: Lab, people: dict[str, Any]) -> None:
+def test_access_to_everything_else_is_denied(lab: Lab, people: dict[str, Any]) -> None:
     queue, topic = lab.pointers["arrival_queue_url"], lab.pointers["operators_topic_arn"]
     calls: dict[str, Call] = {
         "find": lambda person: person("ssm").get_parameter(Name="/dropbatch/sandbox"),
@@ -278,7 +278,7 @@ def test_everything_else(lab: Lab, people: dict[str, Any]) -> None:
         assert {name for name, call in calls.items() if allowed(call, people[group])} == {"find"}
 
 
-def test_members_take_the_role_of_their_own_group_only(lab: Lab, people: dict[str, Any]) -> None:
+def test_members_assume_the_role_of_their_own_group_only(lab: Lab, people: dict[str, Any]) -> None:
     for person, group in (("lab-person", "other"), ("other-person", "lab")):
         role = f"arn:aws:iam::{ACCOUNT}:role/dropbatch-sandbox-{group}.members"
 
@@ -288,9 +288,7 @@ def test_members_take_the_role_of_their_own_group_only(lab: Lab, people: dict[st
         assert not allowed(take, people[person])
 
 
-def test_somebody_who_is_invited_has_the_rights_of_the_group_and_no_more(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_invited_user_has_exactly_the_rights_of_the_group(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(lab.root)
     for name in lab.environ:  # the command puts the sandbox's variables into the process
         monkeypatch.setenv(name, "")
@@ -317,7 +315,7 @@ def test_somebody_who_is_invited_has_the_rights_of_the_group_and_no_more(
     assert not [path for path in state if lines["aws_secret_access_key"] in path.read_text()]
 
 
-def test_a_program_reads_what_is_its_groups_and_nothing_else(lab: Lab) -> None:
+def test_a_program_reads_data_of_its_own_group_only(lab: Lab) -> None:
     inputs, outputs = lab.pointers["input_bucket"], lab.pointers["output_bucket"]
     for key in ("lab/inputs/secret.txt", "lab/inputs/public/p.txt", "shared/references/r.txt", "other/inputs/o.txt"):
         lab.s3.put_object(Bucket=inputs, Key=key, Body=b"x")

@@ -1,4 +1,4 @@
-"""The recipe for joins, as its page says: several runs, then one over all their results."""
+"""The documented recipe for joins: several runs, then one run over all their results."""
 
 import json
 import shutil
@@ -24,7 +24,7 @@ class Joins:
         self.lab = lab
         stack = lab.root / "cdktf.out" / "stacks" / "joins"
         shutil.copytree(ROOT / "docs" / "joins", stack)
-        # What whoever applies it has anyway: the provider, in this case that of the lab.
+        # The provider, which anyone who applies the recipe has; here that of the lab.
         ours = json.loads((stack.parent / "sandbox" / "cdk.tf.json").read_text())
         surroundings = {
             "terraform": {"required_providers": ours["terraform"]["required_providers"]},
@@ -37,7 +37,7 @@ class Joins:
         self.states = lab.client("stepfunctions")
 
     def end_of(self, **asked: Any) -> dict[str, Any]:
-        """How an execution ended."""
+        """Return the result of an execution."""
         name = f"test-{uuid.uuid4().hex[:8]}"
         arn = self.states.start_execution(stateMachineArn=self.arn, name=name, input=json.dumps(asked))["executionArn"]
 
@@ -60,7 +60,7 @@ def joins(lab: Lab) -> Iterator[Joins]:
     made.terraform.destroy()
 
 
-def test_one_run_gets_what_several_left(joins: Joins) -> None:
+def test_one_run_reads_the_results_of_several(joins: Joins) -> None:
     parts = [joins.upload(f"ä {number}+.txt", b"word\n" * number) for number in (1, 2, 3)]
 
     end = joins.end_of(runs=[{"pipeline": "wordcount", "inputs": part} for part in parts], then={"pipeline": "joined"})
@@ -76,7 +76,7 @@ def test_one_run_gets_what_several_left(joins: Joins) -> None:
     assert names == ["counts.txt"] * 3
 
 
-def test_failures_are_all_told_and_nothing_is_joined(joins: Joins) -> None:
+def test_failures_are_all_reported_and_nothing_is_joined(joins: Joins) -> None:
     good = joins.upload("good.txt", b"word\n")
     before = [run for run in joins.lab.runs() if run["pipeline"] == "joined"]
 
@@ -97,7 +97,7 @@ def test_failures_are_all_told_and_nothing_is_joined(joins: Joins) -> None:
     assert [run for run in joins.lab.runs() if run["pipeline"] == "joined"] == before
 
 
-def test_an_event_that_comes_twice_harms_nobody(joins: Joins) -> None:
+def test_a_duplicate_event_changes_nothing(joins: Joins) -> None:
     end = joins.end_of(
         runs=[{"pipeline": "wordcount", "inputs": joins.upload("twice.txt", b"word\n")}], then={"pipeline": "joined"}
     )

@@ -1,4 +1,4 @@
-"""The functions die at random while files arrive: as many results as files, none twice."""
+"""Functions are killed at random while files arrive: every file gets exactly one result."""
 
 import os
 import random
@@ -23,7 +23,7 @@ def killed(lab: Lab) -> Counter[str]:
 
 @pytest.fixture
 def deaths(lab: Lab) -> Iterator[None]:
-    """Functions die at some moment of their work, so many times: the moment is left to the dice."""
+    """Kill functions at a random moment of their work, so many times."""
     before = killed(lab)
     dice = random.Random(7)  # noqa: S311
     for function, count in DEATHS.items():
@@ -34,7 +34,7 @@ def deaths(lab: Lab) -> Iterator[None]:
     assert killed(lab) - before == DEATHS
 
 
-def test_functions_killed_at_random_lose_nothing_and_double_nothing(lab: Lab, deaths: None) -> None:
+def test_randomly_killed_functions_lose_and_duplicate_nothing(lab: Lab, deaths: None) -> None:
     runs = {lab.drop(f"{FOLDER}{number:05}.txt", b"a b c\n") for number in range(FILES)}
 
     def items() -> list[dict[str, object]]:
@@ -43,7 +43,7 @@ def test_functions_killed_at_random_lose_nothing_and_double_nothing(lab: Lab, de
     def finished() -> bool | None:
         if lab.sandbox.control()["faults"]:
             return None
-        # Or a minute would be spent waiting for its schedule. A call that fails is followed by another.
+        # Called directly, to save a minute of waiting for its schedule. A failed call is repeated.
         lab.client("lambda").invoke(FunctionName="dropbatch-sandbox-run-events", Payload=b"{}")
         return True if Counter(item["state"] for item in items())["SUCCEEDED"] == FILES else None
 

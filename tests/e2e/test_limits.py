@@ -23,7 +23,7 @@ pytestmark = pytest.mark.e2e
 HOUR = 3_600_000
 
 
-def test_of_a_thousand_at_once_exactly_as_many_are_admitted_as_the_limit_allows(lab: Lab) -> None:
+def test_a_thousand_concurrent_claims_are_admitted_up_to_the_limit(lab: Lab) -> None:
     table, group, limit, month = (
         lab.pointers["ledger_table"],
         f"burst{uuid.uuid4().hex[:6]}",
@@ -35,7 +35,7 @@ def test_of_a_thousand_at_once_exactly_as_many_are_admitted_as_the_limit_allows(
     tables = [Ledger(lab.client("dynamodb"), table) for _ in range(20)]
 
     def admit(number: int) -> tuple[list[Run], list[Run]]:
-        """Ten runs, as an invocation of its own would."""
+        """Claim ten runs, as one invocation would."""
         allowance = Allowance(tables[number % 20], group=group, limit=limit, month=month)
         some = runs[number * 10 : number * 10 + 10]
         won, over, _ = allowance.write(some, lambda run: CLAIM.put(table, run), lambda _: HOUR)
@@ -63,7 +63,7 @@ def test_of_a_thousand_at_once_exactly_as_many_are_admitted_as_the_limit_allows(
     assert read_items(lab.dynamodb, table, [key])[key]["remaining"] == limit.amount - sum(used.values())
 
 
-def test_when_a_groups_runs_have_ended_what_remains_is_the_limit_less_what_they_used(lab: Lab) -> None:
+def test_ended_runs_leave_the_limit_less_their_usage(lab: Lab) -> None:
     table = lab.pointers["ledger_table"]
     runs = [lab.drop(f"other/wordcount/limit/{number}.txt", b"word\n") for number in range(5)]
 

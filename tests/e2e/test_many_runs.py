@@ -44,7 +44,7 @@ class Crowd:
         self.batch = lab.client("batch")
 
     def ask(self, runs: int, name: str) -> None:
-        """One request for so many runs over one file, in tens."""
+        """Put one request for so many runs over one file, in tens."""
         bucket = self.lab.pointers["input_bucket"]
         self.lab.s3.put_object(Bucket=bucket, Key=f"lab/inputs/{name}.txt", Body=b"word\n")
         grid = {"ten": list(range(10)), "rest": list(range(runs // 10))}
@@ -53,7 +53,7 @@ class Crowd:
         eventually(lambda: len(self.runs(name)) == runs, f"{runs} runs to be claimed")
 
     def runs(self, name: str) -> list[dict[str, Any]]:
-        """What matters of the runs of a request."""
+        """Return the relevant fields of a request's runs."""
         pages = self.lab.dynamodb.get_paginator("scan").paginate(
             TableName=self.lab.pointers["ledger_table"],
             FilterExpression="#name = :name",
@@ -67,7 +67,7 @@ class Crowd:
         return Counter(run["state"] for run in self.runs(name))
 
     def jobs(self, name: str) -> list[dict[str, Any]]:
-        """The jobs of runs, as Batch describes them; those that it forgot are missing."""
+        """Return the jobs of runs, as Batch describes them; forgotten jobs are missing."""
         names = {run["job_name"] for run in self.runs(name)}
         found = [item for each in names if (item := self.item(ledger.job_key(each)))]
         ids = [item["job_id"] for item in found if "job_id" in item]
@@ -75,13 +75,13 @@ class Crowd:
         return [job for part in parts for job in self.batch.describe_jobs(jobs=part)["jobs"]]
 
     def item(self, key: str) -> dict[str, Any] | None:
-        """Any item of the ledger."""
+        """Return any item of the ledger."""
         table = self.lab.pointers["ledger_table"]
         item = self.lab.dynamodb.get_item(TableName=table, Key=ledger.to_item({"id": key})).get("Item")
         return ledger.from_item(item) if item else None
 
     def placed(self, name: str) -> int:
-        """Containers that have been started, of whatever fate."""
+        """Return the number of containers started so far."""
         jobs = self.jobs(name)
         summaries = [job["arrayProperties"]["statusSummary"] for job in jobs if "arrayProperties" in job]
         singles = [job["status"] for job in jobs if "arrayProperties" not in job]
@@ -89,9 +89,9 @@ class Crowd:
         return started + sum(status in _PLACED for status in singles)
 
     def all_done(self, name: str) -> int:
-        """Wait until all have succeeded; the number of reconcile rounds that repaired something.
+        """Wait until all runs have succeeded; return the number of reconcile rounds that repaired something.
 
-        A round begins when what the one before set going has arrived.
+        A round begins when the messages of the one before have arrived.
         """
         rounds = 0
 
@@ -105,7 +105,7 @@ class Crowd:
         return rounds
 
     def is_quiet(self) -> bool:
-        """Whether no message is on its way."""
+        """Return whether no message is in flight."""
         sqs = self.lab.client("sqs")
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         urls = sqs.list_queues(QueueNamePrefix="dropbatch-sandbox-")["QueueUrls"]
@@ -113,7 +113,7 @@ class Crowd:
         return not any(int(each[name]) for each in found for name in names)
 
     def month_passes(self) -> None:
-        """By Batch's clock."""
+        """Wait by Batch's clock."""
         self.control({"clock": _SPEED})
         over = time.monotonic() + _MONTH / _SPEED
         eventually(lambda: time.monotonic() > over, "a month of Batch's clock")
@@ -126,7 +126,7 @@ def eventually(holds: Callable[[], bool], what: str) -> None:
 
 @pytest.fixture(autouse=True)
 def calm(crowd: Crowd) -> Iterator[None]:
-    """Afterwards no fault, no pause, no dry pool."""
+    """Clear every fault, the pause and exhausted pools afterwards."""
     yield
     crowd.control({"clear": True})
     crowd.control({"clock": 1})
@@ -135,7 +135,7 @@ def calm(crowd: Crowd) -> Iterator[None]:
     crowd.lab.dynamodb.delete_item(TableName=crowd.lab.pointers["ledger_table"], Key=flag)
 
 
-def test_a_thousand_runs_without_capacity_are_done_on_the_next_pool_within_a_few_rounds(crowd: Crowd) -> None:
+def test_a_thousand_runs_without_capacity_complete_on_the_next_pool_within_a_few_rounds(crowd: Crowd) -> None:
     crowd.control({"fault": "no-capacity", "queue": "dropbatch-sandbox-spot"})
     crowd.ask(THOUSAND, "dry")
     crowd.control({"clock": 100})
@@ -149,7 +149,7 @@ def test_a_thousand_runs_without_capacity_are_done_on_the_next_pool_within_a_few
     assert rounds <= 5
 
 
-def test_when_every_event_is_lost_reconcile_repairs(crowd: Crowd) -> None:
+def test_reconcile_repairs_the_loss_of_every_event(crowd: Crowd) -> None:
     crowd.control({"fault": "drop-events", "times": 0})
     crowd.ask(THOUSAND, "lost")
     eventually(lambda: {job["status"] for job in crowd.jobs("lost")} == {"SUCCEEDED"}, "Batch to be done")
@@ -161,7 +161,7 @@ def test_when_every_event_is_lost_reconcile_repairs(crowd: Crowd) -> None:
     assert rounds <= 5
 
 
-def test_nothing_starts_during_a_pause_of_a_month_and_everything_ends_after_it(crowd: Crowd) -> None:
+def test_nothing_starts_during_a_month_of_pause_and_everything_ends_after_it(crowd: Crowd) -> None:
     crowd.control({"fault": "slow-start", "queue": "dropbatch-sandbox-spot", "seconds": 5, "times": 0})
     crowd.ask(MANY, "paused")
     eventually(lambda: crowd.placed("paused") > 0, "the first to be placed")
@@ -183,7 +183,7 @@ def test_nothing_starts_during_a_pause_of_a_month_and_everything_ends_after_it(c
     assert {run["attempt"] for run in crowd.runs("paused")} == {1}
 
 
-def test_stop_loses_nothing(crowd: Crowd) -> None:
+def test_a_stop_loses_no_run(crowd: Crowd) -> None:
     crowd.control({"fault": "slow-start", "queue": "dropbatch-sandbox-spot", "seconds": 20, "times": 0})
     crowd.ask(THOUSAND, "stopped")
     eventually(lambda: crowd.placed("stopped") > 0, "the first to be placed")
@@ -198,7 +198,7 @@ def test_stop_loses_nothing(crowd: Crowd) -> None:
     assert {run["attempt"] for run in crowd.runs("stopped")} == {1, 2}
 
 
-def test_a_chain_of_three_with_a_branch_over_a_hundred_files_runs_every_step_once(crowd: Crowd) -> None:
+def test_a_branched_chain_over_a_hundred_files_runs_every_step_once(crowd: Crowd) -> None:
     parents = {crowd.lab.drop(f"lab/first/{number}.txt", b"word\n") for number in range(100)}
 
     def steps() -> list[dict[str, Any]] | None:

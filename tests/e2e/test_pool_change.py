@@ -15,7 +15,7 @@ pytestmark = pytest.mark.e2e
 SCRIPT = b"until [ -e %s ]; do sleep 0.1; done; echo done > $1/result.txt\n"
 
 
-def test_a_deploy_that_changes_machines_ends_and_the_run_on_them_succeeds_once(lab: Lab) -> None:
+def test_a_deploy_that_changes_machines_completes_and_the_run_on_them_succeeds_once(lab: Lab) -> None:
     file = lab.root / "environments" / "sandbox.toml"
     text = file.read_text()
     end = lab.root / "end-of-run"
@@ -62,7 +62,7 @@ def test_a_deploy_that_changes_machines_ends_and_the_run_on_them_succeeds_once(l
 
 
 def environment(lab: Lab, pool: str) -> dict[str, Any]:
-    """What the queue of a pool runs on."""
+    """Return the compute environments of a pool's queue."""
     batch = lab.client("batch")
     (queue,) = batch.describe_job_queues(jobQueues=[f"dropbatch-sandbox-{pool}"])["jobQueues"]
     arns = [each["computeEnvironment"] for each in queue["computeEnvironmentOrder"]]

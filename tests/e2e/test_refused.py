@@ -20,7 +20,7 @@ LOG = "/aws/lambda/dropbatch-sandbox-arrival"
 
 @pytest.fixture
 def refused(lab: Lab) -> Iterator[str]:
-    """A run whose only pool somebody has disabled by hand."""
+    """A run whose only pool was disabled by hand."""
     switch(lab, "DISABLED")
     try:
         yield lab.drop(f"lab/probe/{uuid.uuid4().hex}.json", b"[]")
@@ -45,7 +45,7 @@ def repeated(lab: Lab, run: str) -> Refusal | None:
 
 
 def end_lease(lab: Lab, job_name: str) -> None:
-    """As if it were over: waiting for it once is enough."""
+    """Let the lease of a job expire at once, instead of waiting for it."""
     lab.dynamodb.update_item(
         TableName=lab.pointers["ledger_table"],
         Key=ledger.to_item({"id": ledger.job_key(job_name)}),
@@ -55,7 +55,7 @@ def end_lease(lab: Lab, job_name: str) -> None:
 
 
 def told(lab: Lab, job_name: str) -> dict[str, Any] | None:
-    """The line of the function's log that the alarm's metric is made of."""
+    """Return the log line that the alarm's metric counts."""
     logs = lab.client("logs")
     pages = logs.get_paginator("filter_log_events").paginate(logGroupName=LOG, filterPattern="SubmissionsRefused")
     lines = [json.loads(each["message"]) for page in pages for each in page["events"] if job_name in each["message"]]
@@ -63,12 +63,12 @@ def told(lab: Lab, job_name: str) -> dict[str, Any] | None:
 
 
 def mailed(lab: Lab) -> str | None:
-    """The mail that the alarm sent."""
+    """Return the mail that the alarm sent."""
     mails = (path.read_text() for path in lab.sandbox.layout.mail.glob("*.txt"))
     return next((mail for mail in mails if 'ALARM: "dropbatch-sandbox-submissions-refused"' in mail), None)
 
 
-def test_a_refused_run_says_why_and_starts_once_the_cause_is_removed(lab: Lab, refused: str) -> None:
+def test_a_refused_run_gives_the_reason_and_starts_once_the_cause_is_removed(lab: Lab, refused: str) -> None:
     first = until(lambda: refusal(lab, refused), "the first refusal")
     assert "DISABLED" in first.reason
     assert (lab.run(refused) or {})["state"] == State.HELD

@@ -18,7 +18,7 @@ KEY = "dropbatch/prod.tfstate"
 
 
 class Workplace:
-    """Somebody who applies a small stack with the backend that `prod` has, in a folder and with a role of their own."""
+    """Apply a small stack with the backend of `prod`, in its own folder and with its own role."""
 
     def __init__(self, lab: Lab, folder: Path, role: str) -> None:
         self.folder = folder
@@ -65,7 +65,7 @@ class Workplace:
         )
 
     def apply(self, name: str, until: str = "/") -> subprocess.Popen[str]:
-        """Begin to apply; it goes on until there is such a file."""
+        """Start an apply that continues until a file exists."""
         return self.start("apply", "-auto-approve", f"-var=name={name}", f"-var=until={until}")
 
 
@@ -81,7 +81,7 @@ def kept(lab: Lab) -> Any:
     return json.loads(lab.s3.get_object(Bucket=STATE_BUCKET, Key=KEY)["Body"].read())
 
 
-def test_of_two_applies_at_once_one_is_refused_and_the_state_is_whole(lab: Lab, tmp_path: Path) -> None:
+def test_one_of_two_concurrent_applies_is_refused_and_the_state_is_intact(lab: Lab, tmp_path: Path) -> None:
     def locked() -> bool | None:
         listed = lab.s3.list_objects_v2(Bucket=STATE_BUCKET).get("Contents", [])
         return any(each["Key"] == f"{KEY}.tflock" for each in listed) or None
@@ -103,7 +103,7 @@ def test_of_two_applies_at_once_one_is_refused_and_the_state_is_whole(lab: Lab, 
     done, _ = first.communicate(timeout=60)
     assert first.returncode == 0, done
 
-    # And the state is the first one's, whole, and not locked any more
+    # And the state is that of the first, complete and unlocked
     state = kept(lab)
     assert state["outputs"]["name"]["value"] == "first"
     assert [each["type"] for each in state["resources"]] == ["terraform_data"]
@@ -114,7 +114,7 @@ def test_of_two_applies_at_once_one_is_refused_and_the_state_is_whole(lab: Lab, 
     assert (kept(lab)["lineage"], kept(lab)["serial"] > state["serial"]) == (state["lineage"], True)
 
 
-def test_the_plan_role_plans_without_a_lock_and_can_change_no_state(lab: Lab, tmp_path: Path) -> None:
+def test_the_plan_role_plans_without_a_lock_and_cannot_change_the_state(lab: Lab, tmp_path: Path) -> None:
     done = Workplace(lab, tmp_path / "deploy", "deploy-prod").apply("first")
     assert done.wait(60) == 0, done.communicate()[0]
     before = kept(lab)

@@ -1,4 +1,4 @@
-"""A changed program is deployed and used; what the earlier one made can still be made again, and compared."""
+"""After a changed program is deployed, results of the earlier one can still be reproduced and compared."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from dropbatch.cli.main import cli
 from dropbatch.contract import keys
 from tests.e2e.lab import Lab, until
-from tests.e2e.test_requests import asked_for, put
+from tests.e2e.request_objects import asked_for, put
 
 pytestmark = pytest.mark.e2e
 
@@ -24,7 +24,7 @@ def _in_the_checkout(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def made(lab: Lab) -> dict[str, dict[str, Any]]:
-    """A result of each program; then program, command, image and parameters are changed, deployed and used."""
+    """Produce a result with each program; program, command, image and parameters change in between."""
     clocked = lab.drop("lab/clocked/before.txt", TEXT)
     before = {"recount": counted(lab, "before"), "clocked": lab.ended(clocked)}
     edit(lab.root / "image/recount/wordcount", "TOP = 20", "TOP = 1")
@@ -36,7 +36,7 @@ def made(lab: Lab) -> dict[str, dict[str, Any]]:
 
 
 def counted(lab: Lab, name: str) -> dict[str, Any]:
-    """The run that a request for a parameter starts, at its end."""
+    """Return the run that a request for a parameter starts, after its end."""
     put(lab, "lab/inputs/reproduce.txt", TEXT)
     key = f"lab/submissions/reproduce-{name}/submit.json"
     put(lab, key, {"pipeline": "recount", "inputs": "lab/inputs/reproduce.txt", "parameters": {"name": name}})
@@ -65,7 +65,7 @@ def test_an_edited_program_is_deployed_and_used(lab: Lab, made: dict[str, dict[s
     assert before["job_definition"] != after["job_definition"]
 
 
-def test_what_the_earlier_program_counted_is_counted_again_the_same(lab: Lab, made: dict[str, dict[str, Any]]) -> None:
+def test_reproducing_with_the_earlier_program_gives_the_same_counts(lab: Lab, made: dict[str, dict[str, Any]]) -> None:
     code, answer, said = reproduce(made["recount"]["run_id"])
 
     assert code == 0, said
@@ -78,7 +78,7 @@ def test_what_the_earlier_program_counted_is_counted_again_the_same(lab: Lab, ma
     assert original["parameters"] == {"name": "before"}
 
 
-def test_a_program_that_writes_the_time_is_told_by_that_file(made: dict[str, dict[str, Any]]) -> None:
+def test_reproducing_names_the_file_in_which_the_program_writes_the_time(made: dict[str, dict[str, Any]]) -> None:
     code, answer, said = reproduce(made["clocked"]["run_id"])
 
     assert code == 6
@@ -89,7 +89,7 @@ def test_a_program_that_writes_the_time_is_told_by_that_file(made: dict[str, dic
     assert said.rstrip().endswith("was not reproduced: different: time.txt")
 
 
-def test_a_revision_that_was_deregistered_is_refused_by_its_name(lab: Lab, made: dict[str, dict[str, Any]]) -> None:
+def test_a_deregistered_revision_is_refused_by_name(lab: Lab, made: dict[str, dict[str, Any]]) -> None:
     definition = lab.record(made["recount"])["job_definition"]
     lab.client("batch").deregister_job_definition(jobDefinition=definition)
 

@@ -8,22 +8,13 @@ import pytest
 from dropbatch.contract import keys
 from dropbatch.contract.runs import State
 from tests.e2e.lab import Lab, until
+from tests.e2e.request_objects import asked_for, put
 
 pytestmark = pytest.mark.e2e
 
 
-def put(lab: Lab, key: str, body: Any) -> None:
-    text = body if isinstance(body, bytes) else json.dumps(body).encode()
-    lab.s3.put_object(Bucket=lab.pointers["input_bucket"], Key=key, Body=text)
-
-
-def asked_for(lab: Lab, key: str) -> list[dict[str, Any]]:
-    """Runs that a request started."""
-    return [run for run in lab.runs() if run.get("request") == key and run["state"] != State.REJECTED]
-
-
 def refusal(lab: Lab, key: str) -> dict[str, Any]:
-    """What is wrong with a request, once the group is told."""
+    """Return the faults of a request, once it is refused."""
 
     def refused() -> dict[str, Any] | None:
         found = (run for run in lab.runs() if run["input"].endswith(f"/{key}"))
@@ -35,7 +26,7 @@ def refusal(lab: Lab, key: str) -> dict[str, Any]:
     return body
 
 
-def test_a_submission_runs_its_grid_over_all_that_match(lab: Lab) -> None:
+def test_a_submission_runs_its_grid_over_all_matches(lab: Lab) -> None:
     for name in ("a.txt", "b.txt", "deep/c.txt", "notes.md"):
         put(lab, f"lab/inputs/request/{name}", b"one two two\n")
     key = "lab/submissions/grid/submit.json"
@@ -62,7 +53,7 @@ def test_a_submission_runs_its_grid_over_all_that_match(lab: Lab) -> None:
     assert len({run["job_name"] for run in ended}) == 1
 
 
-def test_a_request_with_faults_starts_nothing_and_says_every_one(lab: Lab) -> None:
+def test_an_invalid_request_starts_nothing_and_lists_every_fault(lab: Lab) -> None:
     key = "lab/submissions/bad/submit.toml"
 
     put(
@@ -90,7 +81,7 @@ def test_a_request_with_faults_starts_nothing_and_says_every_one(lab: Lab) -> No
     until(lambda: asked_for(lab, key) or None, "the run of the mended request")
 
 
-def test_a_run_that_waits_is_cancelled_and_tried_again(lab: Lab) -> None:
+def test_a_waiting_run_is_cancelled_and_retried(lab: Lab) -> None:
     functions = lab.client("lambda")
 
     def guard(action: str) -> None:
@@ -117,7 +108,7 @@ def test_a_run_that_waits_is_cancelled_and_tried_again(lab: Lab) -> None:
     assert again["state"] == "SUCCEEDED", again.get("reason")
 
 
-def test_a_backfill_finds_what_has_no_run(lab: Lab) -> None:
+def test_a_backfill_finds_objects_without_a_run(lab: Lab) -> None:
     run = lab.drop("lab/wordcount/backfill/a.txt", b"word\n")
     lab.ended(run)
     client = lab.dynamodb
@@ -128,7 +119,7 @@ def test_a_backfill_finds_what_has_no_run(lab: Lab) -> None:
     assert until(lambda: lab.run(run), "the run to be claimed again")["run_id"] == run
 
 
-def test_dead_letters_are_shown_and_go_back(lab: Lab) -> None:
+def test_dead_letters_are_listed_and_redriven(lab: Lab) -> None:
     sqs, functions = lab.client("sqs"), lab.client("lambda")
     sqs.send_message(QueueUrl=lab.pointers["arrival_queue_url"], MessageBody="[1]")
 

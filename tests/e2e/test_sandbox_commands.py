@@ -1,4 +1,4 @@
-"""What the sandbox offers to somebody who works on the functions, in a deployed stack."""
+"""Sandbox commands for developers of the functions, in a deployed stack."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ def sandbox(*arguments: str) -> Result:
 
 
 @pytest.mark.parametrize("path", sorted(EVENTS.glob("*.json")), ids=lambda path: path.stem)
-def test_a_sample_of_each_kind_of_event_is_understood(lab: Lab, path: Path) -> None:
+def test_a_sample_event_of_each_kind_is_understood(lab: Lab, path: Path) -> None:
     function = next(each for each in ("run-events", "spend-guard", "arrival") if path.stem.startswith(each))
 
     try:
@@ -42,7 +42,7 @@ def test_a_sample_of_each_kind_of_event_is_understood(lab: Lab, path: Path) -> N
         assert answer == {"batchItemFailures": []}
 
 
-def test_a_function_that_fails_says_so(lab: Lab, tmp_path: Path) -> None:
+def test_a_failing_function_reports_its_error(lab: Lab, tmp_path: Path) -> None:
     event = tmp_path / "event.json"
     event.write_text('{"action": "dance"}')
 
@@ -53,7 +53,7 @@ def test_a_function_that_fails_says_so(lab: Lab, tmp_path: Path) -> None:
     assert result.stderr.rstrip().endswith("dropbatch-sandbox-spend-guard failed")
 
 
-def test_rights_that_were_used_are_told_from_those_that_were_not(lab: Lab) -> None:
+def test_used_rights_are_distinguished_from_unused_ones(lab: Lab) -> None:
     lab.ended(lab.drop("lab/wordcount/rights.txt", b"one\n"))
 
     used, left = sandbox("grants", "--used"), sandbox("grants")

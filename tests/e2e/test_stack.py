@@ -1,9 +1,9 @@
-"""The stack as Terraform sees it: valid, without drift, changed when its sources change, gone when destroyed."""
+"""The stack in Terraform: valid, without drift, updated when its sources change, deleted by destroy."""
 
 import pytest
 
 from tests.e2e.lab import STATE_BUCKET, Lab
-from tests.e2e.remains import SERVICES, remains
+from tests.e2e.remaining_resources import SERVICES, remaining_resources
 
 pytestmark = pytest.mark.e2e
 
@@ -17,7 +17,7 @@ def test_every_other_environment_is_valid_and_plans(lab: Lab, environment: str) 
 
 
 @pytest.mark.parametrize("stack", ["sandbox", "bootstrap"])
-def test_after_apply_there_is_nothing_left_to_do(lab: Lab, stack: str) -> None:
+def test_a_plan_after_the_apply_is_empty(lab: Lab, stack: str) -> None:
     plan = lab.terraform(stack, role="plan").plan()
 
     assert (plan.changed, plan.changes) == (False, ())
@@ -25,11 +25,11 @@ def test_after_apply_there_is_nothing_left_to_do(lab: Lab, stack: str) -> None:
 
 @pytest.mark.last
 def test_destroy_leaves_nothing(lab: Lab) -> None:
-    kinds = {each.split()[0] for each in remains(lab, "sandbox")}
+    kinds = {each.split()[0] for each in remaining_resources(lab, "sandbox")}
     assert kinds == SERVICES, "some services are not looked at, or not used"
 
     lab.terraform().destroy()
 
     assert lab.terraform().state_file.exists()
-    assert remains(lab, "sandbox") == []
+    assert remaining_resources(lab, "sandbox") == []
     assert [bucket["Name"] for bucket in lab.s3.list_buckets()["Buckets"]] == [STATE_BUCKET]

@@ -1,4 +1,4 @@
-"""Images built and run for real, without any registry."""
+"""Images that are really built and run, without a registry."""
 
 import os
 import subprocess
@@ -22,9 +22,9 @@ def engine() -> engines.Engine:
 
 @pytest.fixture(scope="session")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Build arguments by which pip finds what images install, fetched by this machine's, whose settings know the way.
+    """Return build arguments with which pip finds the packages, downloaded by this machine's pip and its settings.
 
-    From a server on loopback: builders differ in whether they know volumes, all of them know the host's network.
+    A server on loopback has them: not every builder supports volumes, but every one has the host's network.
     """
     folder = tmp_path_factory.mktemp("wheels")
     lists = [ROOT / "dropbatch/base" / f"{name}.txt" for name in ("requirements", "checksums", "tools")]
@@ -39,7 +39,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
 
 class _Quiet(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Nothing."""
+        """An empty folder."""
 
 
 @pytest.fixture(scope="session")
@@ -58,7 +58,7 @@ def wordcount(
 
 @pytest.fixture(scope="session")
 def around(engine: engines.Engine, wheels: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """An image around one that has no Python."""
+    """An image that wraps one without Python."""
     bare, python = engine.base()
     context = tmp_path_factory.mktemp("around")
     _lay_out(context_files(ROOT, context / "no-folder", base=bare), context)

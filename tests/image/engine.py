@@ -1,8 +1,8 @@
 """A container engine for tests, and base images for it.
 
-On a developer's machine this says what is missing. In continuous integration (``CI=true``) nothing may be missing:
-Docker is there, or this is root on Debian or Ubuntu and Podman gets installed. Base images come from Debian's mirror,
-so that no registry is needed; where `debootstrap` is not at hand, as beside GitHub's Docker, from the registry.
+On a developer's machine a message says what is missing. In continuous integration (``CI=true``) nothing may be missing:
+either Docker exists, or Podman is installed as root on Debian or Ubuntu. Base images are built from a Debian mirror,
+so no registry is needed; without `debootstrap`, as beside GitHub's Docker, they come from the registry.
 """
 
 import fcntl
@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import debian
-from tests.debian import in_ci
+from tests import debian_packages
+from tests.debian_packages import in_ci
 
 __all__ = ["ROOT", "Engine", "MissingError", "find", "needed"]
 
@@ -34,12 +34,12 @@ _PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"  # administrators' programs, whe
 
 
 class MissingError(Exception):
-    """There is no engine; the message says what to install."""
+    """No engine was found; the message says what to install."""
 
 
 @dataclass(frozen=True)
 class Engine:
-    """Docker, or podman as it works inside other containers and virtual machines without systemd."""
+    """Docker, or Podman with settings for containers and virtual machines without systemd."""
 
     name: str
 
@@ -59,7 +59,7 @@ class Engine:
         return done
 
     def build(self, tag: str, context: Path, dockerfile: Path, arguments: dict[str, str]) -> None:
-        """Build an image; arguments of the Dockerfile say where its pip finds packages."""
+        """Build an image, with build arguments for its pip."""
         options = [f"--build-arg={name}={value}" for name, value in arguments.items()]
         self.call("build", "--tag", tag, "--file", dockerfile, *self.building, *options, context)
 
@@ -71,7 +71,7 @@ class Engine:
 
     @property
     def limits(self) -> Sequence[str]:
-        """Limits that podman would else copy from a host where root may have more than it may pass on."""
+        """Resource limits that Podman would otherwise copy from a host where root has more than it can pass on."""
         return ["--ulimit=nofile=4096:4096", "--ulimit=nproc=4096:4096"] if self.name == "podman" else []
 
     def run(self, image: str, *command: str, environ: dict[str, str], options: Sequence[str] = ()) -> "Ended":
@@ -85,7 +85,7 @@ class Engine:
         return Ended(done.returncode, done.stdout, done.stderr)
 
     def base(self) -> tuple[str, str]:
-        """Two images: a small Debian, and one with Python and pip."""
+        """Make two images: a small Debian, and one with Python and pip."""
         with _one_at_a_time():
             if any(self.call("image", "inspect", name, check=False).returncode for name in (BARE, PYTHON)):
                 if _on_path("debootstrap"):
@@ -111,7 +111,7 @@ class Engine:
         self.build(BARE, context, context / "Dockerfile", {})
 
     def _pull(self) -> None:
-        """The base that the example's Dockerfile pins, and a Debian of the same age."""
+        """Return the base that the example's Dockerfile pins, and a Debian of the same age."""
         (pinned,) = re.findall(r"^ARG BASE=(\S+)$", DOCKERFILE.read_text("utf-8"), re.MULTILINE)
         for image, name in ((pinned, PYTHON), (BARE_IN_REGISTRY, BARE)):
             self.call("pull", image)
@@ -120,7 +120,7 @@ class Engine:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a container ended."""
+    """The result of a container."""
 
     code: int
     out: str
@@ -129,7 +129,7 @@ class Ended:
 
 @contextmanager
 def _one_at_a_time() -> Iterator[None]:
-    """`make test` has several processes, and each may be the first that needs containers."""
+    """Several processes of `make test` may need containers first at the same time."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "engine.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -141,7 +141,7 @@ def _on_path(name: str) -> bool:
 
 
 def find() -> Engine:
-    """An engine that works.
+    """Return a working engine.
 
     Raises:
         MissingError: there is none, and it cannot be installed here.
@@ -150,8 +150,8 @@ def find() -> Engine:
         return Engine("docker")
     with _one_at_a_time():
         missing = [name for name in PACKAGES if not _on_path(name)]
-        if missing and os.geteuid() == 0 and debian.can_install():
-            debian.install(*missing)
+        if missing and os.geteuid() == 0 and debian_packages.can_install():
+            debian_packages.install(*missing)
         elif missing or os.geteuid():
             raise MissingError(
                 f"containers cannot be tested: start Docker, or be root and install {', '.join(missing or PACKAGES)}"
@@ -167,7 +167,7 @@ def _quietly(*words: str | Path) -> None:
 
 
 def needed() -> Engine:
-    """An engine that works; without one the test is skipped, in continuous integration it fails."""
+    """Return a working engine; without one the test is skipped, or fails in continuous integration."""
     try:
         return find()
     except MissingError as error:

@@ -1,4 +1,4 @@
-"""The example's image, and one around an image without Python, as containers against the sandbox's S3."""
+"""The example's image, and one that wraps an image without Python, as containers against the sandbox's S3."""
 
 import os
 
@@ -13,14 +13,14 @@ MOST_MIB = 120
 
 
 def variables(job: Job) -> dict[str, str]:
-    """A job's environment without what is about this machine."""
+    """Return a job's environment without variables of this machine."""
     return {name: value for name, value in job.env.items() if name.startswith(("AWS_", "DROPBATCH_"))} | {
         "AWS_CONFIG_FILE": "/dev/null"
     }
 
 
 @pytest.mark.parametrize("image", ["wordcount", "around"])
-def test_a_run_in_a_container(request: pytest.FixtureRequest, engine: Engine, cloud: Cloud, image: str):
+def test_a_container_completes_a_run(request: pytest.FixtureRequest, engine: Engine, cloud: Cloud, image: str):
     tag = request.getfixturevalue(image)
     job = cloud.job(b"one two two\n")
     command = (
@@ -41,7 +41,9 @@ def test_a_run_in_a_container(request: pytest.FixtureRequest, engine: Engine, cl
 
 
 @pytest.mark.parametrize("image", ["wordcount", "around"])
-def test_neither_root_nor_a_writable_root(request: pytest.FixtureRequest, engine: Engine, image: str):
+def test_a_container_without_root_and_with_a_read_only_root_completes_a_run(
+    request: pytest.FixtureRequest, engine: Engine, image: str
+):
     tag = request.getfixturevalue(image)
 
     ended = engine.run(
@@ -51,7 +53,7 @@ def test_neither_root_nor_a_writable_root(request: pytest.FixtureRequest, engine
     assert ended.out.split() == ["10001", "read-only", "scratch"], ended.err
 
 
-def test_the_runtime_needs_nothing_of_the_image_it_goes_into(engine: Engine, around: str, cloud: Cloud):
+def test_the_runtime_needs_nothing_of_its_image(engine: Engine, around: str, cloud: Cloud):
     job = cloud.job(b"text")
     hostile = {
         "LD_LIBRARY_PATH": "/usr/lib",
@@ -95,7 +97,7 @@ print(hex(_crc64nvme()(b"123456789", 0)))
         ("around", "/opt/dropbatch/python/bin/python3", "/opt/dropbatch/app"),
     ],
 )
-def test_checksums_that_s3_computes_by_itself_can_be_checked(
+def test_checksums_computed_by_s3_can_be_verified(
     request: pytest.FixtureRequest, engine: Engine, image: str, python: str, package: str
 ):
     tag = request.getfixturevalue(image)
@@ -105,7 +107,7 @@ def test_checksums_that_s3_computes_by_itself_can_be_checked(
     assert ended.out == "0xae8b14860a799888\n", ended.err
 
 
-def test_a_failing_program_in_a_container_keeps_its_exit_code(engine: Engine, around: str, cloud: Cloud):
+def test_a_failed_program_in_a_container_keeps_its_exit_code(engine: Engine, around: str, cloud: Cloud):
     job = cloud.job()
 
     ended = engine.run(around, "dropbatch-run", "--", "sh", "-c", "kill -11 $$", environ=variables(job))

@@ -1,4 +1,4 @@
-"""What can be said of the example image without building it."""
+"""The example's image, as far as it can be checked without building it."""
 
 import os
 import re
@@ -34,7 +34,7 @@ def test_only_parts_of_the_build_context_are_copied():
     assert all(source.startswith(("opt/pipeline", "opt/dropbatch")) for source in sources)
 
 
-def test_the_image_has_the_versions_the_project_is_tested_with():
+def test_the_image_has_the_tested_versions():
     inside, project = pins(FOLDER / "requirements.txt"), pins(ROOT / "requirements.txt")
 
     assert {"boto3", "botocore", "s3transfer"} <= set(inside)
@@ -45,7 +45,7 @@ def test_the_runtime_in_other_images_has_the_same_versions():
     assert pins(ROOT / "dropbatch/base/requirements.txt") == pins(FOLDER / "requirements.txt")
 
 
-def test_checksums_are_of_the_version_that_boto3_would_take():
+def test_the_checksum_library_has_the_version_that_boto3_requires():
     wanted = next(each for each in requires("botocore") or () if each.startswith("awscrt"))
 
     assert pins(ROOT / "dropbatch/base/checksums.txt") == pins(FOLDER / "checksums.txt")

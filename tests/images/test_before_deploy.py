@@ -1,4 +1,4 @@
-"""What is looked at before a deploy changes anything."""
+"""Checks that run before a deploy changes anything."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ ARGUMENTS = ["--region", "eu-central-1", "--repository", "dropbatch-dev"]
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """AWS's answers to one service, to be said beforehand."""
+    """Prepared answers of one AWS service."""
     stubs: dict[str, Stubber] = {}
 
     def answers(service: str) -> Stubber:
@@ -45,7 +45,7 @@ def an_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def an_engine_that_says(folder: Path, name: str, says: str) -> Path:
-    """The folder, with a program that answers everything with the same text."""
+    """A folder with a program that always prints the same text."""
     folder.mkdir()
     (folder / "answer").write_text(says)
     (folder / name).write_text(f"#!/bin/sh\ncat {folder}/answer\n")
@@ -77,12 +77,12 @@ class TestImages:
         ]
 
     @pytest.mark.usefixtures("no_engine")
-    def test_images_that_are_there_need_none(self, aws: Any) -> None:
+    def test_existing_images_need_no_engine(self, aws: Any) -> None:
         aws["ecr"].add_response("describe_images", {"imageDetails": [{}]})
         assert found(["align-01"]) == []
 
     @pytest.mark.usefixtures("an_engine", "aws")
-    def test_with_an_engine_nothing_is_asked(self) -> None:
+    def test_a_working_engine_is_no_problem(self) -> None:
         assert found(["align-01"]) == []
 
     @pytest.mark.parametrize(
@@ -139,12 +139,12 @@ class TestImages:
 
 
 class TestInputBucket:
-    def test_one_that_keeps_versions_and_sends_events_is_taken(self, aws: Any) -> None:
+    def test_a_bucket_with_versions_and_events_is_accepted(self, aws: Any) -> None:
         aws["s3"].add_response("get_bucket_versioning", {"Status": "Enabled"})
         aws["s3"].add_response("get_bucket_notification_configuration", {"EventBridgeConfiguration": {}})
         assert found([], "labdata") == []
 
-    def test_any_other_is_refused_with_the_fix(self, aws: Any) -> None:
+    def test_any_other_bucket_is_refused_with_the_fix(self, aws: Any) -> None:
         aws["s3"].add_response("get_bucket_versioning", {})
         aws["s3"].add_response("get_bucket_notification_configuration", {})
         assert found([], "labdata") == [
@@ -153,7 +153,7 @@ class TestInputBucket:
             "properties",
         ]
 
-    def test_one_that_is_not_there_is_one_line(self, aws: Any) -> None:
+    def test_a_missing_bucket_is_one_line(self, aws: Any) -> None:
         aws["s3"].add_client_error("get_bucket_versioning", "NoSuchBucket", "it does not exist")
         (fault,) = found([], "labdata")
         assert fault.startswith("storage.input_bucket: labdata cannot be read: ")

@@ -139,7 +139,7 @@ class TestEcr:
 
     @pytest.fixture
     def engine(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-        """A `docker` that writes down how it was called, with what is in its build context."""
+        """A `docker` that records its calls and its build context."""
         log = tmp_path / "docker.log"
         program = tmp_path / "bin/docker"
         program.parent.mkdir()
@@ -202,14 +202,16 @@ class TestEcr:
             f"push {REPOSITORY}:{tag}",
         ]
 
-    def test_what_was_not_built_before_is_built(self, project: Path, ecr: Any, engine: Path, tmp_path: Path) -> None:
+    def test_an_image_missing_on_this_machine_is_built(
+        self, project: Path, ecr: Any, engine: Path, tmp_path: Path
+    ) -> None:
         self.absent(ecr, tag_of(project))
         self.token(ecr)
         push(project, "image/align", tag_of(project), REPOSITORY, {"DROPBATCH_IMAGES": str(tmp_path)})
         assert "build" in {line.split(" ")[0] for line in engine.read_text().splitlines()}
 
     @pytest.mark.parametrize("step", ["login", "build", "push"])
-    def test_failed_step_is_named(
+    def test_a_failed_step_is_named(
         self, project: Path, ecr: Any, engine: Path, step: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("FAILS", step)
@@ -218,7 +220,7 @@ class TestEcr:
         with pytest.raises(PushError, match=f"`docker {step}` failed with exit code 1"):
             push(project, "image/align", tag_of(project), REPOSITORY, {})
 
-    def test_without_engine_nothing_is_begun(
+    def test_nothing_starts_without_an_engine(
         self, project: Path, ecr: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("PATH", str(tmp_path))
@@ -226,7 +228,7 @@ class TestEcr:
         with pytest.raises(PushError, match="neither docker nor podman is on PATH: install one, or name a ready image"):
             push(project, "image/align", tag_of(project), REPOSITORY, {})
 
-    def test_without_its_daemon_docker_is_passed_over(
+    def test_docker_without_its_daemon_is_skipped(
         self, project: Path, ecr: Any, engine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("DEAD", "1")
@@ -244,18 +246,18 @@ class TestEcr:
 
         assert engine.read_text().splitlines() == ["podman login", "podman build", "podman push"]
 
-    def test_registry_that_refuses_is_one_line(self, project: Path, ecr: Any) -> None:
+    def test_a_refusing_registry_is_one_line(self, project: Path, ecr: Any) -> None:
         ecr.add_client_error("describe_images", "AccessDeniedException", "no")
         with pytest.raises(PushError, match=r"^the registry 123456789012\S+ cannot be used: .*AccessDenied"):
             push(project, "image/align", tag_of(project), REPOSITORY, {})
 
-    def test_other_registries_are_refused(self, project: Path) -> None:
+    def test_an_unsupported_registry_is_refused(self, project: Path) -> None:
         with pytest.raises(PushError, match=r"must be <account>\.dkr\.ecr\.\S+, got 'quay.io/x'"):
             push(project, "image/align", tag_of(project), "quay.io/x", {})
 
 
 class TestCommand:
-    def test_says_what_it_did(self, tmp_path: Path) -> None:
+    def test_the_command_reports_its_steps(self, tmp_path: Path) -> None:
         tag = f"wordcount-{digest(context_files(ROOT, ROOT / 'image/wordcount'))}"
         command = [sys.executable, "-m", "dropbatch.images", "push"]
         command += ["--directory", "image/wordcount", "--tag", tag, "--repository", REPOSITORY]
@@ -264,7 +266,7 @@ class TestCommand:
         assert (done.returncode, done.stdout, done.stderr) == (0, f"the sandbox has {tag} now\n", "")
         assert shutil.which("wordcount", path=tmp_path / "images" / tag / "opt/pipeline")
 
-    def test_sources_that_changed_since_the_synthesis_are_refused(
+    def test_sources_changed_since_the_synthesis_are_refused(
         self, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         tag = tag_of(project)
@@ -277,7 +279,7 @@ class TestCommand:
 
 
 class TestAroundAnotherImage:
-    def test_needs_no_folder_and_its_tag_says_what_it_goes_around(self, tmp_path: Path) -> None:
+    def test_needs_no_folder_and_has_its_base_in_the_tag(self, tmp_path: Path) -> None:
         base = "registry.example.org/lab/align:1.2"
         files = context_files(ROOT, None, base=base)
         tags = {digest(files, base=base), digest(files, base="registry.example.org/lab/align:1.3"), digest(files)}

@@ -1,4 +1,4 @@
-"""Which services of a synthesized stack call which, found by what is configured; and the rights they are given."""
+"""The services of a synthesized stack that call each other, found in its configuration, and their rights."""
 
 import json
 import re
@@ -19,14 +19,14 @@ class Edge:
     """One resource that is configured to call another."""
 
     caller: str
-    """Type of the resource that says so."""
+    """Type of the configuring resource."""
     called: str
-    """Type of what is called, or the protocol of a subscription."""
+    """Type of the called resource, or the protocol of a subscription."""
     by_role: bool
     source: str
-    """Address of the resource in whose name the call is made, such as a rule."""
+    """Address of the calling resource, such as a rule."""
     target: str
-    """Address of what is called; an endpoint as it is."""
+    """Address of the called resource; an endpoint as it is."""
     role: str = ""
     """Address of the role, if the call is made by one."""
 
@@ -36,7 +36,7 @@ class Grant:
     """One action that a statement allows to one service."""
 
     where: str
-    """Address of the resource that bears the policy."""
+    """Address of the resource that has the policy."""
     service: str
     action: str
     keys: frozenset[str]
@@ -65,7 +65,7 @@ def _function_role(stack: Stack, function: str) -> str:
 
 
 def edges_of(stack: Stack) -> list[Edge]:
-    """Every target, notification, subscription, action, subscriber, mapping and log of the stack."""
+    """Return every target, notification, subscription, action, subscriber, mapping and log of the stack."""
     found = [*_of_events(stack), *_of_topics(stack), *_of_functions(stack)]
     for _, body in _each(stack, "aws_s3_bucket_notification"):
         for key in ("queue", "topic", "lambda_function"):
@@ -138,7 +138,7 @@ def _grants(where: str, policy: str) -> Iterator[tuple[Grant, list[str]]]:
 
 
 def service_grants(stack: Stack) -> Iterator[tuple[Grant, list[str]]]:
-    """What policies of resources, trusts of roles aside, allow to services; each with the resources it is for."""
+    """Return the rights that resource policies, except trusts of roles, give to services, with their resources."""
     for type_, key in (
         ("aws_sqs_queue", "policy"),
         ("aws_sns_topic_policy", "policy"),
@@ -166,7 +166,7 @@ def service_grants(stack: Stack) -> Iterator[tuple[Grant, list[str]]]:
 
 
 def grants_for(stack: Stack, edge: Edge) -> list[Grant]:
-    """What the policy of the called resource, or that of the caller's role, allows on it."""
+    """Return the rights that the policy of the called resource, or of the caller's role, gives on it."""
     if edge.by_role:
         policies = [
             (address, body["policy"])
@@ -180,14 +180,14 @@ def grants_for(stack: Stack, edge: Edge) -> list[Grant]:
 
 
 def _covers(stack: Stack, resource: str, target: str) -> bool:
-    """Whether a statement's resource is the target, by reference or by a literal ARN."""
+    """Return whether a statement's resource is the target, by reference or by a literal ARN."""
     if reference := _REFERENCE.match(resource):
         return f"{reference[1]}.{reference[2]}" == target
     return resource.endswith(f":{_name(stack, target)}")
 
 
 def is_from(stack: Stack, arn: str, source: str) -> bool:
-    """Whether a value of ``aws:SourceArn`` is that of the caller: by reference, by name, or by the names' beginning."""
+    """Return whether a value of ``aws:SourceArn`` is the caller's: by reference, by name, or by a prefix of names."""
     if reference := _REFERENCE.match(arn):
         return f"{reference[1]}.{reference[2]}" == source
     type_, _, id_ = source.partition(".")

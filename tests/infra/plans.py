@@ -1,4 +1,4 @@
-"""Stacks of settings that a test makes up, and what differs between them."""
+"""Stacks of settings given by a test, and the differences between them."""
 
 import re
 import tempfile
@@ -46,7 +46,7 @@ def settings_of(text: str, name: str = "lab1") -> Settings:
 
 
 def stack_of(text: str, name: str = "lab1") -> Stack:
-    """The Terraform of an environment file's text, made in this process."""
+    """Return the Terraform of an environment file's text, synthesized in this process."""
     import json  # noqa: PLC0415
 
     from cdktf import Testing  # noqa: PLC0415
@@ -61,7 +61,7 @@ def stack_of(text: str, name: str = "lab1") -> Stack:
 
 
 def resources_of(stack: Stack) -> dict[str, Any]:
-    """Everything that a plan would look at, by ``type:Construct_Path`` without hashes."""
+    """Return everything that a plan would compare, by ``type:Construct_Path`` without hashes."""
     found: dict[str, Any] = {}
     for type_, resources in stack.body["resource"].items():
         for id_, body in resources.items():

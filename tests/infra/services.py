@@ -1,6 +1,6 @@
-"""What AWS documents of services that call services: in which name, with which rights, under which conditions.
+"""Services that call services, as AWS documents them: under which principal, with which rights and conditions.
 
-Each row has the addresses that say so. `test_services.py` holds the stacks against it.
+Each row names its sources. `test_services.py` compares the stacks with the rows.
 """
 
 from collections.abc import Mapping
@@ -22,15 +22,15 @@ class Pair:
     """One kind of call between two services."""
 
     caller: str
-    """Terraform's type of the resource that is configured to call."""
+    """Terraform's type of the calling resource."""
     called: str
-    """Terraform's type of what is called, or the protocol of a subscription."""
+    """Terraform's type of the called resource, or the protocol of a subscription."""
     way: Way
-    """Where the right stands: in the policy of what is called, in the policy of a role of the caller, or nowhere."""
+    """The place of the right: the policy of the called resource, a role of the caller, or none."""
     principals: tuple[str, ...] = ()
     """Services that the policy, or the role's trust, must name."""
     actions: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """The documented actions, each with the condition keys that are documented for it."""
+    """The documented actions, each with its documented condition keys."""
     not_needed: Mapping[str, str] = field(default_factory=dict)
     """Documented actions that are not granted, with the reason."""
     sources: tuple[str, ...]
@@ -66,7 +66,7 @@ PAIRS = (
         actions=_under((ARN,), "sqs:SendMessage"),
         sources=(f"{_BY_RULE}#eb-sqs-permissions",),
     ),
-    # "You can't use Condition blocks in Amazon SNS topic policies for EventBridge": so by a role, never by the policy.
+    # "You can't use Condition blocks in Amazon SNS topic policies for EventBridge": hence a role, not the policy.
     Pair(
         caller="aws_cloudwatch_event_target",
         called="aws_sns_topic",

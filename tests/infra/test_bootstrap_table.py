@@ -73,7 +73,7 @@ def base() -> Stack:
 
 
 @pytest.mark.parametrize("key", CASES)
-def test_a_setting_changes_what_it_should_and_nothing_else(base: Stack, key: tuple[str, str]) -> None:
+def test_a_setting_changes_the_expected_resources_only(base: Stack, key: tuple[str, str]) -> None:
     old, new, expected = CASES[key]
 
     changed = difference(base, stack_of(BASE.replace(old, new, 1)))
@@ -83,7 +83,7 @@ def test_a_setting_changes_what_it_should_and_nothing_else(base: Stack, key: tup
     assert (unexpected, unchanged) == (set(), set())
 
 
-def test_without_github_there_are_no_roles_of_its(base: Stack) -> None:
+def test_without_github_there_are_no_roles_for_it(base: Stack) -> None:
     changed = difference(base, stack_of(BASE.partition("[github]")[0]))
 
     kinds = ("aws_iam_openid_connect_provider", "aws_iam_policy", "aws_iam_role", "output")

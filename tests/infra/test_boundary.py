@@ -1,4 +1,4 @@
-"""Roles that bear the boundary of their environment can do all that they are granted; and every role bears it."""
+"""Every role has its environment's permissions boundary, and the boundary allows every right the role is granted."""
 
 import json
 import re
@@ -45,7 +45,7 @@ def boundary() -> list[dict[str, Any]]:
 
 
 def resolved(text: str, stack: Stack) -> str:
-    """A policy's text as AWS would get it."""
+    """Return a policy's text as AWS would receive it."""
 
     def value(found: re.Match[str]) -> str:
         kind, id_, attribute = found[1].removeprefix("data.").split(".")
@@ -68,20 +68,20 @@ def grants(stack: Stack) -> Iterator[tuple[str, str, str]]:
                     yield re.sub("_[0-9A-F]{8}$", "", id_), action, resource
 
 
-def test_every_role_and_user_bears_the_boundary(full: Stack) -> None:
+def test_every_role_and_user_has_the_boundary(full: Stack) -> None:
     bearers = [*full.resources("aws_iam_role"), *full.resources("aws_iam_user")]
     borne = {each["name"]: each.get("permissions_boundary") for each in bearers}
 
     assert {str(arn).rpartition(":")[2] for arn in borne.values()} == {"policy/dropbatch-boundary-full"}, borne
 
 
-def test_no_role_bears_one_that_is_not_set() -> None:
+def test_an_unset_boundary_is_on_no_role() -> None:
     plain = stack_of((ROOT / "tests/infra/full.toml").read_text(), "full")
 
     assert not [role["name"] for role in plain.resources("aws_iam_role") if "permissions_boundary" in role]
 
 
-def test_the_boundary_takes_nothing_away_that_roles_are_granted(full: Stack, boundary: list[dict[str, Any]]) -> None:
+def test_the_boundary_allows_every_right_that_roles_are_granted(full: Stack, boundary: list[dict[str, Any]]) -> None:
     def allowed(action: str, resource: str) -> bool:
         return any(
             any(fnmatchcase(action, each) for each in statement["Action"])

@@ -1,7 +1,7 @@
-"""What Terraform asks AWS for, and all that AWS demands of it, is what a deploy role of an environment may do.
+"""The deploy role of an environment is allowed every call of Terraform, and everything that AWS demands besides.
 
-Evaluated by the sandbox's policy evaluator, without a sandbox: one request of each kind that needs more than a grant on
-a name. `tests/e2e/test_full_environment.py` applies, changes and destroys the full environment as its deploy role.
+The sandbox's policy evaluator decides, without a sandbox: one request of each kind that needs more than a grant on a
+name. `tests/e2e/test_full_environment.py` applies, changes and destroys the full environment as its deploy role.
 """
 
 import json
@@ -165,14 +165,14 @@ REQUESTS: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
 
 
 def of_bucket(name: str) -> dict[str, Any]:
-    """Condition keys of a use of a key by S3, for a bucket with a bucket key."""
+    """Return the condition keys when S3 uses a key for a bucket with a bucket key."""
     return {
         "kms:ViaService": "s3.eu-central-1.amazonaws.com",
         "kms:EncryptionContext:aws:s3:arn": f"arn:aws:s3:::{name}",
     }
 
 
-# What the smoke test's file and result demand of the key of the buckets.
+# Uses of the buckets' key by the smoke test's file and result.
 KEY = named("kms", "key/01234567-89ab-cdef-0123-456789abcdef")
 REQUESTS += [
     (f"kms:{verb}", KEY, {}, of_bucket("dropbatch-full-input-0123")) for verb in ("GenerateDataKey", "Decrypt")
@@ -190,14 +190,14 @@ def stack() -> Stack:
 
 @pytest.fixture(scope="module")
 def granted(stack: Stack) -> set[str]:
-    """Every action that a deploy role is granted."""
+    """Return every action that a deploy role is granted."""
     patterns = {action for each in stack.rights("dropbatch-deploy-full") for action in each["Action"]}
     return {action for pattern in patterns for action in actions_like(pattern)}
 
 
 @pytest.fixture(scope="module")
 def policy(stack: Stack) -> list[Any]:
-    """The deploy role's statements, as the sandbox's evaluator has them."""
+    """Return the deploy role's statements, in the form of the sandbox's evaluator."""
     text = json.dumps({"Statement": stack.rights("dropbatch-deploy-full")})
     text = re.sub(r"\$\{data\.aws_caller_identity[^}]*\}", ACCOUNT, text)
     text = re.sub(r"\$\{data\.aws_partition[^}]*\}", "aws", text)
@@ -221,7 +221,7 @@ def allowed(policy: list[Any], demand: Demand) -> bool:
 
 
 def demanded(request: tuple[str, str, dict[str, Any], dict[str, Any]]) -> list[Demand]:
-    """Every check of a request; what exists in the network and is named has the environment's tag."""
+    """Return every check of a request; existing network resources have the environment's tag."""
     action, resource, members, context = request
     found = [Demand(action=action, resource=resource, context=context)]
     for each in demands(Call(action=action, resource=resource, members=members, account=ACCOUNT)):
@@ -231,14 +231,14 @@ def demanded(request: tuple[str, str, dict[str, Any], dict[str, Any]]) -> list[D
 
 
 @pytest.mark.parametrize("request_", REQUESTS, ids=lambda each: each[0])
-def test_what_terraform_asks_for_is_allowed(policy: list[Any], request_: Any) -> None:
+def test_every_call_of_terraform_is_allowed(policy: list[Any], request_: Any) -> None:
     refused = [(each.action, each.resource) for each in demanded(request_) if not allowed(policy, each)]
 
     assert refused == []
 
 
 @pytest.mark.parametrize("request_", REQUESTS, ids=lambda each: each[0])
-def test_what_is_asked_is_what_the_reference_says_can_be(request_: Any) -> None:
+def test_every_demanded_action_accepts_the_requested_resource(request_: Any) -> None:
     for each in demanded(request_):
         action = action_of(each.action)
         # https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSBatchFullAccess.html passes them besides.
@@ -276,13 +276,13 @@ OTHERS: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize("other", OTHERS, ids=lambda each: f"{each[0]} {each[3]}")
-def test_what_is_others_is_refused(policy: list[Any], other: Any) -> None:
+def test_resources_of_others_are_refused(policy: list[Any], other: Any) -> None:
     action, resource, _, context = other
 
     assert not allowed(policy, Demand(action=action, resource=resource, context=context))
 
 
-# Dependent actions of calls that a deploy role may make, of what no environment has.
+# Dependent actions of a deploy role's calls, for resources that no environment has.
 OF_NO_ENVIRONMENT = {
     "budgets:ModifyBudget": {"iam:CreateServiceLinkedRole": "budget actions"},
     "ec2:CreateFlowLogs": {
@@ -304,7 +304,7 @@ OF_NO_ENVIRONMENT = {
 }
 
 
-def test_every_call_of_a_deploy_role_that_can_bring_tags_demands_the_right_to_tag(granted: set[str]) -> None:
+def test_every_taggable_call_of_a_deploy_role_demands_the_right_to_tag(granted: set[str]) -> None:
     tagging = {action for action in granted if action_of(action).level == "Tagging"}
     writing = {action for action in granted - tagging if action_of(action).level not in ("Read", "List")}
     bringing = {action for action in writing if "aws:RequestTag/" in action_of(action).condition_keys()}
@@ -316,7 +316,7 @@ def test_every_call_of_a_deploy_role_that_can_bring_tags_demands_the_right_to_ta
     assert bringing - known == {"s3:CreateBucket"}
 
 
-def test_every_dependent_action_of_a_deploy_roles_calls_is_demanded_or_of_no_environment(granted: set[str]) -> None:
+def test_every_dependent_action_of_the_deploy_role_is_demanded_or_explained(granted: set[str]) -> None:
     rows = {(row.call, row.demands) for row in ROWS} | {(f"ec2:{each}", "ec2:CreateTags") for each in MADE}
     missing = {
         (action, dependent)

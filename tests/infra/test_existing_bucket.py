@@ -1,4 +1,4 @@
-"""A bucket of others in place of ours: what of ours the deploy leaves alone, applied and not only planned."""
+"""An existing bucket replaces ours: the deploy leaves our bucket alone, applied and not only planned."""
 
 import copy
 import json
@@ -24,7 +24,7 @@ def inputs_of(body: Json) -> set[str]:
     }
 
 
-def test_our_bucket_and_all_that_protects_it_is_forgotten_and_what_makes_its_files_runs_goes() -> None:
+def test_replacing_our_bucket_keeps_it_and_removes_what_starts_runs_from_it() -> None:
     before, after = stack_of(OURS).body, stack_of(THEIRS).body
 
     assert not inputs_of(after)
@@ -34,14 +34,14 @@ def test_our_bucket_and_all_that_protects_it_is_forgotten_and_what_makes_its_fil
     assert "removed" not in before
 
 
-def test_a_disposable_environments_bucket_is_deleted() -> None:
+def test_the_bucket_of_a_disposable_environment_is_deleted() -> None:
     disposable = THEIRS.replace("[environment]\n", "[environment]\ndisposable = true\n")
 
     assert "removed" not in stack_of(disposable).body
 
 
 @pytest.mark.e2e
-def test_our_bucket_stays_whole_with_all_that_is_in_it(sandbox: Sandbox, aws: Client, tmp_path: Path) -> None:
+def test_our_replaced_bucket_keeps_all_its_objects(sandbox: Sandbox, aws: Client, tmp_path: Path) -> None:
     s3, folder = aws("s3"), tmp_path / "cdktf.out" / "stacks" / "lab1"
     folder.mkdir(parents=True)
 
@@ -71,7 +71,7 @@ def test_our_bucket_stays_whole_with_all_that_is_in_it(sandbox: Sandbox, aws: Cl
     assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
     assert all(s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"].values())
     assert "RefusePlainHttp" in s3.get_bucket_policy(Bucket=bucket)["Policy"]
-    # and Terraform knows nothing of it any more
+    # and it is no longer in the state of Terraform
     assert list(terraform.plan().changes) == []
     known = json.loads(terraform.state_file.read_text())["resources"]
     assert [each for each in known if each["mode"] == "managed"] == []

@@ -1,4 +1,4 @@
-"""What members of a group may do, who they are, and what changes when groups and people come and go."""
+"""Rights of group members, who the members are, and the changes when groups and users are added or removed."""
 
 import itertools
 import json
@@ -27,7 +27,7 @@ def rights(stack: Stack, group: str) -> list[dict[str, Any]]:
     return found
 
 
-def test_members_may_do_this_and_nothing_else(full: Stack) -> None:
+def test_members_have_exactly_these_rights(full: Stack) -> None:
     found = {action for each in rights(full, "lab") for action in each["Action"]}
 
     assert found == {
@@ -39,7 +39,7 @@ def test_members_may_do_this_and_nothing_else(full: Stack) -> None:
     }
 
 
-def test_members_reach_their_own_folders_and_what_is_shared_with_them(full: Stack) -> None:
+def test_members_reach_their_own_and_shared_folders(full: Stack) -> None:
     objects = {
         (action, resource.partition("/")[2])
         for each in rights(full, "hub")
@@ -60,7 +60,7 @@ def test_members_reach_their_own_folders_and_what_is_shared_with_them(full: Stac
     ]
 
 
-def test_policies_fit_when_they_hold_as_much_as_settings_take() -> None:
+def test_the_largest_settings_fit_into_the_policies() -> None:
     prefixes = [f"shared/{number:02}{30 * 'x'}/" for number in range(20)]
     members = [f"arn:aws:iam::{number:012}:user/{45 * 'x'}" for number in range(15)]
     assert (sum(map(len, prefixes)), sum(map(len, members)) + 15 * (32 + 3)) == (800, 1665)
@@ -79,7 +79,7 @@ def test_policies_fit_when_they_hold_as_much_as_settings_take() -> None:
     assert trust < TRUST_POLICY_CHARACTERS
 
 
-def test_the_role_is_for_members_by_name_in_whatever_account(full: Stack) -> None:
+def test_the_role_is_for_named_members_of_any_account(full: Stack) -> None:
     (trust,) = json.loads(full.one("aws_iam_role", name="dropbatch-full-lab.members")["assume_role_policy"])[
         "Statement"
     ]
@@ -102,7 +102,7 @@ def test_users_have_the_rights_of_their_groups_and_no_key(full: Stack) -> None:
     assert not {kind for kind in full.types() if "key" in kind or "login" in kind or kind == "aws_iam_group"}
 
 
-def test_a_group_has_jobs_of_the_pipelines_it_may_use_and_reads_what_is_shared(full: Stack) -> None:
+def test_a_group_has_jobs_of_its_pipelines_and_reads_shared_folders(full: Stack) -> None:
     names = {each["name"] for each in full.resources("aws_batch_job_definition")}
     assert names == {"dropbatch-full-fold-hub", "dropbatch-full-fold-lab", "dropbatch-full-wordcount-lab"}
 
@@ -112,13 +112,13 @@ def test_a_group_has_jobs_of_the_pipelines_it_may_use_and_reads_what_is_shared(f
     ]
 
 
-def test_more_weight_is_a_lower_factor(full: Stack) -> None:
+def test_more_weight_gives_a_lower_share_factor(full: Stack) -> None:
     for policy in full.resources("aws_batch_scheduling_policy"):
         shares = policy["fair_share_policy"]["share_distribution"]
         assert {each["share_identifier"]: each["weight_factor"] for each in shares} == {"hub": 1, "lab": 0.3333}
 
 
-def test_everybody_gets_the_mails_of_their_groups_by_one_subscription(full: Stack) -> None:
+def test_each_person_gets_the_mails_of_their_groups_by_one_subscription(full: Stack) -> None:
     found = {
         each["endpoint"]: json.loads(each["filter_policy"])
         for each in full.resources("aws_sns_topic_subscription")
@@ -153,11 +153,11 @@ def jobs_of(group: str, *pipelines: str) -> set[str]:
     }
 
 
-def test_a_group_that_comes_or_goes_touches_its_own_things_and_what_lists_groups() -> None:
+def test_adding_or_removing_a_group_changes_its_own_resources_and_the_lists_of_groups() -> None:
     before = stack_of(GROUPS)
     after = stack_of(f'{GROUPS}[group.hub]\npipelines = ["count"]\nusers = ["anna"]\n')
 
-    # The declared group `lab` is what there was without groups.
+    # A declared group `lab` is the same as no declared group.
     assert difference(stack_of(BASE), before) == set()
     assert (
         difference(before, after)
@@ -172,7 +172,7 @@ def test_a_group_that_comes_or_goes_touches_its_own_things_and_what_lists_groups
     )
 
 
-def test_a_user_that_comes_or_goes_touches_nobody_else() -> None:
+def test_adding_or_removing_a_user_changes_no_other_user() -> None:
     one = stack_of(f'{GROUPS}users = ["anna"]\n')
     two = stack_of(f'{GROUPS}users = ["anna", "ben"]\n')
 
@@ -182,7 +182,7 @@ def test_a_user_that_comes_or_goes_touches_nobody_else() -> None:
     }
 
 
-def test_a_pipeline_that_a_group_may_no_longer_use_takes_its_job_away() -> None:
+def test_withdrawing_a_pipeline_from_a_group_removes_its_job_definition() -> None:
     less = stack_of(f'{GROUPS}pipelines = ["other"]\n')
 
     assert difference(stack_of(GROUPS), less) == {*FUNCTIONS, *jobs_of("Lab", "count")}

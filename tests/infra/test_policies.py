@@ -1,6 +1,6 @@
-"""Who may do what: no action is ``*``, no resource without need.
+"""Rights in the stacks: no action is ``*``, and no resource is unless necessary.
 
-What services may do to services is in `test_services.py`.
+`test_services.py` tests the rights of services to call services.
 """
 
 import json
@@ -40,7 +40,7 @@ def full() -> Stack:
 
 
 def policies(stack: Stack) -> Iterator[tuple[str, Json]]:
-    """Every statement of every policy, with the resource it belongs to, without hashes."""
+    """Return every statement of every policy, with its resource, without hashes."""
     for type_, resources in stack.body["resource"].items():
         for id_, body in resources.items():
             for key in ("policy", "assume_role_policy", "policy_document"):
@@ -50,7 +50,7 @@ def policies(stack: Stack) -> Iterator[tuple[str, Json]]:
                         yield f"{type_} {re.sub('_[0-9A-F]{8}$', '', id_)}", statement
 
 
-def test_no_grant_has_an_action_for_everything(full: Stack, stacks: dict[str, Stack]) -> None:
+def test_no_grant_allows_every_action(full: Stack, stacks: dict[str, Stack]) -> None:
     for stack in (full, *stacks.values()):
         for where, statement in policies(stack):
             for action in statement["Action"]:
@@ -58,7 +58,7 @@ def test_no_grant_has_an_action_for_everything(full: Stack, stacks: dict[str, St
                 assert not wild or statement["Effect"] == "Deny", f"{where}: {action}"
 
 
-def test_statements_of_a_policy_differ_in_their_ids_as_iam_wants_it() -> None:
+def test_statements_of_a_policy_have_different_ids() -> None:
     one = Statement(sid="Read", actions=["s3:GetObject"], resources=["arn:aws:s3:::a/*"])
     other = Statement(sid="Read", actions=["s3:GetObject"], resources=["arn:aws:s3:::b/*"])
 
@@ -79,7 +79,7 @@ def test_only_actions_without_resource_level_are_granted_on_everything(full: Sta
     assert everywhere >= WITHOUT_RESOURCES, WITHOUT_RESOURCES - everywhere
 
 
-def test_beside_every_grant_on_everything_stands_the_reason() -> None:
+def test_every_grant_on_everything_has_a_reason_beside_it() -> None:
     for path in sorted((ROOT / "constructs_lib").glob("*.py")):
         lines = path.read_text().splitlines()
         for number, line in enumerate(lines):
@@ -88,7 +88,7 @@ def test_beside_every_grant_on_everything_stands_the_reason() -> None:
                 assert any("#" in each for each in near), f"{path.name}:{number + 1}: say why"
 
 
-def test_secrets_can_be_read_by_the_execution_role_of_their_pipeline_alone(full: Stack) -> None:
+def test_only_the_execution_role_of_a_pipeline_reads_its_secrets(full: Stack) -> None:
     readers = {
         where
         for where, statement in policies(full)
@@ -97,18 +97,18 @@ def test_secrets_can_be_read_by_the_execution_role_of_their_pipeline_alone(full:
     assert readers == {"aws_iam_role_policy Pipeline-wordcount_Execution_Grants"}
 
 
-def test_nothing_may_be_reached_from_outside(full: Stack, stacks: dict[str, Stack]) -> None:
+def test_nothing_is_reachable_from_outside(full: Stack, stacks: dict[str, Stack]) -> None:
     for stack in (full, *stacks.values()):
         assert not stack.types() & {"aws_vpc_security_group_ingress_rule", "aws_security_group_rule"}
         for group in stack.resources("aws_security_group") + stack.resources("aws_default_security_group"):
             assert "ingress" not in group
 
 
-def test_logs_are_forgotten_after_the_time_that_is_set(full: Stack) -> None:
+def test_logs_expire_after_the_set_time(full: Stack) -> None:
     assert {each["retention_in_days"] for each in full.resources("aws_cloudwatch_log_group")} == {30}
 
 
-# What AWS's own agents do in our name, which nothing here can try.
+# Rights of AWS's own agents, which no test here can use.
 AGENTS = {
     "dropbatch-full.machines": {
         *("ecs:DiscoverPollEndpoint", "ecs:Poll", "ecs:StartTelemetrySession", "ecs:UpdateContainerInstancesState"),
@@ -126,5 +126,5 @@ AGENTS = {
 
 
 @pytest.mark.parametrize("role", AGENTS)
-def test_agents_of_aws_may_do_this_and_nothing_else(full: Stack, role: str) -> None:
+def test_agents_of_aws_have_exactly_these_rights(full: Stack, role: str) -> None:
     assert {action for each in full.rights(role) for action in each["Action"]} == AGENTS[role]

@@ -1,4 +1,4 @@
-"""A pool that is changed while a long job runs on it: applied by the real Terraform, not only planned."""
+"""A pool is changed while a long job runs on it: applied by the real Terraform, not only planned."""
 
 import base64
 import copy
@@ -25,7 +25,7 @@ QUEUE = "dropbatch-lab1-spot"
 
 @pytest.fixture(scope="module")
 def pool() -> Json:
-    """What of an environment's stack a pool's queue needs, and nothing else."""
+    """Return the part of an environment's stack that a pool's queue needs."""
     body = stack_of(BASE).body
     resources = {f"{type_}.{name}": (type_, name) for type_, found in body["resource"].items() for name in found}
     needed, new = set[str](), {each for each in resources if each.startswith("aws_batch_job_queue.Pool-spot")}
@@ -47,7 +47,7 @@ def pool() -> Json:
 
 @pytest.fixture
 def applied(sandbox: Sandbox, tmp_path: Path) -> Applied:
-    """Apply a stack, if what it would change are resources of these types."""
+    """Apply a stack if the plan changes only resources of these types."""
     (tmp_path / "dropbatch").symlink_to(ROOT / "dropbatch")
     (tmp_path / ".venv").symlink_to(sys.prefix)
 
@@ -65,7 +65,7 @@ def applied(sandbox: Sandbox, tmp_path: Path) -> Applied:
 
 
 def replaced(pool: Json, prefix: str, **lifecycle: bool) -> Json:
-    """The pool with a compute environment that cannot be changed to what it shall be."""
+    """Return the pool with a compute environment that cannot be changed in place."""
     changed = copy.deepcopy(pool)
     (environment,) = changed["resource"]["aws_batch_compute_environment"].values()
     environment["compute_environment_name_prefix"] = prefix
@@ -74,7 +74,7 @@ def replaced(pool: Json, prefix: str, **lifecycle: bool) -> Json:
 
 
 def set_up_otherwise(pool: Json) -> Json:
-    """The pool with other machines, that do something else when they start."""
+    """Return the pool with other machines and another start script."""
     changed = copy.deepcopy(pool)
     (template,) = changed["resource"]["aws_launch_template"].values()
     template["user_data"] = base64.b64encode(b"#!/bin/sh\n").decode()
@@ -86,7 +86,7 @@ def set_up_otherwise(pool: Json) -> Json:
 
 
 def shared_otherwise(pool: Json) -> Json:
-    """The pool with another memory of who used it."""
+    """Return the pool with another share decay."""
     changed = copy.deepcopy(pool)
     (policy,) = changed["resource"]["aws_batch_scheduling_policy"].values()
     policy["fair_share_policy"]["share_decay_seconds"] = 1800
@@ -94,7 +94,7 @@ def shared_otherwise(pool: Json) -> Json:
 
 
 @pytest.mark.e2e
-def test_a_pool_is_changed_under_a_long_job_and_nothing_is_lost(
+def test_a_pool_changed_under_a_long_job_loses_nothing(
     pool: Json, applied: Applied, sandbox: Sandbox, aws: Client, tmp_path: Path
 ) -> None:
     jobs, batch = BatchStack(sandbox, aws), aws("batch")
@@ -133,7 +133,7 @@ def test_a_pool_is_changed_under_a_long_job_and_nothing_is_lost(
     )
     assert found["updatePolicy"] == {"terminateJobsOnUpdate": False, "jobExecutionTimeoutMinutes": 7200}
 
-    # And the next one touches what it shall touch only, new jobs start, and the long one ends on its first try
+    # And the next change affects its own resources only, new jobs start, and the long one ends on its first try
     applied(shared_otherwise(set_up_otherwise(pool)), "aws_batch_scheduling_policy")
     assert jobs.until(submit("true"), "SUCCEEDED", "FAILED")["status"] == "SUCCEEDED"
     assert jobs.job(long)["status"] == "RUNNING"

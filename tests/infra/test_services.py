@@ -1,4 +1,4 @@
-"""Services that call services: what the stacks grant is what AWS documents, row by row of `services.py`."""
+"""Services that call services: the stacks grant what AWS documents, row by row of `services.py`."""
 
 import json
 from collections import Counter
@@ -15,7 +15,7 @@ FULL = (ROOT / "tests/infra/full.toml").read_text()
 
 
 def row_of(edge: Edge) -> Pair:
-    """The row of a call: a new kind of call needs one."""
+    """Return the row of a call: a new kind of call needs a row."""
     found = [pair for pair in PAIRS if (pair.caller, pair.called) == (edge.caller, edge.called)]
     assert len(found) == 1, f"{edge.caller} -> {edge.called}: {len(found)} rows in services.py, one is needed"
     return found[0]
@@ -44,7 +44,7 @@ def test_every_row_has_an_address_and_a_call(full: Stack) -> None:
         assert called[pair.caller, pair.called], f"{pair.caller} -> {pair.called}: nothing in the stack does this"
 
 
-def test_every_call_is_granted_what_aws_documents_for_it(stack: Stack) -> None:
+def test_every_call_is_granted_as_aws_documents(stack: Stack) -> None:
     for edge in edges_of(stack):
         pair = row_of(edge)
         assert edge.by_role is (pair.way == "role"), f"{edge}: {pair.sources[0]} wants it by {pair.way}"
@@ -91,7 +91,7 @@ def test_calls_are_limited_to_the_caller_where_aws_documents_how(stack: Stack) -
             assert "aws:SourceAccount" in grant.keys, grant
 
 
-def test_roles_are_taken_by_services_under_documented_conditions_alone(stack: Stack) -> None:
+def test_services_assume_roles_under_documented_conditions_only(stack: Stack) -> None:
     keys = {trust.service: trust.keys for trust in TRUSTS}
     services = set()
     for role in stack.resources("aws_iam_role"):
@@ -108,7 +108,7 @@ def test_roles_are_taken_by_services_under_documented_conditions_alone(stack: St
     assert services == set(keys)
 
 
-def test_roles_of_calls_are_taken_by_the_service_that_calls(stack: Stack) -> None:
+def test_roles_of_calls_are_assumed_by_the_calling_service(stack: Stack) -> None:
     for edge in edges_of(stack):
         if edge.by_role:
             type_, _, id_ = edge.role.partition(".")
@@ -118,7 +118,7 @@ def test_roles_of_calls_are_taken_by_the_service_that_calls(stack: Stack) -> Non
                 assert is_from(stack, trust["Condition"]["ArnEquals"]["aws:SourceArn"], edge.source)
 
 
-def test_events_that_do_not_reach_their_target_raise_an_alarm_for_every_rule(stack: Stack) -> None:
+def test_undelivered_events_raise_an_alarm_for_every_rule(stack: Stack) -> None:
     rules = {str(rule["name"]).rpartition("}")[2] for rule in stack.resources("aws_cloudwatch_event_rule")}
     alarms = stack.resources("aws_cloudwatch_metric_alarm", metric_name="FailedInvocations", namespace="AWS/Events")
     watched = {alarm["dimensions"]["RuleName"] for alarm in alarms}

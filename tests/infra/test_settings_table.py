@@ -295,7 +295,7 @@ def cases() -> Iterator[tuple[str, str, set[str]]]:
 
 
 def having(table: str, written: str) -> str:
-    """The base with keys of a table set, in place of those it has."""
+    """Return the base with some keys of a table replaced."""
     lines = BASE.splitlines()
     if f"[{table}]" not in lines:
         return f"[{table}]\n{written}\n{BASE}"
@@ -312,7 +312,7 @@ def base() -> Stack:
 
 
 @pytest.mark.parametrize(("table", "written", "expected"), list(cases()))
-def test_a_setting_changes_what_it_should_and_nothing_else(
+def test_a_setting_changes_the_expected_resources_only(
     base: Stack, table: str, written: str, expected: set[str]
 ) -> None:
     changed = difference(base, stack_of(having(table, written)))
@@ -356,7 +356,7 @@ def test_the_check_before_a_deploy_knows_the_architecture() -> None:
     assert re.search(r"--tag '?other-arm64-[0-9a-f]{24}@arm64'?", provisioner["local-exec"]["command"])
 
 
-def test_a_pipeline_may_go_around_another_image(base: Stack) -> None:
+def test_a_pipeline_may_wrap_another_image(base: Stack) -> None:
     around = BASE.replace('image = "quay.io/lab/count:1"', 'base = "quay.io/lab/count:1"')
 
     assert difference(base, stack_of(around)) == {
@@ -376,7 +376,7 @@ def test_an_image_in_a_private_repository_may_be_pulled(base: Stack) -> None:
     }
 
 
-def test_a_limit_in_dollars_is_for_the_functions_to_know() -> None:
+def test_a_limit_in_dollars_reaches_the_functions() -> None:
     priced = having("compute.spot", "usd_per_vcpu_hour = 0.1\nusd_per_gib_hour = 0.1") + "\n[group.lab]\n"
 
     changed = difference(stack_of(priced), stack_of(f"{priced}monthly_usd = 9\n"))

@@ -77,7 +77,7 @@ def arrival(aws: SimulatedAws) -> ArrivalFlow:
 def make_arrival(
     aws: SimulatedAws, deployment: Deployment = DEPLOYMENT, *, clock: ledger.Clock = ledger.utc_now
 ) -> ArrivalFlow:
-    """The arrival function on simulated services."""
+    """Return the arrival function on simulated services."""
     return ArrivalFlow(
         Dependencies(
             ledger=Ledger(aws.dynamodb, "ledger", clock=clock),
@@ -95,7 +95,7 @@ def make_arrival(
 
 
 def run_events(aws: SimulatedAws, deployment: Deployment = DEPLOYMENT, **more: Any) -> assembly.Parts:
-    """The run events function on simulated services."""
+    """Return the run-events function on simulated services."""
     clients = assembly.Clients(
         dynamodb=aws.dynamodb, s3=aws.s3, events=aws.events, batch=aws.batch, sqs=aws.sqs, sns=aws.sns
     )

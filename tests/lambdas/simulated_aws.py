@@ -1,7 +1,7 @@
-"""AWS as the functions see it: services in memory, deterministic, in boto3's shapes.
+"""AWS for the functions: deterministic services in memory, with boto3's shapes.
 
-Only what dropbatch calls exists; anything else is an AttributeError. A test may put a `tap` on every call, to refuse
-it, to count it or to end the invocation right there.
+They have only the calls that dropbatch uses; any other is an AttributeError. A test may set a `tap` on every call, to
+refuse it, to count it or to end the invocation.
 """
 
 import io
@@ -327,7 +327,7 @@ class SQS(Service):
         super().__init__(tap, check)
         self.sent: list[dict[str, Any]] = []
         self.taken: set[str] = set()
-        """Ids of messages that are hidden or deleted; a message's id is its place among those sent."""
+        """Ids of messages that are hidden or deleted; a message's id is its index among those sent."""
 
     def send_message(self, **call: Any) -> dict[str, Any]:
         self._called("SendMessage", call)

@@ -88,7 +88,7 @@ def test_what_is_not_meant_to_start_anything_is_ignored(key: str, size: int, rea
     assert classify(arrival(key, size=size), DEPLOYMENT) == Ignored(arrival=arrival(key, size=size), reason=reason)
 
 
-def test_the_same_version_is_the_same_run_and_another_version_another() -> None:
+def test_a_run_is_identified_by_the_version_of_its_input() -> None:
     first, again, other = (
         classify(arrival("lab/wordcount/a", version_id=version), DEPLOYMENT) for version in ("v1", "v1", "v2")
     )
@@ -148,7 +148,7 @@ def test_what_cannot_be_processed_is_refused_whatever_the_environment_says() -> 
     assert isinstance(found, Rejected)
 
 
-def test_data_that_groups_share_triggers_nothing_and_is_no_mistake() -> None:
+def test_shared_data_starts_nothing_and_is_not_refused() -> None:
     shared = DEPLOYMENT._replace(read_prefixes={"neuro": ("shared/references/", "lab/wordcount/public/")})
 
     assert isinstance(classify(arrival("shared/references/hg38.fa"), shared), Ignored)

@@ -51,7 +51,7 @@ def test_many_files_of_one_kind_become_one_array_job(aws: SimulatedAws, arrival:
 
 
 @pytest.mark.parametrize(("files", "sizes"), [(1, [None]), (2, [2]), (10_000, [10_000]), (10_001, [10_000, None])])
-def test_an_array_has_from_two_to_ten_thousand_children(
+def test_an_array_has_between_two_and_ten_thousand_children(
     aws: SimulatedAws, arrival: ArrivalFlow, files: int, sizes: list[int | None]
 ) -> None:
     keys = [f"lab/wordcount/{number}.txt" for number in range(files)]
@@ -73,7 +73,7 @@ def test_groups_and_pipelines_do_not_share_a_job(aws: SimulatedAws, arrival: Arr
     ]
 
 
-def test_the_same_event_twice_is_one_run(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
+def test_a_duplicate_event_is_one_run(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
     arrival.process([dropped("lab/wordcount/a"), dropped("lab/wordcount/a", message_id="m2")])
     arrival.process([dropped("lab/wordcount/a", "lab/wordcount/b", message_id="m3")])
 
@@ -84,7 +84,7 @@ def test_the_same_event_twice_is_one_run(aws: SimulatedAws, arrival: ArrivalFlow
     assert len(aws.batch.jobs) == 2
 
 
-def test_a_refused_file_is_in_the_ledger_with_its_reason_and_told(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
+def test_a_refused_file_is_recorded_and_published_with_its_reason(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
     failures = arrival.process([dropped("lab/wordcont/a"), dropped("lab/wordcont/a", message_id="m2")])
 
     assert not failures.ids
@@ -97,7 +97,9 @@ def test_a_refused_file_is_in_the_ledger_with_its_reason_and_told(aws: Simulated
     assert not aws.batch.jobs
 
 
-def test_poison_goes_to_the_dead_letters_and_the_rest_is_processed(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
+def test_an_unparseable_message_goes_to_the_dead_letters_and_the_rest_is_processed(
+    aws: SimulatedAws, arrival: ArrivalFlow
+) -> None:
     failures = arrival.process([sqs_record("rubbish", "bad"), dropped("lab/wordcount/a", message_id="good")])
 
     assert not failures.ids
@@ -107,7 +109,7 @@ def test_poison_goes_to_the_dead_letters_and_the_rest_is_processed(aws: Simulate
     assert len(aws.batch.jobs) == 1
 
 
-def test_poison_that_cannot_be_buried_comes_again(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
+def test_an_unparseable_message_that_cannot_be_moved_is_redelivered(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
     aws.tap = refuse("SendMessage", "ThrottlingException")
 
     assert arrival.process([sqs_record("rubbish", "bad")]).ids == {"bad"}
@@ -121,7 +123,7 @@ def refuse(operation: str, code: str) -> Any:
     return tap
 
 
-def test_a_claim_that_is_throttled_brings_its_messages_again(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
+def test_a_throttled_claim_causes_redelivery(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
     aws.tap = refuse("TransactWriteItems", "ThrottlingException")
 
     failures = arrival.process(
@@ -133,7 +135,7 @@ def test_a_claim_that_is_throttled_brings_its_messages_again(aws: SimulatedAws, 
 
 
 @pytest.mark.parametrize("operation", ["DescribeJobDefinitions", "PutObject", "PutItem", "SubmitJob"])
-def test_once_claimed_a_failure_leaves_the_run_held_and_lets_the_message_go(
+def test_a_failure_after_the_claim_leaves_the_run_held_without_redelivery(
     aws: SimulatedAws, arrival: ArrivalFlow, operation: str
 ) -> None:
     aws.tap = refuse(operation, "TooManyRequestsException")
@@ -146,7 +148,7 @@ def test_once_claimed_a_failure_leaves_the_run_held_and_lets_the_message_go(
     assert run["unfinished"].startswith("u#")
 
 
-def test_while_paused_arrivals_are_held(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
+def test_arrivals_are_held_while_paused(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
     aws.dynamodb.items[PAUSED] = to_item({"id": PAUSED, "since": "2026-01-01T00:00:00.000Z", "reason": "budget"})
 
     failures = arrival.process([dropped("lab/wordcount/a")])
@@ -156,7 +158,7 @@ def test_while_paused_arrivals_are_held(aws: SimulatedAws, arrival: ArrivalFlow)
     assert not aws.batch.jobs
 
 
-def test_held_runs_asked_for_again_get_a_job(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
+def test_resubmitted_held_runs_get_a_job(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
     aws.tap = refuse("PutObject", "SlowDown")
     arrival.process([dropped("lab/wordcount/a", "lab/wordcount/b")])
     aws.tap = lambda operation, call: None
@@ -170,7 +172,7 @@ def test_held_runs_asked_for_again_get_a_job(aws: SimulatedAws, arrival: Arrival
     assert {run["job_name"] for run in aws.dynamodb.runs()} == {job["jobName"]}
 
 
-def test_held_runs_that_there_is_no_time_for_come_again_and_the_others_have_their_job(
+def test_held_runs_beyond_the_time_limit_are_redelivered_and_the_others_get_a_job(
     aws: SimulatedAws, arrival: ArrivalFlow
 ) -> None:
     aws.dynamodb.items[PAUSED] = to_item({"id": PAUSED, "since": "2026", "reason": "budget"})
@@ -188,7 +190,7 @@ def test_held_runs_that_there_is_no_time_for_come_again_and_the_others_have_thei
     assert [job["arrayProperties"]["size"] for job in aws.batch.jobs.values()] == [200, 50]
 
 
-def test_asking_for_a_run_that_is_unknown_or_moved_on_does_nothing(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
+def test_resubmitting_an_unknown_or_advanced_run_changes_nothing(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
     arrival.process([dropped("lab/wordcount/a")])
     (run,) = aws.dynamodb.runs()
     aws.dynamodb.items[run["id"]]["state"] = {"S": "RUNNING"}
@@ -201,7 +203,7 @@ def test_asking_for_a_run_that_is_unknown_or_moved_on_does_nothing(aws: Simulate
     assert len(aws.batch.jobs) == 1
 
 
-def test_a_prepared_job_is_submitted_again_once_for_each_lease(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
+def test_a_prepared_job_is_submitted_again_once_per_lease(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
     aws.tap = refuse("SubmitJob", "ServiceUnavailable")
     arrival.process([dropped("lab/wordcount/a")])
     aws.tap = lambda operation, call: None
@@ -220,7 +222,7 @@ def test_a_prepared_job_is_submitted_again_once_for_each_lease(aws: SimulatedAws
     assert job["jobName"] == run["job_name"]
 
 
-def test_files_that_trigger_nothing_leave_no_trace_in_the_ledger(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
+def test_ignored_files_leave_no_item_in_the_ledger(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
     records = {"Records": [s3_record("lab/wordcount/dir/", size=0), s3_record("lab/inputs/x")]}
 
     failures = arrival.process([sqs_record(records), sqs_record('{"Event": "s3:TestEvent"}', "m2")])

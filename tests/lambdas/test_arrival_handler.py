@@ -48,7 +48,7 @@ class Context:
         return next(self._left, 0)
 
 
-def test_a_batch_is_worked_on_and_what_failed_is_named(aws: SimulatedAws, retries: dict[str, bool]) -> None:
+def test_a_batch_is_processed_and_failed_messages_are_returned(aws: SimulatedAws, retries: dict[str, bool]) -> None:
     plenty = Context(*[120_000] * 10)
     assert handler.handle({"Records": [dropped("lab/wordcount/a")]}, plenty) == {"batchItemFailures": []}
 
@@ -59,7 +59,7 @@ def test_a_batch_is_worked_on_and_what_failed_is_named(aws: SimulatedAws, retrie
     assert retries == {"dynamodb": True, "s3": True, "batch": False, "sqs": True, "events": True}
 
 
-def test_what_there_is_no_time_to_begin_with_comes_again(aws: SimulatedAws, retries: dict[str, bool]) -> None:
+def test_messages_beyond_the_time_limit_are_redelivered(aws: SimulatedAws, retries: dict[str, bool]) -> None:
     messages = [
         dropped(*(f"lab/wordcount/{number}" for number in range(100))),
         dropped("lab/wordcount/x", message_id="m2"),
@@ -73,7 +73,7 @@ def test_what_there_is_no_time_to_begin_with_comes_again(aws: SimulatedAws, retr
     assert job["arrayProperties"]["size"] == 100
 
 
-def test_operators_see_the_dead_letters_and_send_them_back(aws: SimulatedAws, retries: dict[str, bool]) -> None:
+def test_operators_list_and_redrive_dead_letters(aws: SimulatedAws, retries: dict[str, bool]) -> None:
     handler.handle({"Records": [sqs_record("rubbish", "m1"), sqs_record("[]", "m2")]}, Context(120_000))
 
     shown = handler.handle({"action": "dead-letters"}, None)["letters"]
@@ -84,14 +84,12 @@ def test_operators_see_the_dead_letters_and_send_them_back(aws: SimulatedAws, re
     assert [each["MessageBody"] for each in aws.sqs.sent if each["QueueUrl"] == "arrivals"] == ["rubbish"]
 
 
-def test_an_unknown_call_says_which_there_are(retries: dict[str, bool]) -> None:
+def test_an_unknown_action_names_the_known_ones(retries: dict[str, bool]) -> None:
     with pytest.raises(ValueError, match="action must be 'dead-letters' or 'redrive', got 'dance'"):
         handler.handle({"action": "dance"}, None)
 
 
-def test_without_its_environment_the_function_names_what_is_missing(
-    retries: dict[str, bool], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_environment_variable_is_named(retries: dict[str, bool], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LEDGER_TABLE")
     monkeypatch.setenv("OUTPUT_BUCKET", "")
 

@@ -140,13 +140,13 @@ def deliver(aws: SimulatedAws, body: str) -> list[str]:
     return dead
 
 
-# What SQS lets into a message: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+# Characters that SQS accepts in a message: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
 BODY = st.text(st.characters(exclude_categories=["Cc", "Cs"], include_characters="\t\n\r").filter(_taken), min_size=1)
 
 
 @given(BODY | JSON.map(json.dumps))
 @settings(deadline=None)
-def test_any_message_is_understood_or_buried_with_a_reason(body: str) -> None:
+def test_any_message_is_processed_or_moved_with_a_reason(body: str) -> None:
     aws = world()
 
     dead = deliver(aws, body)
@@ -169,7 +169,7 @@ OWN = st.sampled_from(
 
 @given(OWN, st.data())
 @settings(deadline=None, max_examples=200)
-def test_the_systems_own_messages_with_something_wrong_are_void_or_buried(message: Any, data: st.DataObject) -> None:
+def test_malformed_messages_of_our_own_are_ignored_or_moved(message: Any, data: st.DataObject) -> None:
     where = message
     inner = [each for each in where.values() if isinstance(each, list)]
     if data.draw(st.booleans()) and inner:
@@ -213,7 +213,7 @@ def messages(draw: st.DrawFn) -> dict[str, Any]:
 
 @given(messages())
 @settings(deadline=None, max_examples=300)
-def test_whatever_s3_says_leaves_a_trace(message: dict[str, Any]) -> None:
+def test_any_notification_of_s3_leaves_a_trace(message: dict[str, Any]) -> None:
     aws = world()
     body = json.dumps(message)
 
@@ -300,7 +300,7 @@ JOB = st.fixed_dictionaries(
 
 @given(JSON.map(json.dumps) | JOB.map(lambda job: json.dumps({"detail": job})) | st.text())
 @settings(deadline=None, max_examples=300)
-def test_any_job_event_is_applied_or_said_to_be_dropped(body: str) -> None:
+def test_any_job_event_is_applied_or_logged_as_dropped(body: str) -> None:
     aws = world()
     make_arrival(aws).process([sqs_record({"Records": [s3_record("lab/wordcount/a")]})])
     (run,) = aws.dynamodb.runs()

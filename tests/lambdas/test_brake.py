@@ -1,4 +1,4 @@
-"""Pause, stop and resume: nothing starts, nothing is lost."""
+"""Pause, stop and resume: nothing starts during a pause, and no run is lost."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -11,9 +11,9 @@ from dropbatch.contract.endings import Ending
 from lambdas.common.brake import Brake, BrakeError
 from lambdas.ledger.table import Ledger
 from tests.lambdas.conftest import DEPLOYMENT, make_arrival, run_events, sqs_record
+from tests.lambdas.job_events import LATER, event, failed
+from tests.lambdas.scenario import Life
 from tests.lambdas.simulated_aws import SimulatedAws, error
-from tests.lambdas.test_rescue import Life, failed
-from tests.lambdas.test_run_events import LATER, event
 
 QUEUES = [pool.queue for pool in DEPLOYMENT.pools.values()]
 NOVEMBER = datetime(2026, 11, 20, tzinfo=UTC)
@@ -28,7 +28,7 @@ def paused(aws: SimulatedAws) -> bool:
     return ledger.PAUSED in aws.dynamodb.items
 
 
-def test_a_pool_that_is_just_being_changed_does_not_keep_the_others_running(aws: SimulatedAws) -> None:
+def test_a_pool_under_change_does_not_prevent_the_pause_of_others(aws: SimulatedAws) -> None:
     def tap(operation: str, call: Mapping[str, Any]) -> None:
         if operation == "UpdateComputeEnvironment" and call["computeEnvironment"] == f"ce-{QUEUES[0]}":
             raise error("ClientException", operation)
@@ -46,18 +46,18 @@ def test_a_pool_that_is_just_being_changed_does_not_keep_the_others_running(aws:
     assert set(aws.batch.environments.values()) == {"DISABLED"}
 
 
-def test_without_queues_nobody_elses_environments_are_switched(aws: SimulatedAws) -> None:
+def test_without_queues_no_environment_is_disabled(aws: SimulatedAws) -> None:
     asked: list[Any] = []
     aws.tap = lambda operation, call: asked.append(call) if operation == "DescribeComputeEnvironments" else None
     guard = Brake(Ledger(aws.dynamodb, "ledger"), batch=aws.batch, queues=[])
 
     guard.pause("test", by="budget")
 
-    # AWS answers a question about no environments with all of the account.
+    # AWS returns all environments of the account when none is named.
     assert not asked
 
 
-def test_a_resume_that_fails_leaves_the_deployment_paused(aws: SimulatedAws) -> None:
+def test_a_failed_resume_leaves_the_deployment_paused(aws: SimulatedAws) -> None:
     brake(aws).pause("test", by="operator")
 
     def tap(operation: str, call: Mapping[str, Any]) -> None:
@@ -71,7 +71,7 @@ def test_a_resume_that_fails_leaves_the_deployment_paused(aws: SimulatedAws) -> 
     assert paused(aws)
 
 
-def test_stop_ends_what_has_a_machine_and_leaves_what_waits(aws: SimulatedAws) -> None:
+def test_a_stop_terminates_started_jobs_and_keeps_waiting_ones(aws: SimulatedAws) -> None:
     aws.batch.jobs = {
         name: {"jobId": name, "jobName": name, "jobQueue": QUEUES[0], "status": status, **more}
         for name, status, more in (
@@ -99,7 +99,7 @@ def test_stop_ends_what_has_a_machine_and_leaves_what_waits(aws: SimulatedAws) -
     assert {call["reason"] for call in ended} == {Ending.STOPPED}
 
 
-def test_a_pause_by_the_budget_ends_with_the_month_if_the_settings_say_so(aws: SimulatedAws) -> None:
+def test_a_budget_pause_ends_with_the_month_if_the_settings_say_so(aws: SimulatedAws) -> None:
     automatic = DEPLOYMENT._replace(auto_resume=True)
     brake(aws).pause("budget spent", by="budget")
 
@@ -113,7 +113,7 @@ def test_a_pause_by_the_budget_ends_with_the_month_if_the_settings_say_so(aws: S
     assert set(aws.batch.queues.values()) == set(aws.batch.environments.values()) == {"ENABLED"}
 
 
-def test_a_pause_by_hand_does_not_end_by_itself(aws: SimulatedAws) -> None:
+def test_a_manual_pause_does_not_end_by_itself(aws: SimulatedAws) -> None:
     brake(aws).pause("maintenance", by="operator")
 
     run_events(aws, DEPLOYMENT._replace(auto_resume=True)).reconcile.run(at=DECEMBER)
@@ -121,7 +121,7 @@ def test_a_pause_by_hand_does_not_end_by_itself(aws: SimulatedAws) -> None:
     assert paused(aws)
 
 
-def test_a_pool_that_was_made_during_the_pause_is_paused_too(aws: SimulatedAws) -> None:
+def test_a_pool_created_during_the_pause_is_paused(aws: SimulatedAws) -> None:
     brake(aws).pause("test", by="operator")
     aws.batch.queues[QUEUES[1]] = "ENABLED"
     aws.batch.environments[f"ce-{QUEUES[1]}"] = "ENABLED"
@@ -131,7 +131,7 @@ def test_a_pool_that_was_made_during_the_pause_is_paused_too(aws: SimulatedAws) 
     assert set(aws.batch.queues.values()) == set(aws.batch.environments.values()) == {"DISABLED"}
 
 
-def test_a_resume_in_the_midst_of_reconcile_is_not_undone(aws: SimulatedAws) -> None:
+def test_a_resume_during_reconcile_is_not_undone(aws: SimulatedAws) -> None:
     brake(aws).pause("test", by="operator")
     aws.batch.queues.clear()
     aws.batch.environments.clear()
@@ -146,7 +146,7 @@ def test_a_resume_in_the_midst_of_reconcile_is_not_undone(aws: SimulatedAws) -> 
     assert set(aws.batch.queues.values()) == {"ENABLED"}
 
 
-def test_ten_thousand_files_dropped_during_a_pause_all_run_after_it(aws: SimulatedAws) -> None:
+def test_ten_thousand_files_dropped_during_a_pause_run_after_it(aws: SimulatedAws) -> None:
     life = Life(aws, DEPLOYMENT)
     brake(aws).pause("test", by="operator")
     for start in range(0, 10_000, 500):
@@ -162,7 +162,7 @@ def test_ten_thousand_files_dropped_during_a_pause_all_run_after_it(aws: Simulat
     assert {run["job_name"] for run in aws.dynamodb.runs()} == {job["jobName"]}
 
 
-def test_stopped_runs_begin_anew_after_the_pause(aws: SimulatedAws) -> None:
+def test_stopped_runs_restart_after_the_pause(aws: SimulatedAws) -> None:
     life = Life(aws, DEPLOYMENT)
     job = life.drop("lab/wordcount/a", "lab/wordcount/b")
     brake(aws).pause("test", by="budget", stop=True)
@@ -195,7 +195,7 @@ def test_stopped_runs_begin_anew_after_the_pause(aws: SimulatedAws) -> None:
     assert {run["state"] for run in aws.dynamodb.runs()} == {"SUCCEEDED"}
 
 
-def test_requests_to_resubmit_wait_for_the_end_of_the_pause(aws: SimulatedAws) -> None:
+def test_resubmit_messages_wait_for_the_end_of_the_pause(aws: SimulatedAws) -> None:
     brake(aws).pause("test", by="operator")
     body = {"dropbatch": 1, "kind": "resubmit", "job_name": "j", "lease_until": "2020-01-01T00:00:00.000Z"}
 

@@ -11,8 +11,9 @@ from dropbatch.contract.items import Run
 from dropbatch.contract.keys import started_key
 from dropbatch.contract.usage import MonthUsage
 from tests.lambdas.conftest import INPUT, OUTPUT, dropped
+from tests.lambdas.job_events import RECLAIMED, failed, tries
+from tests.lambdas.scenario import STEPS, Life, usage_of_month
 from tests.lambdas.simulated_aws import SimulatedAws
-from tests.lambdas.test_rescue import RECLAIMED, STEPS, Life, failed, tries, usage_of_month
 
 STOPPED: dict[str, Any] = {"stoppedAt": 1_700_000_100_000}
 
@@ -34,7 +35,7 @@ def cancel(life: Life) -> None:
 
 
 @pytest.mark.parametrize("reason", [Ending.CANCELLED, RECLAIMED])
-def test_each_try_of_a_run_that_was_cancelled_at_work_is_counted_once(life: Life, reason: str) -> None:
+def test_each_try_of_a_cancelled_running_run_is_counted_once(life: Life, reason: str) -> None:
     job = life.drop("lab/wordcount/a")
     starts(life, job)
     cancel(life)
@@ -53,7 +54,7 @@ def test_each_try_of_a_run_that_was_cancelled_at_work_is_counted_once(life: Life
     }
 
 
-def test_a_run_that_was_cancelled_before_it_started_used_nothing(life: Life) -> None:
+def test_a_run_cancelled_before_its_start_used_nothing(life: Life) -> None:
     job = life.drop("lab/wordcount/a")
     cancel(life)
 
@@ -63,7 +64,7 @@ def test_a_run_that_was_cancelled_before_it_started_used_nothing(life: Life) -> 
     assert usage_of_month(life.aws) == {}
 
 
-def test_what_it_used_before_a_rescue_stays_counted(life: Life) -> None:
+def test_usage_before_a_rescue_stays_counted(life: Life) -> None:
     first = life.drop("lab/wordcount/a")
     starts(life, first)
     life.happens(failed(first, RECLAIMED, attempts=tries(100, reason=RECLAIMED), **STOPPED))

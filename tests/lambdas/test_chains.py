@@ -10,9 +10,9 @@ from dropbatch.contract import ledger
 from dropbatch.contract.deployment import Pipeline
 from dropbatch.contract.runs import State
 from tests.lambdas.conftest import DEPLOYMENT, INPUT, OUTPUT, definitions, sqs_record
+from tests.lambdas.job_events import RECLAIMED, event, failed
+from tests.lambdas.scenario import Life
 from tests.lambdas.simulated_aws import SimulatedAws, error
-from tests.lambdas.test_rescue import RECLAIMED, Life, failed
-from tests.lambdas.test_run_events import event
 
 
 def after(name: str, parent: str) -> Pipeline:
@@ -64,7 +64,7 @@ def test_a_chain_of_three_steps_with_a_branch_runs_every_step_once_per_file(life
     )
 
 
-def test_next_steps_that_there_is_no_time_for_come_again(life: Life) -> None:
+def test_next_steps_beyond_the_time_limit_are_redelivered(life: Life) -> None:
     life.drop(*(f"lab/wordcount/{number}.txt" for number in range(150)))
     (job,) = life.aws.batch.jobs.values()
     ends = [
@@ -84,7 +84,7 @@ def test_next_steps_that_there_is_no_time_for_come_again(life: Life) -> None:
     assert Counter(run["pipeline"] for run in children) == {"sort2": 150, "report": 150}
 
 
-def test_a_next_step_reads_what_its_parent_left(life: Life) -> None:
+def test_a_next_step_reads_the_result_of_its_parent(life: Life) -> None:
     life.drop("lab/wordcount/day 1/a.txt")
     (parent,) = life.aws.dynamodb.runs()
 
@@ -97,7 +97,7 @@ def test_a_next_step_reads_what_its_parent_left(life: Life) -> None:
     assert child["parent"] == parent["run_id"]
 
 
-def test_a_failed_parent_leaves_its_children_unstarted_and_says_so(life: Life) -> None:
+def test_a_failed_parent_starts_no_child_and_names_the_skipped_ones(life: Life) -> None:
     job = life.drop("lab/wordcount/a")
 
     life.happens(failed(job, "Essential container in task exited", container={"exitCode": 1}))
@@ -109,7 +109,7 @@ def test_a_failed_parent_leaves_its_children_unstarted_and_says_so(life: Life) -
     assert "not started: report, sort2, plot" in detail["summary"]
 
 
-def test_so_does_a_parent_that_was_cancelled_before_it_started(life: Life) -> None:
+def test_a_parent_cancelled_before_its_start_starts_no_child(life: Life) -> None:
     life.drop("lab/wordcount/a")
     key = "lab/submissions/cancel.json"
     life.aws.s3.objects[INPUT, key] = json.dumps({"runs": [life.run["run_id"]]}).encode()
@@ -119,7 +119,7 @@ def test_so_does_a_parent_that_was_cancelled_before_it_started(life: Life) -> No
     assert (life.run["state"], life.run["not_started"]) == ("CANCELLED", ["report", "sort2", "plot"])
 
 
-def test_a_rescued_parent_has_its_children_once(life: Life) -> None:
+def test_a_rescued_parent_starts_its_children_once(life: Life) -> None:
     life.happens(failed(life.drop("lab/wordcount/a"), RECLAIMED))
     second = life.last_job()
 
@@ -129,7 +129,7 @@ def test_a_rescued_parent_has_its_children_once(life: Life) -> None:
     assert Counter(run["pipeline"] for run in life.aws.dynamodb.runs()) == {"wordcount": 1, "sort2": 1, "report": 1}
 
 
-def test_next_steps_that_could_not_be_asked_for_are_asked_for_by_reconcile(life: Life) -> None:
+def test_reconcile_requests_next_steps_that_could_not_be_requested(life: Life) -> None:
     job = life.drop("lab/wordcount/a")
 
     def tap(operation: str, call: Any) -> None:
@@ -146,7 +146,7 @@ def test_next_steps_that_could_not_be_asked_for_are_asked_for_by_reconcile(life:
     assert {run["pipeline"] for run in life.aws.dynamodb.runs()} == {"wordcount", "sort2", "report"}
 
 
-def test_while_paused_next_steps_are_held(life: Life) -> None:
+def test_next_steps_are_held_while_paused(life: Life) -> None:
     job = life.drop("lab/wordcount/a")
     life.aws.dynamodb.items[ledger.PAUSED] = ledger.to_item({"id": ledger.PAUSED, "since": "2026", "reason": "test"})
 
@@ -157,7 +157,7 @@ def test_while_paused_next_steps_are_held(life: Life) -> None:
     assert len(life.aws.batch.jobs) == 1
 
 
-def test_without_a_single_event_reconcile_brings_a_chain_to_its_end(life: Life) -> None:
+def test_reconcile_completes_a_chain_without_any_event(life: Life) -> None:
     life.drop(*(f"lab/wordcount/{number}.txt" for number in range(100)))
     at = ledger.utc_now()
 

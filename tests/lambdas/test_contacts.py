@@ -15,7 +15,7 @@ from tests.lambdas.simulated_aws import SimulatedAws
         ("none", ["contacts"], []),
     ],
 )
-def test_contacts_hear_of_their_group_and_operators_of_what_they_ask_for(
+def test_contacts_are_mailed_about_their_group_and_operators_as_configured(
     aws: SimulatedAws, hear: str, lab: list[str], neuro: list[str]
 ) -> None:
     deployment = DEPLOYMENT._replace(contacts=("lab",), operators_hear=hear, mail_window_minutes=1)
@@ -28,7 +28,7 @@ def test_contacts_hear_of_their_group_and_operators_of_what_they_ask_for(
     assert found == {("lab", topic) for topic in lab} | {("neuro", topic) for topic in neuro}
 
 
-def test_without_contacts_anywhere_operators_hear_of_all(aws: SimulatedAws) -> None:
+def test_operators_are_mailed_about_everything_without_contacts(aws: SimulatedAws) -> None:
     make_arrival(aws).process([dropped("lab/nothing/a.txt")])
 
     run_events(aws).reconcile.run(at=ledger.utc_now().replace(year=2099))

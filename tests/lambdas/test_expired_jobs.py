@@ -10,8 +10,8 @@ from dropbatch.contract import ledger
 from dropbatch.contract.keys import started_key
 from lambdas.run_events.job_events import EXPIRED
 from tests.lambdas.conftest import DEPLOYMENT, OUTPUT
+from tests.lambdas.scenario import Life, usage_of_month
 from tests.lambdas.simulated_aws import SimulatedAws
-from tests.lambdas.test_rescue import Life, usage_of_month
 
 IN_A_WEEK = datetime.now(UTC) + timedelta(days=8)
 
@@ -35,7 +35,7 @@ def forget(life: Life) -> None:
     life.aws.batch.jobs.clear()
 
 
-def test_what_the_record_says_is_what_happened(life: Life) -> None:
+def test_the_record_decides_the_end_of_an_expired_job(life: Life) -> None:
     job = life.drop("lab/wordcount/a", "lab/wordcount/b", "lab/wordcount/c")
     ends: tuple[dict[str, Any], ...] = (
         {"status": "SUCCEEDED", "stopped_at": "2026-01-01T00:01:00.000Z"},
@@ -55,11 +55,11 @@ def test_what_the_record_says_is_what_happened(life: Life) -> None:
     assert good["stopped_at"] == "2026-01-01T00:01:00.000Z"
     assert bad["reason"] == "program: exit code 3"
     assert len(life.aws.events.entries) == 3
-    # What they used, only Batch knew.
+    # Only Batch knew their usage.
     assert {run["usage"]["vcpu_ms"] for run in runs} == {None}
 
 
-def test_without_a_record_the_run_begins_anew_once_and_then_has_failed(life: Life) -> None:
+def test_an_expired_job_without_a_record_is_retried_once_and_then_failed(life: Life) -> None:
     first = life.drop("lab/wordcount/a")
     started(life, life.run, first["jobId"])
     forget(life)
@@ -82,7 +82,7 @@ def test_without_a_record_the_run_begins_anew_once_and_then_has_failed(life: Lif
     assert (record["phase"], record["attempt"]) == ("lost", 2)
 
 
-def test_a_record_of_an_earlier_attempt_says_nothing(life: Life) -> None:
+def test_a_record_of_an_earlier_attempt_is_ignored(life: Life) -> None:
     life.drop("lab/wordcount/a")
     left_record(life, {**life.run, "attempt": 0}, status="SUCCEEDED")
     forget(life)
@@ -92,7 +92,7 @@ def test_a_record_of_an_earlier_attempt_says_nothing(life: Life) -> None:
     assert (life.run["state"], life.run["attempt"]) == ("HELD", 2)
 
 
-def test_a_run_that_was_to_be_cancelled_is_cancelled(life: Life) -> None:
+def test_an_expired_job_of_a_run_being_cancelled_is_cancelled(life: Life) -> None:
     life.drop("lab/wordcount/a")
     life.aws.dynamodb.items[life.run["id"]]["cancel"] = {"S": "lab/submissions/cancel.json@v1"}
     forget(life)
@@ -102,7 +102,7 @@ def test_a_run_that_was_to_be_cancelled_is_cancelled(life: Life) -> None:
     assert life.run["state"] == "CANCELLED"
 
 
-def test_a_forgotten_job_whose_fence_another_took_is_not_asked(life: Life) -> None:
+def test_an_expired_job_that_lost_its_fence_takes_the_record_of_the_winner(life: Life) -> None:
     life.drop("lab/wordcount/a")
     started(life, life.run, "job-of-before")
     left_record(life, life.run, status="SUCCEEDED")
@@ -113,7 +113,7 @@ def test_a_forgotten_job_whose_fence_another_took_is_not_asked(life: Life) -> No
     assert (life.run["state"], life.run["job_id"]) == ("SUCCEEDED", "job-of-before")
 
 
-def test_a_job_that_batch_does_not_know_yet_is_waited_for(life: Life) -> None:
+def test_a_job_that_batch_does_not_list_yet_is_waited_for(life: Life) -> None:
     life.drop("lab/wordcount/a")
     forget(life)
 
@@ -122,7 +122,7 @@ def test_a_job_that_batch_does_not_know_yet_is_waited_for(life: Life) -> None:
     assert (life.run["state"], life.run["attempt"]) == ("HELD", 1)
 
 
-def test_what_it_used_is_counted_once_and_as_unknown(life: Life) -> None:
+def test_usage_of_an_expired_job_is_counted_once_as_unknown(life: Life) -> None:
     job = life.drop("lab/wordcount/a")
     started(life, life.run, job["jobId"])
     left_record(life, life.run, status="SUCCEEDED", stopped_at="2023-11-14T00:00:00.000Z")

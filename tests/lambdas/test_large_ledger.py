@@ -1,5 +1,4 @@
-"""A large ledger: reconcile has a slice in memory at a time, goes as far as time allows, and on from there; mails read
-no more of a window than they need."""
+"""A large ledger: reconcile reads one slice at a time and continues in the next round; mails read what they need."""
 
 import json
 from collections import Counter
@@ -80,7 +79,7 @@ def reading(aws: SimulatedAws, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return read
 
 
-def test_only_a_slice_is_in_memory(aws: SimulatedAws, reconcile: Reconcile, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_one_slice_is_in_memory(aws: SimulatedAws, reconcile: Reconcile, monkeypatch: pytest.MonkeyPatch) -> None:
     read = reading(aws, monkeypatch)
     written = ahead = 0
 
@@ -98,7 +97,7 @@ def test_only_a_slice_is_in_memory(aws: SimulatedAws, reconcile: Reconcile, monk
     assert ahead <= SLICE + PER_JOB + PAGE * ledger.SHARDS
 
 
-def test_what_there_is_no_time_for_is_left_to_the_next_rounds(aws: SimulatedAws, reconcile: Reconcile) -> None:
+def test_runs_beyond_the_time_limit_are_left_to_the_next_rounds(aws: SimulatedAws, reconcile: Reconcile) -> None:
     everybody = {run["run_id"] for run in aws.dynamodb.runs()}
     rounds = 0
     while set(asked(aws)) != everybody:
@@ -107,11 +106,11 @@ def test_what_there_is_no_time_for_is_left_to_the_next_rounds(aws: SimulatedAws,
         assert rounds < 20
 
     assert rounds > 2
-    # Nobody waits for a second turn of others; only a slice that was cut short is looked at again.
+    # No slice is read twice before the others, except one that was interrupted.
     assert sum(asked(aws).values()) <= RUNS + rounds * SLICE
 
 
-def test_a_slice_that_never_fits_does_not_keep_the_others_waiting(aws: SimulatedAws) -> None:
+def test_a_slice_that_never_fits_does_not_delay_the_others(aws: SimulatedAws) -> None:
     for number in range(1500):  # of one moment, and so one slice; time is enough for a third of it
         put(aws, number, BEGAN)
     put(aws, 1500, BEGAN + timedelta(minutes=1))
@@ -123,7 +122,7 @@ def test_a_slice_that_never_fits_does_not_keep_the_others_waiting(aws: Simulated
     assert f"r-{1500:020x}" in asked(aws)
 
 
-def test_after_the_last_runs_the_first_are_looked_at_again(aws: SimulatedAws, reconcile: Reconcile) -> None:
+def test_a_round_starts_over_after_the_last_runs(aws: SimulatedAws, reconcile: Reconcile) -> None:
     reconcile.run(at=LATER, spent=late_after(3))
     assert ledger.RECONCILED in aws.dynamodb.items
 
@@ -136,7 +135,7 @@ def test_after_the_last_runs_the_first_are_looked_at_again(aws: SimulatedAws, re
     assert sum(asked(aws).values()) == before + RUNS
 
 
-def test_of_a_large_window_no_more_is_read_than_it_takes(aws: SimulatedAws, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_window_is_read_only_as_far_as_necessary(aws: SimulatedAws, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(RUNS):
         put(aws, number, BEGAN + timedelta(milliseconds=number))
     parts = run_events(aws, clock=lambda: LATER)
@@ -188,7 +187,7 @@ def test_a_window_too_large_for_one_round_is_counted_over_several(aws: Simulated
     while len(aws.sns.mails) < 2:
         rounds += 1
         failures = Failures()
-        # Time for the first page of a round, and for the look at the next.
+        # Time for the first page of a round, and to read the next.
         parts.reconcile._mails.send_due(
             at=LATER + timedelta(seconds=rounds), failures=failures, is_over=late_after(2 if rounds > 1 else 3)
         )

@@ -62,7 +62,7 @@ def end(
             parts.flow.process([{"messageId": f"{number}-{index}", "body": json.dumps({"detail": detail})}])
 
 
-def test_as_many_of_a_drop_as_fit_are_admitted_and_the_rest_is_refused_with_the_figures(bench: Bench) -> None:
+def test_a_drop_is_admitted_up_to_the_limit_and_the_rest_refused_with_the_figures(bench: Bench) -> None:
     drop(bench, 12)
 
     assert len(bench.runs()) == 10
@@ -85,7 +85,7 @@ def test_other_groups_are_not_limited(bench: Bench) -> None:
     assert not [run for run in bench.runs() if "reserved" in run]
 
 
-def test_the_same_files_again_take_nothing(bench: Bench) -> None:
+def test_the_same_files_again_reserve_nothing(bench: Bench) -> None:
     drop(bench, 4)
     drop(bench, 6)
 
@@ -93,7 +93,7 @@ def test_the_same_files_again_take_nothing(bench: Bench) -> None:
     assert limit_item(bench.aws)["remaining"] == 4 * HOUR
 
 
-def test_duplicates_and_more_than_fits_in_one_drop(bench: Bench) -> None:
+def test_a_drop_with_duplicates_is_admitted_up_to_the_limit(bench: Bench) -> None:
     drop(bench, 4)
     drop(bench, 12)
 
@@ -101,7 +101,7 @@ def test_duplicates_and_more_than_fits_in_one_drop(bench: Bench) -> None:
     assert limit_item(bench.aws)["remaining"] == 0
 
 
-def test_more_than_one_transaction_takes(aws: SimulatedAws) -> None:
+def test_a_drop_larger_than_one_transaction_is_admitted_up_to_the_limit(aws: SimulatedAws) -> None:
     bench = Bench(aws, make_arrival(aws, LIMITED._replace(limits={"lab": Limit(VCPU_MS, 150 * HOUR)})))
 
     drop(bench, 250)
@@ -110,7 +110,7 @@ def test_more_than_one_transaction_takes(aws: SimulatedAws) -> None:
 
 
 @pytest.mark.parametrize("status", ["SUCCEEDED", "FAILED"])
-def test_what_was_not_used_comes_back_once(bench: Bench, status: str) -> None:
+def test_unused_reservations_are_returned_once(bench: Bench, status: str) -> None:
     drop(bench, 3)
 
     end(bench.aws, seconds=90, status=status)
@@ -120,7 +120,7 @@ def test_what_was_not_used_comes_back_once(bench: Bench, status: str) -> None:
     assert {(run["reserved"]["amount"], run["reserved"]["month"]) for run in bench.runs()} == {(0, month())}
 
 
-def test_what_is_not_known_to_have_been_used_counts_in_full(bench: Bench) -> None:
+def test_unknown_usage_counts_in_full(bench: Bench) -> None:
     drop(bench, 1)
 
     end(bench.aws, attempts=[{"startedAt": 1_000_000, "container": {}}])
@@ -128,7 +128,7 @@ def test_what_is_not_known_to_have_been_used_counts_in_full(bench: Bench) -> Non
     assert limit_item(bench.aws)["remaining"] == LIMIT.amount - HOUR
 
 
-def test_an_attempt_that_is_followed_by_another_is_charged_and_the_run_holds_on(bench: Bench) -> None:
+def test_a_retried_attempt_is_charged_and_the_run_keeps_its_reservation(bench: Bench) -> None:
     drop(bench, 1)
 
     end(bench.aws, seconds=60, status="FAILED", statusReason="Host EC2 (instance i-1) terminated.")
@@ -138,7 +138,7 @@ def test_an_attempt_that_is_followed_by_another_is_charged_and_the_run_holds_on(
     assert limit_item(bench.aws)["remaining"] == LIMIT.amount - HOUR - 60_000
 
 
-def test_a_run_that_is_cancelled_before_it_starts_gives_all_back(bench: Bench) -> None:
+def test_a_run_cancelled_before_its_start_returns_its_reservation(bench: Bench) -> None:
     drop(bench, 2)
     first, _ = bench.runs()
 
@@ -148,7 +148,7 @@ def test_a_run_that_is_cancelled_before_it_starts_gives_all_back(bench: Bench) -
     assert limit_item(bench.aws)["remaining"] == LIMIT.amount - HOUR
 
 
-def test_what_was_refused_can_be_tried_again_once_there_is_room(bench: Bench) -> None:
+def test_a_refused_run_can_be_retried_once_the_limit_allows(bench: Bench) -> None:
     drop(bench, 11)
     (refused,) = bench.runs(rejected=True)
     end(bench.aws, seconds=0)
@@ -164,7 +164,7 @@ def test_what_was_refused_can_be_tried_again_once_there_is_room(bench: Bench) ->
     assert bench.run(refused["run_id"])["state"] == "SUCCEEDED"
 
 
-def test_a_retry_takes_as_much_as_a_new_run_and_is_refused_without_room(bench: Bench) -> None:
+def test_a_retry_reserves_as_much_as_a_new_run_or_is_refused(bench: Bench) -> None:
     drop(bench, 11)
     (refused,) = bench.runs(rejected=True)
 
@@ -175,7 +175,7 @@ def test_a_retry_takes_as_much_as_a_new_run_and_is_refused_without_room(bench: B
     assert limit_item(bench.aws)["remaining"] == 0
 
 
-def test_contacts_are_told_once_a_day(bench: Bench) -> None:
+def test_contacts_are_mailed_once_a_day(bench: Bench) -> None:
     parts = run_events(bench.aws, LIMITED)
     drop(bench, 12)
     drop(bench, 3, start=20)
@@ -190,9 +190,7 @@ def test_contacts_are_told_once_a_day(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(("changed", "remaining"), [(12, 9), (2, -1)])
-def test_a_limit_that_is_changed_within_the_month_keeps_what_was_used(
-    aws: SimulatedAws, changed: int, remaining: int
-) -> None:
+def test_a_limit_changed_within_the_month_keeps_the_usage(aws: SimulatedAws, changed: int, remaining: int) -> None:
     drop(Bench(aws, make_arrival(aws, LIMITED)), 3)
     later = Bench(aws, make_arrival(aws, LIMITED._replace(limits={"lab": Limit(VCPU_MS, changed * HOUR)})))
 
@@ -203,7 +201,7 @@ def test_a_limit_that_is_changed_within_the_month_keeps_what_was_used(
     assert len(later.runs(rejected=True)) == 1 - taken
 
 
-def test_a_limit_of_another_kind_begins_with_what_the_month_has_used(aws: SimulatedAws) -> None:
+def test_a_limit_of_another_kind_starts_with_the_usage_of_the_month(aws: SimulatedAws) -> None:
     pools = {name: pool._replace(usd_per_vcpu_hour=1.0, usd_per_gib_hour=0.0) for name, pool in LIMITED.pools.items()}
     hours, dollars = (
         LIMITED._replace(pools=pools),
@@ -222,7 +220,7 @@ def test_a_limit_of_another_kind_begins_with_what_the_month_has_used(aws: Simula
     assert limit_item(aws)["remaining"] == 5_000_000 - 2 * 1_000_000 - 500_000
 
 
-def test_runs_hold_what_their_request_asks_for() -> None:
+def test_runs_reserve_the_resources_of_their_request() -> None:
     pools = {
         name: pool._replace(usd_per_vcpu_hour=price, usd_per_gib_hour=0.01)
         for (name, pool), price in zip(LIMITED.pools.items(), (0.05, 0.1), strict=True)
@@ -237,7 +235,7 @@ def test_runs_hold_what_their_request_asks_for() -> None:
     assert need(dollars, vcpus=2, memory_mib=4096) == 240_000  # of the dearer pool
 
 
-def test_others_that_take_at_the_same_time_are_waited_for(aws: SimulatedAws) -> None:
+def test_concurrent_reservations_are_retried(aws: SimulatedAws) -> None:
     conflicts = 3
 
     def refuse(operation: str, call: Any) -> None:

@@ -16,10 +16,9 @@ from lambdas.run_events import tally
 from lambdas.run_events.mail_texts import about_many, about_one
 from lambdas.run_events.tally import Tally
 from tests.lambdas.conftest import DEPLOYMENT, INPUT, OUTPUT, dropped, make_arrival, run_events, s3_record, sqs_record
+from tests.lambdas.job_events import CONTAINER, event, failed, tries
 from tests.lambdas.runs import make_run
 from tests.lambdas.simulated_aws import SimulatedAws, error
-from tests.lambdas.test_rescue import CONTAINER, failed, tries
-from tests.lambdas.test_run_events import event
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "run-state-change.v1.schema.json").read_text())
 RUN: dict[str, Any] = {
@@ -71,7 +70,7 @@ def fits(value: Any, schema: dict[str, Any]) -> bool:
         {"state": "HELD", "attempt": 2, "earlier": [{"attempt": 1, "pool": "spot", "cause": "moved", "reason": "r"}]},
     ],
 )
-def test_the_event_is_as_its_schema_says(change: dict[str, Any]) -> None:
+def test_the_event_is_valid_for_its_schema(change: dict[str, Any]) -> None:
     detail = run_state_change("test", make_run({**RUN, **change}))
 
     assert set(SCHEMA["properties"]) == set(SCHEMA["required"]) == set(detail)
@@ -79,7 +78,7 @@ def test_the_event_is_as_its_schema_says(change: dict[str, Any]) -> None:
     assert set(SCHEMA["properties"]["state"]["enum"]) == set(State)
 
 
-def test_a_cost_that_is_not_known_is_said_to_be_unknown() -> None:
+def test_an_unknown_cost_is_shown_as_unknown() -> None:
     unknown = {**RUN, "usage": {"vcpu_ms": None, "mib_ms": None, "micro_usd": None}}
 
     assert run_state_change("test", make_run(RUN))["cost_usd"] == "0.0123"
@@ -87,7 +86,7 @@ def test_a_cost_that_is_not_known_is_said_to_be_unknown() -> None:
     assert "Cost:     unknown" in about_one(make_run(unknown), region="eu-central-1", bucket="out").body
 
 
-def test_a_mail_says_what_where_how_long_and_what_it_cost() -> None:
+def test_a_mail_gives_result_place_duration_and_cost() -> None:
     letter = about_one(make_run(RUN), region="eu-central-1", bucket="out")
 
     assert letter.subject == "wordcount: a.txt is done"
@@ -97,7 +96,7 @@ def test_a_mail_says_what_where_how_long_and_what_it_cost() -> None:
     assert "Cost:     about 0.01 USD" in letter.body
 
 
-def test_a_mail_about_a_failure_says_phase_reason_and_the_last_lines() -> None:
+def test_a_mail_about_a_failure_gives_phase_reason_and_last_lines() -> None:
     run = {
         **RUN,
         "state": "FAILED",
@@ -115,7 +114,7 @@ def test_a_mail_about_a_failure_says_phase_reason_and_the_last_lines() -> None:
     assert body.index("  one\n  two") > body.index("The last 2 lines of its log:")
 
 
-def test_a_mail_about_many_gives_numbers_and_the_list() -> None:
+def test_a_mail_about_many_runs_gives_counts_and_a_list() -> None:
     bad = {**RUN, "state": "FAILED", "reason": "program: exit code 3", "output": ""}
     good = [{**RUN, "output": f"s3://out/lab/wordcount/x/{number}/"} for number in range(982)]
 
@@ -129,7 +128,7 @@ def test_a_mail_about_many_gives_numbers_and_the_list() -> None:
     assert "18 did not succeed (18 failed):\n  18 x program: exit code 3 (for example ä.txt)" in letter.body
 
 
-def test_of_very_many_failures_the_first_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_list_of_failures_is_truncated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tally, "LISTED", 3)
     monkeypatch.setattr(tally, "_MAX_REASONS", 2)
     bad = [{**RUN, "state": "FAILED", "reason": f"reason {number}", "output": ""} for number in range(6)]
@@ -142,7 +141,7 @@ def test_of_very_many_failures_the_first_are_listed(monkeypatch: pytest.MonkeyPa
     assert "7 did not succeed (7 failed):\n  4 x for some other reason (for example ä.txt)\n  2 x reason 0 " in body
 
 
-def test_a_mail_about_many_tells_the_most_frequent_reasons_first() -> None:
+def test_a_mail_about_many_runs_gives_the_most_frequent_reasons_first() -> None:
     states = ["FAILED"] * 6 + ["CANCELLED"] * 3 + ["REJECTED"]
     reasons = ["a", "b", "c", "d", "e", "e", "cancelled on request", "cancelled on request", "f", "g"]
     bad = [{**RUN, "state": state, "reason": reason} for state, reason in zip(states, reasons, strict=True)]
@@ -164,14 +163,14 @@ def test_a_mail_about_many_tells_the_most_frequent_reasons_first() -> None:
         ({"vcpu_ms": 0, "mib_ms": 0, "micro_usd": 0}, "none: nothing ran"),
     ],
 )
-def test_a_cost_is_never_said_to_be_zero(usage: dict[str, Any], said: str) -> None:
+def test_a_cost_is_never_shown_as_zero(usage: dict[str, Any], said: str) -> None:
     run = {**RUN, "usage": usage}
 
     assert f"Cost:     {said}\n" in about_one(make_run(run), region="eu-central-1", bucket="out").body
     assert f"Cost:    {said}\n" in about_many(Tally.of([make_run(run)]), region="eu-central-1", failures=None).body
 
 
-def test_a_refused_request_is_told_of_with_what_is_wrong_and_where_that_is_written() -> None:
+def test_a_mail_about_a_refused_request_gives_the_faults_and_their_place() -> None:
     key = "lab/submissions/sweep/submit.json"
     run = {
         **{name: RUN[name] for name in ("id", "run_id", "group", "attempt")},
@@ -191,7 +190,7 @@ def test_a_refused_request_is_told_of_with_what_is_wrong_and_where_that_is_writt
     assert "Cost" not in letter.body
 
 
-def test_a_run_over_its_groups_limit_is_told_how_to_be_tried_again() -> None:
+def test_a_mail_about_a_run_over_the_limit_says_how_to_retry() -> None:
     run = {
         **RUN,
         "state": "REJECTED",
@@ -222,7 +221,7 @@ def test_a_mail_about_several_pipelines_names_the_folder_of_each() -> None:
     assert "\n  s3://out/lab/second/\n" in body
 
 
-def test_subjects_are_what_sns_takes() -> None:
+def test_subjects_are_valid_for_sns() -> None:
     subject = about_one(
         make_run({**RUN, "input": f"s3://in/lab/wordcount/{'ü' * 200}\n"}), region="x", bucket="out"
     ).subject
@@ -245,7 +244,7 @@ def clock() -> Clock:
     return Clock()
 
 
-def test_a_single_drop_is_told_of_at_once_and_once(aws: SimulatedAws, clock: Clock) -> None:
+def test_a_single_drop_is_mailed_at_once_and_once(aws: SimulatedAws, clock: Clock) -> None:
     parts = run_events(aws, clock=clock)
     make_arrival(aws).process([dropped("lab/wordcount/a")])
     (job,) = aws.batch.jobs.values()
@@ -259,7 +258,7 @@ def test_a_single_drop_is_told_of_at_once_and_once(aws: SimulatedAws, clock: Clo
     assert mail["Subject"] == "wordcount: a is done"
 
 
-def test_a_drop_of_many_is_told_of_once_when_the_last_has_ended(aws: SimulatedAws, clock: Clock) -> None:
+def test_a_drop_of_many_is_mailed_once_after_the_last_run_ended(aws: SimulatedAws, clock: Clock) -> None:
     parts = run_events(aws, clock=clock)
     make_arrival(aws).process([dropped(*(f"lab/wordcount/{number}" for number in range(4)))])
     (job,) = aws.batch.jobs.values()
@@ -299,7 +298,7 @@ def test_a_refused_request_is_mailed_without_waiting_for_the_window(aws: Simulat
     assert [mail["Subject"] for mail in aws.sns.mails] == ["request rejected: submit.json"] * 2
 
 
-def test_refused_files_are_mailed_with_what_was_dropped_beside_them(aws: SimulatedAws, clock: Clock) -> None:
+def test_refused_files_are_mailed_together_with_the_rest_of_their_drop(aws: SimulatedAws, clock: Clock) -> None:
     parts = run_events(aws, clock=clock)
     make_arrival(aws).process([dropped("lab/wordcont/a", "lab/wordcont/b")])
 
@@ -310,7 +309,7 @@ def test_refused_files_are_mailed_with_what_was_dropped_beside_them(aws: Simulat
     assert mail["Subject"] == "wordcont: 0 of 2 succeeded"
 
 
-def test_a_requests_mail_tells_of_runs_that_were_claimed_before_the_first_that_ended(aws: SimulatedAws) -> None:
+def test_a_mail_about_a_request_includes_runs_claimed_before_the_first_end(aws: SimulatedAws) -> None:
     clock = Clock()
     parts = run_events(aws, clock=clock)
     aws.s3.objects |= {(INPUT, "lab/inputs/a"): b"data", (INPUT, "lab/inputs/b"): b"data"}
@@ -350,7 +349,7 @@ def test_the_same_request_put_again_is_mailed_again(aws: SimulatedAws, clock: Cl
     assert [mail["Subject"] for mail in aws.sns.mails] == ["wordcount: a is done"] * 2
 
 
-def test_a_mail_that_could_not_be_sent_is_sent_later(aws: SimulatedAws, clock: Clock) -> None:
+def test_a_failed_mail_is_sent_later(aws: SimulatedAws, clock: Clock) -> None:
     parts = run_events(aws, clock=clock)
     make_arrival(aws).process([dropped("lab/wordcount/a")])
     (job,) = aws.batch.jobs.values()
@@ -369,7 +368,7 @@ def test_a_mail_that_could_not_be_sent_is_sent_later(aws: SimulatedAws, clock: C
     assert DEPLOYMENT.mail_window_minutes == 10
 
 
-def test_operators_are_mailed_of_a_blocked_queue_in_plain_text(aws: SimulatedAws) -> None:
+def test_operators_are_mailed_about_a_blocked_queue_in_plain_text(aws: SimulatedAws) -> None:
     flow = run_events(aws).flow
     reason = 'CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - "spot" has none\nof it'
     job = {"jobName": "j", "jobId": "4c7599ae", "status": "RUNNABLE", "statusReason": reason}
@@ -386,7 +385,7 @@ def test_operators_are_mailed_of_a_blocked_queue_in_plain_text(aws: SimulatedAws
     assert answer.ids == set()
 
 
-def test_a_mail_about_a_blocked_queue_that_sns_did_not_take_is_sent_again(aws: SimulatedAws) -> None:
+def test_a_failed_mail_about_a_blocked_queue_is_sent_again(aws: SimulatedAws) -> None:
     def tap(operation: str, call: Any) -> None:
         if operation == "Publish":
             raise error("Throttling", operation)

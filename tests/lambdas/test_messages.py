@@ -8,7 +8,7 @@ from tests.lambdas.conftest import s3_record, sqs_record
 @pytest.mark.parametrize(
     "key", ["lab/wordcount/a b+(1) ü.txt", "lab/wordcount/100%.txt", 'lab/wordcount/\'"🦉".txt', "a//b/../c", "\u00a0"]
 )
-def test_keys_arrive_as_they_were_written(key: str) -> None:
+def test_keys_are_decoded_to_their_original(key: str) -> None:
     body = sqs_record({"Records": [s3_record(key)]})["body"]
 
     (arrival,) = parse(body).arrivals
@@ -22,20 +22,20 @@ def test_all_records_of_a_message_are_read() -> None:
     assert [arrival.key for arrival in parse(body).arrivals] == ["a", "b"]
 
 
-def test_a_test_event_of_s3_has_no_content() -> None:
+def test_a_test_event_of_s3_has_no_records() -> None:
     message = parse('{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"in-bucket"}')
 
     assert not message.arrivals
     assert not message.held
 
 
-def test_removed_objects_are_no_arrivals() -> None:
+def test_removed_objects_are_not_arrivals() -> None:
     record = s3_record("a") | {"eventName": "ObjectRemoved:Delete"}
 
     assert parse(sqs_record({"Records": [record]})["body"]).arrivals == ()
 
 
-def test_own_messages_survive_the_queue() -> None:
+def test_own_messages_are_restored_from_the_queue() -> None:
     held = Held(group="lab", run_id="r-1", job_name="job")
     job = Resubmit(job_name="job", lease_until="2026-11-20T00:00:00.000Z")
 
@@ -59,6 +59,6 @@ def test_own_messages_survive_the_queue() -> None:
         ("[" * 100_000, "not JSON"),
     ],
 )
-def test_poison_says_why(body: str, reason: str) -> None:
+def test_an_unparseable_message_gives_the_reason(body: str, reason: str) -> None:
     with pytest.raises(PoisonError, match=reason):
         parse(body)

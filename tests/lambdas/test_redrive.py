@@ -14,7 +14,7 @@ def sent(aws: SimulatedAws, queue: str) -> list[str]:
     return [message["MessageBody"] for message in aws.sqs.sent if message["QueueUrl"] == queue]
 
 
-def test_letters_are_shown_with_their_reasons_and_stay(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
+def test_dead_letters_are_listed_with_their_reasons_and_kept(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
     arrival.process([sqs_record("rubbish", "m1"), sqs_record("{}", "m2")])
     aws.sqs.send_message(QueueUrl="dead", MessageBody="worn out")
 
@@ -26,7 +26,7 @@ def test_letters_are_shown_with_their_reasons_and_stay(aws: SimulatedAws, arriva
         assert shown[2]["reason"].startswith("every try to process it failed")
 
 
-def test_letters_go_back_to_the_queue_up_to_a_limit(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
+def test_dead_letters_are_redriven_up_to_a_limit(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
     arrival.process([sqs_record("{}", f"m{number}") for number in range(25)])
     calls: list[str] = []
     aws.tap = lambda operation, call: calls.append(operation)
@@ -35,13 +35,13 @@ def test_letters_go_back_to_the_queue_up_to_a_limit(aws: SimulatedAws, arrival: 
 
     assert said == {"redriven": 23, "reasons": {"unknown kind of message with the fields (none)": 23}}
     assert sent(aws, "arrivals") == ["{}"] * 23
-    # Sent before it is deleted: dying in between loses nothing.
+    # Sent before it is deleted: a crash in between loses nothing.
     assert calls[1:3] == ["SendMessage", "DeleteMessage"]
     assert letters(aws).redrive(limit=23)["redriven"] == 2
     assert letters(aws).redrive(limit=23) == {"redriven": 0, "reasons": {}}
 
 
-def test_a_reason_holds_nothing_that_the_queue_refuses(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
+def test_a_reason_contains_no_character_that_sqs_refuses(aws: SimulatedAws, arrival: ArrivalFlow) -> None:
     arrival.process([sqs_record('{"a\\u0000\\ud800b": 1}')])
 
     (letter,) = letters(aws).show(limit=1)["letters"]
@@ -50,7 +50,7 @@ def test_a_reason_holds_nothing_that_the_queue_refuses(aws: SimulatedAws, arriva
 
 
 @pytest.mark.parametrize("free", [0, 12, 13, 40, 2000])
-def test_a_message_of_the_largest_size_is_buried_with_as_much_of_the_reason_as_fits(
+def test_a_message_of_the_maximum_size_is_moved_with_a_truncated_reason(
     aws: SimulatedAws, arrival: ArrivalFlow, free: int
 ) -> None:
     body = "x" * (1_048_576 - free)

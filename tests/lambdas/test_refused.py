@@ -39,7 +39,7 @@ class Life:
         assert not make_arrival(self.aws, self.deployment, clock=self.clock).process(records).ids
 
     def round(self) -> dict[str, int]:
-        """Reconcile, and what it asks for; returns what it repaired."""
+        """Run reconcile and deliver its messages; return what it repaired."""
         self.now += self.deployment.lease + timedelta(minutes=self.deployment.reconcile_minutes)
         done = run_events(self.aws, self.deployment, clock=self.clock).reconcile.run(at=self.now)
         self.arrive(*(sqs_record(each["MessageBody"], str(place)) for place, each in enumerate(self.aws.sqs.sent)))
@@ -47,12 +47,12 @@ class Life:
         return done
 
     def job(self) -> dict[str, Any]:
-        """The only JOB item."""
+        """Return the only JOB item."""
         (item_id,) = [item_id for item_id in self.aws.dynamodb.items if item_id.startswith("job#")]
         return self.aws.dynamodb.plain(item_id)
 
     def refused(self, group: str = "lab") -> list[dict[str, Any]]:
-        """JOB items that people find as refused now."""
+        """Return the JOB items shown as refused now."""
         values = {":group": ledger.refused_key(group), ":now": ledger.timestamp(self.now)}
         pages = self.aws.dynamodb.get_paginator("query").paginate(
             TableName="ledger",
@@ -97,7 +97,7 @@ def test_every_submission_has_the_priority_of_its_pipeline(aws: SimulatedAws) ->
     assert priorities == {"dropbatch-test-wordcount-lab:1": 0, "dropbatch-test-sort-lab:1": 100}
 
 
-def test_a_refused_job_says_why_and_since_when(life: Life) -> None:
+def test_a_refused_job_records_the_reason_and_the_time(life: Life) -> None:
     life.aws.tap = refusing("SubmitJob")
 
     life.arrive(dropped("lab/wordcount/a", "lab/wordcount/b"))
@@ -115,7 +115,7 @@ def test_a_refused_job_says_why_and_since_when(life: Life) -> None:
     assert (job["refused"]["since"], job["refused"]["at"]) == (first, ledger.timestamp(life.now))
 
 
-def test_only_a_refusal_that_repetition_confirms_raises_the_alarm(
+def test_only_a_repeated_refusal_raises_the_alarm(
     life: Life, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     life.aws.tap = refusing("SubmitJob")
@@ -140,7 +140,7 @@ def test_only_a_refusal_that_repetition_confirms_raises_the_alarm(
     assert [record.levelname for record in caplog.records if "refused again" in record.message] == ["ERROR"] * 2
 
 
-def test_once_the_cause_is_removed_the_runs_start_by_themselves_and_the_refusal_goes(
+def test_runs_start_and_the_refusal_is_cleared_once_the_cause_is_removed(
     life: Life, capsys: pytest.CaptureFixture[str]
 ) -> None:
     life.aws.tap = refusing("SubmitJob")
@@ -161,12 +161,12 @@ def test_once_the_cause_is_removed_the_runs_start_by_themselves_and_the_refusal_
     assert not item.keys() & {"refused", "day", "created_at"}
     assert life.refused() == []
     assert told(capsys.readouterr().out) == []
-    # The same job and manifest all the time: nothing accumulates while it is refused.
+    # Always the same job and manifest: nothing accumulates while it is refused.
     assert (len(life.aws.s3.objects), len(life.aws.dynamodb.items)) == before
     assert life.round() == {}
 
 
-def test_a_revision_that_was_asked_for_is_not_replaced_by_a_newer_one(life: Life) -> None:
+def test_a_requested_revision_is_not_replaced_by_a_newer_one(life: Life) -> None:
     life.aws.tap = refusing("SubmitJob")
     life.arrive(dropped("lab/wordcount/a"))
     item_id = life.job()["id"]
@@ -181,7 +181,7 @@ def test_a_revision_that_was_asked_for_is_not_replaced_by_a_newer_one(life: Life
 
 
 @pytest.mark.parametrize("why", ["missing", "denied"])
-def test_a_definition_that_cannot_be_found_is_a_refusal_too(life: Life, why: str) -> None:
+def test_a_missing_definition_is_a_refusal(life: Life, why: str) -> None:
     if why == "missing":
         del life.aws.batch.definitions[DEFINITION]
     else:
@@ -207,7 +207,7 @@ def test_a_definition_that_cannot_be_found_is_a_refusal_too(life: Life, why: str
     assert life.refused() == []
 
 
-def test_a_queue_that_a_pause_disables_meanwhile_is_no_refusal(life: Life) -> None:
+def test_a_queue_disabled_by_a_pause_is_no_refusal(life: Life) -> None:
     def pause(operation: str, call: Mapping[str, Any]) -> None:
         if operation == "SubmitJob":
             life.aws.dynamodb.items[ledger.PAUSED] = ledger.to_item({"id": ledger.PAUSED, "since": "2026"})
@@ -248,7 +248,7 @@ def test_a_refusal_that_nothing_renews_counts_no_more(life: Life) -> None:
     assert life.refused() == []
 
 
-def test_another_invocation_that_took_the_job_over_keeps_it(life: Life) -> None:
+def test_a_job_taken_over_by_another_invocation_is_left_to_it(life: Life) -> None:
     def overtaken(operation: str, call: Mapping[str, Any]) -> None:
         if operation == "SubmitJob":
             item = life.aws.dynamodb.items[f"job#{call['jobName']}"]
@@ -263,7 +263,7 @@ def test_another_invocation_that_took_the_job_over_keeps_it(life: Life) -> None:
     assert life.job()["state"] == "SUBMITTED"
 
 
-def test_runs_of_a_pool_that_was_removed_go_to_another(life: Life) -> None:
+def test_runs_of_a_removed_pool_go_to_another(life: Life) -> None:
     life.aws.tap = refusing("SubmitJob", message="JobQueue dropbatch-test-spot not found")
     life.arrive(dropped("lab/wordcount/a"))
     assert life.refused()
@@ -312,12 +312,12 @@ PASSING: dict[str, Exception] = {
 
 
 @pytest.mark.parametrize("fault", REFUSED.values(), ids=REFUSED.keys())
-def test_what_blames_the_request_is_a_refusal(fault: Exception) -> None:
+def test_errors_that_blame_the_request_are_refusals(fault: Exception) -> None:
     assert reason_of(fault)
 
 
 @pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING.keys())
-def test_what_may_pass_or_leaves_open_what_happened_is_none(life: Life, fault: Exception) -> None:
+def test_temporary_and_ambiguous_errors_are_no_refusals(life: Life, fault: Exception) -> None:
     def tap(operation: str, call: Mapping[str, Any]) -> None:
         if operation == "SubmitJob":
             raise fault

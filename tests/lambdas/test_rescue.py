@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from dropbatch.contract import ledger
-from dropbatch.contract.deployment import Deployment
 from dropbatch.contract.endings import Ending
-from dropbatch.contract.usage import MonthUsage, month_usage
-from lambdas.arrival.flow import ArrivalFlow
-from tests.lambdas.conftest import DEPLOYMENT, OUTPUT, dropped, make_arrival, run_events, sqs_record
+from dropbatch.contract.usage import MonthUsage
+from tests.lambdas.conftest import DEPLOYMENT, OUTPUT, sqs_record
+from tests.lambdas.job_events import CONTAINER, NO_CAPACITY, RECLAIMED, event, failed, told, tries
+from tests.lambdas.scenario import STEPS, Life, usage_of_month
 from tests.lambdas.simulated_aws import SimulatedAws
 from tests.lambdas.test_run_events import event, told
 
@@ -86,7 +86,7 @@ def life(aws: SimulatedAws) -> Life:
     return Life(aws, STEPS)
 
 
-def test_a_run_whose_machine_was_taken_away_goes_to_the_next_pool(life: Life) -> None:
+def test_a_reclaimed_run_goes_to_the_next_pool(life: Life) -> None:
     first = life.drop("lab/wordcount/a")
 
     life.happens(failed(first, RECLAIMED, attempts=tries(10, 5, reason=RECLAIMED)))
@@ -113,7 +113,7 @@ def test_a_run_whose_machine_was_taken_away_goes_to_the_next_pool(life: Life) ->
     assert (OUTPUT, f"{run['output_prefix']}_run.json") not in life.aws.s3.objects
 
 
-def test_without_a_next_pool_a_reclaimed_run_has_failed_and_has_a_record(life: Life) -> None:
+def test_a_reclaimed_run_without_a_next_pool_fails_with_a_record(life: Life) -> None:
     job = life.drop("lab/sort/a.dat")
 
     life.happens(failed(job, RECLAIMED, attempts=tries(10, reason=RECLAIMED)))
@@ -126,7 +126,7 @@ def test_without_a_next_pool_a_reclaimed_run_has_failed_and_has_a_record(life: L
     assert record["pool"] == "spot"
 
 
-def test_the_record_of_the_container_stays(life: Life) -> None:
+def test_the_record_of_the_container_is_kept(life: Life) -> None:
     job = life.drop("lab/wordcount/a")
     key = OUTPUT, f"{life.run['output_prefix']}_run.json"
     mine = json.dumps({"attempt": 1, "phase": "program", "reason": "exit code 3"}).encode()
@@ -139,7 +139,7 @@ def test_the_record_of_the_container_stays(life: Life) -> None:
     assert life.run["log_tail"] == [str(number) for number in range(30, 50)]
 
 
-def test_no_capacity_marks_the_pool_dry_and_arrivals_pass_it_over(life: Life) -> None:
+def test_missing_capacity_marks_the_pool_as_exhausted_and_arrivals_skip_it(life: Life) -> None:
     first = life.drop("lab/wordcount/a")
 
     life.happens(failed(first, NO_CAPACITY))
@@ -152,14 +152,14 @@ def test_no_capacity_marks_the_pool_dry_and_arrivals_pass_it_over(life: Life) ->
     assert len(life.aws.batch.jobs) == before  # it waits: its only pool is dry
 
 
-def test_a_dry_pool_is_tried_again_when_its_time_is_over(life: Life) -> None:
+def test_an_exhausted_pool_is_used_again_when_its_mark_expires(life: Life) -> None:
     life.happens(failed(life.drop("lab/wordcount/a"), NO_CAPACITY))
     life.aws.dynamodb.items["flag#dry#spot"]["until"] = {"S": "2020-01-01T00:00:00.000Z"}
 
     assert life.drop("lab/wordcount/b")["jobQueue"] == "dropbatch-test-spot"
 
 
-def test_an_image_that_cannot_be_pulled_is_tried_once_more(life: Life) -> None:
+def test_an_image_that_cannot_be_pulled_is_retried_once(life: Life) -> None:
     reason = {"reason": "CannotPullContainerError: pull access denied"}
     first = life.drop("lab/wordcount/a")
 
@@ -172,7 +172,7 @@ def test_an_image_that_cannot_be_pulled_is_tried_once_more(life: Life) -> None:
     assert life.run["reason"].startswith("CannotPullContainerError")
 
 
-def test_memory_that_did_not_suffice_grows_by_the_pipelines_steps(life: Life) -> None:
+def test_a_run_out_of_memory_is_retried_with_the_next_memory_step(life: Life) -> None:
     first = life.drop("lab/wordcount/a")
     asked = []
 
@@ -189,7 +189,7 @@ def test_memory_that_did_not_suffice_grows_by_the_pipelines_steps(life: Life) ->
     assert [each["cause"] for each in life.run["earlier"]] == ["out of memory", "out of memory"]
 
 
-def test_a_programs_own_failure_is_tried_again_only_if_the_pipeline_says_so(aws: SimulatedAws) -> None:
+def test_a_failure_of_the_program_is_retried_only_if_the_pipeline_says_so(aws: SimulatedAws) -> None:
     retrying = DEPLOYMENT._replace(
         pipelines={"wordcount": DEPLOYMENT.pipelines["wordcount"]._replace(retry_failures=1)}
     )
@@ -203,7 +203,7 @@ def test_a_programs_own_failure_is_tried_again_only_if_the_pipeline_says_so(aws:
     assert (life.run["state"], life.run["attempt"]) == ("FAILED", 2)
 
 
-def test_a_timeout_is_not_taken_for_want_of_memory(life: Life) -> None:
+def test_a_timeout_is_not_mistaken_for_a_lack_of_memory(life: Life) -> None:
     job = life.drop("lab/wordcount/a")
 
     life.happens(failed(job, "Job attempt duration exceeded timeout", container={"exitCode": 137}))
@@ -242,7 +242,7 @@ def test_a_cancelled_job_is_a_cancelled_run(life: Life) -> None:
     assert record["status"] == "CANCELLED"
 
 
-def test_a_rescue_comes_once_however_often_its_event_comes(life: Life) -> None:
+def test_duplicate_events_rescue_a_run_once(life: Life) -> None:
     first = life.drop("lab/wordcount/a")
     end = failed(first, RECLAIMED, attempts=tries(10, reason=RECLAIMED))
 
@@ -253,7 +253,7 @@ def test_a_rescue_comes_once_however_often_its_event_comes(life: Life) -> None:
     assert len(life.aws.batch.jobs) == 2
 
 
-def test_a_twin_of_a_job_that_never_started_finds_the_fence_taken(life: Life) -> None:
+def test_a_duplicate_of_an_unstarted_job_finds_the_fence_taken(life: Life) -> None:
     first = life.drop("lab/wordcount/a")
 
     life.happens(failed(first, NO_CAPACITY))
@@ -263,7 +263,7 @@ def test_a_twin_of_a_job_that_never_started_finds_the_fence_taken(life: Life) ->
 
 
 @pytest.mark.parametrize("children_say", [Ending.MOVED, "the array was cancelled, in words of Batch's own"])
-def test_a_thousand_runs_on_a_dry_pool_move_as_array_jobs(life: Life, children_say: str) -> None:
+def test_a_thousand_runs_on_an_exhausted_pool_move_as_array_jobs(life: Life, children_say: str) -> None:
     job = life.drop(*(f"lab/wordcount/{number}" for number in range(1000)))
     head = failed({**job, "jobId": f"{job['jobId']}:0"}, NO_CAPACITY, arrayProperties={"index": 0})
     life.happens(head)
@@ -287,12 +287,7 @@ def test_a_thousand_runs_on_a_dry_pool_move_as_array_jobs(life: Life, children_s
     assert {(run["attempt"], run["pool"]) for run in life.aws.dynamodb.runs()} == {(2, "ondemand")}
 
 
-def usage_of_month(aws: SimulatedAws, month: str = "2023-11") -> dict[str, MonthUsage]:
-    items = [aws.dynamodb.plain(key) for key in ledger.usage_keys("lab", month) if key in aws.dynamodb.items]
-    return month_usage(items)
-
-
-def test_usage_is_counted_once_per_attempt_and_its_cost_estimated(life: Life) -> None:
+def test_usage_is_counted_once_per_attempt_with_its_estimated_cost(life: Life) -> None:
     stopped: Any = {"stoppedAt": 1_700_000_010_000}
     first = failed(life.drop("lab/wordcount/a"), RECLAIMED, attempts=tries(60, 40, reason=RECLAIMED), **stopped)
     life.happens(first, first)
@@ -307,14 +302,14 @@ def test_usage_is_counted_once_per_attempt_and_its_cost_estimated(life: Life) ->
     second = event(life.last_job(), "SUCCEEDED", "e2", container=CONTAINER, attempts=tries(1), **stopped)
     life.happens(second, second)
 
-    # The pool "ondemand" has no price: what the run cost is unknown, not the cost of its first attempt.
+    # The pool "ondemand" has no price: the cost of the run is unknown, not that of its first attempt.
     assert life.run["usage"] == {"vcpu_ms": 202_000, "mib_ms": 206_848_000, "micro_usd": None}
     assert usage_of_month(life.aws)["wordcount"] == MonthUsage(
         attempts=2, vcpu_ms=202_000, mib_ms=206_848_000, micro_usd=22_000, unknown_cost=1
     )
 
 
-def test_times_that_batch_does_not_say_are_unknown_not_nothing(life: Life) -> None:
+def test_times_that_batch_omits_are_unknown_and_not_zero(life: Life) -> None:
     job = life.drop("lab/wordcount/a")
 
     life.happens(event(job, "SUCCEEDED", startedAt=1_700_000_000_000, container=CONTAINER))
@@ -322,7 +317,7 @@ def test_times_that_batch_does_not_say_are_unknown_not_nothing(life: Life) -> No
     assert life.run["usage"] == {"vcpu_ms": None, "mib_ms": None, "micro_usd": None}
 
 
-def test_a_job_that_never_started_used_nothing(life: Life) -> None:
+def test_an_unstarted_job_used_nothing(life: Life) -> None:
     life.happens(failed(life.drop("lab/wordcount/a"), NO_CAPACITY))
 
     assert life.run["usage"] == {"vcpu_ms": 0, "mib_ms": 0, "micro_usd": 0}

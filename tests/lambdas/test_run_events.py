@@ -1,5 +1,5 @@
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,10 +11,9 @@ from lambdas.ledger.table import Ledger
 from lambdas.run_events.flow import RunEventsFlow
 from lambdas.run_events.reconcile import Reconcile, UnrepairedError
 from tests.lambdas.conftest import OUTPUT, dropped, run_events, sqs_record
+from tests.lambdas.job_events import LATER, event, told
 from tests.lambdas.runs import make_run
 from tests.lambdas.simulated_aws import SimulatedAws, error
-
-LATER = datetime.now(UTC) + timedelta(days=1)
 
 
 @pytest.fixture
@@ -27,23 +26,9 @@ def reconcile(aws: SimulatedAws) -> Reconcile:
     return run_events(aws).reconcile
 
 
-def event(job: dict[str, Any], status: str, message_id: str = "e1", **detail: Any) -> dict[str, Any]:
-    return sqs_record(
-        {
-            "source": "aws.batch",
-            "detail": {"jobName": job["jobName"], "jobId": job["jobId"], "status": status, **detail},
-        },
-        message_id,
-    )
-
-
 def the_job(aws: SimulatedAws) -> dict[str, Any]:
     (job,) = aws.batch.jobs.values()
     return job
-
-
-def told(aws: SimulatedAws) -> list[str]:
-    return [json.loads(entry["Detail"])["state"] for entry in aws.events.entries]
 
 
 def test_a_run_follows_its_job_to_success(aws: SimulatedAws, arrival: ArrivalFlow, flow: RunEventsFlow) -> None:
@@ -62,7 +47,7 @@ def test_a_run_follows_its_job_to_success(aws: SimulatedAws, arrival: ArrivalFlo
     assert told(aws) == ["SUBMITTED", "RUNNING", "SUCCEEDED"]
 
 
-def test_late_and_doubled_events_change_nothing(aws: SimulatedAws, arrival: ArrivalFlow, flow: RunEventsFlow) -> None:
+def test_late_and_duplicate_events_change_nothing(aws: SimulatedAws, arrival: ArrivalFlow, flow: RunEventsFlow) -> None:
     arrival.process([dropped("lab/wordcount/a")])
     job = the_job(aws)
 
@@ -73,7 +58,7 @@ def test_late_and_doubled_events_change_nothing(aws: SimulatedAws, arrival: Arri
     assert told(aws) == ["SUCCEEDED"]
 
 
-def test_of_a_job_the_furthest_event_of_a_batch_counts_and_comes_again_if_need_be(
+def test_the_latest_event_of_a_job_in_a_batch_counts_and_is_redelivered_on_failure(
     aws: SimulatedAws, arrival: ArrivalFlow, flow: RunEventsFlow
 ) -> None:
     arrival.process([dropped("lab/wordcount/a")])
@@ -92,7 +77,7 @@ def test_of_a_job_the_furthest_event_of_a_batch_counts_and_comes_again_if_need_b
     assert told(aws) == ["SUCCEEDED"]
 
 
-def test_when_the_time_is_nearly_over_the_rest_of_a_batch_comes_again(
+def test_events_beyond_the_time_limit_are_redelivered(
     aws: SimulatedAws, arrival: ArrivalFlow, flow: RunEventsFlow
 ) -> None:
     arrival.process([dropped(*(f"lab/wordcount/{number}" for number in range(30)))])
@@ -112,7 +97,9 @@ def test_when_the_time_is_nearly_over_the_rest_of_a_batch_comes_again(
     assert told(aws) == ["SUCCEEDED"] * 30
 
 
-def test_children_of_an_array_move_their_own_runs(aws: SimulatedAws, arrival: ArrivalFlow, flow: RunEventsFlow) -> None:
+def test_children_of_an_array_advance_their_own_runs(
+    aws: SimulatedAws, arrival: ArrivalFlow, flow: RunEventsFlow
+) -> None:
     arrival.process([dropped("lab/wordcount/a", "lab/wordcount/b")])
     job = the_job(aws)
 
@@ -126,7 +113,7 @@ def test_children_of_an_array_move_their_own_runs(aws: SimulatedAws, arrival: Ar
     assert {run["input"][-1]: run["state"] for run in aws.dynamodb.runs()} == {"a": "HELD", "b": "SUCCEEDED"}
 
 
-def test_a_failure_gives_the_runtimes_own_reason(aws: SimulatedAws, arrival: ArrivalFlow, flow: RunEventsFlow) -> None:
+def test_a_failure_has_the_reason_of_the_runtime(aws: SimulatedAws, arrival: ArrivalFlow, flow: RunEventsFlow) -> None:
     arrival.process([dropped("lab/wordcount/a")])
     (run,) = aws.dynamodb.runs()
     record = {"attempt": 1, "phase": "program", "reason": "exit code 3"}
@@ -138,7 +125,7 @@ def test_a_failure_gives_the_runtimes_own_reason(aws: SimulatedAws, arrival: Arr
     assert (run["state"], run["reason"]) == ("FAILED", "program: exit code 3")
 
 
-def test_a_failure_without_record_gives_batchs_reason(
+def test_a_failure_without_a_record_has_the_reason_of_batch(
     aws: SimulatedAws, arrival: ArrivalFlow, flow: RunEventsFlow
 ) -> None:
     arrival.process([dropped("lab/wordcount/a")])
@@ -148,7 +135,7 @@ def test_a_failure_without_record_gives_batchs_reason(
     assert [run["reason"] for run in aws.dynamodb.runs()] == ["Task failed to start"]
 
 
-def test_a_job_that_lost_the_fence_says_nothing_about_the_run(
+def test_a_job_that_lost_the_fence_does_not_change_the_run(
     aws: SimulatedAws, arrival: ArrivalFlow, flow: RunEventsFlow
 ) -> None:
     arrival.process([dropped("lab/wordcount/a")])
@@ -164,7 +151,7 @@ def test_a_job_that_lost_the_fence_says_nothing_about_the_run(
     assert [run["state"] for run in aws.dynamodb.runs()] == ["SUCCEEDED"]
 
 
-def test_a_program_that_exits_like_a_superseded_job_has_failed(
+def test_a_program_with_the_exit_code_of_a_superseded_job_has_failed(
     aws: SimulatedAws, arrival: ArrivalFlow, flow: RunEventsFlow
 ) -> None:
     arrival.process([dropped("lab/wordcount/a"), dropped("lab/wordcount/b", message_id="m2")])
@@ -180,7 +167,7 @@ def test_a_program_that_exits_like_a_superseded_job_has_failed(
     assert {run["input"][-1]: run["state"] for run in aws.dynamodb.runs()} == {"a": "FAILED", "b": "HELD"}
 
 
-def test_a_final_state_is_told_even_if_the_first_telling_was_cut_short(
+def test_a_final_state_is_published_even_if_the_first_attempt_was_interrupted(
     aws: SimulatedAws, arrival: ArrivalFlow, flow: RunEventsFlow
 ) -> None:
     arrival.process([dropped("lab/wordcount/a")])
@@ -198,7 +185,7 @@ def test_a_final_state_is_told_even_if_the_first_telling_was_cut_short(
     assert told(aws) == ["SUCCEEDED"]
 
 
-def test_rubbish_and_foreign_jobs_are_let_go(aws: SimulatedAws, flow: RunEventsFlow) -> None:
+def test_invalid_events_and_foreign_jobs_are_ignored(aws: SimulatedAws, flow: RunEventsFlow) -> None:
     foreign = event({"jobName": "somebody-elses", "jobId": "x"}, "SUCCEEDED")
 
     failures = flow.process([sqs_record("rubbish"), sqs_record({"detail": {}}, "m2"), foreign])
@@ -207,7 +194,7 @@ def test_rubbish_and_foreign_jobs_are_let_go(aws: SimulatedAws, flow: RunEventsF
     assert not aws.dynamodb.items
 
 
-def test_reconcile_asks_again_for_held_runs_without_a_job(
+def test_reconcile_resubmits_held_runs_without_a_job(
     aws: SimulatedAws, arrival: ArrivalFlow, reconcile: Reconcile
 ) -> None:
     break_once(aws, arrival, "PutObject")
@@ -218,7 +205,7 @@ def test_reconcile_asks_again_for_held_runs_without_a_job(
     assert len(aws.batch.jobs) == 1
 
 
-def test_reconcile_asks_again_for_a_job_that_was_never_submitted(
+def test_reconcile_resubmits_a_job_that_was_never_submitted(
     aws: SimulatedAws, arrival: ArrivalFlow, reconcile: Reconcile
 ) -> None:
     break_once(aws, arrival, "SubmitJob")
@@ -244,7 +231,7 @@ def test_reconcile_finds_a_submission_whose_answer_was_lost(
     assert aws.dynamodb.plain(f"job#{run['job_name']}")["job_id"] == "job-1"
 
 
-def test_reconcile_reads_states_whose_events_never_came(
+def test_reconcile_applies_states_whose_events_were_lost(
     aws: SimulatedAws, arrival: ArrivalFlow, reconcile: Reconcile
 ) -> None:
     arrival.process([dropped("lab/wordcount/a")])
@@ -257,7 +244,7 @@ def test_reconcile_reads_states_whose_events_never_came(
     assert told(aws) == ["SUCCEEDED"]
 
 
-def test_reconcile_tells_of_final_states_that_nobody_heard_of(
+def test_reconcile_publishes_final_states_that_were_not_published(
     aws: SimulatedAws, arrival: ArrivalFlow, reconcile: Reconcile
 ) -> None:
     break_once(aws, arrival, "PutEvents", key="lab/wordcont/a")
@@ -268,7 +255,7 @@ def test_reconcile_tells_of_final_states_that_nobody_heard_of(
     assert told(aws) == ["REJECTED"]
 
 
-def test_what_reconcile_cannot_see_to_keeps_nothing_else_waiting(
+def test_a_run_that_reconcile_cannot_repair_does_not_delay_the_others(
     aws: SimulatedAws, arrival: ArrivalFlow, reconcile: Reconcile
 ) -> None:
     for name in "abc":
@@ -297,7 +284,7 @@ def test_what_reconcile_cannot_see_to_keeps_nothing_else_waiting(
 
 
 @pytest.mark.parametrize("rubbish", [b"", b"{", b"[]", b'{"attempt": "1"}', b"\xff"])
-def test_a_record_that_is_none_is_no_record(
+def test_an_invalid_record_counts_as_missing(
     aws: SimulatedAws, arrival: ArrivalFlow, flow: RunEventsFlow, rubbish: bytes
 ) -> None:
     arrival.process([dropped("lab/wordcount/a")])
@@ -311,7 +298,7 @@ def test_a_record_that_is_none_is_no_record(
     assert json.loads(aws.s3.objects[key])["reason"] == "Task failed to start"
 
 
-def test_long_logs_are_told_of_in_as_many_calls_as_it_takes(aws: SimulatedAws) -> None:
+def test_large_events_are_published_in_several_calls(aws: SimulatedAws) -> None:
     lines = ["\N{GOTHIC LETTER AHSA}" * 400] * 20
     runs = [make_run({"run_id": str(number), "state": "FAILED", "log_tail": lines}) for number in range(25)]
     sizes: list[int] = []
@@ -328,9 +315,7 @@ def test_long_logs_are_told_of_in_as_many_calls_as_it_takes(aws: SimulatedAws) -
     assert max(sizes) < 256 * 1024 < sum(sizes)
 
 
-def test_reconcile_leaves_the_young_and_the_paused_alone(
-    aws: SimulatedAws, arrival: ArrivalFlow, reconcile: Reconcile
-) -> None:
+def test_reconcile_skips_young_and_paused_runs(aws: SimulatedAws, arrival: ArrivalFlow, reconcile: Reconcile) -> None:
     break_once(aws, arrival, "PutObject")
 
     assert reconcile.run(at=datetime.now(UTC)) == {}

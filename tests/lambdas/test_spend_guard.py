@@ -10,29 +10,6 @@ from lambdas.spend_guard import handler
 from lambdas.spend_guard.budget_alert import BudgetNotice, read_notice
 from tests.lambdas.simulated_aws import SimulatedAws
 
-NOTICE = """AWS Budget Notification November 20, 2026
-AWS Account 123456789012
-
-Dear AWS Customer,
-
-You requested that we alert you when the ACTUAL Cost associated with your {name} budget is greater than {limit} for \
-the current month. The ACTUAL Cost associated with this budget is {spent}. You can find additional details below and \
-by accessing the AWS Budgets dashboard [1].
-
-Budget Name: {name}
-Budget Type: Cost
-Budgeted Amount: {limit}
-Alert Type: {kind}
-Alert Threshold: > {limit}
-{kind} Amount: {spent}
-
-[1] https://console.aws.amazon.com/billing/home#/budgets
-"""
-
-
-def notice(name: str = "dropbatch-test", limit: str = "$50.00", spent: str = "$51.20", kind: str = "ACTUAL") -> str:
-    return NOTICE.format(name=name, limit=limit, spent=spent, kind=kind)
-
 
 @pytest.fixture
 def guard(aws: SimulatedAws, monkeypatch: pytest.MonkeyPatch) -> SimulatedAws:
@@ -50,7 +27,7 @@ def alert(text: str) -> dict[str, object]:
     return {"Records": [{"EventSource": "aws:sns", "Sns": {"Message": text}}]}
 
 
-def test_amounts_are_read_exactly() -> None:
+def test_amounts_are_parsed_exactly() -> None:
     assert read_notice(notice(limit="$1,200.00", spent="$1,200.01")) == BudgetNotice(
         budget="dropbatch-test", limit_usd=Decimal("1200.00"), spent_usd=Decimal("1200.01")
     )
@@ -105,6 +82,6 @@ def test_an_operator_pauses_and_resumes(guard: SimulatedAws) -> None:
     assert set(guard.batch.queues.values()) == {"ENABLED"}
 
 
-def test_an_unknown_action_is_an_error_that_names_the_known() -> None:
+def test_an_unknown_action_names_the_known_ones() -> None:
     with pytest.raises(ValueError, match="action must be 'pause', 'stop' or 'resume', got 'dance'"):
         handler.handle({"action": "dance"}, None)

@@ -47,14 +47,14 @@ WHOLE = make_run(
 )
 
 
-def test_a_run_survives_writing() -> None:
+def test_a_run_is_restored_from_its_item() -> None:
     assert Run.from_item(WHOLE.to_item()) == WHOLE
     assert WHOLE.overrides == Overrides(vcpus=2)
     assert WHOLE.reserved == Reservation("2026-01", "vcpu_ms", 5)
     assert WHOLE.usage == Usage(vcpu_ms=1, mib_ms=None, micro_usd=3)
 
 
-def test_fields_at_their_default_are_not_written() -> None:
+def test_fields_with_default_values_are_not_written() -> None:
     item = make_run({}).to_item()
 
     assert set(item) == {
@@ -75,7 +75,7 @@ def test_fields_at_their_default_are_not_written() -> None:
         LimitNotice("lab", "2026-01-01", "2026-01", "1", "0", "used", "2026"),
     ],
 )
-def test_other_items_survive_writing(item: Any) -> None:
+def test_other_items_are_restored(item: Any) -> None:
     assert type(item).from_item(item.to_item()) == item
 
 
@@ -97,7 +97,7 @@ HELD = make_run({"state": "HELD", "job_name": "old", "pool": "spot"})
 RUNNING = make_run({"state": "RUNNING", "attempt": 1})
 FAILED = make_run({"state": "FAILED", "attempt": 1, "reason": "broken", "requests": ["one"]})
 
-# Transition, the run as a function read it, what it makes of it, and what another function has written meanwhile.
+# Transition, the run as a function read it, its change, and what another function has written meanwhile.
 RACES: list[tuple[Transition, Run, dict[str, Any], dict[str, Any]]] = [
     (ASSIGN_JOB, HELD, {"job_name": "new"}, {"job_name": "another"}),
     (ASSIGN_JOB, HELD, {"job_name": "new"}, {"state": State.SUBMITTED}),
@@ -116,7 +116,7 @@ RACES: list[tuple[Transition, Run, dict[str, Any], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("transition", "read", "changes", "meanwhile"), RACES)
-def test_a_change_that_was_overtaken_is_not_written(
+def test_an_outdated_change_is_not_written(
     aws: SimulatedAws, transition: Transition, read: Run, changes: dict[str, Any], meanwhile: dict[str, Any]
 ) -> None:
     now = read._replace(**meanwhile)
@@ -127,7 +127,7 @@ def test_a_change_that_was_overtaken_is_not_written(
 
 
 @pytest.mark.parametrize(("transition", "read", "changes", "meanwhile"), RACES)
-def test_a_change_that_was_not_overtaken_is_written(
+def test_a_current_change_is_written(
     aws: SimulatedAws, transition: Transition, read: Run, changes: dict[str, Any], meanwhile: dict[str, Any]
 ) -> None:
     table = stored(aws, read)
@@ -168,14 +168,14 @@ def test_fields_that_a_change_empties_are_removed(aws: SimulatedAws) -> None:
     ("transition", "before", "after"),
     [(END, State.FAILED, State.SUCCEEDED), (RETRY, State.SUCCEEDED, State.HELD), (CANCEL, State.HELD, State.FAILED)],
 )
-def test_what_the_table_does_not_allow_is_an_error(transition: Transition, before: State, after: State) -> None:
+def test_a_transition_outside_the_table_is_an_error(transition: Transition, before: State, after: State) -> None:
     run = make_run({"state": before})
 
     with pytest.raises(TransitionError, match=f"cannot go from {before} to {after}"):
         transition.update("ledger", run, run._replace(state=after))
 
 
-def test_every_state_can_be_reached_and_every_unfinished_one_left() -> None:
+def test_every_state_is_reachable_and_every_unfinished_one_has_a_way_out() -> None:
     reached = {state for each in TRANSITIONS for state in each.after}
     left = {state for each in TRANSITIONS for state in each.before if set(each.after) != set(each.before)}
 

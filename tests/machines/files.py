@@ -15,7 +15,7 @@ from collections.abc import Mapping
 __all__ = ["DOCKER_AFTER_CLOUD_INIT", "PROBE", "REPORT", "files", "stub"]
 
 REPORT = "/report"
-"""Where the machine writes what happens; outside, it outlives the machine."""
+"""The machine's log of events; it is outside the machine and survives it."""
 PROBE = "/usr/libexec/probe.py"
 """Prints what root and a job's user can reach of EC2's metadata service and of the agent's credentials."""
 _JOB_USER = 10001
@@ -86,7 +86,7 @@ DOCKER_AFTER_CLOUD_INIT = {_DOCKER_DROP_IN: "[Unit]\nAfter=cloud-final.service\n
 """Docker that waits for cloud-init to end, as AWS says of its images
 (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-agent-install.html)."""
 
-# From another address than the service's, to which the kernel's own packets would be rejected too.
+# From another address than the service's: the kernel's own packets to that would be rejected too.
 _PROBE = f"""\
 import os, socket
 
@@ -125,7 +125,7 @@ _PROGRAMS = {
     "/usr/local/sbin/mkfs.xfs": stub("mkfs.xfs"),
     "/usr/local/bin/rpm": stub("rpm", "exit 0"),  # the agent of Session Manager is installed
     "/usr/local/sbin/mount": stub("mount", 'exec /usr/bin/mount "$@"'),
-    # The disk is waited for without waiting.
+    # Waiting for the disk takes no time here.
     "/usr/local/bin/sleep": '#!/bin/bash\n[ "$1" = infinity ] && exec /usr/bin/sleep infinity\nexit 0\n',
 }
 

@@ -1,7 +1,7 @@
-"""A machine of namespaces: a real systemd as its first process, cloud-init, and a disk.
+"""A machine made of namespaces: a real systemd as its first process, cloud-init, and a disk.
 
-It needs root. In continuous integration what is missing gets installed, and root is `sudo`'s where this is not root; on
-a developer's machine the tests say what is missing.
+It needs root. In continuous integration missing tools are installed, and `sudo` is used to become root; elsewhere the
+tests say what is missing.
 """
 
 import fcntl
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import debian
+from tests import debian_packages
 from tests.machines.files import REPORT, files
 
 __all__ = ["Machine", "debian_base", "machine"]
@@ -105,17 +105,17 @@ def _require_tools() -> None:
     missing = [package for name, package in _TOOLS.items() if shutil.which(name, path=_PATH) is None]
     if not _KEYS.exists():
         missing.append("debian-archive-keyring")
-    if missing and debian.can_install():
-        debian.install(*missing)
-    elif missing or (os.geteuid() and not debian.in_ci()):
+    if missing and debian_packages.can_install():
+        debian_packages.install(*missing)
+    elif missing or (os.geteuid() and not debian_packages.in_ci()):
         message = f"machines cannot be booted: be root, on Linux, and install {', '.join(missing or _TOOLS)}"
-        if debian.in_ci():
+        if debian_packages.in_ci():
             raise AssertionError(message)
         pytest.skip(message)
 
 
 def debian_base() -> Path:
-    """Return the folder of a Debian with systemd and cloud-init; it is made once and kept in the cache."""
+    """Return the folder of a Debian with systemd and cloud-init, made once and kept in the cache."""
     _require_tools()
     _CACHE.mkdir(parents=True, exist_ok=True)
     base = _CACHE / f"machine-{_SUITE}"
@@ -131,7 +131,7 @@ def debian_base() -> Path:
 
 
 class Machine:
-    """A machine that boots, and what it reports."""
+    """A machine that boots, and its logs."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", report: Path) -> None:
         self._process = process
@@ -144,21 +144,21 @@ class Machine:
 
     @property
     def log(self) -> str:
-        """What booting, cloud-init and the scripts printed, over all boots, and the end of this one's journal."""
+        """Output of booting, cloud-init and the scripts over all boots, and the end of this boot's journal."""
         journal = self.call("journalctl", "--no-pager", "--lines=100", "--output=short-monotonic")
         return "\n".join([*self._lines("output"), *self._lines("cloud-init"), journal])
 
     def call(self, *words: str) -> str:
-        """Return what a program on the machine prints; empty where the machine is off."""
+        """Return the output of a program on the machine; empty when the machine is off."""
         systemd = self._systemd()
         return _run("nsenter", "--all", f"--target={systemd}", *words, check=False).stdout if systemd else ""
 
     def state(self, unit: str) -> str:
-        """Return the unit's state as `systemctl is-active` says it."""
+        """Return the unit's state as `systemctl is-active` prints it."""
         return self.call("systemctl", "is-active", unit).strip()
 
     def boots(self) -> bool:
-        """Wait until nothing is left to start, or the machine is off; return whether it is on."""
+        """Wait until no unit is left to start, or the machine is off; return whether it is on."""
         end = time.monotonic() + _SECONDS
         while self._process.poll() is None:
             if self.call("systemctl", "is-system-running").strip() in {"running", "degraded"}:
@@ -168,7 +168,7 @@ class Machine:
         return False
 
     def boots_again(self) -> bool:
-        """Restart it and wait as for the first time."""
+        """Reboot, and wait as for the first boot."""
         before, end = self._systemd(), time.monotonic() + _SECONDS
         self.call("systemctl", "reboot")
         while self._systemd() in {before, None} and self._process.poll() is None:
@@ -176,7 +176,7 @@ class Machine:
         return self.boots()
 
     def stop(self) -> None:
-        """End its processes; nothing of it is left when this returns."""
+        """End all its processes and wait for their end."""
         if self._process.poll() is None:
             _run("kill", "-KILL", str(self._systemd() or self._process.pid), check=False)
         self._process.wait(timeout=_SECONDS)

@@ -1,27 +1,27 @@
-"""Where machines can be booted; where not, it is a failure in continuous integration."""
+"""Where machines can be booted; a missing tool fails in continuous integration."""
 
 from pathlib import Path
 
 import pytest
 
-from tests import debian
+from tests import debian_packages
 from tests.machines import system
 
 
 @pytest.fixture(autouse=True)
 def _nothing_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(system, "_PATH", str(tmp_path))
-    monkeypatch.setattr(debian, "can_install", lambda: False)
+    monkeypatch.setattr(debian_packages, "can_install", lambda: False)
 
 
-def test_a_person_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch):
+def test_a_missing_tool_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("CI", raising=False)
 
     with pytest.raises(pytest.skip.Exception, match="be root, on Linux, and install debootstrap"):
         system.debian_base()
 
 
-def test_a_skip_in_continuous_integration_is_a_failure(monkeypatch: pytest.MonkeyPatch):
+def test_a_skip_fails_in_continuous_integration(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("CI", "true")
 
     with pytest.raises(AssertionError, match="machines cannot be booted"):

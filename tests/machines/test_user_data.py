@@ -53,7 +53,7 @@ def merged(data: str) -> str:
 
 
 def done(booting: Machine) -> list[str]:
-    """Return what happened, in its order, without what only looks."""
+    """Return the events in order, without read-only calls."""
     looks = ("iptables --check", "rpm --query", "ecs start")
     return [each for each in booting.events if not each.startswith(looks)]
 
@@ -67,7 +67,7 @@ def done(booting: Machine) -> list[str]:
         pytest.param(True, True, DOCKER_AFTER_CLOUD_INIT, id="both-and-docker-waits"),
     ],
 )
-def test_the_agent_starts_on_a_machine_that_is_set_up(
+def test_the_agent_starts_on_a_prepared_machine(
     boot: Boot, scratch: bool, session_manager: bool, docker: Mapping[str, str]
 ):
     # Given, when
@@ -90,7 +90,7 @@ def test_the_agent_starts_on_a_machine_that_is_set_up(
     ]
 
 
-def test_a_machine_that_boots_again_has_its_rule_and_keeps_its_scratch_disk(boot: Boot):
+def test_a_rebooted_machine_has_its_rule_and_keeps_its_scratch_disk(boot: Boot):
     # Given
     booting = boot(user_data(scratch=True, session_manager=True), disk=True)
     assert booting.boots(), booting.log
@@ -115,14 +115,14 @@ def test_a_machine_that_boots_again_has_its_rule_and_keeps_its_scratch_disk(boot
         pytest.param(True, {}, id="no-disk"),
     ],
 )
-def test_a_machine_that_cannot_be_set_up_turns_itself_off(boot: Boot, scratch: bool, others: Mapping[str, str]):
+def test_a_machine_that_cannot_be_prepared_shuts_down(boot: Boot, scratch: bool, others: Mapping[str, str]):
     booting = boot(user_data(scratch=scratch, session_manager=False), others)
 
     assert not booting.boots()
     assert not [each for each in done(booting) if each.startswith(("ecs", "dockerd"))]
 
 
-def test_a_machine_whose_boothook_never_ran_turns_itself_off(boot: Boot):
+def test_a_machine_whose_boothook_never_ran_shuts_down(boot: Boot):
     data = user_data(scratch=False, session_manager=False)
 
     booting = boot(data.replace("text/cloud-boothook", "text/plain").replace("#cloud-boothook\n#!/bin/bash\n", ""))
@@ -131,8 +131,8 @@ def test_a_machine_whose_boothook_never_ran_turns_itself_off(boot: Boot):
     assert not [each for each in done(booting) if each.startswith("ecs")]
 
 
-def test_these_machines_lose_an_agent_whose_docker_is_stopped(boot: Boot):
-    """As on Amazon's image; otherwise the tests above could not fail for that reason."""
+def test_the_test_machines_lose_an_agent_whose_docker_is_stopped(boot: Boot):
+    """The test machine behaves like Amazon's image here; otherwise the tests above could not fail for that reason."""
     data = MIMEMultipart()
     stops = "systemctl stop docker.socket docker.service\nsystemctl start --no-block docker.service\n"
     data.attach(MIMEText(f"#!/bin/bash\n{stops}", "x-shellscript"))

@@ -73,7 +73,7 @@ class Job:
         return self.run("sh", "-c", script, **changes)
 
     def get(self, name: str) -> bytes | None:
-        """An object of the run's directory."""
+        """Return an object of the run's directory."""
         return self.cloud.get(OUTPUT, self.spec.output + name)
 
     def put(self, name: str, body: bytes) -> None:
@@ -108,7 +108,7 @@ class Cloud:
     clients: dict[str, str] = field(default_factory=dict)
 
     def credentials(self, statements: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-        """Temporary credentials of a new role with these rights."""
+        """Return temporary credentials of a new role with these rights."""
         name = f"role{next(_numbers)}"
         trust = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
         arn = self.iam.create_role(RoleName=name, AssumeRolePolicyDocument=_policy([trust]))["Role"]["Arn"]
@@ -121,7 +121,7 @@ class Cloud:
         }
 
     def job(self, body: bytes = b"some text\n", *, name: str = "notes.txt", **changes: Any) -> Job:
-        """A plain job of one run; `changes` are made to its manifest entry."""
+        """Prepare a plain job of one run; `changes` are applied to its manifest entry."""
         number = next(_numbers)
         key = f"lab/wordcount/{name}"
         version = self.s3.put_object(Bucket=INPUT, Key=key, Body=body)["VersionId"]
@@ -141,14 +141,14 @@ class Cloud:
         return Job(self, spec, self._environment(f"job-{number}", [spec]))
 
     def folder(self, files: Mapping[str, bytes], *, name: str = "folder", **changes: Any) -> Job:
-        """A plain job of one run whose input is a folder of these files."""
+        """Prepare a plain job of one run whose input is a folder of these files."""
         prefix = f"lab/wordcount/{name}/"
         for below, body in files.items():
             self.s3.put_object(Bucket=INPUT, Key=prefix + below, Body=body)
         return self.job(b"", name="unused", key=prefix, version_id="", **changes)
 
     def again(self, job: Job, *, job_id: str, **changes: Any) -> Job:
-        """Another job for the same run, or for another attempt of it."""
+        """Prepare another job for the same run, or for another attempt of it."""
         spec = job.spec._replace(**changes)
         return Job(self, spec, self._environment(job_id, [spec]))
 

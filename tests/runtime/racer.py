@@ -1,7 +1,7 @@
-"""Starts pairs of `dropbatch-run` at the same moment, from one process that has imported everything.
+"""Start pairs of `dropbatch-run` at the same moment, from one process that has imported everything.
 
-Each line of standard input is a JSON list of pairs of environments; each environment gets a process of its own, all at
-once. Answers with a line of pairs of exit codes.
+Each line of standard input is a JSON list of pairs of environments. Each environment gets its own process, and all
+start at once. For each line, a line of pairs of exit codes is printed.
 """
 
 import json

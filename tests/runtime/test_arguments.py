@@ -32,7 +32,7 @@ from tests.runtime.conftest import OUTPUT, SHARED, Cloud, Ended, Job, rights
         (["p", "s3://b/\0output\0"], []),
     ],
 )
-def test_uris_of_a_command(words: list[str], found: list[tuple[str, str]]):
+def test_uris_of_a_command_are_found(words: list[str], found: list[tuple[str, str]]):
     assert [(mention.uri, mention.flag) for mention in find(words)] == found
 
 
@@ -58,7 +58,7 @@ def put(cloud: Cloud, key: str, body: bytes) -> str:
     return f"s3://{SHARED}/{key}"
 
 
-def test_what_exists_is_staged_in_and_what_does_not_is_staged_out(cloud: Cloud):
+def test_existing_objects_are_staged_in_and_missing_ones_staged_out(cloud: Cloud):
     job = cloud.job(b"mine ")
     ref = put(cloud, "refs/a/notes.txt", b"shared")
     target = f"s3://{OUTPUT}/{job.spec.output}named.txt"
@@ -106,7 +106,7 @@ def test_a_directory_is_staged_out_below_its_uri(cloud: Cloud):
     assert (job.get("x/a"), job.get("y/b")) == (b"1\n", b"2\n")
 
 
-def test_an_option_decides_where_it_matters(cloud: Cloud):
+def test_an_option_decides_ambiguous_cases(cloud: Cloud):
     there = put(cloud, "there", b"here already")
     job = cloud.job()
 
@@ -120,7 +120,7 @@ def test_an_option_decides_where_it_matters(cloud: Cloud):
     assert f"{missing} does not exist, and --in names inputs" in ended.err
 
 
-def test_what_an_earlier_try_wrote_is_no_input_of_the_next(cloud: Cloud):
+def test_an_output_of_an_earlier_try_is_no_input_of_the_next(cloud: Cloud):
     job = cloud.job()
     one, two = (f"s3://{OUTPUT}/lab/wordcount/{job.spec.run_id}-beside/{name}" for name in ("1", "2/"))
     words = ("sh", "-c", 'echo $TRY > "$1"; echo $TRY > "$2"/file', "sh", one, two)
@@ -141,7 +141,7 @@ def test_what_an_earlier_try_wrote_is_no_input_of_the_next(cloud: Cloud):
         assert len(record["inputs"]) == 1
 
 
-def test_what_was_missing_may_be_brought_for_the_next_try(cloud: Cloud):
+def test_an_input_missing_at_first_may_exist_at_the_next_try(cloud: Cloud):
     job = cloud.job()
     late = f"s3://{SHARED}/late"
     assert job.run("sh", "-c", 'cat "$1" > {output}/r', "sh", late).code == 1
@@ -169,7 +169,7 @@ def test_one_uri_may_be_read_and_written(cloud: Cloud):
     assert cloud.get(OUTPUT, key) == b"11\n"
 
 
-def test_a_parameter_may_be_a_uri_and_placeholders_of_uris_are_left_alone(cloud: Cloud):
+def test_a_parameter_may_be_a_uri_and_placeholders_of_uris_are_kept(cloud: Cloud):
     ref = put(cloud, "by-parameter", b"p")
     job = cloud.job(parameters={"ref": ref})
 
@@ -178,7 +178,7 @@ def test_a_parameter_may_be_a_uri_and_placeholders_of_uris_are_left_alone(cloud:
     assert ended.out == f"p s3://{OUTPUT}/{job.spec.output}\n", ended.err
 
 
-def test_a_bucket_that_may_not_be_looked_into(cloud: Cloud):
+def test_a_bucket_that_cannot_be_listed_is_an_error(cloud: Cloud):
     job = cloud.job()
 
     ended = job.run("true", "s3://runtime-foreign/k")
@@ -196,7 +196,7 @@ def test_results_named_by_uri_are_withheld_after_a_failure(cloud: Cloud):
     assert job.names == ["_log.txt", "_run.json"]
 
 
-def test_without_a_manifest_the_command_is_all_there_is(cloud: Cloud):
+def test_the_command_is_used_alone_without_a_manifest(cloud: Cloud):
     ref, target = put(cloud, "bare/in", b"bare"), f"s3://{OUTPUT}/lab/wordcount/bare-out"
     job = cloud.job()
     env = {name: value for name, value in job.env.items() if not name.startswith(("DROPBATCH_", "AWS_BATCH"))}
@@ -213,7 +213,7 @@ def test_without_a_manifest_the_command_is_all_there_is(cloud: Cloud):
 # --- options -------------------------------------------------------------------------------------------------------
 
 
-def test_options_survive_their_text():
+def test_options_are_restored_from_their_text():
     options = Options(input_flags=("-i",), output_flags=("-o", "--out"), requires_config="why", requires_output=True)
 
     assert Options.from_json(options.to_json()) == options
@@ -222,10 +222,10 @@ def test_options_survive_their_text():
 
 
 @pytest.mark.parametrize("text", ["{", "[]", json.dumps({"later": 1}), '"x"'])
-def test_options_of_another_version(text: str):
+def test_options_of_another_version_are_refused(text: str):
     with pytest.raises(OptionsError):
         Options.from_json(text)
 
 
-def test_options_that_make_no_sense_are_a_usage_error(cloud: Cloud):
+def test_invalid_options_are_a_usage_error(cloud: Cloud):
     assert cloud.job().sh("true", DROPBATCH_OPTIONS="{").code == ExitCode.USAGE

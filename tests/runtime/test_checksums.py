@@ -45,7 +45,7 @@ def code(digest: bytes) -> str:
         ({"ETag": f'"{MD5}"', "ServerSideEncryption": "AES256"}, "MD5"),
     ],
 )
-def test_a_checksum_of_the_whole_is_computed_again(head: dict[str, Any], name: str):
+def test_a_full_object_checksum_is_verified(head: dict[str, Any], name: str):
     for body, holds in ((BODY, True), (BODY[:-1] + b"y", False)):
         check = checksums.large_object_check(Client(**head), LARGE)  # type: ignore[arg-type]
         assert check is not None
@@ -69,7 +69,7 @@ def test_what_is_no_checksum_of_the_whole_is_not_taken_for_one(head: dict[str, s
     assert checksums.large_object_check(Client(**head), LARGE) is None  # type: ignore[arg-type]
 
 
-def test_small_objects_are_not_asked_for():
+def test_checksums_of_small_objects_are_not_requested():
     client = Client()
 
     assert checksums.large_object_check(client, ObjectSpec(bucket="b", key="k", version_id="", size=8_000_000)) is None  # type: ignore[arg-type]
@@ -89,9 +89,7 @@ def crc64nvme(data, value=0):
 """
 
 
-def test_what_s3_computes_by_itself_is_computed_by_a_library_beside_the_package(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_checksums_that_s3_computes_use_a_separate_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     folder = tmp_path / "checksums" / "awscrt"
     folder.mkdir(parents=True)
     (folder / "checksums.py").write_text(AWSCRT)

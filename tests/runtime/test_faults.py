@@ -10,7 +10,7 @@ from dropbatch.contract.endings import ExitCode
 from tests.runtime.conftest import INPUT, OUTPUT, Cloud, rights
 
 
-def test_stage_in_without_the_right_to_read(cloud: Cloud):
+def test_a_denied_read_fails_the_stage_in(cloud: Cloud):
     job = cloud.job()
     without = [each for each in rights() if "s3:GetObjectVersion" not in each["Action"]]
 
@@ -27,7 +27,7 @@ def test_stage_in_without_the_right_to_read(cloud: Cloud):
 
 
 @pytest.mark.parametrize("gone", ["version", "bucket"])
-def test_stage_in_of_what_is_gone(cloud: Cloud, gone: str):
+def test_a_missing_input_fails_the_stage_in(cloud: Cloud, gone: str):
     job = cloud.job()
     if gone == "version":
         cloud.s3.delete_object(Bucket=INPUT, Key=job.spec.key, VersionId=job.spec.version_id)
@@ -61,7 +61,7 @@ def test_an_input_larger_than_the_disk_is_refused_before_it_is_read(cloud: Cloud
     assert "raise root_gib" in record["reason"]
 
 
-def test_no_right_to_publish(cloud: Cloud):
+def test_a_denied_write_fails_the_stage_out(cloud: Cloud):
     job = cloud.job()
     deny = {"Effect": "Deny", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{OUTPUT}/*/result"}
 
@@ -76,7 +76,7 @@ def test_no_right_to_publish(cloud: Cloud):
 
 
 @pytest.mark.parametrize("name", ["_run.json", "_log.txt"])
-def test_a_result_with_a_reserved_name(cloud: Cloud, name: str):
+def test_a_result_with_a_reserved_name_is_refused(cloud: Cloud, name: str):
     job = cloud.job()
 
     ended = job.sh(f"echo forged > {{output}}/{name}")
@@ -115,7 +115,7 @@ def test_a_record_that_cannot_be_written_is_a_failure(cloud: Cloud):
         ("x" * 400 + ".txt", False),
     ],
 )
-def test_keys_of_all_kinds(cloud: Cloud, name: str, kept: bool):
+def test_keys_of_all_kinds_are_staged(cloud: Cloud, name: str, kept: bool):
     job = cloud.job(b"content", name=name)
 
     ended = job.run("sh", "-c", 'cp "$1" {output}/copy && basename -- "$1" && dirname -- "$1"', "sh", "{input}")

@@ -10,7 +10,7 @@ from dropbatch.contract.endings import ExitCode
 from tests.runtime.conftest import Cloud, rights
 
 
-def test_the_superseded_touches_nothing(cloud: Cloud):
+def test_a_superseded_job_changes_nothing(cloud: Cloud):
     job = cloud.job()
     job.sh("echo result > {output}/r")
     before = {name: job.get(name) for name in job.names}
@@ -22,7 +22,7 @@ def test_the_superseded_touches_nothing(cloud: Cloud):
     assert "is run by job" in ended.err
 
 
-def test_a_further_try_of_the_same_job_goes_on(cloud: Cloud):
+def test_another_try_of_the_same_job_continues(cloud: Cloud):
     job = cloud.job()
     job.sh("exit 1")
 
@@ -34,7 +34,7 @@ def test_a_further_try_of_the_same_job_goes_on(cloud: Cloud):
     assert (record["status"], record["job_try"]) == ("SUCCEEDED", 2)
 
 
-def test_another_attempt_has_a_fence_of_its_own(cloud: Cloud):
+def test_another_attempt_has_its_own_fence(cloud: Cloud):
     job = cloud.job()
     job.sh("exit 1")
 
@@ -46,7 +46,7 @@ def test_another_attempt_has_a_fence_of_its_own(cloud: Cloud):
     assert record["attempt"] == 2
 
 
-def test_without_the_fence_nothing_runs(cloud: Cloud):
+def test_nothing_runs_without_the_fence(cloud: Cloud):
     job = cloud.job()
     without = [each for each in rights() if not any("started" in resource for resource in each["Resource"])]
 
@@ -57,7 +57,7 @@ def test_without_the_fence_nothing_runs(cloud: Cloud):
     assert job.names == []
 
 
-def test_the_old_record_is_gone_while_a_new_try_runs(cloud: Cloud):
+def test_the_old_record_is_removed_while_a_new_try_runs(cloud: Cloud):
     job = cloud.job()
     job.sh("exit 1")
     process = job.popen("sh", "-c", "echo running; read nothing < {scratch}/never 2>/dev/null; sleep 60")
@@ -78,7 +78,7 @@ def test_the_old_record_is_gone_while_a_new_try_runs(cloud: Cloud):
         ("trap - TERM; kill -TERM $$", 143, b""),
     ],
 )
-def test_sigterm_is_passed_on_and_results_are_withheld(cloud: Cloud, trap: str, code: int, log: bytes):
+def test_sigterm_is_forwarded_and_results_are_withheld(cloud: Cloud, trap: str, code: int, log: bytes):
     job = cloud.job()
     script = f"trap '{trap}' TERM; echo half > {{output}}/half; echo ready; sleep 60 & wait"
     process = job.popen("sh", "-c", script)
@@ -97,7 +97,7 @@ def test_sigterm_is_passed_on_and_results_are_withheld(cloud: Cloud, trap: str, 
     assert (job.get("_log.txt") or b"").startswith(b"ready\n" + log)
 
 
-def test_kill_and_another_try(cloud: Cloud):
+def test_a_killed_job_succeeds_at_the_next_try(cloud: Cloud):
     job = cloud.job(b"one two three")
     process = job.popen("sh", "-c", "echo part > {output}/part; echo ready; sleep 60")
     assert process.stdout is not None
@@ -122,7 +122,7 @@ def is_alive(pid: str) -> bool:
     return bool(state.strip()) and not state.startswith("Z")
 
 
-def test_a_background_process_does_not_hold_the_run_up(cloud: Cloud):
+def test_a_background_process_does_not_delay_the_end(cloud: Cloud):
     job = cloud.job()
 
     ended = job.sh("sleep 300 & echo $! ; echo done > {output}/r")

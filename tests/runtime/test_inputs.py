@@ -25,7 +25,7 @@ def record(job: Job) -> dict[str, Any]:
     return found
 
 
-def test_a_folder_is_a_directory_with_all_below_it(cloud: Cloud):
+def test_a_folder_is_staged_as_a_directory_tree(cloud: Cloud):
     job = cloud.folder({"b.txt": b"2", "a/c d.txt": b"1", "a/\u00fc": b"", "a/": b"", "A/c d.txt": b"other"})
 
     assert tree(job) == ["./A/c d.txt: other", "./a/c d.txt: 1", "./a/\u00fc: ", "./b.txt: 2"]
@@ -41,7 +41,7 @@ def test_a_folder_is_a_directory_with_all_below_it(cloud: Cloud):
     assert record(job)["command"][-1].endswith("/0/folder")
 
 
-def test_the_marker_older_versions_and_deleted_objects_are_no_part_of_a_folder(cloud: Cloud):
+def test_a_folder_excludes_its_marker_older_versions_and_deleted_objects(cloud: Cloud):
     job = cloud.folder({"a": b"old", "gone": b"x", "_DONE": b""}, name="marked", marker="lab/wordcount/marked/_DONE")
     cloud.s3.put_object(Bucket=INPUT, Key="lab/wordcount/marked/a", Body=b"new")
     cloud.s3.delete_object(Bucket=INPUT, Key="lab/wordcount/marked/gone")
@@ -49,7 +49,7 @@ def test_the_marker_older_versions_and_deleted_objects_are_no_part_of_a_folder(c
     assert tree(job) == ["./a: new"]
 
 
-def test_pinned_objects_are_read_as_pinned_and_nothing_is_listed(cloud: Cloud):
+def test_pinned_objects_are_read_without_listing(cloud: Cloud):
     job = cloud.folder({"a": b"first", "b": b"not asked for"}, name="pinned")
     a = cloud.s3.head_object(Bucket=INPUT, Key="lab/wordcount/pinned/a")["VersionId"]
     cloud.s3.put_object(Bucket=INPUT, Key="lab/wordcount/pinned/a", Body=b"second")
@@ -81,7 +81,7 @@ def test_an_empty_folder_is_a_warning(cloud: Cloud):
         (["a", "a/b"], "named like its directory"),
     ],
 )
-def test_what_a_file_system_cannot_hold_is_refused_by_name(cloud: Cloud, files: list[str], words: str):
+def test_names_that_the_file_system_cannot_hold_are_refused(cloud: Cloud, files: list[str], words: str):
     folder = f"odd{abs(hash(tuple(files)))}"
     job = cloud.folder(dict.fromkeys(files, b"x"), name=folder)
 
@@ -93,7 +93,7 @@ def test_what_a_file_system_cannot_hold_is_refused_by_name(cloud: Cloud, files: 
     assert list(cloud.scratch.parent.rglob("up")) == []
 
 
-def test_control_characters_and_unicode_are_names_like_others(cloud: Cloud):
+def test_control_characters_and_unicode_are_valid_in_names(cloud: Cloud):
     names = ["new\nline", "tab\t", "bell\x07", "e\u0301", "\u00e9", "\U0001f600", "back\\slash", "*", "-rf", " "]
     job = cloud.folder(dict.fromkeys(names, b"x"), name="control")
 
@@ -103,7 +103,7 @@ def test_control_characters_and_unicode_are_names_like_others(cloud: Cloud):
     assert sorted(name for name in job.names if not name.startswith("_")) == sorted(names)
 
 
-def test_a_folder_that_may_not_be_listed(cloud: Cloud):
+def test_a_folder_that_cannot_be_listed_is_an_error(cloud: Cloud):
     job = cloud.folder({"a": b"1"}, name="closed")
 
     ended = cloud.again(job, job_id="closed", bucket=INPUT, key="other/wordcount/x/").sh("true")
@@ -124,7 +124,7 @@ def with_config(cloud: Cloud, body: bytes, *, pinned: bool = True, **changes: An
 
 
 @pytest.mark.parametrize("pinned", [True, False])
-def test_a_config_is_a_file(cloud: Cloud, pinned: bool):
+def test_a_config_is_staged_as_a_file(cloud: Cloud, pinned: bool):
     job = with_config(cloud, b"k = 1\n", pinned=pinned)
 
     ended = job.run("sh", "-c", 'cat "$1"; basename "$1"', "sh", "{config}")
@@ -135,7 +135,7 @@ def test_a_config_is_a_file(cloud: Cloud, pinned: bool):
     assert len(record(job)["inputs"]) == 1
 
 
-def test_a_missing_config_is_refused_in_the_pipelines_own_words(cloud: Cloud):
+def test_a_missing_config_is_refused_in_terms_of_the_pipeline(cloud: Cloud):
     options = Options(requires_config="say which adapters to trim: see the page of this lab").to_json()
     without, given = cloud.job(), with_config(cloud, b"x")
 
@@ -147,14 +147,14 @@ def test_a_missing_config_is_refused_in_the_pipelines_own_words(cloud: Cloud):
     assert given.sh("true", DROPBATCH_OPTIONS=options).code == 0
 
 
-def test_a_command_with_a_config_that_nobody_named(cloud: Cloud):
+def test_a_command_with_an_unset_config_is_refused(cloud: Cloud):
     job = cloud.job()
 
     assert job.sh("cat {config}").code == ExitCode.REFUSED
     assert "{config}" in record(job)["reason"]
 
 
-def test_no_result_is_a_failure_where_one_is_required(cloud: Cloud):
+def test_a_required_result_that_is_missing_is_a_failure(cloud: Cloud):
     job = cloud.job()
     options = Options(requires_output=True).to_json()
 
@@ -173,7 +173,7 @@ def test_earlier_attempts_and_the_pool_are_recorded(cloud: Cloud):
     assert record(job)["earlier"] == list(earlier)
 
 
-def test_what_an_earlier_try_published_is_gone(cloud: Cloud):
+def test_published_files_of_an_earlier_try_are_removed(cloud: Cloud):
     job = cloud.job()
     for name in ("stale", "sub/stale", "bell\x07", "new\nline", "_run.json"):
         job.put(name, b"stale")

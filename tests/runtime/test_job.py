@@ -14,7 +14,7 @@ from dropbatch.runtime import main
 from tests.runtime.conftest import INPUT, OUTPUT, Cloud
 
 
-def test_word_count_of_a_file(cloud: Cloud):
+def test_the_words_of_a_file_are_counted(cloud: Cloud):
     job = cloud.job(b"one two\ntwo\n", name="a b+(1) \u00fc.txt")
 
     ended = job.run("wordcount", "{input}", "{output}/counts.txt")
@@ -51,7 +51,7 @@ def test_word_count_of_a_file(cloud: Cloud):
     assert record["cpu_seconds"] > 0
 
 
-def test_what_the_environment_says_is_recorded(cloud: Cloud):
+def test_values_of_the_environment_are_recorded(cloud: Cloud):
     job = cloud.job()
 
     job.sh("true", DROPBATCH_IMAGE="repo:tag", DROPBATCH_JOB_DEFINITION="def:3", DROPBATCH_GIT_COMMIT="abc")
@@ -62,7 +62,7 @@ def test_what_the_environment_says_is_recorded(cloud: Cloud):
     assert (record["job_id"], record["job_try"]) == (job.env["AWS_BATCH_JOB_ID"], 1)
 
 
-def test_the_image_says_which_commit_it_was_built_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_commit_of_the_image_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "dropbatch").mkdir()
     (tmp_path / "dropbatch" / COMMIT_FILE).write_text("abc-dirty\n")
     assert main._commit({}) is None
@@ -73,7 +73,7 @@ def test_the_image_says_which_commit_it_was_built_from(tmp_path: Path, monkeypat
     assert main._commit({"DROPBATCH_GIT_COMMIT": "other"}) == "other"
 
 
-def test_scratch_is_cleaned_even_of_what_the_program_locked(cloud: Cloud):
+def test_scratch_is_cleaned_even_of_locked_directories(cloud: Cloud):
     job = cloud.job()
 
     ended = job.sh("mkdir {scratch}/d && touch {scratch}/d/f && chmod 0 {scratch}/d && echo $TMPDIR")
@@ -83,7 +83,7 @@ def test_scratch_is_cleaned_even_of_what_the_program_locked(cloud: Cloud):
     assert list(cloud.scratch.iterdir()) == []
 
 
-def test_exactly_the_version_that_arrived_is_read(cloud: Cloud):
+def test_exactly_the_arrived_version_is_read(cloud: Cloud):
     job = cloud.job(b"first")
     cloud.s3.put_object(Bucket=INPUT, Key=job.spec.key, Body=b"later")
 
@@ -92,7 +92,7 @@ def test_exactly_the_version_that_arrived_is_read(cloud: Cloud):
     assert job.get("copy") == b"first"
 
 
-def test_a_file_larger_than_one_part(cloud: Cloud):
+def test_a_file_larger_than_one_part_is_read(cloud: Cloud):
     body = os.urandom(1024) * 20_000
     job = cloud.job(body, name="large.bin")
 
@@ -106,7 +106,7 @@ def test_a_file_larger_than_one_part(cloud: Cloud):
     assert job.get("copy") == body
 
 
-def test_a_file_that_was_uploaded_in_parts(cloud: Cloud):
+def test_a_multipart_file_is_read(cloud: Cloud):
     body = os.urandom(1024) * 10_000
     job = cloud.job(name="parts.bin")
     cloud.s3.upload_fileobj(io.BytesIO(body), INPUT, job.spec.key)
@@ -119,7 +119,7 @@ def test_a_file_that_was_uploaded_in_parts(cloud: Cloud):
     assert again.get("copy") == body
 
 
-def test_a_file_in_parts_is_what_its_uploader_saw(cloud: Cloud):
+def test_a_multipart_file_has_the_checksum_of_its_uploader(cloud: Cloud):
     body = os.urandom(1024) * 10_000
     codes = []
     for seen in (body, body[:-1]):
@@ -135,7 +135,7 @@ def test_a_file_in_parts_is_what_its_uploader_saw(cloud: Cloud):
     assert "another SHA-256 checksum than was uploaded" in again.record["reason"]
 
 
-def test_an_empty_file(cloud: Cloud):
+def test_an_empty_file_is_read(cloud: Cloud):
     job = cloud.job(b"")
 
     ended = job.run("wordcount", "{input}", "{output}/counts.txt")
@@ -179,7 +179,7 @@ def test_directories_links_and_odd_names_are_published(cloud: Cloud):
         ("kill -11 $$", 139, "sh was ended by SIGSEGV"),
     ],
 )
-def test_a_failing_program_publishes_log_and_record_only(cloud: Cloud, script: str, code: int, reason: str):
+def test_a_failed_program_publishes_log_and_record_only(cloud: Cloud, script: str, code: int, reason: str):
     job = cloud.job()
 
     ended = job.sh(f"echo half > {{output}}/half; echo why >&2; {script}")
@@ -198,7 +198,7 @@ def test_a_failing_program_publishes_log_and_record_only(cloud: Cloud, script: s
     ("program", "code", "reason"),
     [("no-such-program", 127, "was not found on PATH"), ("/etc/passwd", 126, "is not executable")],
 )
-def test_a_program_that_cannot_start(cloud: Cloud, program: str, code: int, reason: str):
+def test_a_program_that_cannot_start_is_an_error(cloud: Cloud, program: str, code: int, reason: str):
     job = cloud.job()
 
     ended = job.run(program, "{input}")
@@ -224,7 +224,7 @@ def test_an_unknown_parameter_is_refused(cloud: Cloud):
     assert "{param.n}" in record["reason"]
 
 
-def test_an_array_child_takes_the_run_at_its_index(cloud: Cloud):
+def test_an_array_child_processes_the_run_at_its_index(cloud: Cloud):
     first, second = cloud.job(b"1"), cloud.job(b"2")
     env = cloud._environment("array", [first.spec, second.spec])
     second.env = env | {"AWS_BATCH_JOB_ARRAY_INDEX": "1", "AWS_BATCH_JOB_ID": "array:1"}
@@ -244,7 +244,7 @@ def test_an_array_child_takes_the_run_at_its_index(cloud: Cloud):
         (b'{"version": 1, "job_name": "x", "runs": []}', "has 0 runs"),
     ],
 )
-def test_a_manifest_that_is_none(cloud: Cloud, body: bytes, words: str):
+def test_an_invalid_manifest_is_an_error(cloud: Cloud, body: bytes, words: str):
     job = cloud.job()
     cloud.s3.put_object(Bucket=OUTPUT, Key=keys.split_uri(job.env["DROPBATCH_MANIFEST"])[1], Body=body)
 
@@ -255,7 +255,7 @@ def test_a_manifest_that_is_none(cloud: Cloud, body: bytes, words: str):
     assert len(ended.err.splitlines()) == 1
 
 
-def test_a_manifest_that_is_not_there(cloud: Cloud):
+def test_a_missing_manifest_is_an_error(cloud: Cloud):
     job = cloud.job()
 
     ended = job.sh("true", DROPBATCH_MANIFEST=keys.uri(OUTPUT, "_dropbatch/manifests/lab/wordcount/none.json"))

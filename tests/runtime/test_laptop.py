@@ -24,7 +24,7 @@ def run(tmp_path: Path, *command: str, **options: str) -> tuple[int, dict[str, A
     return code, json.loads(record.read_text()) if record.exists() else {}
 
 
-def test_results_log_and_record_land_in_the_directory(tmp_path: Path):
+def test_results_log_and_record_are_written_to_the_directory(tmp_path: Path):
     code, record = run(tmp_path, "sh", "-c", "mkdir {output}/sub && cp '{input}' {output}/sub/copy && echo said")
 
     assert code == 0
@@ -34,7 +34,7 @@ def test_results_log_and_record_land_in_the_directory(tmp_path: Path):
     assert record["outputs"][0]["uri"] == (tmp_path / "out" / "sub" / "copy").as_uri()
 
 
-def test_a_directory_as_input(tmp_path: Path):
+def test_a_directory_may_be_the_input(tmp_path: Path):
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "1").write_text("1")
@@ -58,7 +58,7 @@ def test_a_link_keeps_its_name(tmp_path: Path):
     assert (tmp_path / "out" / "r").read_text() == "content"
 
 
-def test_parameters(tmp_path: Path):
+def test_parameters_reach_the_program(tmp_path: Path):
     code, record = run(tmp_path, "sh", "-c", "echo {param.k} > {output}/k", param="k=a=b")
 
     assert code == 0
@@ -88,13 +88,13 @@ def test_a_failure_leaves_no_results(tmp_path: Path):
         (["--", "true"], "DROPBATCH_MANIFEST is not set"),
     ],
 )
-def test_usage(argv: list[str], words: str, capsys: pytest.CaptureFixture[str]):
+def test_invalid_usage_is_an_error(argv: list[str], words: str, capsys: pytest.CaptureFixture[str]):
     assert main(argv, ENV) == ExitCode.USAGE
     err = capsys.readouterr().err
     assert words in err
     assert len(err.splitlines()) == 1
 
 
-def test_a_job_without_an_id(capsys: pytest.CaptureFixture[str]):
+def test_a_job_without_an_id_is_an_error(capsys: pytest.CaptureFixture[str]):
     assert main(["--", "true"], ENV | {"DROPBATCH_MANIFEST": "s3://b/k"}) == ExitCode.USAGE
     assert "AWS_BATCH_JOB_ID" in capsys.readouterr().err

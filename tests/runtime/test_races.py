@@ -25,7 +25,7 @@ DEATHS_AT_ONCE = 3
 DEATHS = int(os.environ.get("DROPBATCH_DEATHS", "12"))
 
 
-def test_of_two_jobs_for_one_attempt_one_runs(cloud: Cloud):
+def test_one_of_two_jobs_for_one_attempt_runs(cloud: Cloud):
     first = cloud.job()
     racer = subprocess.Popen(
         [sys.executable, Path(__file__).with_name("racer.py")],
@@ -74,7 +74,7 @@ MOST = {"stage-in": FILES, "run": RESULTS, "stage-out": RESULTS + 1}
 """Maximum progress of each phase: files downloaded, files written, objects uploaded (with the log)."""
 
 
-def test_killed_at_any_moment_another_try_gives_the_same(cloud: Cloud):
+def test_another_try_after_a_kill_at_any_moment_gives_the_same_result(cloud: Cloud):
     seed = random.randrange(10**6)  # noqa: S311
     chance = random.Random(seed)  # noqa: S311
     calm = cloud.folder({f"{number:02d}": bytes([number]) * 50_000 for number in range(FILES)}, name="calm")
@@ -93,7 +93,7 @@ def test_killed_at_any_moment_another_try_gives_the_same(cloud: Cloud):
         assert seen == [], f"seed {seed}, death {death}"
         return [phase for (phase, _), was in zip(moments, reached, strict=True) if was]
 
-    # Every phase in turn, at a random point of it; every other one dies twice, at first anywhere.
+    # Each phase in turn, at a random point; every other job is killed twice, the first time anywhere.
     moments = [[(phase, chance.randint(1, MOST[phase]))] for _, phase in zip(range(DEATHS), cycle(MOST), strict=False)]
     for few in moments[::2]:
         phase = chance.choice(list(MOST))
@@ -178,7 +178,7 @@ class watch:  # noqa: N801 – reads like a word
             if record is None:
                 continue
             names = set(self._job.names)
-            # Between the two questions a new try may have begun, which takes the record away first.
+            # Between the two reads a new try may have begun, which first removes the record.
             if record["status"] == "SUCCEEDED" and self._job.record == record:
                 wanted = {each["uri"].rpartition(self._job.spec.output)[2] for each in record["outputs"]}
                 if not wanted | {"_run.json", "_log.txt"} <= names:

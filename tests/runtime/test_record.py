@@ -42,7 +42,7 @@ def test_the_schema_names_every_field_and_no_other():
         ("true", {"key": "lab/wordcount/folder/", "version_id": "", "size": 0}),
     ],
 )
-def test_every_record_is_of_its_schema(cloud: Cloud, script: str, changes: dict[str, Any]):
+def test_every_record_is_valid_for_its_schema(cloud: Cloud, script: str, changes: dict[str, Any]):
     job = cloud.job(**changes)
 
     job.sh(script)
@@ -61,7 +61,7 @@ def again(cloud: Cloud, job: Job) -> Job:
 DEFINITION = {"DROPBATCH_JOB_DEFINITION": "dropbatch-test-wordcount-lab:3"}
 
 
-def test_word_count_again_is_identical_whatever_was_uploaded_since(cloud: Cloud):
+def test_counting_again_gives_an_identical_result_despite_later_uploads(cloud: Cloud):
     version = cloud.s3.put_object(Bucket=INPUT, Key="lab/configs/c", Body=b"old")["VersionId"]
     config = ObjectSpec(bucket=INPUT, key="lab/configs/c", version_id=version, size=3)
     job = cloud.job(b"one two two\n", name="again.txt", config=config, parameters={"k": "1"})
@@ -81,7 +81,7 @@ def test_word_count_again_is_identical_whatever_was_uploaded_since(cloud: Cloud)
     assert compare(record(job), record(second)).line == "identical: 3 of 3 files have the same checksum"
 
 
-def test_a_folder_again_has_what_it_had(cloud: Cloud):
+def test_reading_a_folder_again_gives_its_earlier_content(cloud: Cloud):
     job = cloud.folder({"a": b"1", "b": b"2"}, name="again")
     job.sh("cat {input}/* > {output}/all", **DEFINITION)
     cloud.s3.put_object(Bucket=INPUT, Key=f"{job.spec.key}c", Body=b"3")
@@ -94,7 +94,7 @@ def test_a_folder_again_has_what_it_had(cloud: Cloud):
     assert compare(record(job), record(second)).identical
 
 
-def test_what_a_command_names_by_itself_is_read_and_written_as_it_was(cloud: Cloud):
+def test_objects_named_by_a_command_are_read_and_written_as_before(cloud: Cloud):
     target = f"s3://{OUTPUT}/lab/wordcount/outer/"
     for name in ("named/1", "named/2"):
         cloud.s3.put_object(Bucket=SHARED, Key=name, Body=b"old")
@@ -123,7 +123,7 @@ def test_what_a_command_names_by_itself_is_read_and_written_as_it_was(cloud: Clo
     assert len(versions) == 2
 
 
-def test_a_program_that_writes_the_time_is_told_with_the_file(cloud: Cloud):
+def test_comparing_names_the_file_in_which_the_program_writes_the_time(cloud: Cloud):
     job = cloud.job(b"x")
     script = "date +%N > {output}/when && cp {input} {output}/same"
     job.sh(script, **DEFINITION)

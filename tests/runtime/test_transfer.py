@@ -42,14 +42,14 @@ def bring(client: Flaky, path: Path) -> Any:
     return transfer.download(client, [transfer.Download(source, path)], "the job role")  # type: ignore[arg-type]
 
 
-def test_what_broke_on_the_way_is_asked_for_again(tmp_path: Path):
+def test_a_broken_transfer_is_retried(tmp_path: Path):
     (record,) = bring(Flaky(3), tmp_path / "file")
 
     assert (tmp_path / "file").read_bytes() == BODY
     assert (record.size, record.sha256) == (len(BODY), hashlib.sha256(BODY).hexdigest())
 
 
-def test_what_breaks_every_time_fails_the_stage_in(tmp_path: Path):
+def test_a_transfer_that_breaks_every_time_fails_the_stage_in(tmp_path: Path):
     client = Flaky(99)
 
     with pytest.raises(StageInError, match="could not read s3://b/k"):
@@ -63,7 +63,7 @@ OTHER = hashlib.md5(b"something else", usedforsecurity=False).hexdigest()
 
 
 @pytest.mark.parametrize("breaks", [0, 2])
-def test_what_boto3_cannot_check_is_checked_by_its_md5(tmp_path: Path, breaks: int):
+def test_an_object_that_boto3_cannot_check_is_checked_by_its_md5(tmp_path: Path, breaks: int):
     bring(Flaky(breaks, ETag=f'"{MD5}"', ChecksumCRC64NVME="whatever"), tmp_path / "file")
 
     with pytest.raises(StageInError, match="another MD5 checksum than was uploaded"):
@@ -80,7 +80,7 @@ def test_what_boto3_cannot_check_is_checked_by_its_md5(tmp_path: Path, breaks: i
         {},
     ],
 )
-def test_what_is_no_md5_is_not_taken_for_one(tmp_path: Path, answer: dict[str, str]):
+def test_an_etag_that_is_no_md5_is_not_used_as_one(tmp_path: Path, answer: dict[str, str]):
     bring(Flaky(0, **answer), tmp_path / "file")
 
     assert (tmp_path / "file").read_bytes() == BODY

@@ -1,4 +1,4 @@
-"""A small Batch set-up in a running sandbox, made with boto3 as Terraform would make it."""
+"""A small Batch set-up in a running sandbox, created with boto3 as Terraform would create it."""
 
 import json
 import time
@@ -24,7 +24,7 @@ def allow(*statements: dict[str, Any]) -> str:
 
 
 class BatchStack:
-    """One environment, queue, job role, log group and image; names are its own, so that many fit one sandbox."""
+    """One environment, queue, job role, log group and image, with unique names, so that many fit in one sandbox."""
 
     def __init__(self, sandbox: Sandbox, aws: Client) -> None:
         self.name = f"t-{uuid.uuid4().hex[:8]}"
@@ -109,7 +109,7 @@ class BatchStack:
         return [each["message"] for each in events["events"]]
 
     def user(self, policy: str) -> dict[str, str]:
-        """Credentials of a user who may do what `policy` says."""
+        """Return credentials of a user with this policy."""
         name = f"{self.name}-{uuid.uuid4().hex[:4]}"
         self.iam.create_user(UserName=name)
         self.iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=policy)

@@ -1,4 +1,4 @@
-"""A Batch without a server: the API, the scheduler, and a runner whose jobs end as a test says."""
+"""Batch without a server: the API, the scheduler, and a runner whose jobs end as the test says."""
 
 import json
 import re
@@ -25,7 +25,7 @@ ARNS = Arns("000000000000", "eu-central-1")
 
 
 class RefusedError(Exception):
-    """An error answer."""
+    """An error response."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -58,7 +58,7 @@ class Container:
 
 
 class ScriptedRunner:
-    """Each job's fate is given by its command: ``["exit", "3"]`` ends at once, ``["wait"]`` when the test says so."""
+    """Each job's result is given by its command: ``["exit", "3"]`` ends at once, ``["wait"]`` when the test says so."""
 
     def __init__(self) -> None:
         self.containers: dict[str, Container] = {}
@@ -80,7 +80,7 @@ class ScriptedRunner:
 
 
 class World:
-    """A Batch in which a test makes things and looks at them. Every answer is checked against AWS's model."""
+    """A Batch whose resources a test creates and reads. Every answer is checked against AWS's model."""
 
     def __init__(self, clock: Clock | None = None, most_at_once: int = 100) -> None:
         self.store = Store(ARNS)
@@ -112,7 +112,7 @@ class World:
         shape = MODEL.operation_model(operation).output_shape
         assert shape is not None
         faults = ParamValidator().validate(answer, shape).generate_report().splitlines()
-        # The model calls it required, yet AWS leaves it out of jobs that have not started, as its own examples show.
+        # The model requires it, yet AWS omits it for jobs that have not started, as its own examples show.
         faults = [each for each in faults if not re.fullmatch(r'Missing .* in jobs\[\d+\]: "startedAt"', each)]
         assert not faults, faults
         assert not (odd := _odd_values(shape, answer)), odd
@@ -166,7 +166,7 @@ class World:
         return str(answer["jobDefinitionArn"])
 
     def ready(self) -> "World":
-        """With one environment, queue and definition, scheduling."""
+        """Start the scheduler, with one environment, queue and definition."""
         self.environment()
         self.queue()
         self.definition()
@@ -190,15 +190,15 @@ class World:
         return self.job(job_id)
 
     def statuses(self, job_id: str) -> list[str]:
-        """The states a job went through, by its events."""
+        """Return the states of a job, from its events."""
         changes = [detail for kind, detail in list(self.events) if kind == "Batch Job State Change"]
         return [detail["status"] for detail in changes if detail["jobId"] == job_id]
 
 
 def _odd_values(shape: Any, value: Any, path: str = "") -> list[str]:
-    """Values that the model's enumerations do not have; botocore's validator does not look at them.
+    """Return values that are not in the model's enumerations; botocore's validator does not check them.
 
-    AWS itself gives the actions of retry rules back in lower case, which is not in its model.
+    AWS itself returns the actions of retry rules in lower case, which is not in its model.
     """
     if shape.type_name == "structure":
         found = [_odd_values(shape.members[key], each, f"{path}.{key}") for key, each in value.items()]

@@ -28,7 +28,7 @@ def sandbox_in(directory: Path) -> Sandbox:
 
 @pytest.fixture(scope="session")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """A running sandbox, one for all tests that only make things of their own in it."""
+    """A running sandbox, shared by all tests that use only their own resources in it."""
     made = sandbox_in(tmp_path_factory.mktemp("checkout"))
     made.up()
     yield made

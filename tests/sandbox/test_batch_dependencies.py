@@ -8,7 +8,7 @@ from dropbatch.sandbox.batch.clock import Clock
 from tests.sandbox.batch_world import RefusedError, World, eventually
 
 
-def test_given_a_dependency_when_it_succeeds_then_the_job_leaves_pending(world: World) -> None:
+def test_a_job_leaves_pending_when_its_dependency_succeeds(world: World) -> None:
     world.ready()
     first = world.submit("wait")
     second = world.submit("exit", "0", dependsOn=[{"jobId": first}])
@@ -19,7 +19,7 @@ def test_given_a_dependency_when_it_succeeds_then_the_job_leaves_pending(world: 
     world.until(second, "SUCCEEDED")
 
 
-def test_given_a_dependency_when_it_fails_then_the_job_fails(world: World) -> None:
+def test_a_job_fails_when_its_dependency_fails(world: World) -> None:
     world.ready()
     first = world.submit("wait")
     second = world.submit("exit", "0", dependsOn=[{"jobId": first}])
@@ -30,7 +30,7 @@ def test_given_a_dependency_when_it_fails_then_the_job_fails(world: World) -> No
     assert world.until(second, "FAILED")["statusReason"] == "Dependent Job failed"
 
 
-def test_given_an_array_when_each_child_waits_for_the_one_before_then_they_run_one_after_the_other(
+def test_a_sequential_array_runs_its_children_one_after_the_other(
     world: World,
 ) -> None:
     world.ready()
@@ -45,7 +45,7 @@ def test_given_an_array_when_each_child_waits_for_the_one_before_then_they_run_o
     assert world.job(parent)["dependsOn"] == [{"type": "SEQUENTIAL"}]
 
 
-def test_given_a_sequential_array_when_a_child_fails_then_those_after_it_fail_too(world: World) -> None:
+def test_a_failed_child_of_a_sequential_array_fails_the_children_after_it(world: World) -> None:
     world.ready()
 
     parent = world.submit("wait", arrayProperties={"size": 3000}, dependsOn=[{"type": "SEQUENTIAL"}])
@@ -58,7 +58,7 @@ def test_given_a_sequential_array_when_a_child_fails_then_those_after_it_fail_to
     assert len(world.runner.started) == 1
 
 
-def test_given_two_arrays_when_one_follows_the_other_n_to_n_then_each_child_waits_for_its_own(world: World) -> None:
+def test_n_to_n_arrays_make_each_child_wait_for_its_counterpart(world: World) -> None:
     world.ready()
     first = world.submit("wait", arrayProperties={"size": 2})
     after = {"jobId": first, "type": "N_TO_N"}
@@ -75,7 +75,7 @@ def test_given_two_arrays_when_one_follows_the_other_n_to_n_then_each_child_wait
     assert world.until(second, "FAILED")["arrayProperties"]["statusSummary"]["SUCCEEDED"] == 1
 
 
-def test_given_a_job_when_it_waits_for_an_array_then_for_all_its_children(world: World) -> None:
+def test_a_job_that_depends_on_an_array_waits_for_all_its_children(world: World) -> None:
     world.ready()
     array = world.submit("wait", arrayProperties={"size": 2})
     last = world.submit("exit", "0", dependsOn=[{"jobId": array}, {"jobId": array}])
@@ -89,7 +89,7 @@ def test_given_a_job_when_it_waits_for_an_array_then_for_all_its_children(world:
     world.until(last, "SUCCEEDED")
 
 
-def test_given_a_pending_job_when_cancelled_then_it_ends_and_its_followers_fail(world: World) -> None:
+def test_a_cancelled_pending_job_ends_and_its_dependents_fail(world: World) -> None:
     world.ready()
     first = world.submit("wait")
     second = world.submit("exit", "0", dependsOn=[{"jobId": first}])
@@ -102,7 +102,7 @@ def test_given_a_pending_job_when_cancelled_then_it_ends_and_its_followers_fail(
     assert world.until(third, "FAILED")["statusReason"] == "Dependent Job failed"
 
 
-def test_given_waiting_jobs_when_saved_and_restored_then_they_still_wait(world: World) -> None:
+def test_restored_jobs_still_wait_for_their_dependencies(world: World) -> None:
     world.environment()
     world.queue()
     world.definition()
@@ -134,9 +134,7 @@ def test_given_waiting_jobs_when_saved_and_restored_then_they_still_wait(world: 
         ({"dependsOn": [{"type": "ONE"}], "arrayProperties": {"size": 2}}, "one of N_TO_N, SEQUENTIAL, got 'ONE'"),
     ],
 )
-def test_given_a_dependency_that_cannot_be_when_submitted_then_refused(
-    world: World, request_: dict[str, Any], said: str
-) -> None:
+def test_an_impossible_dependency_is_refused(world: World, request_: dict[str, Any], said: str) -> None:
     world.ready()
     there = world.submit("exit", "0")
     for each in request_["dependsOn"]:

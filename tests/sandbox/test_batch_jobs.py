@@ -7,16 +7,14 @@ from tests.sandbox.batch_world import ARNS, RefusedError, World, eventually
 
 class TestSubmitting:
     @pytest.mark.parametrize("reference", ["count", "count:1", ARNS.of("job-definition", "count:1")])
-    def test_given_a_definition_by_name_revision_or_arn_when_submitted_then_the_revision_is_fixed(
-        self, world: World, reference: str
-    ) -> None:
+    def test_a_submitted_job_keeps_the_revision_its_definition_named(self, world: World, reference: str) -> None:
         world.ready()
 
         answer = world.call("SubmitJob", jobName="j", jobQueue=ARNS.of("job-queue", "spot"), jobDefinition=reference)
 
         assert world.job(answer["jobId"])["jobDefinition"] == ARNS.of("job-definition", "count:1")
 
-    def test_given_a_disabled_queue_when_submitted_then_refused(self, world: World) -> None:
+    def test_a_disabled_queue_refuses_jobs(self, world: World) -> None:
         world.ready()
         world.call("UpdateJobQueue", jobQueue="spot", state="DISABLED")
 
@@ -25,14 +23,14 @@ class TestSubmitting:
 
         assert refused.value.code == "ClientException"
 
-    def test_given_an_inactive_revision_when_submitted_then_refused(self, world: World) -> None:
+    def test_an_inactive_revision_is_refused(self, world: World) -> None:
         world.ready()
         world.call("DeregisterJobDefinition", jobDefinition="count:1")
 
         with pytest.raises(RefusedError, match="not found"):
             world.submit()
 
-    def test_given_overrides_and_parameters_when_submitted_then_they_reach_the_container(self, world: World) -> None:
+    def test_overrides_and_parameters_reach_the_container(self, world: World) -> None:
         world.environment()
         world.queue()
         world.definition(command=("exit", "Ref::code", "Ref::unknown"), parameters={"code": "9"})
@@ -61,7 +59,7 @@ class TestSubmitting:
     @pytest.mark.parametrize(
         ("share", "message"), [(None, "required"), ("a-b", "letters and digits"), ("", "required")]
     )
-    def test_given_a_fair_share_queue_when_the_share_is_missing_or_malformed_then_refused(
+    def test_a_fair_share_queue_refuses_a_missing_or_malformed_share(
         self, world: World, share: str | None, message: str
     ) -> None:
         world.environment()
@@ -72,7 +70,7 @@ class TestSubmitting:
             world.submit(shareIdentifier=share)
 
     @pytest.mark.parametrize("size", [1, 10_001])
-    def test_given_an_array_of_an_impossible_size_when_submitted_then_refused(self, world: World, size: int) -> None:
+    def test_an_array_of_an_impossible_size_is_refused(self, world: World, size: int) -> None:
         world.ready()
 
         with pytest.raises(RefusedError, match="must be 2 to 10,000"):
@@ -80,7 +78,7 @@ class TestSubmitting:
 
 
 class TestListing:
-    def test_given_no_filter_when_listed_then_only_running_ones(self, world: World) -> None:
+    def test_listing_without_a_filter_returns_running_jobs_only(self, world: World) -> None:
         world.ready()
         running, done = world.submit("wait"), world.submit("exit", "0")
         world.until(running, "RUNNING")
@@ -91,9 +89,7 @@ class TestListing:
         assert [each["jobId"] for each in ended] == [done]
 
     @pytest.mark.parametrize(("pattern", "names"), [("one", {"one"}), ("ON*", {"one", "once"}), ("none", set())])
-    def test_given_a_name_filter_when_listed_then_in_any_state(
-        self, world: World, pattern: str, names: set[str]
-    ) -> None:
+    def test_listing_by_name_returns_jobs_in_any_state(self, world: World, pattern: str, names: set[str]) -> None:
         world.ready()
         for name in ("one", "once", "two"):
             world.until(world.submit(name=name), "SUCCEEDED")
@@ -102,7 +98,7 @@ class TestListing:
 
         assert {each["jobName"] for each in found["jobSummaryList"]} == names
 
-    def test_given_an_array_when_its_children_are_listed_then_all_pages_hold_each_once(self, world: World) -> None:
+    def test_paging_through_an_array_returns_each_child_once(self, world: World) -> None:
         world.ready()
         parent = world.submit("exit", "0", arrayProperties={"size": 7})
         world.until(parent, "SUCCEEDED")
@@ -118,22 +114,22 @@ class TestListing:
 
         assert indexes == list(range(7))
 
-    def test_given_neither_queue_nor_array_when_listed_then_refused(self, world: World) -> None:
+    def test_listing_requires_a_queue_or_an_array(self, world: World) -> None:
         with pytest.raises(RefusedError, match="exactly one"):
             world.call("ListJobs")
 
-    def test_given_more_than_100_ids_when_described_then_refused(self, world: World) -> None:
+    def test_describing_more_than_100_jobs_is_refused(self, world: World) -> None:
         with pytest.raises(RefusedError, match="at most 100"):
             world.call("DescribeJobs", jobs=[str(number) for number in range(101)])
 
-    def test_given_unknown_ids_when_described_then_left_out(self, world: World) -> None:
+    def test_describing_omits_unknown_ids(self, world: World) -> None:
         world.ready()
 
         assert world.call("DescribeJobs", jobs=["unknown", "a:1"])["jobs"] == []
 
 
 class TestEnding:
-    def test_given_a_waiting_job_when_cancelled_then_failed_with_the_reason(self, world: World) -> None:
+    def test_a_cancelled_waiting_job_fails_with_the_reason(self, world: World) -> None:
         world.ready()
         world.call("UpdateComputeEnvironment", computeEnvironment="spot", state="DISABLED")
         job = world.submit("exit", "0")
@@ -145,7 +141,7 @@ class TestEnding:
         assert (found["status"], found["statusReason"], found["isCancelled"]) == ("FAILED", "not needed", True)
         assert "startedAt" not in found
 
-    def test_given_a_running_job_when_cancelled_then_it_goes_on(self, world: World) -> None:
+    def test_cancelling_does_not_end_a_running_job(self, world: World) -> None:
         world.ready()
         job = world.submit("wait")
         world.until(job, "RUNNING")
@@ -155,7 +151,7 @@ class TestEnding:
 
         assert world.until(job, "SUCCEEDED", "FAILED")["status"] == "SUCCEEDED"
 
-    def test_given_a_running_job_when_terminated_then_signalled_and_failed_without_a_retry(self, world: World) -> None:
+    def test_a_terminated_running_job_is_signalled_and_fails_without_a_retry(self, world: World) -> None:
         world.ready()
         job = world.submit("wait", retryStrategy={"attempts": 3})
         world.until(job, "RUNNING")
@@ -169,7 +165,7 @@ class TestEnding:
         assert (found["statusReason"], found["isTerminated"]) == ("enough", True)
         assert [each["container"]["exitCode"] for each in found["attempts"]] == [143]
 
-    def test_given_an_array_when_terminated_then_all_its_children_end(self, world: World) -> None:
+    def test_terminating_an_array_ends_all_its_children(self, world: World) -> None:
         world.ready()
         parent = world.submit("wait", arrayProperties={"size": 6})  # four fit the environment
         eventually(lambda: len(world.runner.containers) == 4)

@@ -9,7 +9,7 @@ from dropbatch.sandbox.batch.retry import retries
 from tests.sandbox.batch_world import World, eventually
 
 
-def test_given_a_plain_job_when_it_runs_then_every_state_is_told_once_in_order(world: World) -> None:
+def test_a_job_reports_every_state_once_in_order(world: World) -> None:
     world.ready()
 
     job = world.submit("exit", "0")
@@ -23,7 +23,7 @@ def test_given_a_plain_job_when_it_runs_then_every_state_is_told_once_in_order(w
     assert attempt["container"]["taskArn"].startswith("arn:aws:ecs:eu-central-1:000000000000:task/AWSBatch-spot/")
 
 
-def test_given_a_program_fails_when_no_retry_is_asked_for_then_failed_with_its_exit_code(world: World) -> None:
+def test_a_failed_program_without_retries_fails_the_job_with_its_exit_code(world: World) -> None:
     world.ready()
 
     found = world.until(world.submit("exit", "3"), "FAILED")
@@ -32,7 +32,7 @@ def test_given_a_program_fails_when_no_retry_is_asked_for_then_failed_with_its_e
     assert found["statusReason"] == "Essential container in task exited"
 
 
-def test_given_an_array_when_it_runs_then_the_parent_waits_and_children_differ_by_index(world: World) -> None:
+def test_an_array_waits_for_its_children_which_differ_by_index(world: World) -> None:
     world.ready()
 
     parent = world.submit("exit", "0", arrayProperties={"size": 3})
@@ -49,7 +49,7 @@ def test_given_an_array_when_it_runs_then_the_parent_waits_and_children_differ_b
         assert world.statuses(f"{parent}:{index}") == ["SUBMITTED", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED"]
 
 
-def test_given_the_largest_array_when_it_runs_then_every_event_of_each_child_is_told_once_in_order() -> None:
+def test_the_largest_array_reports_every_event_of_each_child_once_in_order() -> None:
     world = World(most_at_once=8)
     told: dict[str, list[str]] = defaultdict(list)
     world.scheduler._emit = lambda kind, arns, detail: told[detail["jobId"]].append(detail["status"])
@@ -64,7 +64,7 @@ def test_given_the_largest_array_when_it_runs_then_every_event_of_each_child_is_
     world.scheduler.stop()
 
 
-def test_given_one_child_fails_when_the_array_ends_then_the_parent_failed(world: World) -> None:
+def test_a_failed_child_fails_the_array(world: World) -> None:
     world.ready()
     parent = world.submit("wait", arrayProperties={"size": 2})
     eventually(lambda: len(world.runner.containers) == 2)
@@ -75,7 +75,7 @@ def test_given_one_child_fails_when_the_array_ends_then_the_parent_failed(world:
     assert world.until(parent, "FAILED")["arrayProperties"]["statusSummary"]["SUCCEEDED"] == 1
 
 
-def test_given_more_jobs_than_vcpus_when_one_ends_then_the_next_starts(world: World) -> None:
+def test_a_waiting_job_starts_when_vcpus_become_free(world: World) -> None:
     world.ready()
     jobs = [world.submit("wait") for _ in range(5)]
     eventually(lambda: len(world.runner.started) == 4)
@@ -86,7 +86,7 @@ def test_given_more_jobs_than_vcpus_when_one_ends_then_the_next_starts(world: Wo
     world.until(jobs[4], "RUNNING")
 
 
-def test_given_a_disabled_environment_when_enabled_again_then_its_jobs_start(world: World) -> None:
+def test_jobs_start_when_their_environment_is_enabled_again(world: World) -> None:
     world.ready()
     world.call("UpdateComputeEnvironment", computeEnvironment="spot", state="DISABLED")
     job = world.submit("exit", "0")
@@ -97,7 +97,7 @@ def test_given_a_disabled_environment_when_enabled_again_then_its_jobs_start(wor
     world.until(job, "SUCCEEDED")
 
 
-def test_given_a_disabled_queue_when_jobs_wait_in_it_then_they_still_run(world: World) -> None:
+def test_jobs_in_a_disabled_queue_still_run(world: World) -> None:
     world.ready()
     world.call("UpdateComputeEnvironment", computeEnvironment="spot", state="DISABLED")
     job = world.submit("exit", "0")
@@ -108,7 +108,7 @@ def test_given_a_disabled_queue_when_jobs_wait_in_it_then_they_still_run(world: 
     world.until(job, "SUCCEEDED")
 
 
-def test_given_two_environments_when_the_first_is_full_then_the_second_is_used(world: World) -> None:
+def test_a_full_environment_passes_jobs_to_the_next(world: World) -> None:
     world.environment("first", vcpus=1)
     world.environment("second", vcpus=1)
     world.queue("spot", ("first", "second"))
@@ -122,7 +122,7 @@ def test_given_two_environments_when_the_first_is_full_then_the_second_is_used(w
     assert [task.environment_name for task in world.runner.started] == ["first", "second"]
 
 
-def test_given_two_queues_when_one_has_priority_then_its_jobs_go_first(world: World) -> None:
+def test_jobs_of_the_queue_with_priority_start_first(world: World) -> None:
     world.environment(vcpus=1)
     world.queue("low", priority=1)
     world.queue("high", priority=2)
@@ -135,7 +135,7 @@ def test_given_two_queues_when_one_has_priority_then_its_jobs_go_first(world: Wo
     assert world.job(low)["status"] == "RUNNABLE"
 
 
-def test_given_fair_share_when_two_groups_wait_then_the_lower_weight_gets_more(world: World) -> None:
+def test_a_lower_fair_share_weight_gets_more_jobs(world: World) -> None:
     policy = world.call(
         "CreateSchedulingPolicy",
         name="fair",
@@ -158,7 +158,7 @@ def test_given_fair_share_when_two_groups_wait_then_the_lower_weight_gets_more(w
     assert Counter(shares[task.job_id] for task in world.runner.started) == {"large": 4, "small": 2}
 
 
-def test_given_a_retry_when_the_first_try_fails_then_the_second_decides(world: World) -> None:
+def test_a_retried_job_ends_with_the_result_of_the_second_try(world: World) -> None:
     world.ready()
 
     job = world.submit("fails-once", retryStrategy={"attempts": 2})
@@ -169,7 +169,7 @@ def test_given_a_retry_when_the_first_try_fails_then_the_second_decides(world: W
     assert world.statuses(job).count("RUNNABLE") == 2
 
 
-def test_given_a_timeout_when_it_passes_then_signalled_and_killed_half_a_minute_later() -> None:
+def test_a_timed_out_job_is_signalled_and_killed_30_seconds_later() -> None:
     world = World(Clock(speed=600)).ready()  # a minute is a tenth of a second
 
     job = world.submit("wait", timeout={"attemptDurationSeconds": 60}, retryStrategy={"attempts": 3})
@@ -182,7 +182,7 @@ def test_given_a_timeout_when_it_passes_then_signalled_and_killed_half_a_minute_
     world.scheduler.stop()
 
 
-def test_given_running_jobs_when_stopped_and_restored_then_those_with_tries_left_run_again(world: World) -> None:
+def test_restored_jobs_with_tries_left_run_again(world: World) -> None:
     world.ready()
     again = world.submit("wait", retryStrategy={"attempts": 2})
     lost = world.submit("wait")
@@ -207,7 +207,7 @@ def test_given_running_jobs_when_stopped_and_restored_then_those_with_tries_left
     restored.scheduler.stop()
 
 
-def test_given_ended_jobs_when_a_week_has_passed_then_they_are_forgotten() -> None:
+def test_ended_jobs_are_forgotten_after_a_week() -> None:
     class Later(Clock):
         days = 0
 
@@ -254,7 +254,7 @@ def test_given_ended_jobs_when_a_week_has_passed_then_they_are_forgotten() -> No
         ([{"onReason": "CannotPull*", "action": "exit"}], None, "CannotPullContainerError: x", "", False),
     ],
 )
-def test_given_retry_rules_when_a_try_fails_then_the_first_match_decides(
+def test_the_first_matching_retry_rule_decides(
     rules: list[dict[str, str]], exit_code: int | None, reason: str, status_reason: str, expected: bool
 ) -> None:
     strategy = {"attempts": 3, "evaluateOnExit": rules}
@@ -264,5 +264,5 @@ def test_given_retry_rules_when_a_try_fails_then_the_first_match_decides(
     assert found is expected
 
 
-def test_given_all_tries_are_used_when_the_last_fails_then_none_follows() -> None:
+def test_a_job_without_tries_left_is_not_retried() -> None:
     assert not retries({"attempts": 2}, tries=2, exit_code=1, reason="", status_reason="")

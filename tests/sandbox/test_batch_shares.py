@@ -1,4 +1,4 @@
-"""Who goes next in a queue with a fair-share policy, and what no machine can hold."""
+"""Order of jobs in a queue with a fair-share policy, and jobs that no machine can hold."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def fair(world: World, vcpus: int, **policy: Any) -> World:
 
 
 class TestUse:
-    def test_given_a_past_when_time_goes_by_then_it_counts_less_and_less(self) -> None:
+    def test_past_use_decays_over_time(self) -> None:
         now = [0.0]
         shares = Shares(lambda: now[0])
         shares.add("queue", "a", 8, 3600)
@@ -34,7 +34,7 @@ class TestUse:
         assert shares.use("queue", "a", 3600) == pytest.approx(before / 2.71828, rel=1e-4)
         assert list(shares.active("queue", 3600)) == []
 
-    def test_given_running_jobs_when_asked_then_they_count_at_once_and_in_full(self) -> None:
+    def test_running_jobs_count_at_once_and_in_full(self) -> None:
         shares = Shares(lambda: 0.0)
         shares.add("queue", "a", 2, 0)
         shares.add("queue", "b", 3, 0)
@@ -43,7 +43,7 @@ class TestUse:
         assert sorted(shares.active("queue", 0)) == ["a", "b"]
 
 
-def test_given_a_share_that_used_much_when_both_wait_then_the_other_goes_first() -> None:
+def test_the_share_that_used_less_goes_first() -> None:
     world = fair(World(Clock(speed=20_000)), 1, shareDecaySeconds=604_800)
     greedy = world.submit("wait", shareIdentifier="greedy")
     world.until(greedy, "RUNNING")
@@ -59,7 +59,7 @@ def test_given_a_share_that_used_much_when_both_wait_then_the_other_goes_first()
     world.scheduler.stop()
 
 
-def test_given_a_reservation_when_one_share_asks_for_all_then_a_part_is_kept_for_another(world: World) -> None:
+def test_a_reservation_keeps_capacity_for_other_shares(world: World) -> None:
     fair(world, 4, computeReservation=50)  # one share: half is reserved; two: a quarter
     first = [world.submit("wait", shareIdentifier="first") for _ in range(4)]
     eventually(lambda: len(world.runner.started) == 2)
@@ -74,7 +74,7 @@ def test_given_a_reservation_when_one_share_asks_for_all_then_a_part_is_kept_for
     assert "statusReason" not in world.job(second[1])
 
 
-def test_given_the_whole_reserved_when_nothing_runs_then_a_job_may_begin(world: World) -> None:
+def test_a_fully_reserved_idle_queue_still_starts_a_job(world: World) -> None:
     fair(world, 2, computeReservation=99)
 
     world.until(world.submit("exit", "0", shareIdentifier="only"), "SUCCEEDED")
@@ -88,9 +88,7 @@ def test_given_the_whole_reserved_when_nothing_runs_then_a_job_may_begin(world: 
         ({"VCPU": "999", "MEMORY": "128"}, MAX_VCPUS_TOO_SMALL.example),
     ],
 )
-def test_given_a_job_that_no_machine_holds_when_it_heads_the_queue_then_said_and_cancelled_in_time(
-    needs: dict[str, str], reason: str
-) -> None:
+def test_a_job_too_large_for_every_machine_is_reported_and_cancelled(needs: dict[str, str], reason: str) -> None:
     world = World(Clock(speed=2000))
     world.environment(vcpus=256)
     code = reason.partition(" - ")[0]
@@ -109,7 +107,7 @@ def test_given_a_job_that_no_machine_holds_when_it_heads_the_queue_then_said_and
     world.scheduler.stop()
 
 
-def test_given_two_environments_when_only_the_second_has_machines_for_a_job_then_it_goes_there(world: World) -> None:
+def test_a_job_goes_to_the_environment_whose_machines_hold_it(world: World) -> None:
     resources = {"type": "EC2", "minvCpus": 0, "maxvCpus": 64, "subnets": ["s"], "instanceRole": "r"}
     for name, types in (("small", ["t3.small"]), ("large", ["m6i"])):
         world.call(
@@ -129,7 +127,7 @@ def test_given_two_environments_when_only_the_second_has_machines_for_a_job_then
     assert [task.environment_name for task in world.runner.started] == ["large"]
 
 
-def test_given_one_environment_too_narrow_and_one_of_small_machines_when_a_job_fits_neither_then_it_is_said(
+def test_a_job_that_fits_no_environment_is_reported(
     world: World,
 ) -> None:
     resources = {"type": "EC2", "minvCpus": 0, "subnets": ["s"], "instanceRole": "r"}

@@ -1,4 +1,4 @@
-"""Updates of compute environments under running jobs, as AWS documents them."""
+"""Updates of compute environments with running jobs, as AWS documents them."""
 
 import json
 from typing import Any
@@ -13,7 +13,7 @@ AGAIN = {"attempts": 3, "evaluateOnExit": [{"onStatusReason": "Host EC2*", "acti
 
 
 class Later(Clock):
-    """A clock that a test puts forward."""
+    """A clock that a test moves forward."""
 
     ahead = 0.0
 
@@ -22,7 +22,7 @@ class Later(Clock):
 
 
 def updatable(world: World, strategy: str = "SPOT_CAPACITY_OPTIMIZED", vcpus: int = 4, **more: Any) -> World:
-    """With an environment that AWS can replace the machines of, a queue and a definition; scheduling."""
+    """Start the scheduler, with an environment whose machines AWS can replace, a queue and a definition."""
     world.call(
         "CreateComputeEnvironment",
         computeEnvironmentName="spot",
@@ -74,9 +74,7 @@ CHANGES: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: next(iter(change)))
-def test_given_a_job_runs_when_its_machines_are_replaced_then_it_goes_on_and_new_jobs_start(
-    world: World, change: dict[str, Any]
-) -> None:
+def test_a_running_job_survives_the_replacement_of_its_machines(world: World, change: dict[str, Any]) -> None:
     updatable(world)
     long = running(world)
 
@@ -99,9 +97,7 @@ def test_given_a_job_runs_when_its_machines_are_replaced_then_it_goes_on_and_new
         {"ec2Configuration": [{"imageType": "ECS_AL2023"}]},
     ],
 )
-def test_given_only_its_size_changes_when_updated_then_no_machine_is_replaced(
-    world: World, change: dict[str, Any]
-) -> None:
+def test_an_update_of_the_size_replaces_no_machine(world: World, change: dict[str, Any]) -> None:
     updatable(world)
     running(world)
 
@@ -111,7 +107,7 @@ def test_given_only_its_size_changes_when_updated_then_no_machine_is_replaced(
     assert [detail["status"] for _, detail in world.events][-1] == "RUNNING"
 
 
-def test_given_nothing_runs_when_machines_are_replaced_then_it_is_done_at_once(world: World) -> None:
+def test_replacing_idle_machines_ends_at_once(world: World) -> None:
     updatable(world)
     update(world, instanceTypes=["c7i"])
     assert environment(world)["status"] == "VALID"
@@ -120,9 +116,7 @@ def test_given_nothing_runs_when_machines_are_replaced_then_it_is_done_at_once(w
 @pytest.mark.parametrize(
     ("policy", "minutes"), [(None, 30), ({"jobExecutionTimeoutMinutes": 7200}, 7200)], ids=["default", "five days"]
 )
-def test_given_a_job_outlives_the_policy_when_time_is_up_then_its_machine_is_taken(
-    policy: dict[str, Any] | None, minutes: int
-) -> None:
+def test_a_job_that_outlives_the_update_policy_loses_its_machine(policy: dict[str, Any] | None, minutes: int) -> None:
     clock = Later()
     world = updatable(World(clock))
     long = running(world)
@@ -143,7 +137,7 @@ def test_given_a_job_outlives_the_policy_when_time_is_up_then_its_machine_is_tak
     world.scheduler.stop()
 
 
-def test_given_jobs_are_to_be_terminated_when_updated_then_they_are_at_once_and_may_be_tried_again(
+def test_an_update_that_terminates_jobs_lets_them_be_retried(
     world: World,
 ) -> None:
     updatable(world)
@@ -156,7 +150,7 @@ def test_given_jobs_are_to_be_terminated_when_updated_then_they_are_at_once_and_
     world.until(long, "RUNNING")
 
 
-def test_given_old_machines_when_capacity_is_counted_then_they_count(world: World) -> None:
+def test_old_machines_count_towards_the_capacity(world: World) -> None:
     updatable(world, vcpus=1)
     long = running(world)
     update(world, instanceTypes=["c7i"])
@@ -168,7 +162,7 @@ def test_given_old_machines_when_capacity_is_counted_then_they_count(world: Worl
     world.until(waiting, "SUCCEEDED")
 
 
-def test_given_an_update_is_under_way_when_machines_change_again_then_refused_and_the_state_still_changes(
+def test_machines_cannot_change_during_an_update_but_the_state_can(
     world: World,
 ) -> None:
     updatable(world)
@@ -190,7 +184,7 @@ def test_given_an_update_is_under_way_when_machines_change_again_then_refused_an
         ("SPOT_CAPACITY_OPTIMIZED", {"serviceRole": "arn:aws:iam::1:role/own"}, "must be AWSServiceRoleForBatch"),
     ],
 )
-def test_given_aws_cannot_replace_its_machines_when_asked_to_then_refused(
+def test_an_environment_that_aws_cannot_replace_is_refused(
     world: World, strategy: str, more: dict[str, Any], text: str
 ) -> None:
     updatable(world, strategy, **more)
@@ -199,13 +193,13 @@ def test_given_aws_cannot_replace_its_machines_when_asked_to_then_refused(
     update(world, maxvCpus=9)
 
 
-def test_given_a_policy_beyond_five_days_when_updated_then_refused(world: World) -> None:
+def test_an_update_policy_beyond_five_days_is_refused(world: World) -> None:
     updatable(world)
     with pytest.raises(RefusedError, match="at most 7,200, got 7,201"):
         update(world, {"jobExecutionTimeoutMinutes": 7201}, instanceTypes=["c7i"])
 
 
-def test_given_a_job_runs_when_its_environment_is_deleted_then_its_machine_goes_too(world: World) -> None:
+def test_deleting_an_environment_ends_the_machine_of_a_running_job(world: World) -> None:
     updatable(world)
     long = running(world)
     world.environment("other")
@@ -220,14 +214,14 @@ def test_given_a_job_runs_when_its_environment_is_deleted_then_its_machine_goes_
     world.until(long, "RUNNING")
 
 
-def test_given_machines_of_batch_start_when_described_then_their_image_is_the_newest(world: World) -> None:
+def test_machines_that_batch_starts_have_the_newest_image(world: World) -> None:
     updatable(world)
     assert "batchImageStatus" not in environment(world)["computeResources"]["ec2Configuration"][0]
     world.until(world.submit("exit", "0"), "SUCCEEDED")
     assert environment(world)["computeResources"]["ec2Configuration"][0]["batchImageStatus"] == "LATEST"
 
 
-def test_given_an_update_when_the_sandbox_is_started_again_then_it_is_done(world: World) -> None:
+def test_a_restart_of_the_sandbox_completes_an_update(world: World) -> None:
     updatable(world)
     running(world)
     update(world, instanceTypes=["c7i"])

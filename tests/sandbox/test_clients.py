@@ -1,4 +1,4 @@
-"""Other people's clients: the aws command, boto3's paginators, and what `dropbatch sandbox` offers them."""
+"""Clients of the sandbox: the aws command, boto3's paginators, and the variables `dropbatch sandbox` prints."""
 
 import json
 import os
@@ -24,7 +24,7 @@ Aws = Callable[..., Any]
 
 @pytest.fixture
 def command(sandbox: Sandbox, tmp_path: Path) -> Aws:
-    """Runs the aws command, pinned with the other tools of the tests, as a user with settings of his own would."""
+    """Runs the aws command, pinned with the other tools of the tests, with a user's own settings."""
     program = shutil.which("aws", path=str(Path(sys.executable).parent))
     assert program, "awscli is pinned in requirements-dev.txt: run `make test`, which installs it"
     caller = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "AWS_PROFILE": "work", "AWS_SESSION_TOKEN": "x"}
@@ -44,7 +44,7 @@ def command(sandbox: Sandbox, tmp_path: Path) -> Aws:
     return run
 
 
-def test_given_the_aws_command_when_it_submits_describes_lists_and_terminates_then_it_works(
+def test_the_aws_command_submits_describes_lists_and_terminates_jobs(
     sandbox: Sandbox, aws: Client, command: Aws
 ) -> None:
     stack = BatchStack(sandbox, aws)
@@ -64,7 +64,7 @@ def test_given_the_aws_command_when_it_submits_describes_lists_and_terminates_th
     assert (described["status"], described["statusReason"]) == ("FAILED", "enough")
 
 
-def test_given_more_than_a_page_when_boto3_pages_then_each_comes_once(sandbox: Sandbox, aws: Client) -> None:
+def test_boto3_pages_through_each_result_once(sandbox: Sandbox, aws: Client) -> None:
     stack = BatchStack(sandbox, aws)
     sandbox.control({"fault": "no-capacity", "queue": stack.name})
     parent = stack.submit("true", arrayProperties={"size": 25})
@@ -94,7 +94,7 @@ def test_given_more_than_a_page_when_boto3_pages_then_each_comes_once(sandbox: S
     assert stack.name in {each["computeEnvironmentName"] for each in environments}
 
 
-def test_given_settings_in_the_way_when_a_shell_is_set_up_then_they_are_taken_out() -> None:
+def test_the_shell_setup_removes_conflicting_settings() -> None:
     caller = {"AWS_PROFILE": "work", "AWS_ENDPOINT_URL_S3": "https://elsewhere", "HTTP_PROXY": "p", "NO_PROXY": "a"}
     sandbox = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
 
@@ -105,7 +105,7 @@ def test_given_settings_in_the_way_when_a_shell_is_set_up_then_they_are_taken_ou
     assert command_environment(sandbox, {"PATH": "p", **caller}) == {"PATH": "p", "HTTP_PROXY": "p", **variables}
 
 
-def test_given_a_command_when_run_by_exec_then_it_talks_to_the_sandbox(sandbox: Sandbox) -> None:
+def test_a_command_run_by_exec_reaches_the_sandbox(sandbox: Sandbox) -> None:
     program = "import boto3; print(boto3.client('sts').get_caller_identity()['Account'])"
 
     done = subprocess.run(
@@ -120,7 +120,7 @@ def test_given_a_command_when_run_by_exec_then_it_talks_to_the_sandbox(sandbox: 
     assert done.stdout == "000000000000\n", done.stderr
 
 
-def test_given_the_environment_when_a_shell_evaluates_it_then_clients_find_the_sandbox(
+def test_the_printed_environment_leads_clients_to_the_sandbox(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(sandbox.layout.directory.parents[1])

@@ -27,7 +27,7 @@ def _nothing_stays(sandbox: Sandbox) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer guess"}])
-def test_given_no_key_when_the_endpoint_is_asked_then_refused(sandbox: Sandbox, headers: dict[str, str]) -> None:
+def test_the_endpoint_refuses_requests_without_a_key(sandbox: Sandbox, headers: dict[str, str]) -> None:
     host = sandbox.environ()["AWS_ENDPOINT_URL"].removeprefix("http://")
     connection = http.client.HTTPConnection(host, timeout=10)
 
@@ -38,7 +38,7 @@ def test_given_no_key_when_the_endpoint_is_asked_then_refused(sandbox: Sandbox, 
     assert sandbox.control()["clock"] == 1
 
 
-def test_given_nonsense_when_asked_then_the_answer_says_what_is_taken(sandbox: Sandbox) -> None:
+def test_an_invalid_request_is_answered_with_the_valid_ones(sandbox: Sandbox) -> None:
     with pytest.raises(SandboxError, match="fault: one of"):
         sandbox.control({"fault": "fire"})
     with pytest.raises(SandboxError, match="seconds per second, got 0"):
@@ -47,7 +47,7 @@ def test_given_nonsense_when_asked_then_the_answer_says_what_is_taken(sandbox: S
         sandbox.control({"fault": "kill-function", "function": "nobody"})
 
 
-def test_given_a_running_sandbox_when_asked_up_with_another_runner_then_it_says_to_stop_it(sandbox: Sandbox) -> None:
+def test_starting_with_another_runner_asks_to_stop_first(sandbox: Sandbox) -> None:
     with pytest.raises(SandboxError, match="not with the container runner"):
         sandbox.up(runner="container")
     with pytest.raises(SandboxError, match="one of process, container, stub, got 'vm'"):
@@ -56,9 +56,7 @@ def test_given_a_running_sandbox_when_asked_up_with_another_runner_then_it_says_
     assert sandbox.up(runner="process").url == sandbox.environ()["AWS_ENDPOINT_URL"]
 
 
-def test_given_a_lost_answer_when_boto3_submits_then_its_connection_breaks_and_the_job_runs(
-    sandbox: Sandbox, aws: Client
-) -> None:
+def test_a_lost_answer_breaks_the_connection_and_the_job_runs(sandbox: Sandbox, aws: Client) -> None:
     stack = BatchStack(sandbox, aws)
     sandbox.control({"fault": "lost-answer"})
 
@@ -75,7 +73,7 @@ def test_given_a_lost_answer_when_boto3_submits_then_its_connection_breaks_and_t
     assert len(listed()) == 2
 
 
-def test_given_a_reclaimed_host_when_a_real_process_runs_then_it_is_gone(sandbox: Sandbox, aws: Client) -> None:
+def test_a_reclaimed_host_ends_a_real_process(sandbox: Sandbox, aws: Client) -> None:
     stack = BatchStack(sandbox, aws)
     job = stack.submit("sleep", "600")
     stack.until(job, "RUNNING")
@@ -86,7 +84,7 @@ def test_given_a_reclaimed_host_when_a_real_process_runs_then_it_is_gone(sandbox
     assert stack.until(job, "FAILED")["statusReason"].startswith("Host EC2 (instance i-")
 
 
-def test_given_a_fast_clock_when_a_job_has_a_time_limit_then_it_ends_soon(sandbox: Sandbox, aws: Client) -> None:
+def test_a_fast_clock_shortens_a_time_limit(sandbox: Sandbox, aws: Client) -> None:
     stack = BatchStack(sandbox, aws)
     sandbox.control({"clock": 600})
 
@@ -97,9 +95,7 @@ def test_given_a_fast_clock_when_a_job_has_a_time_limit_then_it_ends_soon(sandbo
     assert time.monotonic() - begun < 10
 
 
-def test_given_a_function_at_work_when_its_process_is_killed_then_the_invocation_fails(
-    sandbox: Sandbox, aws: Client
-) -> None:
+def test_a_killed_function_process_fails_the_invocation(sandbox: Sandbox, aws: Client) -> None:
     code = io.BytesIO()
     with zipfile.ZipFile(code, "w") as archive:
         archive.writestr(
@@ -129,7 +125,7 @@ def test_given_a_function_at_work_when_its_process_is_killed_then_the_invocation
     assert "FunctionError" not in after
 
 
-def test_given_a_death_that_has_not_come_when_cleared_then_it_never_does(sandbox: Sandbox) -> None:
+def test_a_cleared_death_never_happens(sandbox: Sandbox) -> None:
     with pytest.raises(SandboxError, match="seconds and times are numbers"):
         sandbox.control({"fault": "kill-function", "function": "killed", "times": "many"})
     assert sandbox.control({"fault": "kill-function", "function": "killed", "times": 3})["faults"]
@@ -137,7 +133,7 @@ def test_given_a_death_that_has_not_come_when_cleared_then_it_never_does(sandbox
     assert sandbox.control({"clear": "kill-function"})["faults"] == []
 
 
-def test_given_the_command_when_faults_are_set_listed_and_cleared_then_it_says_so(
+def test_the_command_sets_lists_and_clears_faults(
     sandbox: Sandbox, aws: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(sandbox.layout.directory.parents[1])
@@ -161,9 +157,7 @@ def test_given_the_command_when_faults_are_set_listed_and_cleared_then_it_says_s
     assert "fault: one of no-capacity" in failed.stderr
 
 
-def test_given_a_queue_that_is_not_there_when_a_fault_is_set_in_it_then_those_that_are_there_are_named(
-    sandbox: Sandbox, aws: Client
-) -> None:
+def test_a_fault_in_an_unknown_queue_names_the_known_queues(sandbox: Sandbox, aws: Client) -> None:
     stack = BatchStack(sandbox, aws)
 
     for kind in ("no-capacity", "reclaim"):
@@ -175,9 +169,7 @@ def test_given_a_queue_that_is_not_there_when_a_fault_is_set_in_it_then_those_th
         sandbox.control({"fault": "rain"})
 
 
-def test_given_faults_when_the_status_is_asked_for_then_it_shows_them_with_runner_clock_and_jobs(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_status_shows_faults_runner_clock_and_jobs(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(sandbox.layout.directory.parents[1])
     runner = CliRunner()
     assert "no fault is set" in runner.invoke(cli, ["sandbox", "fault"]).stderr

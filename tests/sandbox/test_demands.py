@@ -1,4 +1,4 @@
-"""What is demanded beside a call's own action, against the Service Authorization Reference, and as the sandbox asks."""
+"""Rights demanded beside a call's own action, compared with the Service Authorization Reference."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from tests.authorization_reference import action_of
 HOME = "arn:aws:{}:eu-central-1:000000000000:{}"
 ROLE = "arn:aws:iam::000000000000:role/r"
 
-# Calls that AWS's guides say a role is passed by, and whose dependent actions in the reference do not.
+# Calls that pass a role according to AWS's guides, but have no such dependent action in the reference.
 PASSED_BY_GUIDE = {
     *("batch:CreateComputeEnvironment", "batch:UpdateComputeEnvironment", "batch:RegisterJobDefinition"),
     *("events:PutTargets", "lambda:UpdateFunctionConfiguration"),
@@ -54,7 +54,7 @@ def pairs(found: list[Demand]) -> list[tuple[str, str]]:
     return [(each.action, each.resource) for each in found]
 
 
-def test_given_tags_when_a_mapping_is_made_then_the_right_to_tag_is_demanded_on_mappings() -> None:
+def test_a_tagged_mapping_demands_the_right_to_tag_mappings() -> None:
     tags = {"research-stack-id": "lab1"}
     call = Call(action="lambda:CreateEventSourceMapping", resource="*", members={"FunctionName": "f", "Tags": tags})
 
@@ -65,7 +65,7 @@ def test_given_tags_when_a_mapping_is_made_then_the_right_to_tag_is_demanded_on_
     assert demands(Call(action="lambda:CreateEventSourceMapping", resource="*", members={"FunctionName": "f"})) == []
 
 
-def test_given_tags_when_a_rule_of_a_group_is_made_then_rights_are_demanded_on_the_rule() -> None:
+def test_a_tagged_security_group_rule_demands_rights_on_the_rule() -> None:
     query = {
         "Action": "AuthorizeSecurityGroupEgress",
         "GroupId": ["sg-1"],
@@ -100,9 +100,7 @@ def test_without_tags_only_the_group_of_a_rule_is_asked_for() -> None:
         ("ec2:CreateFlowLogs", {"DeliverLogsPermissionArn": ROLE}, ["vpc-flow-logs"]),
     ],
 )
-def test_given_a_role_when_it_is_passed_then_the_right_to_is_demanded(
-    action: str, members: dict[str, Any], services: list[str]
-) -> None:
+def test_a_passed_role_demands_the_right_to_pass_it(action: str, members: dict[str, Any], services: list[str]) -> None:
     found = [each for each in demands(Call(action=action, resource="*", members=members)) if "PassRole" in each.action]
 
     assert {each.resource for each in found} == {ROLE}

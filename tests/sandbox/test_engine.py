@@ -1,4 +1,4 @@
-"""The container engine: which one, and with whose settings."""
+"""The choice of a container engine, and its settings."""
 
 from pathlib import Path
 from unittest.mock import Mock
@@ -15,7 +15,7 @@ from dropbatch.sandbox.errors import SandboxError
 
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that alone is on PATH, but for the shell's own programs."""
+    """A folder that is alone on PATH, except for the shell's own programs."""
     monkeypatch.setenv("PATH", str(tmp_path))
     return tmp_path
 
@@ -25,9 +25,7 @@ def program(folder: Path, name: str, line: str) -> None:
     (folder / name).chmod(0o755)
 
 
-def test_given_a_docker_daemon_that_hangs_when_an_engine_is_looked_for_then_podman_is_taken(
-    programs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_hanging_docker_daemon_makes_podman_the_engine(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program(programs, "docker", "exec /bin/sleep 60")
     program(programs, "podman", "exit 0")
     monkeypatch.setattr(engines, "_INFO_SECONDS", 0.2)
@@ -35,7 +33,7 @@ def test_given_a_docker_daemon_that_hangs_when_an_engine_is_looked_for_then_podm
     assert find_engine() == Engine("podman")
 
 
-def test_given_a_command_that_hangs_when_called_then_it_fails_in_time_and_says_so(programs: Path) -> None:
+def test_a_hanging_command_fails_in_time_with_a_message(programs: Path) -> None:
     program(programs, "docker", "exec /bin/sleep 60")
 
     done = Engine("docker").call("rm", "x", seconds=0.2)
@@ -43,9 +41,7 @@ def test_given_a_command_that_hangs_when_called_then_it_fails_in_time_and_says_s
     assert (done.returncode, done.stderr) == (124, "`docker rm` did not end within 0 s")
 
 
-def test_given_a_wait_that_misses_the_end_when_waited_for_then_a_look_tells_the_code(
-    programs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missed_end_is_found_by_inspecting_the_container(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     looks = programs / "looks"
     program(
         programs,
@@ -64,14 +60,14 @@ def test_given_a_wait_that_misses_the_end_when_waited_for_then_a_look_tells_the_
     assert (ended.code, cleaned, looks.read_text()) == (3, [True], "\n\n")
 
 
-def test_given_no_engine_that_works_when_looked_for_then_the_other_runner_is_named(programs: Path) -> None:
+def test_a_missing_engine_names_the_other_runner(programs: Path) -> None:
     program(programs, "docker", "exit 1")
 
     with pytest.raises(SandboxError, match=r"needs docker or podman.*--runner process"):
         find_engine()
 
 
-def test_given_the_server_when_it_calls_the_engine_then_with_the_users_settings_and_not_its_own(
+def test_the_server_calls_the_engine_with_the_settings_of_the_user(
     programs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program(programs, "docker", 'echo "$HOME $DOCKER_HOST $SECRET"')
@@ -84,13 +80,13 @@ def test_given_the_server_when_it_calls_the_engine_then_with_the_users_settings_
     assert Engine("docker").call("info").stdout == "/home/user unix:///run/user.sock \n"
 
 
-def test_given_options_of_build_when_asked_for_then_they_come_last(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_build_options_of_the_user_come_last(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(BUILD_OPTIONS, "--build-arg='BASE=a b' --pull=never")
 
     assert Engine("docker").build == ["--build-arg=BASE=a b", "--pull=never"]
 
 
-def test_given_options_that_are_no_words_when_told_then_the_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unparseable_build_options_name_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(BUILD_OPTIONS, "--build-arg='BASE")
 
     with pytest.raises(SandboxError, match=f"{BUILD_OPTIONS} must be words as in a shell: No closing quotation"):
@@ -101,7 +97,7 @@ def test_given_options_that_are_no_words_when_told_then_the_variable_is_named(mo
     ("there", "options"),
     [([], []), (["tini"], ["--init", "--init-path={}/tini"]), (["catatonit", "tini"], ["--init"])],
 )
-def test_given_podman_when_a_job_wants_an_init_then_one_that_is_there(
+def test_podman_gets_an_init_that_exists(
     programs: Path, monkeypatch: pytest.MonkeyPatch, there: list[str], options: list[str]
 ) -> None:
     for name in there:

@@ -1,6 +1,6 @@
-"""Two labs at one pool: what the arrival function asks for, and what our scheduler makes of it.
+"""Two labs on one pool: the jobs that the arrival function submits, and the order in which our scheduler starts them.
 
-On AWS the scheduler is Batch's own; nothing here says what that does.
+On AWS the scheduler is that of Batch; these tests say nothing about it.
 """
 
 from types import SimpleNamespace
@@ -18,7 +18,7 @@ WAITING = 2000
 
 
 def world_with(weights: dict[str, float]) -> World:
-    """The pool `spot` of a deployment of two groups, with the fair-share policy that the stack gives it."""
+    """The pool `spot` of a deployment of two groups, with the stack's fair-share policy."""
     world = World()
     policy = world.call(
         "CreateSchedulingPolicy",
@@ -40,7 +40,7 @@ def world_with(weights: dict[str, float]) -> World:
 
 
 def arrival_to(world: World) -> ArrivalFlow:
-    """The arrival function, whose Batch is this one."""
+    """The arrival function on this Batch."""
     aws = SimulatedAws()
     batch = SimpleNamespace(
         submit_job=lambda **call: world.call("SubmitJob", **call),
@@ -60,7 +60,7 @@ def group_of(task: Any, world: World) -> str:
 
 
 def finish_one(world: World, finished: set[str]) -> None:
-    """Let the job end that has run longest, and wait for what takes its place."""
+    """End the job that has run longest, and wait for its successor."""
     running = [task.job_id for task in world.runner.started if task.job_id not in finished]
     count = len(world.runner.started)
     finished.add(running[0])
@@ -81,7 +81,7 @@ def test_one_file_of_a_lab_starts_before_two_thousand_of_another_that_came_first
         finish_one(world, finished)
         assert len(finished) < 100, "the other lab's run still waits"
 
-    # The next machine that was free: one array or not, each of its children is a job of its own to the scheduler.
+    # The next free machine: the scheduler treats each child of an array as a job.
     assert len(finished) == 1
     assert array.startswith("wordcount-lab-")
 

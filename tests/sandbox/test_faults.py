@@ -1,4 +1,4 @@
-"""Faults in a Batch without a server."""
+"""Injected faults in a Batch without a server."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +24,7 @@ def blocked(world: World) -> list[dict[str, Any]]:
     return [detail for kind, detail in world.events if kind == "Batch Job Queue Blocked"]
 
 
-def test_given_no_capacity_when_a_job_is_at_the_head_then_it_waits_and_one_event_says_why(world: World) -> None:
+def test_a_job_without_capacity_waits_and_one_event_gives_the_reason(world: World) -> None:
     world.ready()
     world.fault("no-capacity", queue="spot")
 
@@ -37,7 +37,7 @@ def test_given_no_capacity_when_a_job_is_at_the_head_then_it_waits_and_one_event
     assert "statusReason" not in world.job(behind)
 
 
-def test_given_no_capacity_when_it_is_there_again_then_the_jobs_run(world: World) -> None:
+def test_jobs_run_when_capacity_returns(world: World) -> None:
     world.ready()
     world.fault("no-capacity")
     job = world.submit("exit", "0")
@@ -50,7 +50,7 @@ def test_given_no_capacity_when_it_is_there_again_then_the_jobs_run(world: World
     assert world.until(job, "SUCCEEDED")["statusReason"] == "Essential container in task exited"
 
 
-def test_given_no_capacity_in_one_queue_when_jobs_wait_then_those_of_another_run(world: World) -> None:
+def test_a_queue_without_capacity_does_not_delay_another(world: World) -> None:
     world.ready()
     world.environment("od")
     world.queue("lab-od", ("od",))
@@ -62,7 +62,7 @@ def test_given_no_capacity_in_one_queue_when_jobs_wait_then_those_of_another_run
     world.until(stuck, "RUNNABLE")
 
 
-def test_given_a_time_limit_when_the_head_has_no_capacity_then_cancelled_one_after_the_other() -> None:
+def test_a_time_limit_cancels_heads_without_capacity_one_by_one() -> None:
     world = World(Clock(speed=6000))  # ten minutes are a tenth of a second
     world.environment()
     world.queue(jobStateTimeLimitActions=[limit(600)])
@@ -84,7 +84,7 @@ def test_given_a_time_limit_when_the_head_has_no_capacity_then_cancelled_one_aft
     world.scheduler.stop()
 
 
-def test_given_a_time_limit_when_only_other_jobs_are_in_the_way_then_none_is_cancelled() -> None:
+def test_a_time_limit_cancels_no_job_that_waits_for_others() -> None:
     clock = Clock(speed=100_000)
     world = World(clock)
     world.environment(vcpus=1)
@@ -102,7 +102,7 @@ def test_given_a_time_limit_when_only_other_jobs_are_in_the_way_then_none_is_can
     world.scheduler.stop()
 
 
-def test_given_a_job_larger_than_its_pool_when_it_is_at_the_head_then_told_and_cancelled_by_that_reason() -> None:
+def test_a_job_larger_than_its_pool_is_cancelled_for_that_reason() -> None:
     reason = "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE"
     world = World(Clock(speed=6000))
     world.environment(vcpus=1)
@@ -133,16 +133,14 @@ def test_given_a_job_larger_than_its_pool_when_it_is_at_the_head_then_told_and_c
         ({"action": "TERMINATE"}, "action: must be CANCEL"),
     ],
 )
-def test_given_a_time_limit_that_aws_refuses_when_a_queue_is_made_then_refused(
-    world: World, change: dict[str, Any], message: str
-) -> None:
+def test_a_time_limit_that_aws_refuses_is_refused(world: World, change: dict[str, Any], message: str) -> None:
     world.environment()
 
     with pytest.raises(RefusedError, match=message):
         world.queue(jobStateTimeLimitActions=[limit(600) | change])
 
 
-def test_given_a_reclaimed_host_when_tries_are_left_then_the_job_runs_again(world: World) -> None:
+def test_a_job_with_tries_left_survives_a_reclaimed_host(world: World) -> None:
     world.ready()
     rules = [{"onStatusReason": "Host EC2*", "action": "RETRY"}, {"onReason": "*", "action": "EXIT"}]
     job = world.submit("wait", retryStrategy={"attempts": 2, "evaluateOnExit": rules})
@@ -161,7 +159,7 @@ def test_given_a_reclaimed_host_when_tries_are_left_then_the_job_runs_again(worl
     assert world.job(other)["attempts"] == []
 
 
-def test_given_a_pull_error_once_when_the_rules_retry_it_then_the_second_try_runs(world: World) -> None:
+def test_a_pull_error_is_retried_when_the_rules_say_so(world: World) -> None:
     world.ready()
     world.fault("pull-error")
     rules = [{"onReason": "CannotPullContainerError:*", "action": "RETRY"}, {"onReason": "*", "action": "EXIT"}]
@@ -174,7 +172,7 @@ def test_given_a_pull_error_once_when_the_rules_retry_it_then_the_second_try_run
     assert world.faults.report() == []
 
 
-def test_given_out_of_memory_twice_when_three_jobs_run_then_two_die_with_the_reason_of_ecs(world: World) -> None:
+def test_out_of_memory_kills_as_many_jobs_as_asked_with_the_reason_of_ecs(world: World) -> None:
     world.ready()
     world.fault("out-of-memory", times=2)
 
@@ -184,7 +182,7 @@ def test_given_out_of_memory_twice_when_three_jobs_run_then_two_die_with_the_rea
     assert (ended[0]["container"]["exitCode"], ended[0]["container"]["reason"]) == (137, OUT_OF_MEMORY.example)
 
 
-def test_given_a_slow_start_when_a_job_is_placed_then_it_stays_in_starting() -> None:
+def test_a_slow_start_keeps_a_job_in_starting() -> None:
     world = World(Clock(speed=600)).ready()
     world.fault("slow-start", seconds=60)
 
@@ -194,7 +192,7 @@ def test_given_a_slow_start_when_a_job_is_placed_then_it_stays_in_starting() -> 
     world.scheduler.stop()
 
 
-def test_given_throttling_when_many_are_submitted_at_once_then_those_over_the_rate_are_refused(world: World) -> None:
+def test_throttling_refuses_submissions_over_the_rate(world: World) -> None:
     world.ready()
     world.fault("throttle", rate=5)
 
@@ -210,7 +208,7 @@ def test_given_throttling_when_many_are_submitted_at_once_then_those_over_the_ra
     world.submit("exit", "0")
 
 
-def test_given_a_lost_answer_when_a_job_is_submitted_then_it_exists_and_the_gate_is_told(world: World) -> None:
+def test_a_job_exists_although_the_answer_to_its_submission_was_lost(world: World) -> None:
     world.ready()
     world.fault("lost-answer")
 
@@ -222,7 +220,7 @@ def test_given_a_lost_answer_when_a_job_is_submitted_then_it_exists_and_the_gate
         world.until(job, "SUCCEEDED")
 
 
-def test_given_list_jobs_lags_when_a_job_is_young_then_it_is_not_listed_until_later() -> None:
+def test_list_jobs_omits_young_jobs_while_it_lags() -> None:
     world = World(Clock(speed=600)).ready()
     world.fault("list-lag", seconds=60)
     job = world.submit("exit", "0")
@@ -259,9 +257,7 @@ def delivery(delivered: list[str]) -> Callable[[dict[str, Any]], FaultyDelivery]
 Delivery = Callable[[dict[str, Any]], FaultyDelivery]
 
 
-def test_given_a_dropped_event_when_its_state_is_named_then_only_one_of_that_state_is_lost(
-    delivery: Delivery, delivered: list[str]
-) -> None:
+def test_a_dropped_event_loses_only_one_event_of_its_state(delivery: Delivery, delivered: list[str]) -> None:
     made = delivery({"fault": "drop-events", "status": "SUCCEEDED", "queue": "spot"})
 
     made([entry("SUCCEEDED", "other"), entry("RUNNING"), entry("SUCCEEDED"), entry("SUCCEEDED")])
@@ -269,9 +265,7 @@ def test_given_a_dropped_event_when_its_state_is_named_then_only_one_of_that_sta
     assert delivered == ["SUCCEEDED", "RUNNING", "SUCCEEDED"]
 
 
-def test_given_duplicates_until_cleared_when_events_come_then_each_comes_twice(
-    delivery: Delivery, delivered: list[str]
-) -> None:
+def test_duplicated_events_arrive_twice_until_cleared(delivery: Delivery, delivered: list[str]) -> None:
     made = delivery({"fault": "duplicate-events", "times": 0})
 
     made([entry("RUNNING"), entry("SUCCEEDED")])
@@ -279,9 +273,7 @@ def test_given_duplicates_until_cleared_when_events_come_then_each_comes_twice(
     assert delivered == ["RUNNING", "RUNNING", "SUCCEEDED", "SUCCEEDED"]
 
 
-def test_given_a_delayed_event_when_others_follow_then_it_comes_after_them(
-    delivery: Delivery, delivered: list[str]
-) -> None:
+def test_a_delayed_event_arrives_after_later_ones(delivery: Delivery, delivered: list[str]) -> None:
     made = delivery({"fault": "delay-events", "seconds": 60})
 
     made([entry("RUNNING"), entry("SUCCEEDED")])
@@ -290,9 +282,7 @@ def test_given_a_delayed_event_when_others_follow_then_it_comes_after_them(
     assert delivered == ["SUCCEEDED", "RUNNING"]
 
 
-def test_given_a_delayed_event_when_the_sandbox_stops_then_it_is_delivered(
-    delivery: Delivery, delivered: list[str]
-) -> None:
+def test_a_stopping_sandbox_delivers_delayed_events(delivery: Delivery, delivered: list[str]) -> None:
     made = delivery({"fault": "delay-events", "seconds": 1e6})
     made([entry("RUNNING")])
 
@@ -311,9 +301,7 @@ def test_given_a_delayed_event_when_the_sandbox_stops_then_it_is_delivered(
         ({"fault": "throttle", "rate": 0}, "at least 1"),
     ],
 )
-def test_given_a_fault_that_makes_no_sense_when_set_then_the_answer_says_what_would(
-    request_: dict[str, Any], message: str
-) -> None:
+def test_an_invalid_fault_is_answered_with_valid_ones(request_: dict[str, Any], message: str) -> None:
     with pytest.raises(ClientError, match=message):
         Faults().put(request_)
 
@@ -330,7 +318,7 @@ def test_every_kind_can_be_set_and_taken_back() -> None:
     assert faults.report() == []
 
 
-def test_given_a_clock_when_its_speed_changes_then_time_goes_on_from_where_it_was() -> None:
+def test_a_changed_clock_speed_continues_from_the_current_time() -> None:
     clock = Clock()
     before = clock.now()
 

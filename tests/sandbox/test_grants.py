@@ -1,4 +1,4 @@
-"""The recorder of rights, and its report of grants that nobody used."""
+"""The recorder of used rights, and its report of unused grants."""
 
 import pytest
 from click.testing import CliRunner
@@ -12,7 +12,7 @@ from tests.sandbox.conftest import Client
 ROLE = "arn:aws:sts::000000000000:assumed-role/lab-reader/task"
 
 
-def test_given_policies_and_uses_when_compared_then_grants_without_a_use_are_left() -> None:
+def test_comparing_policies_with_uses_leaves_unused_grants() -> None:
     document = allow(
         {"Action": ["s3:GetObject", "s3:Put*"], "Resource": ["arn:aws:s3:::in/lab/*", "arn:aws:s3:::out/?"]},
         {"Action": "logs:PutLogEvents", "Resource": "*"},
@@ -33,7 +33,7 @@ def test_given_policies_and_uses_when_compared_then_grants_without_a_use_are_lef
     assert found[0] == Grant(role="reader", policy="p", action="logs:PutLogEvents", resource="*")
 
 
-def test_given_calls_when_recorded_then_those_of_roles_are_kept_once() -> None:
+def test_recording_keeps_each_call_of_a_role_once() -> None:
     recorder = Recorder()
 
     for principal in (ROLE, ROLE, "arn:aws:iam::000000000000:user/anna"):
@@ -42,7 +42,7 @@ def test_given_calls_when_recorded_then_those_of_roles_are_kept_once() -> None:
     assert recorder.uses() == [("lab-reader", "s3:GetObject", "arn:aws:s3:::b/k")]
 
 
-def test_given_a_job_when_it_uses_one_right_of_two_then_the_report_names_the_other(
+def test_the_report_names_the_right_a_job_did_not_use(
     sandbox: Sandbox, aws: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stack = BatchStack(sandbox, aws)
@@ -67,7 +67,7 @@ def test_given_a_job_when_it_uses_one_right_of_two_then_the_report_names_the_oth
 
 
 @pytest.mark.gap("grants")
-def test_gap_given_plain_ministack_when_asked_which_rights_were_used_then_it_knows_none() -> None:
+def test_gap_plain_ministack_records_no_used_rights() -> None:
     iam = emulator.service("iam")
 
     with emulator.request_scope("eu-central-1"):

@@ -14,9 +14,7 @@ def arns(stack: BatchStack, *names: str) -> list[str]:
     return [f"arn:aws:batch:eu-central-1:000000000000:{name.format(stack.name)}" for name in names]
 
 
-def test_given_a_role_for_one_queue_when_submitting_to_it_then_allowed_and_to_another_denied(
-    stack: BatchStack, aws: Client
-) -> None:
+def test_a_role_for_one_queue_submits_to_that_queue_only(stack: BatchStack, aws: Client) -> None:
     other = stack.add_queue(f"{stack.name}-other")
     resources = arns(stack, "job-queue/{}", "job-definition/{}:*", "job/*")
     batch = aws("batch", stack.user(allow({"Action": "batch:SubmitJob", "Resource": resources})))
@@ -28,9 +26,7 @@ def test_given_a_role_for_one_queue_when_submitting_to_it_then_allowed_and_to_an
     assert denied.value.response["Error"]["Code"] == "AccessDeniedException"
 
 
-def test_given_rights_on_the_queue_only_when_submitting_then_the_definition_is_denied(
-    stack: BatchStack, aws: Client
-) -> None:
+def test_submitting_requires_rights_on_the_definition(stack: BatchStack, aws: Client) -> None:
     policy = allow({"Action": "batch:SubmitJob", "Resource": arns(stack, "job-queue/*", "job-definition/other:*")})
 
     with pytest.raises(ClientError, match="AccessDenied"):
@@ -58,7 +54,7 @@ def test_given_no_right_to_tag_when_submitting_with_tags_then_denied_on_the_defi
     aws("batch", stack.user(allow(submit, tag))).submit_job(**request)
 
 
-def test_given_rights_on_one_queue_when_another_is_updated_then_denied(stack: BatchStack, aws: Client) -> None:
+def test_rights_on_one_queue_do_not_allow_updates_of_another(stack: BatchStack, aws: Client) -> None:
     stack.add_queue(f"{stack.name}-mine")
     policy = allow({"Action": "batch:UpdateJobQueue", "Resource": arns(stack, "job-queue/{}-mine")})
     batch = aws("batch", stack.user(policy))
@@ -68,9 +64,7 @@ def test_given_rights_on_one_queue_when_another_is_updated_then_denied(stack: Ba
         batch.update_job_queue(jobQueue=stack.queue, state="DISABLED")
 
 
-def test_given_rights_on_a_resource_only_when_describing_then_denied_since_describing_knows_no_resource(
-    stack: BatchStack, aws: Client
-) -> None:
+def test_describing_cannot_be_limited_to_a_resource(stack: BatchStack, aws: Client) -> None:
     narrow = allow({"Action": "batch:DescribeJobQueues", "Resource": arns(stack, "job-queue/{}")})
     wide = allow({"Action": "batch:DescribeJobQueues", "Resource": "*"})
 
@@ -79,7 +73,7 @@ def test_given_rights_on_a_resource_only_when_describing_then_denied_since_descr
     aws("batch", stack.user(wide)).describe_job_queues()
 
 
-def test_given_a_user_when_all_kinds_of_credentials_are_listed_then_only_access_keys_can_be_there(aws: Client) -> None:
+def test_other_kinds_of_credentials_of_a_user_are_listed_as_empty(aws: Client) -> None:
     iam = aws("iam")
     iam.create_user(UserName="lists")
 
@@ -92,7 +86,7 @@ def test_given_a_user_when_all_kinds_of_credentials_are_listed_then_only_access_
 
 
 @pytest.mark.gap("users_credentials")
-def test_gap_given_plain_ministack_when_a_users_ssh_keys_are_listed_then_it_cannot() -> None:
+def test_gap_plain_ministack_cannot_list_ssh_keys() -> None:
     handlers = emulator.service("iam")._IAM_HANDLERS
 
     assert not handlers.keys() & {"ListSSHPublicKeys", "ListSigningCertificates", "ListServiceSpecificCredentials"}

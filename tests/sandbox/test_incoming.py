@@ -38,7 +38,7 @@ def s3(method: str, path: str, *, body: bytes = b"", query: dict[str, Any] | Non
         (s3("DELETE", "/b/k"), None),
     ],
 )
-def test_given_a_request_to_s3_when_read_then_the_call_and_what_rules_ask_of_it(
+def test_a_request_to_s3_is_parsed_into_call_and_rule_arguments(
     request_: Incoming, found: tuple[str, dict[str, Any]] | None
 ) -> None:
     assert read("s3", request_) == found
@@ -53,13 +53,13 @@ def test_given_a_request_to_s3_when_read_then_the_call_and_what_rules_ask_of_it(
         ("", b"{}", None),
     ],
 )
-def test_given_a_json_request_when_read_then_operation_and_members(
+def test_a_json_request_is_parsed_into_operation_and_members(
     target: str, body: bytes, found: tuple[str, dict[str, Any]] | None
 ) -> None:
     assert read("dynamodb", Incoming("POST", "/", {"x-amz-target": target}, body, {})) == found
 
 
-def test_given_a_form_when_read_then_its_fields() -> None:
+def test_a_form_request_is_parsed_into_fields() -> None:
     form = Incoming("POST", "/", {}, b"Action=Publish&Version=2010-03-31&Subject=a+b&Message=", {})
 
     assert read("sns", form) == ("Publish", {"Version": "2010-03-31", "Subject": "a b", "Message": ""})

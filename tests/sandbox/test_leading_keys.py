@@ -55,7 +55,5 @@ def s(text: str) -> dict[str, str]:
         ({"TableName": "unknown", "Key": {"id": s("a")}}, []),
     ],
 )
-def test_given_a_request_when_its_keys_are_read_then_all_partition_keys(
-    body: dict[str, Any], expected: list[str]
-) -> None:
+def test_all_partition_keys_of_a_request_are_read(body: dict[str, Any], expected: list[str]) -> None:
     assert leading_keys(body, key_of) == expected

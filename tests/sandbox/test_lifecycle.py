@@ -31,7 +31,7 @@ def own(tmp_path: Path) -> Iterator[Sandbox]:
 
 
 def processes_of(sandbox: Sandbox) -> dict[int, str]:
-    """Command lines of all processes that know this sandbox's directory."""
+    """Return the command lines of all processes that name this sandbox's directory."""
     mark = str(sandbox.layout.directory).encode()
     found = {}
     for process in Path("/proc").glob("[0-9]*"):
@@ -45,14 +45,14 @@ def processes_of(sandbox: Sandbox) -> dict[int, str]:
     return found
 
 
-def test_given_it_runs_when_upped_again_then_the_same_server_answers(sandbox: Sandbox) -> None:
+def test_a_second_start_returns_the_running_server(sandbox: Sandbox) -> None:
     url, pid = sandbox.environ()["AWS_ENDPOINT_URL"], sandbox.status().pid
 
     assert sandbox.up().url == url
     assert sandbox.status().pid == pid
 
 
-def test_given_a_state_when_downed_and_upped_then_it_is_still_there(own: Sandbox) -> None:
+def test_the_state_survives_a_restart(own: Sandbox) -> None:
     own.up()
     client_of(own)("s3").create_bucket(Bucket="kept", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
     stack = BatchStack(own, client_of(own))
@@ -68,7 +68,7 @@ def test_given_a_state_when_downed_and_upped_then_it_is_still_there(own: Sandbox
     assert url == own.status().url
 
 
-def test_given_a_state_when_emptied_then_it_runs_with_nothing_in_it(own: Sandbox) -> None:
+def test_an_emptied_sandbox_runs_without_state(own: Sandbox) -> None:
     own.up(runner="stub")
     client_of(own)("sqs").create_queue(QueueName="q")
 
@@ -80,7 +80,7 @@ def test_given_a_state_when_emptied_then_it_runs_with_nothing_in_it(own: Sandbox
     assert not any("did not end cleanly" in line for line in said)
 
 
-def test_given_an_object_that_could_not_be_written_when_downed_then_the_loss_is_told_and_the_next_start_is_empty(
+def test_a_stop_reports_an_object_that_could_not_be_saved_and_the_next_start_is_empty(
     own: Sandbox,
 ) -> None:
     own.up()
@@ -101,7 +101,7 @@ def test_given_an_object_that_could_not_be_written_when_downed_then_the_loss_is_
 
 
 @on_linux
-def test_given_running_jobs_when_downed_then_no_process_and_no_scratch_file_is_left(own: Sandbox) -> None:
+def test_a_stop_leaves_no_process_and_no_scratch_file(own: Sandbox) -> None:
     own.up()
     stack = BatchStack(own, client_of(own))
     stack.until(stack.submit("sleep", "300"), "RUNNING")
@@ -115,7 +115,7 @@ def test_given_running_jobs_when_downed_then_no_process_and_no_scratch_file_is_l
 
 
 @on_linux
-def test_given_a_killed_server_when_upped_then_orphans_are_gone_and_the_state_is_discarded_aloud(own: Sandbox) -> None:
+def test_a_start_after_a_killed_server_removes_orphans_and_reports_the_lost_state(own: Sandbox) -> None:
     own.up()
     stack = BatchStack(own, client_of(own))
     stack.until(stack.submit("sleep", "300"), "RUNNING")
@@ -137,7 +137,7 @@ def test_given_a_killed_server_when_upped_then_orphans_are_gone_and_the_state_is
 
 
 @on_linux
-def test_given_server_and_reaper_were_killed_when_upped_then_the_orphans_are_killed(own: Sandbox) -> None:
+def test_a_start_kills_orphans_that_server_and_reaper_left(own: Sandbox) -> None:
     own.up()
     stack = BatchStack(own, client_of(own))
     stack.until(stack.submit("sleep", "300"), "RUNNING")
@@ -160,7 +160,7 @@ def test_given_server_and_reaper_were_killed_when_upped_then_the_orphans_are_kil
     assert not any("sleep" in each for each in processes_of(own).values())
 
 
-def test_given_a_terraform_that_nobody_waits_for_when_downed_then_it_is_gone(own: Sandbox) -> None:
+def test_a_stop_ends_an_orphaned_terraform(own: Sandbox) -> None:
     own.up()
     with subprocess.Popen(["sleep", "600"], process_group=0) as orphan, noted(own.layout.groups, orphan.pid):
         own.down()
@@ -168,7 +168,7 @@ def test_given_a_terraform_that_nobody_waits_for_when_downed_then_it_is_gone(own
         assert orphan.wait(timeout=10) == -signal.SIGKILL
 
 
-def test_given_two_ups_at_once_when_both_return_then_there_is_one_server(own: Sandbox) -> None:
+def test_two_concurrent_starts_give_one_server(own: Sandbox) -> None:
     found: list[object] = []
     threads = [
         threading.Thread(target=lambda: found.append(Sandbox(own.layout.directory, own.region).up())) for _ in range(3)
@@ -183,7 +183,7 @@ def test_given_two_ups_at_once_when_both_return_then_there_is_one_server(own: Sa
 
 
 @on_linux
-def test_given_it_runs_when_its_sockets_are_listed_then_all_listen_on_loopback_only(sandbox: Sandbox) -> None:
+def test_a_running_sandbox_listens_on_loopback_only(sandbox: Sandbox) -> None:
     inodes = set()
     for pid in processes_of(sandbox):  # the server, its reaper, functions, jobs
         with contextlib.suppress(OSError):
@@ -198,7 +198,7 @@ def test_given_it_runs_when_its_sockets_are_listed_then_all_listen_on_loopback_o
     assert set(listening) == {"0100007F"}  # 127.0.0.1
 
 
-def test_given_the_port_was_taken_meanwhile_when_upped_then_it_moves_and_the_state_follows(own: Sandbox) -> None:
+def test_a_start_moves_to_another_port_when_its_own_is_taken(own: Sandbox) -> None:
     own.up()
     port = int(own.layout.port.read_text())
     client_of(own)("sqs").create_queue(QueueName="q")
@@ -213,7 +213,7 @@ def test_given_the_port_was_taken_meanwhile_when_upped_then_it_moves_and_the_sta
         assert queue == f"{url}/000000000000/q"
 
 
-def test_given_another_region_when_upped_then_the_old_regions_state_is_discarded_aloud(own: Sandbox) -> None:
+def test_a_start_in_another_region_discards_the_old_state_and_reports_it(own: Sandbox) -> None:
     own.up()
     client_of(own)("sqs").create_queue(QueueName="q")
     own.down()
@@ -227,9 +227,7 @@ def test_given_another_region_when_upped_then_the_old_regions_state_is_discarded
 
 
 @on_linux
-def test_given_up_is_interrupted_when_waiting_then_nothing_is_left(
-    own: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_start_leaves_nothing(own: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
@@ -243,9 +241,7 @@ def test_given_up_is_interrupted_when_waiting_then_nothing_is_left(
     own.up()
 
 
-def test_given_the_server_dies_at_once_when_upped_then_the_error_shows_its_last_lines(
-    own: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_dies_at_once_shows_its_last_lines(own: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     complete = Sandbox._server_environment
 
     def incomplete(self: Sandbox, port: int) -> dict[str, str]:
@@ -257,12 +253,12 @@ def test_given_the_server_dies_at_once_when_upped_then_the_error_shows_its_last_
         own.up()
 
 
-def test_given_it_does_not_run_when_its_variables_are_asked_for_then_the_error_names_the_command(own: Sandbox) -> None:
+def test_the_variables_of_a_stopped_sandbox_name_the_command_that_starts_it(own: Sandbox) -> None:
     with pytest.raises(SandboxError, match="dropbatch sandbox up"):
         own.environ()
 
 
-def test_given_it_runs_when_its_files_are_looked_at_then_only_the_owner_may_read_the_secret(sandbox: Sandbox) -> None:
+def test_only_the_owner_may_read_the_secret(sandbox: Sandbox) -> None:
     assert sandbox.layout.secret.stat().st_mode & 0o777 == 0o600
     assert sandbox.layout.directory.stat().st_mode & 0o777 == 0o700
 
@@ -279,15 +275,15 @@ class TestGate:
     @pytest.mark.parametrize(
         ("method", "path"), [("GET", "/"), ("GET", "/some-bucket/key"), ("POST", "/_ministack/reset")]
     )
-    def test_given_no_signature_when_asked_then_refused(self, sandbox: Sandbox, method: str, path: str) -> None:
+    def test_a_request_without_a_signature_is_refused(self, sandbox: Sandbox, method: str, path: str) -> None:
         assert self.request(sandbox, method, path)[0] == 403
 
-    def test_given_another_host_name_when_asked_then_refused(self, sandbox: Sandbox) -> None:
+    def test_a_request_to_another_host_name_is_refused(self, sandbox: Sandbox) -> None:
         status, text = self.request(sandbox, "GET", "/_dropbatch/status", {"Host": "evil.example:80"})
 
         assert (status, "127.0.0.1" in text) == (403, True)
 
-    def test_given_the_status_when_asked_then_jobs_by_state(self, sandbox: Sandbox) -> None:
+    def test_the_status_counts_jobs_by_state(self, sandbox: Sandbox) -> None:
         status, text = self.request(sandbox, "GET", "/_dropbatch/status")
 
         assert status == 200

@@ -25,7 +25,7 @@ def task(action: str, following: str | None, **arguments: Any) -> dict[str, Any]
 
 
 def run(aws: Client, name: str, states: dict[str, Any]) -> dict[str, Any]:
-    """How an execution of these states ended."""
+    """Return the result of an execution of these states."""
     role = aws("iam").create_role(RoleName=name, AssumeRolePolicyDocument=trust("states.amazonaws.com"))["Role"]["Arn"]
     machines = aws("stepfunctions")
     definition = json.dumps({"QueryLanguage": "JSONata", "StartAt": next(iter(states)), "States": states})
@@ -37,9 +37,7 @@ def run(aws: Client, name: str, states: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("body", "written"), [({"ä": [1]}, '{"ä": [1]}'), ("plain", "plain")])
-def test_given_an_object_written_by_a_state_machine_when_it_reads_it_then_it_gets_the_text(
-    aws: Client, name: str, body: Any, written: str
-) -> None:
+def test_a_state_machine_reads_the_object_it_wrote(aws: Client, name: str, body: Any, written: str) -> None:
     aws("s3").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
     key = "a b/c+%41.json"
 
@@ -57,7 +55,7 @@ def test_given_an_object_written_by_a_state_machine_when_it_reads_it_then_it_get
     assert aws("s3").get_object(Bucket=name, Key=key)["Body"].read().decode() == written
 
 
-def test_given_no_object_when_it_is_read_then_the_error_is_named_as_by_the_sdk(aws: Client, name: str) -> None:
+def test_a_missing_object_gives_a_state_machine_the_error_of_the_sdk(aws: Client, name: str) -> None:
     aws("s3").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
 
     end = run(aws, name, {"Read": task("getObject", None, Bucket=name, Key="missing")})
@@ -66,7 +64,7 @@ def test_given_no_object_when_it_is_read_then_the_error_is_named_as_by_the_sdk(a
 
 
 @pytest.mark.gap("machine_objects")
-def test_gap_given_plain_ministack_when_a_state_machine_asks_for_an_object_then_it_cannot() -> None:
+def test_gap_plain_ministack_gives_state_machines_no_objects() -> None:
     known = emulator.service("stepfunctions")._S3_OP_SPECS
 
     assert not {action[0].upper() + action[1:] for action in ACTIONS} & set(known)

@@ -7,7 +7,7 @@ import pytest
 from dropbatch.sandbox.processes import exclusive
 
 
-def test_given_a_lock_that_is_held_when_wanted_then_told_once_and_given_up_in_time(tmp_path: Path) -> None:
+def test_a_wait_for_a_held_lock_is_reported_once_and_times_out(tmp_path: Path) -> None:
     told: list[bool] = []
 
     with (

@@ -1,4 +1,4 @@
-"""Jobs in real containers. Without an engine these tests are skipped, but in continuous integration they fail."""
+"""Jobs in real containers. Without an engine these tests are skipped; in continuous integration they fail."""
 
 import json
 import os
@@ -49,9 +49,7 @@ def python(stack: BatchStack, image: str, program: str, **container: Any) -> dic
     return stack.run("python3", "-c", program, jobDefinition=stack.define(image=image, **container))
 
 
-def test_given_a_job_when_it_runs_then_it_has_its_variables_its_roles_keys_and_a_log(
-    stack: BatchStack, image: str
-) -> None:
+def test_a_job_has_its_variables_the_keys_of_its_role_and_a_log(stack: BatchStack, image: str) -> None:
     program = """
 import json, os, urllib.request, urllib.error
 uri = os.environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"]
@@ -73,7 +71,7 @@ print(json.dumps([keys["AccessKeyId"][:4], keys["RoleArn"], open_to_all, [os.env
     assert json.loads(line) == ["ASIA", stack.role_arn, False, variables]
 
 
-def test_given_a_job_that_fails_when_it_ends_then_its_exit_code_is_told(stack: BatchStack, image: str) -> None:
+def test_a_failed_job_reports_its_exit_code(stack: BatchStack, image: str) -> None:
     job = python(stack, image, "print('so far'); raise SystemExit(7)")
 
     assert (job["status"], job["container"]["exitCode"]) == ("FAILED", 7)
@@ -81,9 +79,7 @@ def test_given_a_job_that_fails_when_it_ends_then_its_exit_code_is_told(stack: B
     assert stack.lines(job) == ["so far"]
 
 
-def test_given_more_memory_than_asked_for_when_a_job_takes_it_then_killed_with_the_reason_of_ecs(
-    stack: BatchStack, image: str
-) -> None:
+def test_a_job_that_exceeds_its_memory_is_killed_with_the_reason_of_ecs(stack: BatchStack, image: str) -> None:
     job = python(stack, image, "held = b'x' * (400 << 20); print('survived')")  # 128 MiB were asked for
 
     assert (job["status"], job["container"]["exitCode"]) == ("FAILED", 137)
@@ -92,9 +88,7 @@ def test_given_more_memory_than_asked_for_when_a_job_takes_it_then_killed_with_t
     assert not (engines.ROOT / "oom").exists(), "podman leaves that where it is called"
 
 
-def test_given_volumes_and_a_read_only_root_when_a_job_writes_then_only_to_the_mount(
-    stack: BatchStack, image: str
-) -> None:
+def test_a_job_with_a_read_only_root_writes_to_the_mount_only(stack: BatchStack, image: str) -> None:
     program = """
 import os
 open("/scratch/file", "w").write("kept")
@@ -125,7 +119,7 @@ except OSError as error:
         ({"image": "127.0.0.1:9/no/such:image"}, "true", "CannotPullContainerError: "),
     ],
 )
-def test_given_a_container_that_cannot_start_when_asked_for_then_the_reason_is_that_of_ecs(
+def test_a_container_that_cannot_start_gives_the_reason_of_ecs(
     stack: BatchStack, image: str, change: dict[str, Any], command: str, reason: str
 ) -> None:
     job = stack.run(command, jobDefinition=stack.define(**({"image": image} | change)))
@@ -135,7 +129,7 @@ def test_given_a_container_that_cannot_start_when_asked_for_then_the_reason_is_t
     assert "startedAt" not in job
 
 
-def test_given_an_image_that_a_deploy_pushed_when_a_job_needs_it_then_built_from_its_snapshot(
+def test_an_image_that_a_deploy_pushed_is_built_from_its_snapshot(
     stack: BatchStack, image: str, engine: engines.Engine
 ) -> None:
     stack.program("hello", "#!/bin/sh\necho hello from the image\n")
@@ -149,9 +143,7 @@ def test_given_an_image_that_a_deploy_pushed_when_a_job_needs_it_then_built_from
     engine.call("rmi", f"localhost/dropbatch-sandbox:{stack.name}")
 
 
-def test_given_an_image_around_another_when_a_job_needs_it_then_built_around_that(
-    stack: BatchStack, image: str, engine: engines.Engine
-) -> None:
+def test_a_wrapping_image_is_built_on_its_base(stack: BatchStack, image: str, engine: engines.Engine) -> None:
     stack.program("hello", "#!/bin/sh\necho hello from around\n")
     stack.program("Dockerfile", "FROM localhost/none-such\n")
     snapshot = stack.sandbox.layout.images / stack.name
@@ -168,9 +160,7 @@ def test_given_an_image_around_another_when_a_job_needs_it_then_built_around_tha
     engine.call("rmi", f"localhost/dropbatch-sandbox:{stack.name}")
 
 
-def test_given_a_running_container_when_terminated_then_signalled_and_removed(
-    stack: BatchStack, image: str, engine: engines.Engine
-) -> None:
+def test_a_terminated_container_is_signalled_and_removed(stack: BatchStack, image: str, engine: engines.Engine) -> None:
     program = (
         "import signal, sys, time\nsignal.signal(15, lambda *_: sys.exit(3))\nprint('up', flush=True)\ntime.sleep(600)"
     )
@@ -185,9 +175,7 @@ def test_given_a_running_container_when_terminated_then_signalled_and_removed(
     eventually(lambda: not left_behind(engine, stack.sandbox))
 
 
-def test_given_a_killed_sandbox_when_started_again_then_its_containers_are_gone(
-    image: str, engine: engines.Engine, tmp_path: Path
-) -> None:
+def test_a_restart_removes_containers_of_a_killed_sandbox(image: str, engine: engines.Engine, tmp_path: Path) -> None:
     made = sandbox_in(tmp_path)
     made.up(runner="container")
     stack = BatchStack(made, client_of(made))

@@ -25,7 +25,7 @@ def stack(sandbox: Sandbox, aws: Client) -> BatchStack:
     return BatchStack(sandbox, aws)
 
 
-def test_given_a_program_in_the_image_when_the_job_runs_then_it_sees_only_its_own_environment(
+def test_a_program_of_the_image_sees_only_the_environment_of_its_job(
     stack: BatchStack,
 ) -> None:
     stack.program("show", PRINT_ENVIRONMENT)
@@ -48,9 +48,7 @@ def test_given_a_program_in_the_image_when_the_job_runs_then_it_sees_only_its_ow
     assert not Path(seen["HOME"]).exists()
 
 
-def test_given_a_job_role_when_the_job_runs_then_it_may_do_what_the_role_may_and_nothing_else(
-    stack: BatchStack, aws: Client
-) -> None:
+def test_a_job_has_exactly_the_rights_of_its_role(stack: BatchStack, aws: Client) -> None:
     s3 = aws("s3")
     s3.create_bucket(Bucket=stack.name, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
     for key in ("mine/a", "theirs/b"):
@@ -68,7 +66,7 @@ def test_given_a_job_role_when_the_job_runs_then_it_may_do_what_the_role_may_and
     assert "AccessDenied" in stack.lines(denied)[-1]
 
 
-def test_given_the_job_has_ended_when_its_credentials_are_used_then_refused(stack: BatchStack, aws: Client) -> None:
+def test_credentials_of_an_ended_job_are_refused(stack: BatchStack, aws: Client) -> None:
     stack.program("show", PRINT_ENVIRONMENT)
     seen = json.loads(stack.lines(stack.run("show"))[0])
     credentials = {
@@ -82,9 +80,7 @@ def test_given_the_job_has_ended_when_its_credentials_are_used_then_refused(stac
 
 
 @pytest.mark.parametrize("trusted", ["lambda.amazonaws.com", None])
-def test_given_a_role_that_tasks_cannot_take_when_the_job_starts_then_it_fails_as_on_ecs(
-    stack: BatchStack, trusted: str | None
-) -> None:
+def test_a_role_that_tasks_cannot_assume_fails_the_job_as_on_ecs(stack: BatchStack, trusted: str | None) -> None:
     role = f"{stack.name}-{'other' if trusted else 'missing'}"
     if trusted:
         stack.iam.create_role(RoleName=role, AssumeRolePolicyDocument=trust(trusted))
@@ -96,7 +92,7 @@ def test_given_a_role_that_tasks_cannot_take_when_the_job_starts_then_it_fails_a
     assert job["statusReason"].startswith("ECS was unable to assume the role")
 
 
-def test_given_both_streams_and_no_last_newline_when_logged_then_lines_in_order_under_the_stream_name_of_batch(
+def test_both_streams_are_logged_in_order_under_the_stream_name_of_batch(
     stack: BatchStack,
 ) -> None:
     job = stack.run("sh", "-c", "echo one; echo two >&2; printf three")
@@ -106,7 +102,7 @@ def test_given_both_streams_and_no_last_newline_when_logged_then_lines_in_order_
     assert job["container"]["logStreamName"] == f"lab/count/default/{task}"
 
 
-def test_given_a_running_job_when_it_prints_then_the_line_is_there_before_it_ends(stack: BatchStack) -> None:
+def test_a_printed_line_is_in_the_log_before_the_job_ends(stack: BatchStack) -> None:
     job_id = stack.submit("sh", "-c", "echo early; sleep 60")
     job = stack.until(job_id, "RUNNING")
 
@@ -117,16 +113,14 @@ def test_given_a_running_job_when_it_prints_then_the_line_is_there_before_it_end
 
 
 @pytest.mark.parametrize(("command", "code"), [("exit 0", 0), ("exit 7", 7), ("kill -9 $$", 137), ("kill -15 $$", 143)])
-def test_given_an_exit_when_the_job_ends_then_its_code_is_the_containers(
-    stack: BatchStack, command: str, code: int
-) -> None:
+def test_the_exit_code_of_a_job_is_that_of_its_container(stack: BatchStack, command: str, code: int) -> None:
     job = stack.run("sh", "-c", command)
 
     assert job["container"]["exitCode"] == code
     assert job["status"] == ("FAILED" if code else "SUCCEEDED")
 
 
-def test_given_no_such_image_when_the_job_starts_then_it_cannot_be_pulled(stack: BatchStack) -> None:
+def test_a_missing_image_cannot_be_pulled(stack: BatchStack) -> None:
     job = stack.run("true", jobDefinition=stack.define(image="somewhere/else:unknown"))
 
     assert job["status"] == "FAILED"
@@ -134,7 +128,7 @@ def test_given_no_such_image_when_the_job_starts_then_it_cannot_be_pulled(stack:
     assert job["container"]["reason"].startswith("CannotPullContainerError: ")  # what retry rules look at
 
 
-def test_given_no_such_program_when_the_job_starts_then_the_container_cannot(stack: BatchStack) -> None:
+def test_a_missing_program_cannot_start(stack: BatchStack) -> None:
     job = stack.run("no-such-program")
 
     assert (job["status"], job["statusReason"]) == ("FAILED", "Task failed to start")
@@ -146,7 +140,7 @@ def note_base(stack: BatchStack, base: str) -> None:
 
 
 @pytest.mark.parametrize(("base", "around"), [("", ""), ("lab/align:1.2", ", and of its base lab/align:1.2 ")])
-def test_given_a_program_that_only_the_image_has_when_the_job_starts_then_it_says_which_runner_has_it(
+def test_a_program_that_only_the_image_has_names_the_runner_that_has_it(
     stack: BatchStack, base: str, around: str
 ) -> None:
     if base:
@@ -161,7 +155,7 @@ def test_given_a_program_that_only_the_image_has_when_the_job_starts_then_it_say
     assert "`dropbatch sandbox up --runner container`" in reason
 
 
-def test_given_a_program_that_is_none_when_the_job_starts_then_the_container_cannot_and_nothing_is_left(
+def test_an_unexecutable_program_cannot_start_and_leaves_nothing(
     stack: BatchStack,
 ) -> None:
     stack.program("broken", "no shebang, and no program either\0")
@@ -173,7 +167,7 @@ def test_given_a_program_that_is_none_when_the_job_starts_then_the_container_can
     assert set(stack.sandbox.layout.scratch.iterdir()) == before
 
 
-def test_given_no_such_log_group_when_the_job_starts_then_the_container_cannot(stack: BatchStack) -> None:
+def test_a_missing_log_group_prevents_the_start(stack: BatchStack) -> None:
     options = {"awslogs-group": "/nowhere", "awslogs-stream-prefix": "p"}
 
     job = stack.run("true", jobDefinition=stack.define(logConfiguration={"logDriver": "awslogs", "options": options}))
@@ -181,7 +175,7 @@ def test_given_no_such_log_group_when_the_job_starts_then_the_container_cannot(s
     assert "The specified log group does not exist: /nowhere" in job["container"]["reason"]
 
 
-def test_given_a_job_left_children_behind_when_it_ends_then_they_are_ended_too(stack: BatchStack) -> None:
+def test_an_ended_job_takes_its_child_processes_with_it(stack: BatchStack) -> None:
     job = stack.run("sh", "-c", "sleep 300 & echo $!")
 
     (child,) = stack.lines(job)
@@ -189,7 +183,7 @@ def test_given_a_job_left_children_behind_when_it_ends_then_they_are_ended_too(s
     assert job["status"] == "SUCCEEDED"
 
 
-def test_given_a_job_ignores_the_signal_when_terminated_then_the_program_was_told(stack: BatchStack) -> None:
+def test_a_terminated_program_handles_the_signal(stack: BatchStack) -> None:
     job_id = stack.submit("sh", "-c", "trap 'echo told; exit 5' TERM; echo ready; while :; do sleep 0.05; done")
     job = stack.until(job_id, "RUNNING")
     eventually(lambda: stack.lines(job) == ["ready"])
@@ -201,7 +195,7 @@ def test_given_a_job_ignores_the_signal_when_terminated_then_the_program_was_tol
     assert (job["container"]["exitCode"], job["statusReason"]) == (5, "enough")
 
 
-def test_given_an_array_when_its_children_run_then_each_knows_its_index(stack: BatchStack) -> None:
+def test_each_child_of_an_array_knows_its_index(stack: BatchStack) -> None:
     parent = stack.run("sh", "-c", "echo $AWS_BATCH_JOB_ARRAY_INDEX", arrayProperties={"size": 3})
 
     assert parent["status"] == "SUCCEEDED"
@@ -209,7 +203,7 @@ def test_given_an_array_when_its_children_run_then_each_knows_its_index(stack: B
         assert stack.lines(stack.job(f"{parent['jobId']}:{index}")) == [str(index)]
 
 
-def test_given_a_job_has_ended_when_looking_at_the_disk_then_its_scratch_directory_is_gone(stack: BatchStack) -> None:
+def test_an_ended_job_leaves_no_scratch_directory(stack: BatchStack) -> None:
     job = stack.run("sh", "-c", "echo x > file; pwd")
 
     (directory,) = stack.lines(job)
@@ -218,8 +212,8 @@ def test_given_a_job_has_ended_when_looking_at_the_disk_then_its_scratch_directo
 
 
 @pytest.mark.parametrize("base", ["", "lab/align:1.2"])
-def test_given_dropbatch_run_when_started_then_the_runtime_of_the_image_runs(stack: BatchStack, base: str) -> None:
-    """Around another image too, when the program is one that this machine has."""
+def test_dropbatch_run_starts_the_runtime_of_the_image(stack: BatchStack, base: str) -> None:
+    """This also holds for a wrapping image, when this machine has the program."""
     if base:
         note_base(stack, base)
     package = stack.snapshot / "opt" / "dropbatch" / "dropbatch" / "runtime"

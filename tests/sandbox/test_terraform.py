@@ -55,7 +55,7 @@ def stack(environment: str, *, value: str = "one", weight: float = 1.0, **more: 
 
 @pytest.fixture
 def write(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
-    """Writes a stack into a project and gives a driver for it."""
+    """Write a stack into a project and return a driver for it."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", "http://127.0.0.1:9")  # the user's own settings must not get in the way
     (tmp_path / "hello.txt").write_text("hello from the project\n")
     environment = tmp_path.name.replace("_", "-")[-40:]
@@ -69,9 +69,7 @@ def write(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return written
 
 
-def test_given_a_stack_when_applied_changed_and_destroyed_then_each_step_is_told_and_nothing_drifts(
-    write: Write, aws: Client
-) -> None:
+def test_a_stack_is_applied_changed_and_destroyed_without_drift(write: Write, aws: Client) -> None:
     said: list[str] = []
     terraform = write()
     terraform.init(said.append)
@@ -99,11 +97,9 @@ def test_given_a_stack_when_applied_changed_and_destroyed_then_each_step_is_told
     assert aws("ssm").describe_parameters(ParameterFilters=[{"Key": "Name", "Values": [name]}])["Parameters"] == []
 
 
-def test_given_a_broken_stack_when_validated_or_applied_then_the_error_says_what_and_where(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
+def test_an_error_in_a_stack_says_what_and_where(sandbox: Sandbox, tmp_path: Path) -> None:
     def broken(**resource: Any) -> Terraform:
-        """With Terraform's built-in provider only, which is there at once."""
+        """Use Terraform's built-in provider only, which needs no download."""
         stack = {"terraform": {}, "resource": {"terraform_data": {"Bad_0A1B2C3D": resource}}}
         directory = tmp_path / "cdktf.out" / "stacks" / "broken"
         directory.mkdir(parents=True, exist_ok=True)
@@ -120,9 +116,7 @@ def test_given_a_broken_stack_when_validated_or_applied_then_the_error_says_what
         failing.apply()
 
 
-def test_given_an_interrupt_when_applying_then_terraform_and_its_providers_are_gone(
-    write: Write, sandbox: Sandbox
-) -> None:
+def test_an_interrupted_apply_leaves_no_terraform_and_no_provider(write: Write, sandbox: Sandbox) -> None:
     def interrupt(_: str) -> None:
         raise KeyboardInterrupt
 
@@ -145,7 +139,7 @@ def test_given_an_interrupt_when_applying_then_terraform_and_its_providers_are_g
 @pytest.mark.parametrize(
     ("begun", "seconds"), [(False, driver._NOTHING_DONE_SECONDS), (True, driver._SAVE_SECONDS)], ids=["not", "begun"]
 )
-def test_given_an_interrupt_when_it_has_or_has_not_begun_then_it_gets_time_to_save_or_little(
+def test_an_interrupted_apply_gets_time_to_save_only_if_it_has_begun(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun: bool, seconds: float
 ) -> None:
     given: list[float] = []
@@ -178,7 +172,7 @@ def _environ(process: Path) -> bytes:
         return b""
 
 
-def test_given_no_terraform_when_used_then_one_line_says_found_needed_and_where(
+def test_a_missing_terraform_is_one_line_with_the_required_version(
     write: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -189,7 +183,7 @@ def test_given_no_terraform_when_used_then_one_line_says_found_needed_and_where(
     assert "\n" not in str(error.value)
 
 
-def test_given_an_old_terraform_when_used_then_one_line_says_found_needed_and_where(
+def test_an_old_terraform_is_one_line_with_the_required_version(
     write: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     program = tmp_path / "terraform"
@@ -201,6 +195,6 @@ def test_given_an_old_terraform_when_used_then_one_line_says_found_needed_and_wh
         write().init()
 
 
-def test_given_nothing_was_synthesized_when_used_then_the_command_is_named(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_missing_synthesis_names_the_command(sandbox: Sandbox, tmp_path: Path) -> None:
     with pytest.raises(TerraformError, match=r"python main\.py"):
         Terraform(tmp_path, "none", sandbox.environ()).init()

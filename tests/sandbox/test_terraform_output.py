@@ -9,7 +9,7 @@ def message(kind: str, action: str = "create", **hook: Any) -> str:
     return json.dumps({"type": kind, "hook": {"resource": {"addr": "aws_x.Thing_0123ABCD"}, "action": action, **hook}})
 
 
-def test_given_terraforms_messages_when_narrated_then_short_lines() -> None:
+def test_messages_of_terraform_become_short_lines() -> None:
     said: list[str] = []
     reporter = ProgressReporter(said.append, "comparing")
 
@@ -31,7 +31,7 @@ def test_given_terraforms_messages_when_narrated_then_short_lines() -> None:
     assert reporter.summary["add"] == 1
 
 
-def test_given_silence_when_things_are_under_way_then_they_are_named() -> None:
+def test_silence_names_the_operations_in_progress() -> None:
     said: list[str] = []
     reporter = ProgressReporter(said.append, "comparing")
     now = time.monotonic()
@@ -42,7 +42,7 @@ def test_given_silence_when_things_are_under_way_then_they_are_named() -> None:
     assert reporter._waiting([], reporter._begun + 4) == "comparing: 4 s"
 
 
-def test_given_silence_when_two_seconds_pass_then_something_is_said() -> None:
+def test_two_seconds_of_silence_give_a_line() -> None:
     said: list[str] = []
 
     with ProgressReporter(said.append, "comparing"):
@@ -53,13 +53,13 @@ def test_given_silence_when_two_seconds_pass_then_something_is_said() -> None:
     assert said[0].startswith("comparing")
 
 
-def test_given_a_diagnostic_when_made_readable_then_what_where_and_why() -> None:
+def test_a_diagnostic_says_what_where_and_why() -> None:
     text = readable({"summary": "Invalid value", "address": "aws_x.a", "detail": "must be\none of"})
 
     assert text == "Invalid value\n  at aws_x.a\n  must be\n  one of"
 
 
-def test_given_an_interrupt_when_winding_up_then_the_end_is_what_is_waited_for() -> None:
+def test_an_interrupt_is_reported_until_terraform_ends() -> None:
     said: list[str] = []
     reporter = ProgressReporter(said.append, "comparing")
     assert not reporter.changing

@@ -1,4 +1,4 @@
-"""Calls that the sandbox does not know, by each of AWS's protocols."""
+"""Calls that the sandbox does not support, in each of AWS's protocols."""
 
 import inspect
 from typing import Any
@@ -29,7 +29,7 @@ from tests.sandbox.conftest import Client
         ),
     ],
 )
-def test_given_a_call_that_is_not_there_when_made_then_it_is_named(
+def test_an_unsupported_call_is_named(
     aws: Client, service: str, operation: str, arguments: dict[str, Any], call: str
 ) -> None:
     client = aws(service)
@@ -41,7 +41,7 @@ def test_given_a_call_that_is_not_there_when_made_then_it_is_named(
     assert caught.value.response["Error"]["Code"] in {"UnsupportedOperation", "InvalidAction"}
 
 
-def test_given_another_error_when_it_comes_then_it_is_left_as_it_is(aws: Client) -> None:
+def test_another_error_passes_unchanged(aws: Client) -> None:
     with pytest.raises(ClientError, match="does not exist") as caught:
         aws("ecr").describe_images(repositoryName="none-of-this-name")
 
@@ -49,5 +49,5 @@ def test_given_another_error_when_it_comes_then_it_is_left_as_it_is(aws: Client)
 
 
 @pytest.mark.gap("unknown_services")
-def test_gap_given_plain_ministack_when_a_service_is_not_there_then_the_models_of_all_are_read() -> None:
+def test_gap_plain_ministack_reads_the_models_of_all_services_for_an_unknown_one() -> None:
     assert "get_service_model" in inspect.getsource(emulator.module("core.router")._is_aws_service_name)

@@ -1,4 +1,4 @@
-"""Each gap of MiniStack that the sandbox repairs; `test_gap_…` fail when an update of it makes a wrap needless."""
+"""Gaps of MiniStack that the sandbox repairs; a `test_gap_…` fails when an update makes its wrap unnecessary."""
 
 import inspect
 import io
@@ -32,7 +32,7 @@ def name() -> str:
 
 
 def received(sqs: Any, url: str, count: int) -> list[str]:
-    """The bodies of `count` messages."""
+    """Return the bodies of `count` messages."""
     bodies: list[str] = []
 
     def enough() -> bool:
@@ -48,7 +48,7 @@ def received(sqs: Any, url: str, count: int) -> list[str]:
 
 class TestSqsBatches:
     @pytest.mark.parametrize(("batch_size", "expected"), [(100, [25]), (20, [20, 5])])
-    def test_given_many_messages_in_the_window_when_delivered_then_in_batches_of_the_size_asked_for(
+    def test_messages_of_the_batching_window_arrive_in_batches_of_the_set_size(
         self, aws: Client, name: str, batch_size: int, expected: list[int]
     ) -> None:
         sqs, iam, functions = aws("sqs"), aws("iam"), aws("lambda")
@@ -84,10 +84,10 @@ class TestSqsBatches:
         assert sorted(map(int, received(sqs, out, len(expected))), reverse=True) == expected
 
     @pytest.mark.gap("sqs_batches")
-    def test_gap_given_plain_ministack_when_asked_for_100_messages_then_it_gives_10(self) -> None:
+    def test_gap_plain_ministack_delivers_10_messages_when_100_are_asked_for(self) -> None:
         assert "10)" in inspect.getsource(emulator.service("sqs")._receive_messages_for_esm)
 
-    def test_given_six_megabytes_of_messages_when_fitted_then_the_event_ends_before(self) -> None:
+    def test_an_event_holds_less_than_six_megabytes_of_messages(self) -> None:
         messages = [{"body": "x" * 1_000_000} for _ in range(10)]
 
         assert _fitting(messages, 10_000) == (6, True)
@@ -96,9 +96,7 @@ class TestSqsBatches:
 
 
 class TestLeadingKeys:
-    def test_given_a_policy_on_leading_keys_when_other_keys_are_touched_then_denied(
-        self, aws: Client, sandbox: Sandbox, name: str
-    ) -> None:
+    def test_a_policy_on_leading_keys_denies_other_keys(self, aws: Client, sandbox: Sandbox, name: str) -> None:
         aws("dynamodb").create_table(
             TableName=name,
             KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
@@ -147,16 +145,14 @@ class TestLeadingKeys:
                 denied()
 
     @pytest.mark.gap("leading_keys")
-    def test_gap_given_plain_ministack_when_a_key_is_named_then_it_is_not_in_the_context(self) -> None:
+    def test_gap_plain_ministack_has_no_leading_keys_in_the_context(self) -> None:
         body = json.dumps({"TableName": "t", "Key": {"id": {"S": "x"}}}).encode()
 
         assert "dynamodb:LeadingKeys" not in emulator.module("core.iam_actions").dynamodb_service_context(body)
 
 
 class TestResources:
-    def test_given_rights_on_some_streams_when_another_is_read_then_denied(
-        self, aws: Client, sandbox: Sandbox, name: str
-    ) -> None:
+    def test_rights_on_some_log_streams_do_not_allow_another(self, aws: Client, sandbox: Sandbox, name: str) -> None:
         logs = aws("logs")
         logs.create_log_group(logGroupName=name)
         for stream in ("lab/a", "other/a"):
@@ -171,7 +167,7 @@ class TestResources:
             reader.get_log_events(logGroupName=name, logStreamName="other/a")
 
     @pytest.mark.gap("log_streams")
-    def test_gap_given_plain_ministack_when_a_stream_is_read_then_the_resource_is_the_group(self) -> None:
+    def test_gap_plain_ministack_checks_reads_of_a_stream_against_the_group(self) -> None:
         arn = emulator.module("core.iam_actions").extract_resource_arn(
             "logs", "POST", "/", {}, b'{"logGroupName": "g", "logStreamName": "s"}', {}, "eu-central-1", "000000000000"
         )
@@ -179,7 +175,7 @@ class TestResources:
         assert arn.endswith(":log-group:g")
 
     @pytest.mark.gap("batch_resources")
-    def test_gap_given_plain_ministack_when_a_job_is_submitted_then_the_resource_is_a_star(self) -> None:
+    def test_gap_plain_ministack_checks_submissions_against_a_star(self) -> None:
         arn = emulator.module("core.iam_actions").extract_resource_arn(
             "batch", "POST", "/v1/submitjob", {}, b'{"jobQueue": "q"}', {}, "eu-central-1", "000000000000"
         )
@@ -189,7 +185,7 @@ class TestResources:
 
 class TestOwnerKey:
     @pytest.mark.parametrize("key", ["test", "DROPBATCHSANDBOX", "000000000000"])
-    def test_given_a_guessed_secret_when_signed_with_it_then_refused(self, aws: Client, key: str) -> None:
+    def test_a_signature_with_a_guessed_secret_is_refused(self, aws: Client, key: str) -> None:
         for service, operation in (
             ("batch", "describe_job_queues"),
             ("s3", "list_buckets"),
@@ -200,13 +196,13 @@ class TestOwnerKey:
                 getattr(client, operation)()
 
     @pytest.mark.gap("owner_key")
-    def test_gap_given_plain_ministack_when_the_key_is_test_then_it_is_the_owners(self) -> None:
+    def test_gap_plain_ministack_takes_the_key_test_for_the_owner(self) -> None:
         assert emulator.module("core.iam_evaluator").is_root_access_key("test")
 
 
 class TestDenials:
     @pytest.mark.gap("denials")
-    def test_gap_given_plain_ministack_when_denied_then_the_resource_is_not_named(self) -> None:
+    def test_gap_plain_ministack_names_no_resource_in_a_denial(self) -> None:
         _, _, body = emulator.module("core.iam_actions").access_denied_response(
             "batch", "batch:SubmitJob", "arn:user", "", resource_arn="arn:queue"
         )
@@ -215,7 +211,7 @@ class TestDenials:
 
 
 class TestMail:
-    def test_given_a_mail_subscription_when_published_then_the_mail_is_recorded_and_confirmed(
+    def test_a_published_mail_is_recorded_and_its_subscription_confirmed(
         self, aws: Client, sandbox: Sandbox, name: str
     ) -> None:
         sns = aws("sns")
@@ -234,9 +230,7 @@ class TestMail:
         attributes = sns.get_subscription_attributes(SubscriptionArn=subscription["SubscriptionArn"])["Attributes"]
         assert attributes["PendingConfirmation"] == "false"
 
-    def test_given_an_event_rule_with_a_transformer_when_it_matches_then_the_mail_is_its_text(
-        self, aws: Client, sandbox: Sandbox, name: str
-    ) -> None:
+    def test_an_event_rule_with_a_transformer_mails_its_text(self, aws: Client, sandbox: Sandbox, name: str) -> None:
         sns, events = aws("sns"), aws("events")
         topic = sns.create_topic(Name=name)["TopicArn"]
         sns.subscribe(TopicArn=topic, Protocol="email", Endpoint="lab@example.org")
@@ -263,12 +257,12 @@ class TestMail:
         assert "Subject: AWS Notification Message" in text
 
     @pytest.mark.gap("mail")
-    def test_gap_given_plain_ministack_when_a_mail_is_due_then_it_is_only_logged(self) -> None:
+    def test_gap_plain_ministack_only_logs_mails(self) -> None:
         assert '"SNS fanout → email %s (stub)"' in inspect.getsource(emulator.service("sns")._fanout)
 
 
 def recorded(sandbox: Sandbox, mark: str) -> str:
-    """The recorded mail with this text in it."""
+    """Return the recorded mail that contains this text."""
 
     def found() -> list[str]:
         texts = [path.read_text() for path in sorted(sandbox.layout.mail.glob("*.txt"))]
@@ -283,9 +277,7 @@ def recorded(sandbox: Sandbox, mark: str) -> str:
 
 
 class TestBatchEvents:
-    def test_given_a_rule_for_batch_when_a_job_runs_then_each_change_arrives_in_awss_shape(
-        self, aws: Client, sandbox: Sandbox
-    ) -> None:
+    def test_each_state_change_of_a_job_arrives_in_the_shape_of_aws(self, aws: Client, sandbox: Sandbox) -> None:
         stack = BatchStack(sandbox, aws)
         sqs, events = aws("sqs"), aws("events")
         queue_arn = f"arn:aws:sqs:eu-central-1:000000000000:{stack.name}"
@@ -326,7 +318,7 @@ class TestBatchEvents:
 
 
 class TestTransport:
-    def test_given_a_policy_that_wants_tls_when_asked_over_loopback_then_allowed(self, aws: Client, name: str) -> None:
+    def test_a_policy_that_requires_tls_allows_loopback(self, aws: Client, name: str) -> None:
         s3 = aws("s3")
         s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
         only_tls = {
@@ -341,34 +333,30 @@ class TestTransport:
         assert s3.list_objects_v2(Bucket=name)["KeyCount"] == 0
 
     @pytest.mark.gap("transport")
-    def test_gap_given_plain_ministack_when_asked_by_http_then_it_counts_as_insecure(self) -> None:
+    def test_gap_plain_ministack_treats_http_as_insecure(self) -> None:
         assert 'scope.get("scheme") == "https"' in inspect.getsource(emulator.module("app").app)
 
 
 class TestWildcards:
-    def test_given_a_key_with_a_line_break_when_the_policy_has_a_star_then_allowed(
-        self, aws: Client, sandbox: Sandbox, name: str
-    ) -> None:
+    def test_a_star_in_a_policy_matches_a_line_break(self, aws: Client, sandbox: Sandbox, name: str) -> None:
         aws("s3").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
         policy = allow({"Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{name}/*"})
 
         aws("s3", BatchStack(sandbox, aws).user(policy)).put_object(Bucket=name, Key="two\nlines")
 
     @pytest.mark.gap("wildcards")
-    def test_gap_given_plain_ministack_when_a_line_break_meets_a_star_then_it_does_not_match(self) -> None:
+    def test_gap_plain_ministack_does_not_match_a_line_break_with_a_star(self) -> None:
         assert not emulator.module("core.iam_evaluator").fnmatch_iam_cs("a\nb", "a*")
 
 
 class TestPinning:
-    def test_given_another_version_when_checked_then_both_are_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_another_version_of_ministack_is_refused_with_both_versions(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(wraps, "version", lambda _: "9.9.9")
 
         with pytest.raises(WrapError, match=r"needs ministack 1\.5\.33, found 9\.9\.9"):
             wraps.check_version()
 
-    def test_given_a_changed_function_when_wrapped_then_the_change_is_said(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_changed_function_of_ministack_is_reported(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(emulator.module("core.iam_actions"), "dynamodb_service_context", lambda other: {})
 
         with pytest.raises(WrapError, match=r"dynamodb_service_context has changed: .* expects \(body: bytes\)"):

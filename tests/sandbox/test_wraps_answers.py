@@ -1,4 +1,4 @@
-"""Answers that are lost, repeated or missing: gaps of MiniStack and their repair."""
+"""Lost, repeated and missing answers: gaps of MiniStack and their repair."""
 
 import inspect
 import json
@@ -28,7 +28,7 @@ BUDGET = {
 
 
 def signed(sandbox: Sandbox) -> bytes:
-    """A request as it goes over the wire."""
+    """Return a request as it is sent over the wire."""
     environ = sandbox.environ()
     headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": TARGET}
     request = AWSRequest(
@@ -43,7 +43,7 @@ def signed(sandbox: Sandbox) -> bytes:
 
 
 class Wire:
-    """The pieces in which hypercorn's protocol sends one answer."""
+    """Return the pieces in which hypercorn's protocol sends one answer."""
 
     def __init__(self) -> None:
         self.pieces: list[bytes] = []
@@ -68,7 +68,7 @@ class Wire:
 
 
 class TestSplitAnswers:
-    def test_given_an_answer_when_it_is_received_then_head_and_body_come_together(self, sandbox: Sandbox) -> None:
+    def test_head_and_body_of_an_answer_arrive_together(self, sandbox: Sandbox) -> None:
         request, port = signed(sandbox), int(sandbox.layout.port.read_text())
 
         with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
@@ -79,7 +79,7 @@ class TestSplitAnswers:
                 assert "Budgets" in json.loads(body)
 
     @pytest.mark.parametrize(("body", "count"), [((b"{}",), 1), ((b"first ", b"second"), 2), ((), 1)])
-    def test_given_a_body_when_sent_then_its_first_piece_goes_with_the_head(
+    def test_the_first_piece_of_a_body_is_sent_with_the_head(
         self, monkeypatch: pytest.MonkeyPatch, body: tuple[bytes, ...], count: int
     ) -> None:
         monkeypatch.setattr(H11Protocol, "_send_h11_event", H11Protocol._send_h11_event)  # put back afterwards
@@ -91,12 +91,12 @@ class TestSplitAnswers:
         assert b"".join(pieces).endswith(b"\r\n\r\n" + b"".join(body))
 
     @pytest.mark.gap("split_answers")
-    def test_gap_given_plain_hypercorn_when_it_answers_then_in_two_pieces(self) -> None:
+    def test_gap_plain_hypercorn_answers_in_two_pieces(self) -> None:
         assert len(Wire().answer(b"{}")) == 2
 
 
 class TestMissingImages:
-    def test_given_a_repository_when_asked_for_an_image_it_has_not_then_not_found(self, aws: Client) -> None:
+    def test_a_missing_image_is_reported_as_not_found(self, aws: Client) -> None:
         ecr = aws("ecr")
         ecr.create_repository(repositoryName="missing-images")
         ecr.put_image(repositoryName="missing-images", imageManifest="{}", imageTag="there")
@@ -111,12 +111,12 @@ class TestMissingImages:
                 described(*tags)
 
     @pytest.mark.gap("missing_images")
-    def test_gap_given_plain_ministack_when_asked_for_an_image_that_is_not_there_then_it_says_nothing(self) -> None:
+    def test_gap_plain_ministack_says_nothing_about_a_missing_image(self) -> None:
         assert "ImageNotFoundException" not in inspect.getsource(emulator.service("ecr")._describe_images)
 
 
 class TestRepeatedNotifications:
-    def test_given_a_notification_when_made_again_then_it_is_there_once(self, aws: Client) -> None:
+    def test_a_notification_made_twice_exists_once(self, aws: Client) -> None:
         budgets = aws("budgets")
         budgets.create_budget(AccountId="000000000000", Budget=BUDGET)
         named = {"AccountId": "000000000000", "BudgetName": "repeated"}
@@ -131,7 +131,7 @@ class TestRepeatedNotifications:
             budgets.create_notification(**named, Notification=NOTICE, Subscribers=other)
 
     @pytest.mark.gap("repeated_notifications")
-    def test_gap_given_plain_ministack_when_made_again_then_it_is_refused(self) -> None:
+    def test_gap_plain_ministack_refuses_a_repeated_notification(self) -> None:
         budgets = emulator.service("budgets")
         named = {"BudgetName": "repeated"}
         mail = {"Subscribers": [{"SubscriptionType": "EMAIL", "Address": "lab@example.org"}]}

@@ -1,4 +1,4 @@
-"""The wraps of CloudWatch: each gap of MiniStack and its repair."""
+"""The wraps of CloudWatch: gaps of MiniStack and their repair."""
 
 import inspect
 import json
@@ -10,7 +10,7 @@ import pytest
 
 from dropbatch.sandbox import Sandbox, emulator
 from tests.sandbox.conftest import Client
-from tests.signed import post
+from tests.signed_requests import post
 
 
 @pytest.fixture
@@ -19,11 +19,9 @@ def name() -> str:
 
 
 class TestAlarmListing:
-    """The provider speaks XML to CloudWatch, boto3 does not: this asks as the provider does."""
+    """Ask as the provider does: it uses XML for CloudWatch, boto3 does not."""
 
-    def test_given_an_alarm_when_it_is_described_then_all_it_was_given_comes_back(
-        self, aws: Client, sandbox: Sandbox, name: str
-    ) -> None:
+    def test_a_described_alarm_has_all_its_settings(self, aws: Client, sandbox: Sandbox, name: str) -> None:
         aws("cloudwatch").put_metric_alarm(
             AlarmName=name,
             AlarmDescription="a < b",
@@ -56,9 +54,7 @@ class TestAlarmListing:
         ):
             assert part in text
 
-    def test_given_no_dashboard_when_it_is_deleted_then_the_error_is_the_one_that_means_that(
-        self, sandbox: Sandbox, name: str
-    ) -> None:
+    def test_deleting_a_missing_dashboard_gives_the_error_of_aws(self, sandbox: Sandbox, name: str) -> None:
         with pytest.raises(urllib.error.HTTPError) as caught:
             post(
                 sandbox.environ(),
@@ -71,11 +67,11 @@ class TestAlarmListing:
         assert "<Code>ResourceNotFound</Code>" in caught.value.read().decode()
 
     @pytest.mark.gap("alarm_listing")
-    def test_gap_given_plain_ministack_when_alarms_are_described_in_xml_then_parts_are_missing(self) -> None:
+    def test_gap_plain_ministack_omits_parts_of_alarms_in_xml(self) -> None:
         assert "<Statistic>" not in inspect.getsource(emulator.service("cloudwatch")._describe_alarms)
 
     @pytest.mark.gap("missing_dashboards")
-    def test_gap_given_plain_ministack_when_no_dashboard_is_deleted_then_the_error_has_another_name(self) -> None:
+    def test_gap_plain_ministack_gives_another_error_for_a_missing_dashboard(self) -> None:
         assert "DashboardNotFoundError" in inspect.getsource(emulator.service("cloudwatch")._delete_dashboards)
 
 
@@ -83,7 +79,7 @@ class TestEmbeddedMetrics:
     """Functions write metrics into their logs."""
 
     @pytest.mark.parametrize(("dimension", "state"), [("a", "ALARM"), (None, "INSUFFICIENT_DATA")])
-    def test_given_an_alarm_when_a_line_of_a_log_holds_its_metric_then_it_goes_off(
+    def test_a_metric_in_a_log_line_triggers_its_alarm(
         self, aws: Client, name: str, dimension: str | None, state: str
     ) -> None:
         aws("cloudwatch").put_metric_alarm(
@@ -113,5 +109,5 @@ class TestEmbeddedMetrics:
         assert alarm["StateValue"] == state
 
     @pytest.mark.gap("embedded_metrics")
-    def test_gap_given_plain_ministack_when_logs_are_written_then_nothing_reads_metrics_from_them(self) -> None:
+    def test_gap_plain_ministack_reads_no_metrics_from_logs(self) -> None:
         assert "CloudWatchMetrics" not in inspect.getsource(emulator.service("cloudwatch_logs"))

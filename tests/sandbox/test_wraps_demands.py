@@ -1,4 +1,4 @@
-"""The wraps for what AWS demands beside a call's own action: each gap of MiniStack and its repair."""
+"""The wraps for rights demanded beside a call's own action: gaps of MiniStack and their repair."""
 
 import inspect
 import io
@@ -26,7 +26,7 @@ def name() -> str:
 
 @pytest.fixture
 def deployer(aws: Client, name: str) -> Deployer:
-    """Call it with a service and statements: a client that may do that and no more."""
+    """Return a client for a service that has exactly these rights."""
     iam = aws("iam")
     iam.create_user(UserName=name)
     key = iam.create_access_key(UserName=name)["AccessKey"]
@@ -54,7 +54,7 @@ def code() -> dict[str, bytes]:
 
 @pytest.fixture
 def mapping(aws: Client, name: str) -> dict[str, str]:
-    """A queue and a function to map it to."""
+    """A queue, and a function to map it to."""
     role = aws("iam").create_role(RoleName=name, AssumeRolePolicyDocument=trust("lambda.amazonaws.com"))["Role"]["Arn"]
     aws("sqs").create_queue(QueueName=name)
     made = aws("lambda").create_function(FunctionName=name, Role=role, Code=code(), Runtime="python3.11", Handler="a.b")
@@ -62,7 +62,7 @@ def mapping(aws: Client, name: str) -> dict[str, str]:
 
 
 class TestMappings:
-    def test_given_no_right_to_tag_when_a_mapping_is_made_with_tags_then_it_is_refused(
+    def test_creating_a_tagged_mapping_requires_the_right_to_tag(
         self, deployer: Deployer, mapping: dict[str, str]
     ) -> None:
         mappings = HOME.format("lambda", "event-source-mapping:*")
@@ -87,7 +87,7 @@ class TestMappings:
         )
         assert functions.create_event_source_mapping(**mapping, Tags={"lab": "mine"})["UUID"]
 
-    def test_given_rights_to_one_functions_mappings_when_anothers_is_deleted_then_it_is_refused(
+    def test_rights_to_mappings_of_one_function_do_not_allow_deleting_those_of_another(
         self, aws: Client, deployer: Deployer, mapping: dict[str, str]
     ) -> None:
         made = aws("lambda").create_event_source_mapping(**mapping)["UUID"]
@@ -101,7 +101,7 @@ class TestMappings:
         refused(lambda: functions.delete_event_source_mapping(UUID=made), "lambda:DeleteEventSourceMapping", arn)
         assert may(mapping["FunctionName"]).delete_event_source_mapping(UUID=made)["UUID"] == made
 
-    def test_given_rights_to_tagged_mappings_when_one_is_tagged_again_then_only_if_it_is_ones_own(
+    def test_rights_to_tagged_mappings_allow_tagging_own_mappings_only(
         self, aws: Client, deployer: Deployer, mapping: dict[str, str]
     ) -> None:
         made = aws("lambda").create_event_source_mapping(**mapping, Tags={"lab": "mine"})["UUID"]
@@ -116,14 +116,14 @@ class TestMappings:
         may("mine").tag_resource(Resource=arn, Tags={"x": "y"})
 
     @pytest.mark.gap("mapping_actions")
-    def test_gap_given_plain_ministack_when_a_mapping_is_deleted_then_another_action_is_asked_for(self) -> None:
+    def test_gap_plain_ministack_checks_another_action_when_a_mapping_is_deleted(self) -> None:
         action = inspect.unwrap(emulator.module("core.iam_actions").extract_iam_action)
 
         path = "/2015-03-31/event-source-mappings/0123"
         assert action("lambda", "GET", path, {}, b"", {}) == "lambda:ListEventSourceMappings"
 
     @pytest.mark.gap("mapping_context")
-    def test_gap_given_plain_ministack_when_a_mapping_is_looked_up_then_its_tags_are_not_known(self) -> None:
+    def test_gap_plain_ministack_does_not_know_the_tags_of_a_mapping(self) -> None:
         collectors = emulator.service("tagging")._RESOURCE_TAG_COLLECTORS
 
         assert "_esms" not in inspect.getsource(collectors["lambda"])
@@ -131,9 +131,7 @@ class TestMappings:
 
 
 class TestNetwork:
-    def test_given_rights_to_a_tagged_group_when_a_rule_with_tags_is_added_then_the_rule_is_asked_for_too(
-        self, aws: Client, deployer: Deployer, name: str
-    ) -> None:
+    def test_adding_a_tagged_rule_requires_rights_on_the_rule(self, aws: Client, deployer: Deployer, name: str) -> None:
         def tags(kind: str) -> list[dict[str, Any]]:
             return [{"ResourceType": kind, "Tags": [{"Key": "lab", "Value": name}]}]
 
@@ -161,9 +159,7 @@ class TestNetwork:
         refused(adding(owned, new), "ec2:CreateTags", rules)
         assert adding(owned, new, made)()["Return"]
 
-    def test_given_rights_to_networks_with_a_tag_when_one_is_made_without_then_it_is_refused(
-        self, deployer: Deployer, name: str
-    ) -> None:
+    def test_rights_to_tagged_networks_do_not_allow_untagged_ones(self, deployer: Deployer, name: str) -> None:
         vpcs = HOME.format("ec2", "vpc/*")
         new = {"Action": "ec2:CreateVpc", "Resource": vpcs}
         new["Condition"] = {"StringEquals": {"aws:RequestTag/lab": name}}  # type: ignore[assignment]
@@ -173,9 +169,7 @@ class TestNetwork:
         refused(lambda: ec2.create_vpc(CidrBlock="10.5.0.0/16"), "ec2:CreateVpc", vpcs)
         assert ec2.create_vpc(CidrBlock="10.5.0.0/16", TagSpecifications=tags)["Vpc"]
 
-    def test_given_rights_to_a_route_table_when_a_route_to_a_gateway_is_made_then_the_table_is_asked_for(
-        self, deployer: Deployer
-    ) -> None:
+    def test_creating_a_route_requires_rights_on_the_route_table(self, deployer: Deployer) -> None:
         ec2 = deployer("ec2", {"Action": "ec2:CreateRoute", "Resource": HOME.format("ec2", "route-table/rtb-other")})
         route = {"DestinationCidrBlock": "0.0.0.0/0", "NatGatewayId": "nat-1"}
 
@@ -187,7 +181,7 @@ class TestNetwork:
 
 
 class TestRoles:
-    def test_given_no_right_to_pass_a_role_when_a_function_is_made_with_it_then_it_is_refused(
+    def test_creating_a_function_requires_the_right_to_pass_its_role(
         self, aws: Client, deployer: Deployer, name: str
     ) -> None:
         role = aws("iam").create_role(RoleName=name, AssumeRolePolicyDocument=trust("lambda.amazonaws.com"))
@@ -204,7 +198,7 @@ class TestRoles:
         refused(lambda: functions.create_function(**wanted), "iam:PassRole", arn)
         assert deployer("lambda", make, passing("lambda.amazonaws.com")).create_function(**wanted)["FunctionArn"]
 
-    def test_given_a_right_to_pass_a_profile_only_when_an_environment_is_made_then_its_role_is_asked_for_too(
+    def test_creating_an_environment_requires_the_right_to_pass_the_role_of_its_profile(
         self, aws: Client, deployer: Deployer, name: str
     ) -> None:
         role = aws("iam").create_role(RoleName=name, AssumeRolePolicyDocument=trust("ec2.amazonaws.com"))["Role"]["Arn"]
@@ -231,7 +225,7 @@ class TestRoles:
 
 
 class TestSubscriptions:
-    def test_given_rights_to_the_topic_only_when_a_subscription_is_ended_then_it_is_refused_since_it_is_no_resource(
+    def test_ending_a_subscription_cannot_be_limited_to_the_topic(
         self, aws: Client, deployer: Deployer, name: str
     ) -> None:
         topic = aws("sns").create_topic(Name=name)["TopicArn"]
@@ -245,7 +239,7 @@ class TestSubscriptions:
 
 
 @pytest.mark.gap("demands")
-def test_gap_given_plain_ministack_when_a_call_is_checked_then_neither_roles_passed_nor_tags_given_are() -> None:
+def test_gap_plain_ministack_checks_neither_passed_roles_nor_tags() -> None:
     source = inspect.getsource(emulator.module("core.iam_actions")) + inspect.getsource(emulator.module("app"))
 
     assert "PassRole" not in source

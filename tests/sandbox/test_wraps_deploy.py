@@ -1,4 +1,4 @@
-"""The wraps for who deploys: each gap of MiniStack and its repair."""
+"""The wraps for the rights of deploy roles: gaps of MiniStack and their repair."""
 
 import inspect
 import urllib.error
@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from dropbatch.sandbox import Sandbox, emulator
 from tests.sandbox.batch_stack import allow, trust
 from tests.sandbox.conftest import Client
-from tests.signed import post
+from tests.signed_requests import post
 
 HOME = "arn:aws:{}:eu-central-1:000000000000:{}"
 Deployer = Callable[..., Any]
@@ -25,7 +25,7 @@ def name() -> str:
 
 @pytest.fixture
 def deployer(aws: Client, name: str) -> Deployer:
-    """Call it with a service and statements: a client that may do that and no more."""
+    """Return a client for a service that has exactly these rights."""
     iam = aws("iam")
     iam.create_user(UserName=name)
     key = iam.create_access_key(UserName=name)["AccessKey"]
@@ -45,9 +45,7 @@ def refused(call: Callable[[], Any], resource: str) -> None:
 
 
 class TestResources:
-    def test_given_a_right_to_one_name_when_things_of_it_are_made_then_others_are_refused(
-        self, deployer: Deployer, name: str
-    ) -> None:
+    def test_a_right_to_one_name_does_not_allow_others(self, deployer: Deployer, name: str) -> None:
         profile = "arn:aws:iam::000000000000:instance-profile/{}"
         iam = deployer("iam", {"Action": "iam:CreateInstanceProfile", "Resource": profile.format(name)})
         iam.create_instance_profile(InstanceProfileName=name)
@@ -62,18 +60,14 @@ class TestResources:
             rule.format(f"{name}x"),
         )
 
-    def test_given_a_right_to_one_function_when_another_is_made_then_it_is_refused(
-        self, deployer: Deployer, name: str
-    ) -> None:
+    def test_a_right_to_one_function_does_not_allow_another(self, deployer: Deployer, name: str) -> None:
         function = HOME.format("lambda", f"function:{name}")
         functions = deployer("lambda", {"Action": "lambda:CreateFunction", "Resource": f"{function}-*"})
         role = "arn:aws:iam::000000000000:role/none"
 
         refused(lambda: functions.create_function(FunctionName=name, Role=role, Code={"ZipFile": b""}), function)
 
-    def test_given_a_right_to_change_one_budget_when_it_is_made_then_the_action_is_the_one_of_aws(
-        self, deployer: Deployer, name: str
-    ) -> None:
+    def test_creating_a_budget_requires_the_action_of_aws(self, deployer: Deployer, name: str) -> None:
         arn = "arn:aws:budgets::000000000000:budget/{}"
         budgets = deployer("budgets", {"Action": "budgets:ModifyBudget", "Resource": arn.format(name)})
         body = {"TimeUnit": "MONTHLY", "BudgetType": "COST", "BudgetLimit": {"Amount": "1", "Unit": "USD"}}
@@ -84,9 +78,7 @@ class TestResources:
             arn.format(f"{name}x"),
         )
 
-    def test_given_a_right_to_one_dashboard_when_another_is_written_then_it_is_refused(
-        self, sandbox: Sandbox, aws: Client, name: str
-    ) -> None:
+    def test_a_right_to_one_dashboard_does_not_allow_another(self, sandbox: Sandbox, aws: Client, name: str) -> None:
         iam = aws("iam")
         iam.create_user(UserName=name)
         arn = f"arn:aws:cloudwatch::000000000000:dashboard/{name}"
@@ -109,7 +101,7 @@ class TestResources:
         assert f"on resource: {arn}x" in caught.value.read().decode()
 
     @pytest.mark.gap("deploy_resources")
-    def test_gap_given_plain_ministack_when_a_function_is_made_then_the_resource_is_everything(self) -> None:
+    def test_gap_plain_ministack_checks_functions_against_everything(self) -> None:
         actions = inspect.unwrap(emulator.module("core.iam_actions").extract_resource_arn)
         asked = b'{"FunctionName": "f"}'
 
@@ -118,7 +110,7 @@ class TestResources:
         assert "/default/" in actions("events", "POST", "/", {}, b'{"Name": "n"}', {}, "r", "1")
 
     @pytest.mark.gap("budget_actions")
-    def test_gap_given_plain_ministack_when_a_budget_is_made_then_the_action_is_named_like_the_call(self) -> None:
+    def test_gap_plain_ministack_names_the_budget_action_like_the_call(self) -> None:
         action = inspect.unwrap(emulator.module("core.iam_actions").extract_iam_action)
         target = {"x-amz-target": "AWSBudgetServiceGateway.CreateBudget"}
 
@@ -126,7 +118,7 @@ class TestResources:
 
 
 class TestBoundaries:
-    def test_given_roles_only_with_a_boundary_when_one_is_made_without_then_it_is_refused(
+    def test_a_right_to_roles_with_a_boundary_does_not_allow_one_without(
         self, aws: Client, deployer: Deployer, name: str
     ) -> None:
         boundary = aws("iam").create_policy(
@@ -147,7 +139,7 @@ class TestBoundaries:
         refused(lambda: iam.put_role_policy(RoleName=f"{name}x", **everything), f"{role}x")
 
     @pytest.mark.gap("deploy_context")
-    def test_gap_given_plain_ministack_when_a_role_is_made_then_the_boundary_is_not_told(self) -> None:
+    def test_gap_plain_ministack_has_no_boundary_in_the_context(self) -> None:
         source = inspect.getsource(inspect.unwrap(emulator.module("core.iam_actions").request_tag_context))
 
         assert "boundary" not in source.lower()
@@ -155,7 +147,7 @@ class TestBoundaries:
 
 
 class TestNetworkTags:
-    def test_given_a_right_to_what_is_tagged_when_another_network_is_changed_then_it_is_refused(
+    def test_a_right_to_tagged_networks_does_not_allow_changes_of_others(
         self, aws: Client, deployer: Deployer, name: str
     ) -> None:
         tags = [{"ResourceType": "vpc", "Tags": [{"Key": "research-stack-id", "Value": name}]}]
@@ -168,5 +160,5 @@ class TestNetworkTags:
         ec2.delete_vpc(VpcId=own)
 
     @pytest.mark.gap("network_tags")
-    def test_gap_given_plain_ministack_when_tags_of_a_network_are_asked_for_then_they_are_not_known(self) -> None:
+    def test_gap_plain_ministack_does_not_know_the_tags_of_a_network(self) -> None:
         assert "ec2" not in emulator.service("tagging")._RESOURCE_TAG_COLLECTORS

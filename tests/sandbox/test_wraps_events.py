@@ -18,7 +18,7 @@ def document(*statements: dict[str, Any]) -> str:
 
 
 class Rule:
-    """A rule, a queue that hears of its topic, and a queue of its own."""
+    """A rule, a topic, a queue subscribed to the topic, and another queue."""
 
     def __init__(self, aws: Client, name: str) -> None:
         self.name = name
@@ -31,7 +31,7 @@ class Rule:
         self.topic = self.sns.create_topic(Name=name)["TopicArn"]
 
     def send(self, **target: str) -> list[str]:
-        """Bodies of what the queue got of one event."""
+        """Return the bodies of the messages that one event caused in the queue."""
         self.events.put_targets(Rule=self.name, Targets=[{"Id": "t", **target}])
         self.events.put_events(Entries=[{"Source": self.name, "DetailType": "d", "Detail": "{}"}])
         answer = self.sqs.receive_message(QueueUrl=self.url, WaitTimeSeconds=1)
@@ -49,7 +49,7 @@ class Rule:
         self.sqs.set_queue_attributes(QueueUrl=self.url, Attributes={"Policy": policy})
 
     def subscribe_queue(self) -> None:
-        """Let the queue hear of the topic."""
+        """Subscribe the queue to the topic."""
         policy = document(
             {"Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": self.queue}
         )
@@ -61,7 +61,7 @@ class Rule:
         self.sns.set_topic_attributes(TopicArn=self.topic, AttributeName="Policy", AttributeValue=policy)
 
     def role(self, source_arn: str, action: str) -> str:
-        """ARN of a role that EventBridge may take for that rule."""
+        """Return the ARN of a role that EventBridge may assume for that rule."""
         trust = {
             "Principal": EVENTS,
             "Action": "sts:AssumeRole",
@@ -78,19 +78,19 @@ def rule(aws: Client) -> Rule:
     return Rule(aws, f"e-{uuid.uuid4().hex[:8]}")
 
 
-def test_given_a_queue_whose_policy_names_the_rule_when_it_matches_then_the_event_arrives(rule: Rule) -> None:
+def test_a_queue_whose_policy_names_the_rule_receives_the_event(rule: Rule) -> None:
     rule.set_queue_policy(rule.arn)
 
     assert len(rule.send(Arn=rule.queue)) == 1
 
 
-def test_given_a_queue_whose_policy_names_another_rule_when_it_matches_then_nothing_arrives(rule: Rule) -> None:
+def test_a_queue_whose_policy_names_another_rule_receives_nothing(rule: Rule) -> None:
     rule.set_queue_policy(f"{rule.arn}-other")
 
     assert rule.send(Arn=rule.queue) == []
 
 
-def test_given_a_topic_whose_policy_has_a_condition_when_the_rule_matches_then_nothing_arrives(rule: Rule) -> None:
+def test_a_topic_whose_policy_has_a_condition_receives_nothing(rule: Rule) -> None:
     rule.subscribe_queue()
     rule.set_topic_policy(Condition={"ArnEquals": {"aws:SourceArn": rule.arn}})
     assert rule.send(Arn=rule.topic) == []
@@ -99,7 +99,7 @@ def test_given_a_topic_whose_policy_has_a_condition_when_the_rule_matches_then_n
     assert len(rule.send(Arn=rule.topic)) == 1
 
 
-def test_given_a_target_with_a_role_when_the_rule_matches_then_the_role_decides(rule: Rule) -> None:
+def test_the_role_of_a_target_decides_about_delivery(rule: Rule) -> None:
     rule.subscribe_queue()
     role = rule.role(rule.arn, "sns:Publish")
     assert len(rule.send(Arn=rule.topic, RoleArn=role)) == 1
@@ -109,14 +109,14 @@ def test_given_a_target_with_a_role_when_the_rule_matches_then_the_role_decides(
     assert rule.send(Arn=rule.topic, RoleArn=role) == []
 
 
-def test_given_a_role_for_another_rule_when_the_rule_matches_then_nothing_arrives(rule: Rule) -> None:
+def test_a_role_for_another_rule_delivers_nothing(rule: Rule) -> None:
     rule.subscribe_queue()
 
     assert rule.send(Arn=rule.topic, RoleArn=rule.role(f"{rule.arn}-other", "sns:Publish")) == []
 
 
 @pytest.mark.gap("event_delivery")
-def test_gap_given_plain_ministack_when_an_event_is_delivered_then_no_policy_is_asked() -> None:
+def test_gap_plain_ministack_checks_no_policy_on_delivery() -> None:
     source = inspect.getsource(emulator.service("eventbridge"))
     plain = source.partition("def _dispatch_to_sqs")[2].partition("def _dispatch_to_stepfunctions")[0]
 

@@ -1,4 +1,4 @@
-"""What breaks a rule of a service is refused by the sandbox, as the service would say it."""
+"""The sandbox refuses a request that breaks a rule, with the service's own message."""
 
 import inspect
 from typing import Any
@@ -58,7 +58,7 @@ def _bucket(aws: Client) -> str:
 
 @pytest.mark.refused_requests
 @pytest.mark.parametrize(("service", "method", "params", "code"), REFUSED, ids=lambda each: str(each)[:30])
-def test_given_a_request_that_breaks_a_rule_when_sent_then_refused_with_the_services_code(
+def test_a_request_that_breaks_a_rule_is_refused_with_the_code_of_the_service(
     aws: Client, service: str, method: str, params: dict[str, Any], code: str
 ) -> None:
     bucket = {"Bucket": _bucket(aws)} if service == "s3" else {}
@@ -70,7 +70,7 @@ def test_given_a_request_that_breaks_a_rule_when_sent_then_refused_with_the_serv
 
 
 @pytest.mark.refused_requests
-def test_given_a_malformed_entry_when_events_are_put_then_only_that_one_fails(aws: Client) -> None:
+def test_a_malformed_event_entry_fails_alone(aws: Client) -> None:
     entry = {"Source": "s", "DetailType": "d", "Detail": "{}"}
 
     answer = aws("events").put_events(Entries=[entry, {**entry, "Detail": "[]"}, entry])
@@ -81,7 +81,7 @@ def test_given_a_malformed_entry_when_events_are_put_then_only_that_one_fails(aw
 
 
 @pytest.mark.gap("rules")
-def test_gap_given_plain_ministack_when_events_or_mails_are_sent_then_neither_detail_nor_subject_is_looked_at() -> None:
+def test_gap_plain_ministack_checks_neither_event_details_nor_mail_subjects() -> None:
     assert "json.loads" not in inspect.getsource(emulator.service("eventbridge")._put_events)
     assert "len(subject)" not in inspect.getsource(emulator.service("sns")).lower()
 
@@ -96,7 +96,7 @@ class TestFairShare:
         request = {"jobName": "j", "jobQueue": "spot", "jobDefinition": "count", "shareIdentifier": "lab"}
         return str(world.call("SubmitJob", **request, **more)["jobId"])
 
-    def test_given_no_priority_anywhere_when_submitted_then_refused_in_the_words_of_aws(self, world: World) -> None:
+    def test_a_submission_without_any_priority_is_refused_in_the_words_of_aws(self, world: World) -> None:
         self._fair(world)
 
         with pytest.raises(RefusedError) as refused:
@@ -108,7 +108,7 @@ class TestFairShare:
     @pytest.mark.parametrize(
         ("definition", "override", "priority"), [(7, None, 7), (7, 0, 0), (None, 9, 9), (0, None, 0)]
     )
-    def test_given_a_priority_when_submitted_then_the_override_counts_even_if_it_is_0(
+    def test_a_priority_override_counts_even_if_it_is_0(
         self, world: World, definition: int | None, override: int | None, priority: int
     ) -> None:
         self._fair(world, schedulingPriority=definition)
@@ -119,7 +119,7 @@ class TestFairShare:
         assert found is not None
         assert found.template.scheduling_priority == priority
 
-    def test_given_a_priority_beyond_the_range_when_submitted_then_refused(self, world: World) -> None:
+    def test_a_priority_out_of_range_is_refused(self, world: World) -> None:
         self._fair(world)
 
         with pytest.raises(RefusedError, match="must be 0 to 9,999, got 10,000"):
@@ -127,7 +127,7 @@ class TestFairShare:
 
 
 @pytest.mark.refused_requests
-def test_given_a_client_of_boto3_when_it_breaks_a_rule_then_the_violation_is_recorded_whatever_the_answer(
+def test_a_violation_by_a_boto3_client_is_recorded_whatever_the_answer(
     aws: Client,
 ) -> None:
     with pytest.raises(ClientError):
@@ -140,7 +140,7 @@ def test_given_a_client_of_boto3_when_it_breaks_a_rule_then_the_violation_is_rec
     )
 
 
-def test_given_a_simulated_client_when_the_priority_is_missing_then_the_violation_is_recorded() -> None:
+def test_a_violation_by_a_simulated_client_is_recorded() -> None:
     request = {"jobName": "j", "jobQueue": "q", "jobDefinition": "d", "shareIdentifier": "lab", "jobTag": "x"}
 
     for check in (request_checks.check, request_checks.check_once, request_checks.check_once):

@@ -22,9 +22,7 @@ def name() -> str:
 class TestVersionListing:
     KEYS = ("a b+(1) ü.txt", "100%25.txt", "<&>.txt", "deep/er//key")
 
-    def test_given_awkward_keys_when_versions_are_listed_encoded_then_they_decode_to_themselves(
-        self, aws: Client
-    ) -> None:
+    def test_url_encoded_version_listings_decode_to_the_original_keys(self, aws: Client) -> None:
         s3 = aws("s3")
         s3.create_bucket(Bucket="awkward", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
         for key in self.KEYS:
@@ -41,12 +39,12 @@ class TestVersionListing:
         assert b"a%20b%2B%281%29%20%C3%BC.txt" in bodies[0]
 
     @pytest.mark.gap("version_listing")
-    def test_gap_given_plain_ministack_when_versions_are_listed_then_the_encoding_is_ignored(self) -> None:
+    def test_gap_plain_ministack_ignores_the_encoding_of_version_listings(self) -> None:
         assert "encoding-type" not in inspect.getsource(emulator.service("s3")._list_object_versions)
 
 
 class TestVersionRanges:
-    def test_given_a_version_when_a_range_of_it_is_read_then_only_that_comes(self, aws: Client, name: str) -> None:
+    def test_a_range_of_a_version_returns_only_that_range(self, aws: Client, name: str) -> None:
         s3 = aws("s3")
         s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
         s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
@@ -63,7 +61,7 @@ class TestVersionRanges:
 
     @pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="the system counts no bytes that a process reads")
     @pytest.mark.parametrize("pinned", [True, False])
-    def test_given_a_large_object_when_a_part_is_read_then_the_rest_is_not(
+    def test_a_part_of_a_large_object_is_read_without_the_rest(
         self, aws: Client, name: str, sandbox: Sandbox, pinned: bool
     ) -> None:
         s3 = aws("s3")
@@ -85,7 +83,7 @@ class TestVersionRanges:
         assert s3.get_object(Bucket=name, Key="k", **version)["Body"].read() == body
 
     @pytest.mark.gap("version_ranges")
-    def test_gap_given_plain_ministack_when_a_version_is_read_then_the_range_comes_too_late(self) -> None:
+    def test_gap_plain_ministack_applies_the_range_of_a_version_too_late(self) -> None:
         source = inspect.getsource(emulator.service("s3")._get_object)
 
         assert source.index("return 200, resp_headers, body") < source.index("range")
@@ -105,7 +103,7 @@ LISTING: dict[str, tuple[tuple[dict[str, Any], ...], str, str]] = {
 
 class TestHiddenObjects:
     @pytest.mark.parametrize("may", LISTING)
-    def test_given_somebody_who_may_read_when_an_object_is_not_there_then_only_who_may_list_is_told(
+    def test_a_missing_object_is_revealed_only_to_those_who_may_list(
         self, sandbox: Sandbox, aws: Client, name: str, may: str
     ) -> None:
         more, got, looked = LISTING[may]
@@ -122,6 +120,6 @@ class TestHiddenObjects:
         assert (reading.value.response["Error"]["Code"], looking.value.response["Error"]["Code"]) == (got, looked)
 
     @pytest.mark.gap("hidden_objects")
-    def test_gap_given_plain_ministack_when_an_object_is_not_there_then_nobodys_rights_are_asked_for(self) -> None:
+    def test_gap_plain_ministack_reveals_missing_objects_to_everybody(self) -> None:
         s3 = emulator.service("s3")
         assert not {"enforce", "ListBucket"} & set(inspect.getsource(s3._head_object).replace("(", " ").split())

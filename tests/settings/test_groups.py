@@ -1,4 +1,4 @@
-"""Groups in an environment file, and what an operator hears of a fault in them."""
+"""Groups in an environment file, and the messages about faults in them."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 from dropbatch.contract.deployment import Limit
 from dropbatch.contract.limits import MICRO_USD, VCPU_MS
-from tests.settings.test_settings import GOOD, faults, read
+from tests.settings.environment_file import GOOD, faults, read
 
 CASES = [
     (
@@ -87,13 +87,13 @@ def test_a_fault_of_a_group_names_key_rule_value_and_fix(file: Path, written: st
     assert found.startswith(fault), found
 
 
-def test_all_faults_of_all_groups_are_told_at_once(file: Path) -> None:
+def test_all_faults_of_all_groups_are_reported_at_once(file: Path) -> None:
     groups = '[group.hub]\nusers = ["anna", "anna"]\n[group.lab]\npipelines = ["x"]\nread_prefixes = ["lab/"]\n'
 
     assert len(faults(file, GOOD + groups)) == 3
 
 
-def test_nobody_is_in_more_groups_than_aws_has_room_for(file: Path) -> None:
+def test_nobody_is_in_more_groups_than_aws_allows(file: Path) -> None:
     groups = "".join(f'[group.hub{number:02}]\nusers = ["anna"]\n' for number in range(11))
 
     (fault,) = faults(file, GOOD + groups)
@@ -103,7 +103,7 @@ def test_nobody_is_in_more_groups_than_aws_has_room_for(file: Path) -> None:
     assert read(file, GOOD + groups.replace('[group.hub10]\nusers = ["anna"]\n', ""))
 
 
-def test_people_of_single_sign_on_are_named_by_pattern(file: Path) -> None:
+def test_single_sign_on_users_are_named_by_pattern(file: Path) -> None:
     member = "arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com/*/AWSReservedSSO_lab_*"
 
     settings = read(file, f'{GOOD}\n[group.hub]\nmembers = ["{member}"]\n')
@@ -120,7 +120,7 @@ def test_a_group_may_use_all_pipelines_unless_some_are_named(file: Path) -> None
     assert settings.deployment().pipelines["count"].definitions == {"lab": "dropbatch-lab1-count-lab"}
 
 
-def test_pages_that_may_upload_are_https_and_for_buckets_of_ours(file: Path) -> None:
+def test_upload_pages_need_https_and_our_own_buckets(file: Path) -> None:
     origin = '[storage]\nweb_origins = ["{}"]\n'
 
     assert read(file, origin.format("https://data.example.org") + GOOD).storage.web_origins

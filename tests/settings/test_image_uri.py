@@ -1,11 +1,11 @@
-"""What an image's URI says: its registry, and whether a role has to be granted anything to pull it."""
+"""The registry in an image's URI, and whether a role needs a right to pull the image."""
 
 from pathlib import Path
 
 import pytest
 
 from dropbatch.settings.image_uri import Repository, repository_of
-from tests.settings.test_settings import GOOD, faults, read
+from tests.settings.environment_file import GOOD, faults, read
 
 DIGEST = f"sha256:{'0123456789abcdef' * 4}"
 OTHERS = [
@@ -39,7 +39,7 @@ OTHERS = [
         ),
     ],
 )
-def test_a_private_repository_is_known_by_its_arn(uri: str, arn: str) -> None:
+def test_a_private_repository_is_recognised_by_its_arn(uri: str, arn: str) -> None:
     repository = repository_of(uri)
 
     assert isinstance(repository, Repository)
@@ -52,7 +52,7 @@ def test_other_registries_need_no_rights(uri: str) -> None:
 
 
 @pytest.mark.parametrize("uri", [*OTHERS, "123456789012.dkr.ecr.eu-west-1.amazonaws.com/other:tag"])
-def test_uris_are_taken(tmp_path: Path, uri: str) -> None:
+def test_valid_uris_are_accepted(tmp_path: Path, uri: str) -> None:
     settings = read(tmp_path / "lab1.toml", GOOD.replace("image/wordcount", uri))
 
     assert settings.pipeline["count"].image == uri
@@ -78,13 +78,13 @@ def test_uris_are_taken(tmp_path: Path, uri: str) -> None:
         ),
     ],
 )
-def test_what_cannot_be_pulled_is_refused(tmp_path: Path, uri: str, said: str) -> None:
+def test_images_that_cannot_be_pulled_are_refused(tmp_path: Path, uri: str, said: str) -> None:
     (fault,) = faults(tmp_path / "lab1.toml", GOOD.replace("image/wordcount", uri))
 
     assert fault.startswith(f"pipeline.count.image: {said}")
 
 
-def test_a_base_is_pulled_by_whoever_builds_so_it_may_be_in_another_partition(tmp_path: Path) -> None:
+def test_a_base_may_be_in_another_partition(tmp_path: Path) -> None:
     base = 'base = "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/other:tag"'
     read(tmp_path / "lab1.toml", GOOD.replace('image = "image/wordcount"', base))
 

@@ -1,11 +1,11 @@
-"""The checks made at synthesis, each with the words in which an operator hears of it."""
+"""Checks made at synthesis, each with its message."""
 
 from pathlib import Path
 
 import pytest
 
 from dropbatch.settings import instances
-from tests.settings.test_settings import GOOD, faults, read
+from tests.settings.environment_file import GOOD, faults, read
 
 SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:token-AbCdEf"
 KEY = "arn:aws:kms:eu-central-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"
@@ -149,7 +149,7 @@ def test_tables_that_contradict_themselves_are_refused(tmp_path: Path, text: str
     assert_fault(tmp_path, f"{text}\n{GOOD}", expected)
 
 
-def test_messages_that_come_again_while_a_function_has_them_are_refused(tmp_path: Path) -> None:
+def test_a_visibility_timeout_shorter_than_the_function_is_refused(tmp_path: Path) -> None:
     hidden = 'region = "eu-central-1"\nlease_seconds = 30\nvisibility_seconds = '
     assert_fault(
         tmp_path,
@@ -160,7 +160,7 @@ def test_messages_that_come_again_while_a_function_has_them_are_refused(tmp_path
     assert read(tmp_path / "lab1.toml", GOOD.replace('region = "eu-central-1"', f"{hidden}20"))
 
 
-def test_more_warnings_than_a_budget_takes_are_refused(tmp_path: Path) -> None:
+def test_more_alerts_than_a_budget_allows_are_refused(tmp_path: Path) -> None:
     assert_fault(
         tmp_path,
         GOOD.replace("monthly_usd = 10", "monthly_usd = 10\nwarn_at_percent = [1, 2, 3, 4, 5, 6, 7, 8, 9]"),
@@ -168,7 +168,7 @@ def test_more_warnings_than_a_budget_takes_are_refused(tmp_path: Path) -> None:
     )
 
 
-def test_more_cores_than_any_machine_has_are_refused(tmp_path: Path) -> None:
+def test_more_vcpus_than_any_machine_has_are_refused(tmp_path: Path) -> None:
     text = GOOD.replace("max_vcpus = 4", "max_vcpus = 400") + "vcpus = 190\n"
     assert_fault(
         tmp_path,
@@ -177,7 +177,7 @@ def test_more_cores_than_any_machine_has_are_refused(tmp_path: Path) -> None:
     )
 
 
-def test_what_no_one_machine_has_together_is_refused(tmp_path: Path) -> None:
+def test_resources_that_no_single_machine_has_are_refused(tmp_path: Path) -> None:
     text = GOOD.replace("max_vcpus = 4", 'max_vcpus = 400\ninstance_types = ["c6i.32xlarge", "r6i.16xlarge"]')
     assert_fault(
         tmp_path,
@@ -208,7 +208,7 @@ def test_pools_of_two_architectures_are_refused(tmp_path: Path) -> None:
         ('mounts = { "/ref" = "/ref", "/db" = "/db:rw" }\nulimits = { nofile = 9 }', ""),
     ],
 )
-def test_what_fits_is_taken(tmp_path: Path, text: str, pool: str) -> None:
+def test_resources_that_fit_are_accepted(tmp_path: Path, text: str, pool: str) -> None:
     read(tmp_path / "lab1.toml", GOOD.replace("max_vcpus = 4", f"max_vcpus = 4\n{pool}") + f"{text}\n")
 
 
@@ -219,7 +219,7 @@ def test_default_machines_follow_the_architecture(tmp_path: Path) -> None:
     assert settings.compute["arm"].types == ("m7g", "c7g", "r7g")
 
 
-def test_facts_of_machines() -> None:
+def test_machines_have_their_known_resources() -> None:
     found, unknown = instances.expand(["g5.12xlarge", "m7g.medium", "nothing"])
 
     assert [(each.name, each.architecture, each.vcpus, each.memory_mib, each.gpus) for each in found] == [

@@ -3,27 +3,10 @@ from pathlib import Path
 import pytest
 
 from dropbatch.contract.deployment import Deployment
-from dropbatch.settings import Settings, SettingsError, load, load_all
+from dropbatch.settings import SettingsError, load, load_all
+from tests.settings.environment_file import GOOD, faults, read
 
 ROOT = Path(__file__).parents[2]
-
-GOOD = """
-[environment]
-name = "lab1"
-region = "eu-central-1"
-
-[budget]
-monthly_usd = 10
-
-[compute.spot]
-kind = "spot"
-max_vcpus = 4
-
-[pipeline.count]
-image = "image/wordcount"
-command = ["wordcount", "{input}", "{output}"]
-pools = ["spot"]
-"""
 
 
 @pytest.fixture
@@ -31,22 +14,11 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "lab1.toml"
 
 
-def read(file: Path, text: str) -> Settings:
-    file.write_text(text, encoding="utf-8")
-    return load(file)
-
-
-def faults(file: Path, text: str) -> list[str]:
-    with pytest.raises(SettingsError) as caught:
-        read(file, text)
-    return [fault.removeprefix(f"{file}: ") for fault in caught.value.faults]
-
-
 def test_the_environments_of_the_repository_are_valid() -> None:
     assert load_all(ROOT / "environments")
 
 
-def test_what_is_not_said_has_a_default(file: Path) -> None:
+def test_omitted_settings_have_defaults(file: Path) -> None:
     settings = read(file, GOOD)
 
     assert list(settings.group) == ["lab"]
@@ -73,14 +45,14 @@ def test_the_deployment_names_definitions_and_queues(file: Path) -> None:
     assert deployment.pools["spot"].queue == "dropbatch-lab1-spot"
 
 
-def test_the_deployment_knows_the_machines(file: Path) -> None:
+def test_the_deployment_has_the_machines_of_pools(file: Path) -> None:
     deployment = read(file, GOOD.replace("max_vcpus = 4", 'max_vcpus = 4\ninstance_types = ["m6i.large"]')).deployment()
 
     assert deployment.pools["spot"].machines == ((2, 7536),)
     assert deployment.instance_types["m5.xlarge"] == (4, 15073, 0)
 
 
-def test_the_deployment_says_what_starts_runs_and_what_requests_may_ask_for(file: Path) -> None:
+def test_the_deployment_has_triggers_and_limits_of_requests(file: Path) -> None:
     text = GOOD.replace("[budget]", '[arrivals]\nunmatched = "ignore"\nmax_runs_per_request = 7\n[budget]')
     text += 'trigger = "folder"\nmax_vcpus = 2\nmemory_steps = [9000]\n'
 
@@ -94,14 +66,14 @@ def test_the_deployment_says_what_starts_runs_and_what_requests_may_ask_for(file
 
 
 @pytest.mark.parametrize(("written", "expected"), [("", 100), ("priority = 0", 0), ("priority = 9999", 9999)])
-def test_the_deployment_knows_the_priority_of_a_pipeline(file: Path, written: str, expected: int) -> None:
+def test_the_deployment_has_the_priority_of_a_pipeline(file: Path, written: str, expected: int) -> None:
     deployment = read(file, GOOD + written).deployment()
 
     assert deployment.pipelines["count"].priority == expected
     assert Deployment.from_json(deployment.to_json()) == deployment
 
 
-def test_a_refusal_lasts_until_it_was_surely_repeated(file: Path) -> None:
+def test_a_refusal_lasts_longer_than_its_repetition(file: Path) -> None:
     text = GOOD.replace("[environment]", "[environment]\nlease_seconds = 100\nreconcile_minutes = 7")
 
     assert read(file, text).deployment().refusal.total_seconds() == 2 * (100 + 7 * 60)
@@ -118,7 +90,7 @@ def test_a_circle_of_pipelines_is_refused(file: Path) -> None:
     )
 
 
-def test_the_deployment_survives_its_own_file(file: Path) -> None:
+def test_the_deployment_is_restored_from_its_file(file: Path) -> None:
     other = GOOD.partition("[pipeline.count]")[2]
     text = GOOD.replace("max_vcpus = 4", "max_vcpus = 4\nusd_per_vcpu_hour = 0.02\nusd_per_gib_hour = 0.0")
     text += f'memory_steps = [4000]\n[pipeline.next]{other}after = "count"\nretry_failures = 1\n'
@@ -222,7 +194,7 @@ def test_a_fault_names_key_rule_value_and_fix(file: Path, old: str, new: str, ex
     assert any(fault.startswith(expected) for fault in found), found
 
 
-def test_all_faults_are_told_at_once(file: Path) -> None:
+def test_all_faults_are_reported_at_once(file: Path) -> None:
     text = GOOD.replace("monthly_usd = 10", 'monthly_usd = "ten"').replace("max_vcpus = 4", "max = 4")
 
     found = faults(file, text.replace('name = "lab1"', 'name = "x"') + "\n[colour]\nred = 1\n")
@@ -238,7 +210,7 @@ def test_a_pool_with_faults_is_not_reported_as_missing(file: Path) -> None:
     assert len(found) == 1
 
 
-def test_nothing_declared_is_said(file: Path) -> None:
+def test_a_file_without_pools_and_pipelines_is_reported(file: Path) -> None:
     found = faults(file, "")
 
     assert any(fault.startswith("compute: at least one pool is required") for fault in found)
@@ -252,21 +224,21 @@ def test_a_named_table_must_hold_tables(file: Path) -> None:
     assert any(fault.startswith("compute: must be tables, got 3") for fault in found)
 
 
-def test_broken_toml_says_where(file: Path) -> None:
+def test_broken_toml_is_reported_with_its_place(file: Path) -> None:
     (fault,) = faults(file, "[environment\n")
 
     assert "not TOML" in fault
     assert "line 1" in fault
 
 
-def test_a_missing_file_and_an_empty_directory_are_said(tmp_path: Path) -> None:
+def test_a_missing_file_and_an_empty_directory_are_reported(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"none\.toml: cannot be read: No such file"):
         load(tmp_path / "none.toml")
     with pytest.raises(SettingsError, match="holds no environment file: add one"):
         load_all(tmp_path)
 
 
-def test_faults_of_all_files_are_told_at_once(tmp_path: Path) -> None:
+def test_faults_of_all_files_are_reported_at_once(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text("x = 1", encoding="utf-8")
     (tmp_path / "b.toml").write_text("[", encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""Clients that answer in AWS's shapes, which botocore checks, and fail when they are asked anything else."""
+"""Stub clients: their answers have AWS's shapes, checked by botocore, and any other call fails."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,12 +30,12 @@ DESCRIPTION = Description(
 
 @dataclass
 class Stubs:
-    """Answers by service, in the order in which they are asked for."""
+    """Answers by service, in the order of the calls."""
 
     clients: dict[str, Any] = field(default_factory=dict)
     stubbers: dict[str, Stubber] = field(default_factory=dict)
     regions: dict[str, str] = field(default_factory=dict)
-    """The region in which each service was asked."""
+    """The region of the calls to each service."""
 
     def _stubber(self, service: str) -> Stubber:
         if service not in self.clients:

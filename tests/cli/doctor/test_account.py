@@ -15,14 +15,14 @@ CREDENTIALS, REGION, ROLES, COST_TAG, QUOTAS = account.CHECKS
 CALLER = {"Account": "123456789012", "Arn": "arn:aws:iam::123456789012:user/me", "UserId": "AIDA"}
 
 
-def test_who_calls():
+def test_the_calling_identity_is_shown():
     (found,) = Stubs().answer("sts", "get_caller_identity", CALLER).look(CREDENTIALS)
 
     assert found.outcome is Outcome.OK
     assert found.text == "arn:aws:iam::123456789012:user/me, account 123456789012"
 
 
-def test_without_credentials_one_line_says_so_and_the_rest_is_unknown():
+def test_missing_credentials_are_one_line_and_leave_the_rest_unknown():
     def no_client(*_: Any, **__: Any) -> Any:
         raise NoCredentialsError
 
@@ -43,7 +43,7 @@ def test_without_credentials_one_line_says_so_and_the_rest_is_unknown():
         ("new", Outcome.UNKNOWN),
     ],
 )
-def test_region(status: str, outcome: Outcome):
+def test_a_region_is_checked(status: str, outcome: Outcome):
     answer = {"Regions": [{"RegionName": "eu-central-1", "OptInStatus": status}]}
 
     (found,) = Stubs().answer("ec2", "describe_regions", answer).look(REGION)
@@ -51,7 +51,7 @@ def test_region(status: str, outcome: Outcome):
     assert found.outcome is outcome
 
 
-def test_service_linked_roles():
+def test_service_linked_roles_are_checked():
     role = {"Role": {"Path": "/", "RoleName": "x", "RoleId": "A" * 16, "Arn": "a" * 20, "CreateDate": "2026-01-01"}}
     stubs = Stubs().answer("iam", "get_role", role, RoleName="AWSServiceRoleForBatch")
     stubs.fail("iam", "get_role", "NoSuchEntity").answer("iam", "get_role", role, RoleName="AWSServiceRoleForEC2Spot")
@@ -62,7 +62,7 @@ def test_service_linked_roles():
     assert "--aws-service-name ecs.amazonaws.com" in found[1].fix
 
 
-def test_without_spot_its_role_is_not_asked_for():
+def test_without_spot_its_service_linked_role_is_not_required():
     role = {"Role": {"Path": "/", "RoleName": "x", "RoleId": "A" * 16, "Arn": "a" * 20, "CreateDate": "2026-01-01"}}
     stubs = Stubs().answer("iam", "get_role", role).answer("iam", "get_role", role)
 
@@ -77,7 +77,7 @@ def test_without_spot_its_role_is_not_asked_for():
         ([], Outcome.PROBLEM),
     ],
 )
-def test_cost_tag(tags: list[dict[str, str]], outcome: Outcome):
+def test_the_cost_tag_is_checked(tags: list[dict[str, str]], outcome: Outcome):
     stubs = Stubs().answer("ce", "list_cost_allocation_tags", {"CostAllocationTags": tags})
 
     (found,) = stubs.look(COST_TAG)
@@ -87,7 +87,7 @@ def test_cost_tag(tags: list[dict[str, str]], outcome: Outcome):
 
 
 @pytest.mark.parametrize("check", [REGION, ROLES, COST_TAG, QUOTAS])
-def test_what_one_may_not_look_at_is_unknown(check: Any):
+def test_a_denied_check_is_unknown(check: Any):
     service, method = {
         REGION: ("ec2", "describe_regions"),
         ROLES: ("iam", "get_role"),
@@ -105,7 +105,7 @@ def quota(value: float) -> dict[str, Any]:
     return {"Quota": {"Value": value}}
 
 
-def test_quotas_of_all_pools_of_a_kind_together():
+def test_quotas_are_checked_for_all_pools_of_a_kind_together():
     stubs = Stubs()
     for code, value in (("L-DB2E81BA", 0.0), ("L-1216C47A", 32.0), ("L-34B43A08", 64.0)):
         stubs.answer("service-quotas", "get_service_quota", quota(value), ServiceCode="ec2", QuotaCode=code)
@@ -119,7 +119,7 @@ def test_quotas_of_all_pools_of_a_kind_together():
     assert "L-1216C47A" in found[1].fix
 
 
-def test_a_quota_that_was_never_changed():
+def test_an_unchanged_quota_has_its_default():
     stubs = Stubs().fail("service-quotas", "get_service_quota", "NoSuchResourceException")
     stubs.answer("service-quotas", "get_aws_default_service_quota", quota(5))
 
@@ -135,7 +135,7 @@ def test_a_quota_is_known_for_every_default_machine_and_every_gpu():
     assert kinds <= {kind for kind, _ in account._QUOTAS}
 
 
-def test_a_machine_of_another_kind_is_unknown():
+def test_a_machine_without_a_known_quota_is_unknown():
     (found,) = Stubs().look(QUOTAS, pools=[replace(ON_DEMAND, instance_types=("hpc7a.12xlarge",))])
 
     assert found.outcome is Outcome.UNKNOWN

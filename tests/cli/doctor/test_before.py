@@ -46,7 +46,7 @@ def settings(project: Path, more: str = "") -> Settings:
 @pytest.mark.parametrize(
     ("meant", "outcome"), [("", Outcome.OK), ("123456789012", Outcome.OK), ("210987654321", Outcome.PROBLEM)]
 )
-def test_the_account_that_is_meant(project: Path, meant: str, outcome: Outcome):
+def test_the_intended_account_is_checked(project: Path, meant: str, outcome: Outcome):
     path = project / "environments" / "dev.toml"
     text = environment_text(Answers())
     path.write_text(text.replace('# account_id = "123456789012"', f'account_id = "{meant}"') if meant else text)
@@ -62,7 +62,7 @@ ROLE = {"Role": {"Path": "/", "RoleName": "x", "RoleId": "A" * 16, "Arn": "a" * 
 
 
 def account_with(*roles: str, project: Path) -> Stubs:
-    """An account without bootstrap's bucket, which has these service-linked roles."""
+    """Return stubs of an account without bootstrap's bucket, with these service-linked roles."""
     (project / "bootstrap.toml").write_text('[account]\nregion = "eu-central-1"\n')
     stubs = Stubs().answer("sts", "get_caller_identity", {"Account": "123456789012", "Arn": "a" * 20, "UserId": "u"})
     stubs.fail("s3", "head_bucket", "404")
@@ -74,7 +74,7 @@ def account_with(*roles: str, project: Path) -> Stubs:
     return stubs
 
 
-def test_roles_that_bootstrap_would_fail_to_create_are_found(project: Path):
+def test_roles_that_bootstrap_could_not_create_are_reported(project: Path):
     stubs = account_with("AWSServiceRoleForBatch", "AWSServiceRoleForECS", project=project)
 
     (found,) = stubs.look(CHECKS["bootstrap"], settings=settings(project, IN_S3), project=project)
@@ -84,7 +84,7 @@ def test_roles_that_bootstrap_would_fail_to_create_are_found(project: Path):
     assert found.fix == 'in bootstrap.toml, [account]: `service_linked_roles = ["spot.amazonaws.com"]`'
 
 
-def test_without_a_state_bucket_to_be_made_they_are_no_problem(project: Path):
+def test_existing_roles_are_no_problem_without_a_state_bucket(project: Path):
     stubs = account_with("AWSServiceRoleForEC2Spot", project=project)
 
     (found,) = stubs.look(CHECKS["bootstrap"], settings=settings(project), project=project)
@@ -93,7 +93,7 @@ def test_without_a_state_bucket_to_be_made_they_are_no_problem(project: Path):
     assert '`service_linked_roles = ["batch.amazonaws.com", "ecs.amazonaws.com"]`' in found.text
 
 
-def test_an_account_without_them_is_ready_for_bootstrap(project: Path):
+def test_an_account_without_the_roles_is_ready_for_bootstrap(project: Path):
     stubs = account_with(project=project)
 
     (found,) = stubs.look(CHECKS["bootstrap"], settings=settings(project, IN_S3), project=project)
@@ -101,7 +101,7 @@ def test_an_account_without_them_is_ready_for_bootstrap(project: Path):
     assert (found.outcome, found.text) == (Outcome.OK, "not deployed; it can be deployed")
 
 
-def test_after_bootstrap_its_roles_are_its_own(project: Path):
+def test_roles_made_by_bootstrap_are_no_problem(project: Path):
     (project / "bootstrap.toml").write_text('[account]\nregion = "eu-central-1"\n')
     stubs = Stubs().answer("sts", "get_caller_identity", {"Account": "123456789012", "Arn": "a" * 20, "UserId": "u"})
     stubs.answer("s3", "head_bucket", {}, Bucket="dropbatch-state-123456789012-eu-central-1")
@@ -111,7 +111,7 @@ def test_after_bootstrap_its_roles_are_its_own(project: Path):
     assert found.outcome is Outcome.OK
 
 
-def test_an_image_for_arm64_is_looked_for_by_its_own_tag(project: Path, monkeypatch: pytest.MonkeyPatch):
+def test_an_arm64_image_is_found_by_its_own_tag(project: Path, monkeypatch: pytest.MonkeyPatch):
     path = project / "environments" / "dev.toml"
     path.write_text(re.sub(r"(\[compute\.\w+\])", r'\1\narchitecture = "arm64"', environment_text(Answers())))
     asked = []
@@ -125,7 +125,7 @@ def test_an_image_for_arm64_is_looked_for_by_its_own_tag(project: Path, monkeypa
     assert [tag.rpartition("-")[0] for tag in asked] == ["wordcount-arm64"]
 
 
-def test_a_lock_in_s3_names_who_and_how_to_remove_it(project: Path):
+def test_a_lock_in_s3_is_shown_with_its_owner_and_its_removal(project: Path):
     body = json.dumps(LOCK).encode()
     stubs = Stubs().answer("s3", "get_bucket_versioning", {"Status": "Enabled"})
     stubs.answer("s3", "get_object", {"Body": StreamingBody(io.BytesIO(body), len(body))},
@@ -138,7 +138,7 @@ def test_a_lock_in_s3_names_who_and_how_to_remove_it(project: Path):
     assert "force-unlock 1234-5678" in found[1].fix
 
 
-def test_no_lock_in_s3_and_no_versions(project: Path):
+def test_a_bucket_without_a_lock_and_without_versions_is_reported(project: Path):
     stubs = Stubs().answer("s3", "get_bucket_versioning", {}).fail("s3", "get_object", "NoSuchKey")
 
     found = stubs.look(CHECKS["state"], settings=settings(project, '[state]\nbackend = "s3"\nbucket = "some-state"'))
@@ -146,7 +146,7 @@ def test_no_lock_in_s3_and_no_versions(project: Path):
     assert [each.outcome for each in found] == [Outcome.PROBLEM, Outcome.OK]
 
 
-def test_a_state_bucket_that_is_not_there(project: Path):
+def test_a_missing_state_bucket_is_reported(project: Path):
     stubs = Stubs().fail("s3", "get_bucket_versioning", "NoSuchBucket")
 
     (found,) = stubs.look(CHECKS["state"], settings=settings(project, '[state]\nbackend = "s3"\nbucket = "some-state"'))
@@ -156,7 +156,7 @@ def test_a_state_bucket_that_is_not_there(project: Path):
 
 
 @pytest.mark.parametrize(("locked", "outcome"), [(True, Outcome.PROBLEM), (False, Outcome.OK)])
-def test_a_lock_on_this_machine(project: Path, locked: bool, outcome: Outcome):
+def test_a_local_lock_is_reported(project: Path, locked: bool, outcome: Outcome):
     if locked:
         (project / ".terraform.dev.tfstate.lock.info").write_text(json.dumps(LOCK))
 
@@ -175,7 +175,7 @@ def test_an_image_that_must_be_built_needs_an_engine(project: Path, monkeypatch:
     assert "neither docker nor podman" in found.text
 
 
-def test_a_pipeline_whose_folder_is_not_there(project: Path):
+def test_a_missing_folder_of_a_pipeline_is_reported(project: Path):
     (project / "image" / "wordcount" / "Dockerfile").unlink()
     (project / "image" / "wordcount").rmdir()
 
@@ -184,7 +184,7 @@ def test_a_pipeline_whose_folder_is_not_there(project: Path):
     assert (found.outcome, found.fix) == (Outcome.PROBLEM, "`dropbatch init --pipeline wordcount`")
 
 
-def test_the_state_of_a_sandbox_is_where_the_demo_keeps_it(project: Path, tmp_path: Path):
+def test_the_state_of_a_sandbox_is_found_where_the_demo_keeps_it(project: Path, tmp_path: Path):
     state = tmp_path / "terraform" / "dev" / "terraform.tfstate"
     state.parent.mkdir(parents=True)
     state.touch()
@@ -198,7 +198,9 @@ def test_the_state_of_a_sandbox_is_where_the_demo_keeps_it(project: Path, tmp_pa
 @pytest.mark.parametrize(
     ("version", "outcome"), [("Terraform v1.11.4", Outcome.OK), ("Terraform v1.9.8", Outcome.PROBLEM)]
 )
-def test_terraform_must_be_new_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, outcome: Outcome):
+def test_terraform_needs_a_minimum_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, outcome: Outcome
+):
     program = tmp_path / "terraform"
     program.write_text(f"#!/bin/sh\necho '{version}'\n")
     program.chmod(0o755)
@@ -208,7 +210,7 @@ def test_terraform_must_be_new_enough(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(("text", "words"), [(None, "cannot be read"), ("[environment]\nname = 3", "environment.name")])
-def test_a_file_with_faults_is_a_usage_fault(tmp_path: Path, text: str | None, words: str):
+def test_an_invalid_environment_file_is_a_usage_error(tmp_path: Path, text: str | None, words: str):
     path = tmp_path / "dev.toml"
     if text:
         path.write_text(text)
@@ -220,7 +222,7 @@ def test_a_file_with_faults_is_a_usage_fault(tmp_path: Path, text: str | None, w
     assert "Traceback" not in result.output
 
 
-def test_the_command_is_a_list_and_an_exit_code(project: Path, monkeypatch: pytest.MonkeyPatch):
+def test_doctor_prints_a_list_and_sets_the_exit_code(project: Path, monkeypatch: pytest.MonkeyPatch):
     settings(project)
     monkeypatch.chdir(project)
     monkeypatch.setattr("dropbatch.cli.doctor.account.CHECKS", ())

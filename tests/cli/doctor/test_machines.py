@@ -18,7 +18,7 @@ MACHINE = "arn:aws:ecs:eu-central-1:123456789012:container-instance/c/1"
 
 
 def day(days: int) -> str:
-    """A moment so many days ago, as EC2 writes it."""
+    """Return the time so many days ago, as EC2 writes it."""
     return (datetime.now(UTC) - timedelta(days=days, hours=1)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
@@ -44,7 +44,7 @@ def pools(stubs: Stubs, status: str = "VALID", reason: str = "", **configuration
 
 
 def runs(stubs: Stubs, *days: int) -> Stubs:
-    """Machines run whose images were made so many days ago."""
+    """Return stubs of running machines whose images were made so many days ago."""
     amis = [f"ami-{number}" for number, _ in enumerate(days)]
     stubs.answer(
         "ecs",
@@ -61,7 +61,7 @@ def runs(stubs: Stubs, *days: int) -> Stubs:
     return stubs
 
 
-def test_a_newer_image_is_a_problem_that_one_word_mends() -> None:
+def test_a_newer_image_is_a_problem_with_a_command_that_fixes_it() -> None:
     stubs = runs(pools(Stubs(), batchImageStatus="UPDATE_AVAILABLE"), 3, 90)
 
     (found,) = stubs.look(DEPLOYED, description=DESCRIPTION)
@@ -78,12 +78,12 @@ def test_a_newer_image_is_a_problem_that_one_word_mends() -> None:
         ({}, Outcome.UNKNOWN, "before the first machine has started; no machine is running"),
     ],
 )
-def test_what_batch_says_of_its_image(configuration: dict[str, str], outcome: Outcome, words: str) -> None:
+def test_the_image_status_of_batch_is_shown(configuration: dict[str, str], outcome: Outcome, words: str) -> None:
     (found,) = runs(pools(Stubs(), **configuration)).look(DEPLOYED, description=DESCRIPTION)
     assert (found.outcome, words in found.text) == (outcome, True), found
 
 
-def test_machines_are_not_looked_for_in_the_sandbox() -> None:
+def test_machines_are_not_checked_in_the_sandbox() -> None:
     stubs = pools(Stubs(), batchImageStatus="LATEST")
     (found,) = stubs.look(DEPLOYED, description=DESCRIPTION, sandbox=True)
     assert (found.outcome, found.text) == (Outcome.OK, "spot: the newest machine image of Batch")
@@ -104,7 +104,7 @@ def test_machines_are_not_looked_for_in_the_sandbox() -> None:
     ],
     ids=["fine", "deprecated", "to be deprecated", "deregistered", "hidden"],
 )
-def test_an_image_of_ones_own(image: dict[str, Any] | None, outcome: Outcome, words: str) -> None:
+def test_a_custom_image_is_checked(image: dict[str, Any] | None, outcome: Outcome, words: str) -> None:
     stubs = pools(Stubs(), imageIdOverride="ami-01234567")
     images = [{"ImageId": "ami-01234567", **image}] if image is not None else []
     stubs.answer("ec2", "describe_images", {"Images": images}, ImageIds=["ami-01234567"], IncludeDeprecated=True)
@@ -115,13 +115,13 @@ def test_an_image_of_ones_own(image: dict[str, Any] | None, outcome: Outcome, wo
     assert ("compute.spot.ami" in found.fix) == (outcome is Outcome.PROBLEM)
 
 
-def test_an_image_that_ec2_does_not_know_is_gone() -> None:
+def test_an_image_unknown_to_ec2_is_reported_as_missing() -> None:
     stubs = pools(Stubs(), imageIdOverride="ami-01234567").fail("ec2", "describe_images", "InvalidAMIID.NotFound")
     (found,) = stubs.look(DEPLOYED, description=DESCRIPTION)
     assert (found.outcome, "no machine starts" in found.text) == (Outcome.PROBLEM, True)
 
 
-def test_what_may_not_be_looked_at_is_not_called_gone() -> None:
+def test_a_denied_look_up_is_not_reported_as_missing() -> None:
     stubs = pools(Stubs(), imageIdOverride="ami-01234567").fail("ec2", "describe_images", "UnauthorizedOperation")
     (found,) = stubs.look(DEPLOYED, description=DESCRIPTION)
     assert found.outcome is Outcome.UNKNOWN
@@ -134,7 +134,7 @@ def test_what_may_not_be_looked_at_is_not_called_gone() -> None:
         ("UPDATING", Outcome.OK, "machines are being replaced"),
     ],
 )
-def test_the_state_of_the_machines(status: str, outcome: Outcome, words: str) -> None:
+def test_the_status_of_the_machines_is_shown(status: str, outcome: Outcome, words: str) -> None:
     reason = "CLIENT_ERROR - Invalid IamInstanceProfile"
     stubs = runs(pools(Stubs(), status, reason, batchImageStatus="LATEST"))
     found, _ = stubs.look(DEPLOYED, description=DESCRIPTION)
@@ -142,7 +142,7 @@ def test_the_state_of_the_machines(status: str, outcome: Outcome, words: str) ->
 
 
 @pytest.mark.parametrize("own", [True, False])
-def test_before_a_deploy_an_image_that_is_gone_is_named(tmp_path: Path, own: bool) -> None:
+def test_a_missing_image_is_named_before_a_deploy(tmp_path: Path, own: bool) -> None:
     file = tmp_path / "lab1.toml"
     file.write_text(BASE.replace('kind = "spot"', 'kind = "spot"\nami = "ami-01234567"') if own else BASE)
     stubs = Stubs()

@@ -23,7 +23,7 @@ def subscription(topic: str, address: str, arn: str) -> dict[str, Any]:
     return {"Subscriptions": [{**owner, "SubscriptionArn": arn, "Endpoint": address, "TopicArn": TOPIC + topic}]}
 
 
-def test_mail_that_is_confirmed_waiting_or_missing():
+def test_subscriptions_are_confirmed_pending_or_missing():
     stubs = Stubs()
     people = subscription("people", "me@x.org", TOPIC + "people:1")
     people["Subscriptions"] += subscription("people", "you@x.org", "PendingConfirmation")["Subscriptions"]
@@ -37,7 +37,7 @@ def test_mail_that_is_confirmed_waiting_or_missing():
     assert "no recipient" in found[2].text
 
 
-def test_a_pause_is_told_with_its_reason():
+def test_a_pause_is_shown_with_its_reason():
     flag = {"id": "flag#paused", "since": "2026-01-02T03:04:05.000Z", "by": "budget", "reason": "spent", "stop": False}
     stubs = Stubs().answer("dynamodb", "get_item", {"Item": ledger.to_item(flag)})
 
@@ -50,7 +50,7 @@ def test_a_pause_is_told_with_its_reason():
     assert "dropbatch resume" in found.fix
 
 
-def test_dead_letters():
+def test_dead_letters_are_counted():
     stubs = Stubs()
     for count in ("3", "0"):
         stubs.answer("sqs", "get_queue_url", {"QueueUrl": "https://queue"})
@@ -63,7 +63,7 @@ def test_dead_letters():
     assert "dropbatch retry --dead-letters" in found[0].fix
 
 
-def test_the_lock_of_a_deployment_is_never_called_free():
+def test_the_lock_of_a_deployment_is_never_reported_as_free():
     (found,) = Stubs().look(CHECKS["state lock"], description=DESCRIPTION)
 
     assert found.outcome is Outcome.UNKNOWN
@@ -78,7 +78,7 @@ def test_the_lock_of_a_deployment_is_never_called_free():
         (None, "problem", "does not exist"),
     ],
 )
-def test_an_image_is_there_and_for_its_machines(
+def test_an_image_is_checked_for_the_architecture_of_its_machines(
     monkeypatch: pytest.MonkeyPatch, manifest: dict[str, Any] | None, outcome: str, words: str
 ):
     stubs = Stubs()
@@ -96,12 +96,12 @@ def test_an_image_is_there_and_for_its_machines(
     assert stubs.regions["ecr"] == "eu-west-1"
 
 
-def test_an_image_elsewhere_is_not_called_fine():
+def test_an_image_in_another_registry_is_not_reported_as_fine():
     assert image_finding(Stubs().subject(), "p", "docker.io/library/python:3", set()).outcome is Outcome.UNKNOWN
 
 
 @pytest.mark.parametrize(("there", "outcome"), [(True, Outcome.OK), (False, Outcome.PROBLEM)])
-def test_in_the_sandbox_the_build_context_is_looked_for(tmp_path: Path, there: bool, outcome: Outcome):
+def test_the_build_context_is_checked_in_the_sandbox(tmp_path: Path, there: bool, outcome: Outcome):
     if there:
         (tmp_path / "images" / "wordcount-0a1e").mkdir(parents=True)
     subject = Stubs().subject(sandbox=True, sandbox_directory=tmp_path)
@@ -109,14 +109,14 @@ def test_in_the_sandbox_the_build_context_is_looked_for(tmp_path: Path, there: b
     assert image_finding(subject, "wordcount", IMAGE, {"amd64"}).outcome is outcome
 
 
-def test_of_an_image_in_another_private_repository_the_sandbox_knows_nothing(tmp_path: Path):
+def test_an_image_in_another_private_repository_is_unknown_in_the_sandbox(tmp_path: Path):
     subject = Stubs().subject(sandbox=True, sandbox_directory=tmp_path)
 
     found = image_finding(subject, "wordcount", IMAGE.replace("dropbatch-dev", "lab/other"), {"amd64"})
     assert found.outcome is Outcome.UNKNOWN
 
 
-def test_an_image_that_another_private_repository_lacks_is_not_pushed_by_a_deploy():
+def test_a_missing_image_of_another_private_repository_is_not_left_to_the_deploy():
     stubs = Stubs().answer("ecr", "batch_get_image", {"images": []})
 
     found = image_finding(stubs.subject(), "wordcount", IMAGE.replace("dropbatch-dev", "lab/other"), {"amd64"})
@@ -124,7 +124,7 @@ def test_an_image_that_another_private_repository_lacks_is_not_pushed_by_a_deplo
     assert "push it" in str(found)
 
 
-def test_a_pipeline_without_a_job_definition():
+def test_a_pipeline_without_a_job_definition_is_reported():
     stubs = Stubs().answer("batch", "describe_job_definitions", {"jobDefinitions": []})
 
     (found,) = stubs.look(CHECKS["images"], description=DESCRIPTION, pools=[SPOT])

@@ -1,4 +1,4 @@
-"""A headless Chromium, as a person's browser: opens a page and takes its picture."""
+"""A headless Chromium that opens a page and takes a screenshot."""
 
 import shutil
 import subprocess
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import debian
+from tests import debian_packages
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _SECONDS = 120
@@ -23,15 +23,15 @@ _FLAGS = (
 
 
 def find() -> str:
-    """The browser. Continuous integration installs it where it is missing; elsewhere its tests are skipped.
+    """Return the browser. Continuous integration installs it if it is missing; elsewhere its tests are skipped.
 
-    Ubuntu's package of that name holds no browser; GitHub's machines, which are of that kind, come with Chrome.
+    Ubuntu's package of that name contains no browser; GitHub's machines run Ubuntu and have Chrome.
     """
     found = _found()
-    if found is None and debian.can_install():
-        debian.install("chromium")
+    if found is None and debian_packages.can_install():
+        debian_packages.install("chromium")
         found = _found()
-    if found is None and debian.in_ci():
+    if found is None and debian_packages.in_ci():
         pytest.fail("no chromium here, and it could not be installed: continuous integration looks at the page")
     return found or pytest.skip("no chromium here: the page's picture is not looked at")
 
@@ -41,12 +41,12 @@ def _found() -> str | None:
 
 
 def picture(page: Path, target: Path, scratch: Path, *, dark: bool = False, height: int = 2200) -> None:
-    """PNG of a page, 1180 pixels wide."""
+    """Return a PNG of a page, 1180 pixels wide."""
     _run(scratch, dark, f"--window-size=1180,{height}", f"--screenshot={target}", page.as_uri())
 
 
 def document(page: Path, scratch: Path, *, dark: bool = False) -> str:
-    """The page's HTML once its script has run."""
+    """Return the page's HTML after its script has run."""
     return _run(scratch, dark, "--dump-dom", page.as_uri())
 
 

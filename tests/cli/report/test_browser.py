@@ -1,4 +1,4 @@
-"""The report as a person sees it: opened in a real browser, drawn in full, light and dark."""
+"""The report in a real browser: drawn completely, in light and dark mode."""
 
 import re
 from pathlib import Path
@@ -7,8 +7,7 @@ import pytest
 
 from dropbatch.cli.report import page, summarize
 from tests.cli.report.browser import document, picture
-from tests.cli.report.made_up import facts
-from tests.cli.report.test_summary import ABOUT
+from tests.cli.report.random_facts import ABOUT, facts
 
 LOOK = """<script>
 const colours = (canvas) => {
@@ -18,12 +17,12 @@ const colours = (canvas) => {
 document.documentElement.dataset.colours = [...document.querySelectorAll("canvas")].map(colours).join(" ");
 document.documentElement.dataset.page = getComputedStyle(document.body).backgroundColor;
 </script></body>"""
-"""Says of each chart how many colours it was drawn with, and what the page lies on."""
+"""Reports the number of colours of each chart, and the background of the page."""
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("count", [3, 2000])
-def test_the_page_is_drawn(tmp_path: Path, count: int, dark: bool):
+def test_the_page_is_drawn_completely(tmp_path: Path, count: int, dark: bool):
     report, shot = tmp_path / "report.html", tmp_path / "report.png"
     text = page(summarize(facts(count)), about=ABOUT)
     report.write_text(text.replace("</body>", LOOK), encoding="utf-8")
@@ -45,7 +44,7 @@ def test_the_page_is_drawn(tmp_path: Path, count: int, dark: bool):
     assert shot.stat().st_size > 50_000
 
 
-def test_a_page_about_a_run_that_has_not_started(tmp_path: Path):
+def test_a_page_about_an_unstarted_run_is_drawn(tmp_path: Path):
     report = tmp_path / "report.html"
     waiting = [each for each in facts(2000) if each.wait_seconds is None][:1]
     report.write_text(page(summarize(waiting), about=ABOUT), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What the report makes of runs, without a browser."""
+"""The summary that the report computes from runs, without a browser."""
 
 import json
 import re
@@ -16,9 +16,8 @@ from dropbatch.cli.runs import read_item
 from dropbatch.contract import ledger
 from dropbatch.contract.runs import State
 from tests.cli.conftest import World
-from tests.cli.report.made_up import NOON, facts
+from tests.cli.report.random_facts import ABOUT, NOON, facts
 
-ABOUT = {"environment": "dev", "group": "lab", "since": "since 2h", "made_at": "2026-03-04T09:00:00.000Z"}
 ITEM = {
     "run_id": "r-" + "0" * 20,
     "group": "lab",
@@ -40,7 +39,7 @@ def one(**changes: object) -> Fact:
     return replace(facts(1)[0], **changes)  # type: ignore[arg-type]
 
 
-def test_a_run_from_ledger_and_record():
+def test_a_fact_is_read_from_ledger_and_record():
     fact = fact_of(read_item(ITEM), RECORD)
 
     assert (fact.name, fact.wait_seconds, fact.start_seconds, fact.run_seconds) == ("notes.txt", 60, 4, 6)
@@ -58,7 +57,7 @@ def test_a_run_from_ledger_and_record():
         ({"state": "RUNNING", "stopped_at": ""}, None, {"wait_seconds": 60, "run_seconds": None}),
     ],
 )
-def test_what_is_not_known_is_not_nothing(
+def test_unknown_values_are_not_zero(
     changes: dict[str, object], record: dict[str, object] | None, expected: dict[str, object]
 ):
     fact = fact_of(read_item(ITEM | changes), record)
@@ -66,7 +65,7 @@ def test_what_is_not_known_is_not_nothing(
     assert {name: getattr(fact, name) for name in expected} == expected
 
 
-def test_what_was_refused_cost_nothing_and_is_no_pipeline():
+def test_refused_runs_have_no_cost_and_no_pipeline():
     item = {name: value for name, value in ITEM.items() if name not in {"usage", "started_at", "stopped_at"}}
     fact = fact_of(read_item(item | {"state": "REJECTED", "attempt": 0, "pipeline": "submissions"}), None)
 
@@ -76,7 +75,7 @@ def test_what_was_refused_cost_nothing_and_is_no_pipeline():
     assert summary["totals"]["cost_unknown_of"] == 0
 
 
-def test_few_runs_have_rows_and_many_a_load():
+def test_few_runs_are_drawn_as_rows_and_many_as_load():
     few, many = summarize(facts(ROWS)), summarize(facts(ROWS + 1))
 
     assert len(few["rows"]["runs"]) == len([fact for fact in facts(ROWS) if fact.wait_seconds is not None])
@@ -85,7 +84,7 @@ def test_few_runs_have_rows_and_many_a_load():
     assert set(many["load"]["pools"]) == {"spot", "ondemand"}
 
 
-def test_drops_of_different_days_begin_at_their_own():
+def test_runs_of_different_days_are_drawn_from_their_own_start():
     late = one(created_at=ledger.timestamp(NOON + timedelta(days=5)), run_id="r-late")
 
     rows = summarize([one(), late])["rows"]
@@ -94,7 +93,7 @@ def test_drops_of_different_days_begin_at_their_own():
     assert [row["at"] for row in rows["runs"]] == [0, 0]
 
 
-def test_the_load_is_the_most_at_a_time():
+def test_the_load_is_the_maximum_of_concurrent_runs():
     same = [one(run_id=str(n), pool="spot", wait_seconds=10, start_seconds=0, run_seconds=100) for n in range(100)]
 
     load = summarize(same)["load"]
@@ -114,7 +113,7 @@ def test_every_run_is_in_the_histogram_once():
     assert (durations["from"][0], durations["to"][-1]) == (0, None)
 
 
-def test_alike_reasons_are_together_and_exit_codes_apart():
+def test_similar_reasons_are_grouped_and_exit_codes_are_not():
     reasons = [f"job {number:08x}-0000-4000-8000-000000000000 lost" for number in range(3)]
     failed = [one(state=State.FAILED, reason=reason) for reason in [*reasons, "exit code 3", "exit code 4"]]
 
@@ -128,7 +127,7 @@ def test_alike_reasons_are_together_and_exit_codes_apart():
     assert failures["runs_left_out"] == 0
 
 
-def test_memory_and_cost_and_what_is_unknown():
+def test_memory_and_cost_are_summed_with_unknown_values_counted():
     run = one(pipeline="align", memory_asked_mib=1000, memory_used_mib=100.0, usd=0.5)
     free = one(pipeline="free", memory_asked_mib=None, usd=None)
 
@@ -144,7 +143,7 @@ def test_memory_and_cost_and_what_is_unknown():
 
 
 @pytest.mark.parametrize("count", [1, 3, 2000])
-def test_the_page_is_whole_and_needs_nothing_else(count: int):
+def test_the_page_is_self_contained(count: int):
     text = page(summarize(facts(count)), about=ABOUT | {"group": "</script><script>alert(1)</script>\u2028"})
 
     assert len(text) < 300_000
@@ -156,7 +155,7 @@ def test_the_page_is_whole_and_needs_nothing_else(count: int):
     assert "{{data}}" not in text
 
 
-def test_the_charts_are_those_of_the_package():
+def test_the_charts_script_is_that_of_the_npm_package():
     path = Path(__file__).parents[3] / "dropbatch" / "cli" / "report" / CHARTS
 
     assert "Chart.js v4.6.1" in path.read_text("utf-8")[:200]
@@ -178,7 +177,7 @@ def test_the_command_reads_ledger_and_records(world: World, tmp_path: Path):
     assert known[0].keys() == facts(1)[0].to_dict().keys()
 
 
-def test_a_report_about_nothing_is_not_written(world: World, tmp_path: Path):
+def test_an_empty_report_is_not_written(world: World, tmp_path: Path):
     result = world.call("report", str(tmp_path / "r.html"))
 
     assert result.exit_code == 3

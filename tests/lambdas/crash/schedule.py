@@ -27,7 +27,7 @@ def faults_of(seed: int, safeguards: frozenset[str] = SAFEGUARDS) -> list[str]:
     """Return the broken promises after the schedule of a seed; none if the design is correct."""
     with _quiet() as stumbles:
         world = World(seed, files=1 + seed % 6, safeguards=safeguards)
-        world.people.drop_files()
+        world.users.drop_files()
         _storm(world)
         rounds = _calm(world)
         return stumbles + _judge(world, rounds)
@@ -65,7 +65,7 @@ def _storm(world: World) -> None:
             world.now += timedelta(seconds=world.random.choice([1, 20, 200]))
             world.reconcile()
         elif roll < 0.19:
-            world.people.ask()
+            world.users.ask()
         elif roll < 0.23:
             world.work_on_job()
         else:
@@ -75,7 +75,7 @@ def _storm(world: World) -> None:
 def _calm(world: World) -> int:
     world.calm = True
     for number in range(ROUNDS):
-        world.people.ask()
+        world.users.ask()
         while world.messages or world.events or world.invocations:
             if world.messages:
                 world.deliver()
@@ -96,7 +96,7 @@ def _calm(world: World) -> int:
 
 def _judge(world: World, rounds: int) -> list[str]:
     runs = world.aws.dynamodb.runs()
-    faults = world.people.faults({run["run_id"]: run for run in runs})
+    faults = world.users.faults({run["run_id"]: run for run in runs})
     faults += [f"not understood: {body}" for body in world.buried]
     faults += [f"executed twice: {run} by {jobs}" for run, jobs in world.executions.items() if len(jobs) > 1]
     faults += [f"completed {count} times: {run}" for run, count in world.completions.items() if count > 1]

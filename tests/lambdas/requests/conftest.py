@@ -23,7 +23,7 @@ class Bench:
             self.aws.s3.objects[bucket, key] = b"data"
 
     def ask(self, body: Any, key: str = "lab/submissions/submit.json", *, version: str = "v1", again: int = 1) -> None:
-        """Put a request and let it be worked on to its end."""
+        """Upload a request and process it to its end."""
         self.aws.s3.objects[INPUT, key] = body if isinstance(body, bytes) else json.dumps(body).encode()
         record = s3_record(key, version=version, size=len(self.aws.s3.objects[INPUT, key]))
         for number in range(again):
@@ -55,7 +55,7 @@ class Bench:
         return {each["place"]: each["fault"] for each in self.refusal(key)["faults"]}
 
     def overwrite(self, run: Mapping[str, Any], **fields: str) -> None:
-        """Write fields as run events would, with the position that follows from the state."""
+        """Write fields as run events would, with the order that follows from the state."""
         item = self.aws.dynamodb.items[run["id"]]
         item |= {name: {"S": value} for name, value in fields.items()}
         item["order"] = {"N": str(order(int(item["attempt"]["N"]), State(item["state"]["S"])))}

@@ -58,7 +58,7 @@ def go_on(bench: Bench, run: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("end", [{"state": "SUCCEEDED"}, {"state": "FAILED", "phase": "program"}])
-def test_a_rerun_reads_what_was_read(bench: Bench, end: dict[str, str]) -> None:
+def test_a_rerun_reads_the_objects_of_the_first_run(bench: Bench, end: dict[str, str]) -> None:
     run = started(bench)
     assert objects(bench, run) == []  # the runtime lists it
     ended(bench, run, **end)
@@ -70,7 +70,7 @@ def test_a_rerun_reads_what_was_read(bench: Bench, end: dict[str, str]) -> None:
     assert (again["repeats"], again["marker"]) == (run["run_id"], f"{FOLDER}_DONE")
 
 
-def test_a_rerun_that_had_to_wait_reads_what_was_read(bench: Bench) -> None:
+def test_a_held_rerun_reads_the_objects_of_the_first_run(bench: Bench) -> None:
     run = started(bench)
     ended(bench, run, "SUCCEEDED")
     wait(bench, RERUN, run)
@@ -80,7 +80,7 @@ def test_a_rerun_that_had_to_wait_reads_what_was_read(bench: Bench) -> None:
     assert objects(bench, anew(bench, run)) == PINNED
 
 
-def test_a_rerun_of_a_rerun_that_never_ran_reads_what_the_first_read(bench: Bench) -> None:
+def test_a_rerun_of_an_unstarted_rerun_reads_the_objects_of_the_first_run(bench: Bench) -> None:
     run = started(bench)
     ended(bench, run, "SUCCEEDED")
     wait(bench, RERUN, run)
@@ -92,7 +92,7 @@ def test_a_rerun_of_a_rerun_that_never_ran_reads_what_the_first_read(bench: Benc
     assert objects(bench, anew(bench, run, second)) == PINNED
 
 
-def test_a_retry_reads_what_the_attempt_before_read(bench: Bench) -> None:
+def test_a_retry_reads_the_objects_of_the_earlier_attempt(bench: Bench) -> None:
     run = started(bench)
     ended(bench, run, "FAILED", phase="program")
 
@@ -103,7 +103,7 @@ def test_a_retry_reads_what_the_attempt_before_read(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("phase", ["refused", "stage-in", "lost"])
-def test_what_was_not_read_to_its_end_is_listed(bench: Bench, phase: str) -> None:
+def test_a_folder_that_was_not_read_completely_is_listed_again(bench: Bench, phase: str) -> None:
     run = started(bench)
     ended(bench, run, "FAILED", phase=phase)
 

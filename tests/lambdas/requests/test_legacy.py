@@ -27,7 +27,7 @@ def faults(body: dict[str, Any], deployment: Deployment = ONE) -> dict[str, str]
     return {fault.place: fault.text for fault in caught.value.faults}
 
 
-def test_a_file_as_written_there_works() -> None:
+def test_a_file_of_the_older_platform_is_accepted() -> None:
     found = read(
         {
             "dataname": ["lab/inputs/a.zip", "lab/inputs/b.zip"],
@@ -47,7 +47,7 @@ def test_a_file_as_written_there_works() -> None:
     assert (found.overrides.vcpus, found.overrides.memory_mib) == (2, 7536)
 
 
-def test_a_single_name_and_a_number_work_too() -> None:
+def test_a_single_name_and_a_number_are_accepted() -> None:
     found = read({"dataname": "lab/inputs/a.zip", "timestamp": 1614834367})
 
     assert [named.key for named in found.inputs] == ["lab/inputs/a.zip"]
@@ -65,7 +65,7 @@ def test_a_single_name_and_a_number_work_too() -> None:
         ("lab", ""),
     ],
 )
-def test_results_go_to_a_folder_among_the_pipelines(path: str, folder: str) -> None:
+def test_results_go_to_a_folder_below_the_pipeline(path: str, folder: str) -> None:
     assert read({"dataname": "lab/inputs/a.zip", "resultpath": path}).results == folder
 
 
@@ -93,13 +93,13 @@ def test_results_go_to_a_folder_among_the_pipelines(path: str, folder: str) -> N
         ({"timestamp": [1] * 100}, "timestamp", "must have at most 100 characters"),
     ],
 )
-def test_what_does_not_work_is_refused_clearly(body: dict[str, Any], place: str, text: str) -> None:
+def test_unsupported_settings_are_refused_with_a_reason(body: dict[str, Any], place: str, text: str) -> None:
     found = faults({"dataname": "lab/inputs/a", **body})
 
     assert found[place].startswith(text), found
 
 
-def test_with_several_pipelines_one_must_be_named() -> None:
+def test_several_pipelines_require_a_named_one() -> None:
     assert faults({"dataname": "lab/inputs/a"}, DEPLOYMENT)["pipeline"].startswith(
         "is required, since there are several pipelines"
     )
@@ -115,7 +115,7 @@ def test_a_machine_that_the_pool_does_not_have_is_refused() -> None:
     )
 
 
-def test_shared_buckets_may_be_named_as_far_as_they_are_allowed() -> None:
+def test_allowed_shared_buckets_may_be_named() -> None:
     pipeline = DEPLOYMENT.pipelines["wordcount"]._replace(read_buckets=("genomes/hg38/", "open"))
     deployment = ONE._replace(pipelines={"wordcount": pipeline})
 

@@ -75,7 +75,7 @@ OTHERS = [
 
 
 @pytest.mark.parametrize(("named", "fault"), OTHERS)
-def test_what_is_not_the_groups_is_refused(bench: Bench, named: str, fault: str) -> None:
+def test_objects_of_another_group_are_refused(bench: Bench, named: str, fault: str) -> None:
     bench.ask({"pipeline": "wordcount", "inputs": ["lab/inputs/mine.txt", named]})
 
     assert fault in bench.faults()["inputs[1]"]
@@ -83,7 +83,7 @@ def test_what_is_not_the_groups_is_refused(bench: Bench, named: str, fault: str)
 
 
 @pytest.mark.parametrize(("named", "fault"), [*OTHERS, ("neuro/configs/c", "belongs to group 'neuro'")])
-def test_and_so_is_a_config(bench: Bench, named: str, fault: str) -> None:
+def test_a_config_of_another_group_is_refused(bench: Bench, named: str, fault: str) -> None:
     bench.ask({"pipeline": "wordcount", "inputs": "lab/inputs/mine.txt", "config": named})
 
     single = "must be one file"
@@ -95,7 +95,7 @@ def test_and_so_is_a_config(bench: Bench, named: str, fault: str) -> None:
     "named",
     ["shared/references/r.txt", f"s3://{INPUT}/shared/references/*", "neuro/inputs/public/**", "s3://atlas/open/a.txt"],
 )
-def test_what_is_shared_with_the_group_may_be_named(bench: Bench, named: str) -> None:
+def test_folders_shared_with_the_group_may_be_named(bench: Bench, named: str) -> None:
     bench.ask({"pipeline": "wordcount", "inputs": named})
 
     (run,) = bench.runs()
@@ -103,7 +103,7 @@ def test_what_is_shared_with_the_group_may_be_named(bench: Bench, named: str) ->
     assert run["output_prefix"].startswith("lab/wordcount/")
 
 
-def test_what_is_shared_with_one_group_is_not_with_another(bench: Bench) -> None:
+def test_a_folder_shared_with_one_group_is_refused_to_another(bench: Bench) -> None:
     key = "neuro/submissions/submit.json"
     bench.ask({"pipeline": "wordcount", "inputs": "shared/references/r.txt"}, key)
 
@@ -111,7 +111,7 @@ def test_what_is_shared_with_one_group_is_not_with_another(bench: Bench) -> None
 
 
 @pytest.mark.parametrize("kind", ["retry", "rerun", "cancel", "reproduce"])
-def test_another_groups_run_is_no_run_of_ours(bench: Bench, kind: str) -> None:
+def test_runs_of_another_group_are_unknown(bench: Bench, kind: str) -> None:
     bench.upload("neuro/inputs/a.txt")
     bench.ask({"pipeline": "wordcount", "inputs": "neuro/inputs/a.txt"}, "neuro/submissions/submit.json")
     (theirs,) = bench.runs()
@@ -125,7 +125,7 @@ def test_another_groups_run_is_no_run_of_ours(bench: Bench, kind: str) -> None:
 
 
 @pytest.mark.parametrize("body", [{"pipeline": "neuros", "inputs": "lab/inputs/mine.txt"}])
-def test_a_pipeline_of_other_groups_is_not_there(bench: Bench, body: dict[str, Any]) -> None:
+def test_pipelines_of_other_groups_are_unknown(bench: Bench, body: dict[str, Any]) -> None:
     bench.ask(body)
 
     assert "no pipeline is named 'neuros'" in bench.faults()["pipeline"]
@@ -139,7 +139,7 @@ def test_a_file_for_a_pipeline_of_other_groups_is_refused_with_the_reason(bench:
 
 
 @pytest.mark.parametrize("prefix", ["neuro/wordcount/", "neuro/", "lab/../neuro/wordcount/"])
-def test_a_backfill_is_of_ones_own_folder(bench: Bench, prefix: str) -> None:
+def test_a_backfill_is_limited_to_the_folder_of_the_group(bench: Bench, prefix: str) -> None:
     key = "lab/submissions/backfill.json"
 
     bench.ask({"pipeline": "wordcount", "prefix": prefix}, key)

@@ -26,7 +26,7 @@ STEP = RequestStep(group="lab", request="submit", bucket=INPUT, key=KEY, version
         ("lab/submissions/rerun.json", {"runs": ["$run"]}),
     ],
 )
-def test_a_request_put_in_order_takes_its_refusal_away(bench: Bench, key: str, good: Any) -> None:
+def test_a_corrected_request_removes_its_refusal(bench: Bench, key: str, good: Any) -> None:
     bench.upload("lab/inputs/a", "lab/wordcount/x")
     bench.ask(GOOD, "lab/submissions/before/submit.json")
     good = json.loads(json.dumps(good).replace("$run", bench.runs()[0]["run_id"]))
@@ -39,7 +39,7 @@ def test_a_request_put_in_order_takes_its_refusal_away(bench: Bench, key: str, g
     assert (OUTPUT, f"{key}/_rejected.json") not in bench.aws.s3.objects
 
 
-def test_a_refusal_stands_when_an_earlier_version_that_was_in_order_comes_late(bench: Bench) -> None:
+def test_a_late_event_of_an_earlier_valid_version_keeps_the_refusal(bench: Bench) -> None:
     bench.upload("lab/inputs/a")
     bench.aws.s3.versions[INPUT, KEY] = "v2"
     bench.ask({"nonsense": 1}, version="v2")
@@ -50,7 +50,7 @@ def test_a_refusal_stands_when_an_earlier_version_that_was_in_order_comes_late(b
 
 
 @pytest.mark.parametrize("there", [True, False])
-def test_a_refusal_stands_when_the_request_is_gone(bench: Bench, there: bool) -> None:
+def test_a_deleted_request_keeps_its_refusal(bench: Bench, there: bool) -> None:
     replies = Rejections(s3=bench.aws.s3, bucket=OUTPUT, listing=Listing(bench.aws.s3))
     if there:
         bench.aws.s3.versions[INPUT, KEY] = "v3"
@@ -62,7 +62,7 @@ def test_a_refusal_stands_when_the_request_is_gone(bench: Bench, there: bool) ->
     assert bench.refusal()["version_id"] == "v1"
 
 
-def test_where_nobody_may_list_what_is_not_there_is_no_fault(bench: Bench) -> None:
+def test_a_denied_read_of_a_refusal_is_no_error(bench: Bench) -> None:
     def forbid(operation: str, call: Any) -> None:
         if operation == "GetObject" and call["Bucket"] == OUTPUT and call["Key"].endswith("_rejected.json"):
             raise error("AccessDenied", operation)

@@ -48,7 +48,7 @@ def manifest(bench: Bench, run: dict[str, Any]) -> RunSpec:
     return RunSpec.from_dict(found)
 
 
-def test_a_result_is_made_again_of_what_it_was_made_of(bench: Bench) -> None:
+def test_reproducing_uses_the_pinned_inputs(bench: Bench) -> None:
     original = succeeded(bench)
 
     bench.ask({"runs": [original]}, REPRODUCE, again=2)
@@ -62,7 +62,7 @@ def test_a_result_is_made_again_of_what_it_was_made_of(bench: Bench) -> None:
     assert run["request"] == REPRODUCE
 
 
-def test_what_had_to_wait_is_still_made_of_the_same(bench: Bench) -> None:
+def test_a_held_reproduction_uses_the_pinned_inputs(bench: Bench) -> None:
     folder = f"s3://{INPUT}/lab/wordcount/day/"
     objects = [{"uri": folder + name, "size": 1, "sha256": "", "version_id": f"v-{name}"} for name in "ab"]
     original = succeeded(bench, input=folder, inputs=objects)
@@ -82,7 +82,7 @@ def test_what_had_to_wait_is_still_made_of_the_same(bench: Bench) -> None:
     assert "objects" not in held  # a folder of ten thousand objects is no item for a ledger
 
 
-def test_nothing_comes_after_a_run_that_was_only_made_again(bench: Bench) -> None:
+def test_a_reproduced_run_starts_no_next_step(bench: Bench) -> None:
     original = succeeded(bench)
     bench.ask({"runs": [original]}, REPRODUCE)
     chained = DEPLOYMENT.from_json(DEPLOYMENT.to_json().replace('"after": null', '"after": "wordcount"'))
@@ -105,7 +105,7 @@ def test_nothing_comes_after_a_run_that_was_only_made_again(bench: Bench) -> Non
         ({"run_id": "r-1"}, "cannot be reproduced: the record of $0 belongs to r-1"),
     ],
 )
-def test_what_cannot_be_made_again_is_refused_by_its_reason(bench: Bench, changes: Any, reason: str) -> None:
+def test_an_irreproducible_run_is_refused_with_the_reason(bench: Bench, changes: Any, reason: str) -> None:
     fine, original = succeeded(bench, "fine"), succeeded(bench, **changes)
 
     bench.ask({"runs": [fine, original]}, REPRODUCE)
@@ -114,7 +114,7 @@ def test_what_cannot_be_made_again_is_refused_by_its_reason(bench: Bench, change
     assert not any("reproduces" in run for run in bench.runs())
 
 
-def test_a_definition_that_was_deregistered_is_gone(bench: Bench) -> None:
+def test_a_deregistered_definition_is_refused(bench: Bench) -> None:
     original = succeeded(bench)
     bench.aws.batch.deregistered = {f"{DEFINITION}:1"}
 
@@ -123,7 +123,7 @@ def test_a_definition_that_was_deregistered_is_gone(bench: Bench) -> None:
     assert f"its job definition {DEFINITION}:1 was deregistered" in bench.faults(REPRODUCE)["runs[0]"]
 
 
-def test_a_record_that_is_gone(bench: Bench) -> None:
+def test_a_missing_record_is_refused(bench: Bench) -> None:
     original = succeeded(bench)
     bench.aws.s3.objects = {}
 
@@ -132,7 +132,7 @@ def test_a_record_that_is_gone(bench: Bench) -> None:
     assert f"the record of {original} no longer exists: s3://{OUTPUT}/lab/" in bench.faults(REPRODUCE)["runs[0]"]
 
 
-def test_runs_of_others_and_runs_that_have_no_result_are_refused(bench: Bench) -> None:
+def test_runs_of_other_groups_or_without_a_result_are_refused(bench: Bench) -> None:
     bench.arrival.process([dropped("neuro/wordcount/a", "lab/wordcount/b")])
     other, own = (run["run_id"] for run in sorted(bench.runs(), key=lambda run: run["group"], reverse=True))
 
@@ -142,7 +142,7 @@ def test_runs_of_others_and_runs_that_have_no_result_are_refused(bench: Bench) -
     assert "only runs that succeeded can be reproduced" in bench.faults(REPRODUCE)["runs[1]"]
 
 
-def test_more_than_a_hundred_are_refused(bench: Bench) -> None:
+def test_more_than_a_hundred_runs_are_refused(bench: Bench) -> None:
     bench.ask({"runs": [f"r-{number:020}" for number in range(101)]}, REPRODUCE)
 
     assert bench.faults(REPRODUCE)["runs"] == "are 101, at most 100 are allowed in one request: split the request"

@@ -37,7 +37,7 @@ def calls(bench: Bench, wanted: str) -> list[Any]:
     return found
 
 
-def test_retry_opens_the_next_attempt(bench: Bench) -> None:
+def test_a_retry_starts_the_next_attempt(bench: Bench) -> None:
     one, other = drop(bench, "a", "b")
     fail(bench, one)
 
@@ -62,7 +62,7 @@ def test_retry_opens_the_next_attempt(bench: Bench) -> None:
     assert bench.run(other)["attempt"] == 1
 
 
-def test_a_retry_that_comes_twice_is_one(bench: Bench) -> None:
+def test_a_duplicate_retry_counts_once(bench: Bench) -> None:
     (one,) = drop(bench, "a")
     fail(bench, one)
 
@@ -77,7 +77,7 @@ def test_a_retry_that_comes_twice_is_one(bench: Bench) -> None:
     assert bench.run(one)["attempt"] == 3
 
 
-def test_rerun_is_a_new_run_over_the_same_input(bench: Bench) -> None:
+def test_a_rerun_is_a_new_run_over_the_same_input(bench: Bench) -> None:
     (one,) = drop(bench, "a")
     fail(bench, one, state="SUCCEEDED")
     bench.aws.batch.definitions["dropbatch-test-wordcount-lab"] = 2
@@ -91,7 +91,7 @@ def test_rerun_is_a_new_run_over_the_same_input(bench: Bench) -> None:
     assert list(bench.aws.batch.jobs.values())[-1]["jobDefinition"] == "dropbatch-test-wordcount-lab:2"
 
 
-def test_hundreds_of_runs_are_taken_a_hundred_at_a_time(bench: Bench) -> None:
+def test_hundreds_of_runs_are_processed_a_hundred_at_a_time(bench: Bench) -> None:
     ids = drop(bench, *(f"{number:03}" for number in range(250)))
     fail(bench, *ids)
 
@@ -114,7 +114,7 @@ REFUSED: list[tuple[str, Any, str, str]] = [
 
 
 @pytest.mark.parametrize(("key", "body", "place", "text"), REFUSED)
-def test_a_request_with_a_fault_touches_no_run(bench: Bench, key: str, body: Any, place: str, text: str) -> None:
+def test_an_invalid_request_changes_no_run(bench: Bench, key: str, body: Any, place: str, text: str) -> None:
     (one,) = drop(bench, "a")
     bench.arrival.process([dropped("lab/wordcont/x")])
     (refused,) = bench.runs(rejected=True)
@@ -135,7 +135,7 @@ def test_more_runs_than_allowed_are_refused_with_the_number(bench: Bench) -> Non
     assert bench.faults(CANCEL)["runs"] == "are 10001, at most 10000 are allowed in one request: split the request"
 
 
-def test_a_run_that_has_not_started_is_cancelled_by_its_fence(bench: Bench) -> None:
+def test_an_unstarted_run_is_cancelled_by_its_fence(bench: Bench) -> None:
     one, other = drop(bench, "a", "b")
     terminated = calls(bench, "TerminateJob")
 
@@ -161,7 +161,7 @@ def manifest(bench: Bench, job: Any) -> list[dict[str, Any]]:
     return found
 
 
-def test_a_run_held_by_a_pause_is_cancelled_and_never_asked_for_again(bench: Bench) -> None:
+def test_a_cancelled_run_held_by_a_pause_is_not_submitted_later(bench: Bench) -> None:
     bench.aws.dynamodb.items[PAUSED] = to_item({"id": PAUSED, "since": "2026", "reason": "budget"})
     (one,) = drop(bench, "a")
     was = bench.run(one)
@@ -175,9 +175,7 @@ def test_a_run_held_by_a_pause_is_cancelled_and_never_asked_for_again(bench: Ben
 
 
 @pytest.mark.parametrize(("attempt", "stays"), [(0, False), (1, True), (2, True)])
-def test_the_record_of_a_cancelled_run_replaces_none_of_its_own_or_a_later_attempt(
-    bench: Bench, attempt: int, stays: bool
-) -> None:
+def test_the_record_of_a_cancelled_run_replaces_no_other_record(bench: Bench, attempt: int, stays: bool) -> None:
     (one,) = drop(bench, "a")
     key = OUTPUT, record_key(bench.run(one)["output_prefix"])
     before = json.dumps({"attempt": attempt, "status": "FAILED"}).encode()
@@ -188,7 +186,7 @@ def test_the_record_of_a_cancelled_run_replaces_none_of_its_own_or_a_later_attem
     assert (bench.aws.s3.objects[key] == before) == stays
 
 
-def test_a_run_that_has_started_is_ended_and_its_event_tells_the_rest(bench: Bench) -> None:
+def test_a_started_run_is_terminated_and_recorded_by_its_event(bench: Bench) -> None:
     (one,) = drop(bench, "a")
     bench.aws.s3.objects[OUTPUT, started_key("lab", "wordcount", one, 1)] = b"job-1"
     terminated = calls(bench, "TerminateJob")
@@ -199,7 +197,7 @@ def test_a_run_that_has_started_is_ended_and_its_event_tells_the_rest(bench: Ben
     assert bench.run(one)["state"] == "HELD"
 
 
-def test_a_run_to_be_cancelled_is_not_rescued_when_its_machine_goes_away(bench: Bench) -> None:
+def test_a_run_being_cancelled_is_not_rescued_when_its_machine_is_reclaimed(bench: Bench) -> None:
     (one,) = drop(bench, "a")
     bench.aws.s3.objects[OUTPUT, started_key("lab", "wordcount", one, 1)] = b"job-1"
     bench.ask({"runs": [one]}, CANCEL)
@@ -211,7 +209,7 @@ def test_a_run_to_be_cancelled_is_not_rescued_when_its_machine_goes_away(bench: 
     assert (bench.run(one)["state"], bench.run(one)["attempt"]) == ("CANCELLED", 1)
 
 
-def test_a_run_that_is_over_stays_as_it_is(bench: Bench) -> None:
+def test_an_ended_run_is_not_changed(bench: Bench) -> None:
     (one,) = drop(bench, "a")
     fail(bench, one, state="SUCCEEDED")
     terminated = calls(bench, "TerminateJob")
@@ -222,7 +220,7 @@ def test_a_run_that_is_over_stays_as_it_is(bench: Bench) -> None:
     assert not terminated
 
 
-def test_a_late_second_cancel_does_not_mean_the_next_attempt(bench: Bench) -> None:
+def test_a_late_duplicate_cancel_does_not_affect_the_next_attempt(bench: Bench) -> None:
     (one,) = drop(bench, "a")
     bench.ask({"runs": [one]}, CANCEL)
     bench.ask({"runs": [one]}, RETRY)
@@ -252,7 +250,7 @@ def test_a_second_cancel_that_looked_before_the_retry_does_not_mean_the_next_att
     assert "cancel" not in bench.run(one)
 
 
-def test_a_run_whose_manifest_is_gone_is_cancelled_all_the_same(bench: Bench) -> None:
+def test_a_run_without_a_manifest_is_cancelled(bench: Bench) -> None:
     one, _ = drop(bench, "a", "b")
     for place in [place for place in bench.aws.s3.objects if "/manifests/" in place[1]]:
         del bench.aws.s3.objects[place]
@@ -263,7 +261,7 @@ def test_a_run_whose_manifest_is_gone_is_cancelled_all_the_same(bench: Bench) ->
 
 
 @pytest.mark.parametrize("operation", ["BatchGetItem", "PutObject", "UpdateItem", "TerminateJob", "PutEvents"])
-def test_a_cancel_cut_short_is_finished_when_it_comes_again(bench: Bench, operation: str) -> None:
+def test_an_interrupted_cancel_is_completed_on_redelivery(bench: Bench, operation: str) -> None:
     (one,) = drop(bench, "a")
     broken = [True]
 
@@ -279,7 +277,7 @@ def test_a_cancel_cut_short_is_finished_when_it_comes_again(bench: Bench, operat
     )
     bench.aws.s3.objects["in-bucket", CANCEL] = json.dumps({"runs": [one]}).encode()
     failed = bench.arrival.process([sqs_record(body)]).ids
-    # The job would have found the fence taken: that it goes on waiting for a while harms nobody.
+    # The job would find the fence taken; until then it waits without harm.
     assert bool(failed) == (operation != "TerminateJob")
 
     bench.deliver(body)
@@ -289,7 +287,7 @@ def test_a_cancel_cut_short_is_finished_when_it_comes_again(bench: Bench, operat
     assert {json.loads(entry["Detail"])["state"] for entry in bench.aws.events.entries} == {"CANCELLED"}
 
 
-def test_a_backfill_runs_what_has_no_run_yet(bench: Bench) -> None:
+def test_a_backfill_starts_runs_for_objects_without_one(bench: Bench) -> None:
     bench.upload(*(f"lab/sort/{number:04}.dat" for number in range(2100)), "lab/sort/readme.txt", "lab/wordcount/x")
     bench.arrival.process([dropped("lab/sort/0001.dat", "lab/sort/0002.dat")])
     before = bench.runs()
@@ -301,7 +299,7 @@ def test_a_backfill_runs_what_has_no_run_yet(bench: Bench) -> None:
     assert [run["input"] for run in bench.runs(rejected=True)] == ["s3://in-bucket/lab/sort/readme.txt"]
 
 
-def test_a_backfill_may_be_kept_to_a_folder(bench: Bench) -> None:
+def test_a_backfill_may_be_limited_to_a_folder(bench: Bench) -> None:
     bench.upload("lab/byfolder/day1/a", "lab/byfolder/day1/_DONE", "lab/byfolder/day2/a", "lab/byfolder/day2/_DONE")
 
     bench.ask({"prefix": "lab/byfolder/day2/"}, "lab/submissions/backfill.json")
@@ -320,7 +318,7 @@ def test_a_backfill_may_be_kept_to_a_folder(bench: Bench) -> None:
         ({}, "pipeline", "is required, since there are several pipelines"),
     ],
 )
-def test_a_backfill_of_nothing_is_refused(bench: Bench, body: Any, place: str, text: str) -> None:
+def test_an_empty_backfill_is_refused(bench: Bench, body: Any, place: str, text: str) -> None:
     bench.ask(body, "lab/submissions/backfill.json")
 
     assert bench.faults("lab/submissions/backfill.json")[place].startswith(text)

@@ -43,7 +43,7 @@ def test_inputs_are_keys_patterns_folders_and_uris(bench: Bench, named: Any, exp
     assert not bench.runs(rejected=True)
 
 
-def test_a_grid_is_every_combination_for_every_input(bench: Bench) -> None:
+def test_a_grid_runs_every_combination_for_every_input(bench: Bench) -> None:
     bench.upload(*FILES)
 
     bench.ask({"pipeline": "wordcount", "inputs": "lab/inputs/day1/*.dat", "parameters": {"k": [1, 2, 4], "m": "x"}})
@@ -55,7 +55,7 @@ def test_a_grid_is_every_combination_for_every_input(bench: Bench) -> None:
     assert job["arrayProperties"] == {"size": 6}
 
 
-def test_the_same_request_twice_is_one_and_put_again_is_another(bench: Bench) -> None:
+def test_a_duplicate_event_starts_no_second_request_and_a_new_upload_does(bench: Bench) -> None:
     bench.upload(*FILES)
     request = {"pipeline": "wordcount", "inputs": "lab/inputs/day1/*.dat"}
 
@@ -66,7 +66,7 @@ def test_the_same_request_twice_is_one_and_put_again_is_another(bench: Bench) ->
     assert len(bench.runs()) == 4
 
 
-def test_what_a_request_was_found_to_mean_does_not_change(bench: Bench) -> None:
+def test_a_request_keeps_its_first_expansion(bench: Bench) -> None:
     bench.upload(*FILES)
     request = {"pipeline": "wordcount", "inputs": "lab/inputs/day1/*.dat"}
     bench.ask(request)
@@ -78,7 +78,7 @@ def test_what_a_request_was_found_to_mean_does_not_change(bench: Bench) -> None:
     assert inputs(bench) == FILES[:2]
 
 
-def test_a_run_bears_what_its_request_said(bench: Bench) -> None:
+def test_a_run_has_the_values_of_its_request(bench: Bench) -> None:
     bench.upload(*FILES, "lab/configs/c.toml")
 
     bench.ask(
@@ -105,7 +105,7 @@ def test_a_run_bears_what_its_request_said(bench: Bench) -> None:
     ]
 
 
-def test_runs_with_other_resources_are_other_jobs(bench: Bench) -> None:
+def test_runs_with_different_resources_are_separate_jobs(bench: Bench) -> None:
     bench.upload(*FILES)
     request: dict[str, Any] = {"pipeline": "wordcount", "inputs": "lab/inputs/day1/a.dat"}
 
@@ -115,7 +115,7 @@ def test_runs_with_other_resources_are_other_jobs(bench: Bench) -> None:
     assert len(bench.aws.batch.jobs) == 2
 
 
-def test_toml_says_the_same(bench: Bench) -> None:
+def test_toml_and_json_are_equivalent(bench: Bench) -> None:
     bench.upload(*FILES)
     text = b'\xef\xbb\xbfpipeline = "wordcount"\ninputs = ["lab/inputs/day1/*.dat"]\n[parameters]\nk = [1, 2.5, true]\n'
 
@@ -124,7 +124,7 @@ def test_toml_says_the_same(bench: Bench) -> None:
     assert sorted({spec.parameters["k"] for spec in specs(bench)}) == ["1", "2.5", "true"]
 
 
-def test_a_folder_may_be_named_although_files_trigger(bench: Bench) -> None:
+def test_a_folder_may_be_named_in_a_pipeline_started_by_files(bench: Bench) -> None:
     bench.upload(*FILES)
 
     bench.ask({"pipeline": "byrequest", "inputs": "lab/inputs/day1/"})
@@ -147,7 +147,7 @@ def test_a_large_request_is_worked_on_in_pieces(bench: Bench, monkeypatch: pytes
     assert bench.delivered > 5
 
 
-def test_an_invocation_takes_one_step_whatever_the_time_and_leaves_some_for_claims(bench: Bench) -> None:
+def test_an_invocation_completes_at_least_one_step_and_leaves_time_for_claims(bench: Bench) -> None:
     bench.upload("lab/inputs/a.dat", "lab/inputs/b.dat")
     keys = ["lab/submissions/1/submit.json", "lab/submissions/2/submit.json"]
     for key, name in zip(keys, "ab", strict=True):
@@ -228,7 +228,7 @@ REFUSED: list[tuple[Any, str, str]] = [
 
 
 @pytest.mark.parametrize(("body", "place", "text"), REFUSED)
-def test_a_bad_request_starts_nothing_and_says_why(bench: Bench, body: Any, place: str, text: str) -> None:
+def test_an_invalid_request_starts_nothing_and_gives_the_reason(bench: Bench, body: Any, place: str, text: str) -> None:
     bench.upload(*FILES, "lab/inputs/day1/" + "l" * 800)
 
     bench.ask({"pipeline": "wordcount", **body}, again=2)
@@ -256,19 +256,19 @@ def test_a_bad_request_starts_nothing_and_says_why(bench: Bench, body: Any, plac
         (b"{}" + b" " * 1024 * 1024, "", "the file has 1048578 bytes, at most 1048576 are read"),
     ],
 )
-def test_what_cannot_be_read_says_where(bench: Bench, text: bytes, place: str, fault: str) -> None:
+def test_invalid_json_is_refused_with_its_place(bench: Bench, text: bytes, place: str, fault: str) -> None:
     bench.ask(text)
 
     assert bench.faults()[place].startswith(fault), bench.faults()
 
 
-def test_toml_that_cannot_be_read_says_where(bench: Bench) -> None:
+def test_invalid_toml_is_refused_with_its_place(bench: Bench) -> None:
     bench.ask(b"inputs = \n", "lab/submissions/submit.toml")
 
     assert "(at line 1, column 10)" in bench.faults("lab/submissions/submit.toml")[""]
 
 
-def test_every_fault_is_told_at_once(bench: Bench) -> None:
+def test_every_fault_is_reported_at_once(bench: Bench) -> None:
     bench.ask({"pipeline": "wordcount", "inputs": ["a/b", "neuro/x/y"], "nmae": "x", "overrides": {"vcpus": 0}})
 
     assert set(bench.faults()) == {"inputs[0]", "inputs[1]", "nmae", "overrides.vcpus"}
@@ -277,14 +277,14 @@ def test_every_fault_is_told_at_once(bench: Bench) -> None:
     assert "(and 3 more faults)" in refused["reason"]
 
 
-def test_of_too_many_faults_not_all_are_told(bench: Bench) -> None:
+def test_a_long_list_of_faults_is_truncated(bench: Bench) -> None:
     bench.ask({"pipeline": "wordcount", "inputs": [f"lab/inputs/{number}" for number in range(150)]})
 
     assert len(bench.refusal()["faults"]) == 100
     assert not bench.refusal()["complete"]
 
 
-def test_a_request_that_is_gone_is_refused(bench: Bench) -> None:
+def test_a_deleted_request_is_refused(bench: Bench) -> None:
     bench.ask({"pipeline": "wordcount", "inputs": "x"})
     del bench.aws.s3.objects[INPUT, "lab/submissions/submit.json"]
     bench.deliver(json.dumps({"dropbatch": 1, "kind": "requests", "steps": [_step("lab/submissions/x/submit.json")]}))
@@ -301,7 +301,7 @@ def _step(key: str) -> dict[str, Any]:
     ("key", "pipeline"),
     [("lab/submissions/sort/submit.json", "sort"), ("neuro/submissions/wordcount/submit.json", "wordcount")],
 )
-def test_a_folder_among_the_submissions_names_the_pipeline(bench: Bench, key: str, pipeline: str) -> None:
+def test_a_folder_below_submissions_names_the_pipeline(bench: Bench, key: str, pipeline: str) -> None:
     group = key.partition("/")[0]
     bench.upload(f"{group}/inputs/a.dat")
 
@@ -314,7 +314,7 @@ def test_a_folder_among_the_submissions_names_the_pipeline(bench: Bench, key: st
     ("more", "runs"),
     [({"inputs": "lab/inputs/day1/*.dat"}, 2), ({"inputs": FILES[0], "parameters": {"k": [1, 2, 3]}}, 3)],
 )
-def test_what_a_state_machine_waits_for_must_be_one_run(bench: Bench, more: dict[str, Any], runs: int) -> None:
+def test_a_state_machine_can_wait_for_one_run_only(bench: Bench, more: dict[str, Any], runs: int) -> None:
     bench.upload(*FILES)
 
     bench.ask({"pipeline": "wordcount", "task_token": "t" * 1024, **more})
@@ -324,7 +324,7 @@ def test_what_a_state_machine_waits_for_must_be_one_run(bench: Bench, more: dict
     assert not bench.runs()
 
 
-def test_one_run_may_be_waited_for_and_its_event_names_the_request(bench: Bench) -> None:
+def test_the_event_of_a_run_with_a_task_token_names_the_request(bench: Bench) -> None:
     bench.upload(*FILES)
 
     bench.ask({"pipeline": "wordcount", "task_token": "t", "inputs": FILES[0]})
@@ -336,7 +336,7 @@ def test_one_run_may_be_waited_for_and_its_event_names_the_request(bench: Bench)
 
 
 @pytest.mark.parametrize("name", ["a.dat", "folder/", "*.dat"])
-def test_a_bucket_that_may_not_be_listed_is_a_fault_and_any_other_error_comes_again(name: str) -> None:
+def test_a_denied_listing_is_a_fault_and_any_other_error_is_retried(name: str) -> None:
     aws = SimulatedAws()
     pipeline = DEPLOYMENT.pipelines["wordcount"]._replace(read_buckets=("genomes",))
     bench = Bench(aws, make_arrival(aws, DEPLOYMENT._replace(pipelines={"wordcount": pipeline})))

@@ -9,7 +9,7 @@ class Case(NamedTuple):
     rule: str
     operation: str
     limit: dict[str, Any]
-    """Keeps the rule, by as little as can be."""
+    """Just keeps the rule."""
     beyond: dict[str, Any]
     said: str
     """Part of the message."""
@@ -17,13 +17,13 @@ class Case(NamedTuple):
 
 
 def broken(service: str, case: Case, params: dict[str, Any]) -> list[tuple[str, str]]:
-    """Rules that a request breaks, by name, with what is said."""
+    """Return the rules that a request breaks, by name, with their messages."""
     found = violations(service, case.operation, params, case.known)
     return [(violation.rule.name, violation.message) for violation in found]
 
 
 def judge(service: str, case: Case) -> None:
-    """The request at the limit breaks no rule of this name; the one beyond it does."""
+    """Check that the request at the limit keeps the rule, and that the one beyond breaks it."""
     assert [message for name, message in broken(service, case, case.limit) if name == case.rule] == []
     messages = [message for name, message in broken(service, case, case.beyond) if name == case.rule]
     assert any(case.said in message for message in messages), messages

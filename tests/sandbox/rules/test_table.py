@@ -1,4 +1,4 @@
-"""The table as a whole: sources, names, cases, and that models do not say the same."""
+"""The table of rules: sources, names, cases, and no rule that a service model already contains."""
 
 import re
 
@@ -7,9 +7,9 @@ import pytest
 from dropbatch.sandbox.rules import RULES, Rule
 from dropbatch.sandbox.rules.model import beyond_botocore, model_of, not_of_model, usable_pattern
 from dropbatch.sandbox.rules.reserved_words import RESERVED_WORDS
-from tests.sandbox.rules import test_batch, test_dynamodb, test_others
+from tests.sandbox.rules import batch_cases, dynamodb_cases, other_cases
 
-CASES = {"batch": test_batch.CASES, "dynamodb": test_dynamodb.CASES, **test_others.CASES}
+CASES = {"batch": batch_cases.CASES, "dynamodb": dynamodb_cases.CASES, **other_cases.CASES}
 EVERY = [(service, rule) for service, rules in RULES.items() for rule in rules]
 ALLOWED = re.compile(r"https://(docs\.aws\.amazon\.com/|github\.com/[\w-]+/[\w-]+/(issues|pull)/\d+)\S*")
 
@@ -21,13 +21,13 @@ def test_every_rule_has_a_source_exists_at_its_operations_and_has_a_case(service
     assert [case for case in CASES[service] if case.rule == rule.name and case.operation in rule.operations]
 
 
-def test_reserved_words_are_as_many_as_the_guide_lists() -> None:
+def test_there_are_as_many_reserved_words_as_the_guide_lists() -> None:
     assert len(RESERVED_WORDS) == 573
     assert {"STATE", "USAGE", "NAME", "TTL"} <= RESERVED_WORDS
 
 
 class TestModel:
-    def test_botocores_checks_and_ours_are_both_made(self) -> None:
+    def test_checks_of_botocore_and_ours_are_both_made(self) -> None:
         found = not_of_model("batch", "CreateJobQueue", {"jobQueueName": "q", "state": "ON"})
 
         assert found == [
@@ -49,7 +49,7 @@ class TestModel:
             ("dynamodb", "PutItem", {"Item": {"a": {"L": [{"S": "deep"}]}}}, []),
         ],
     )
-    def test_maxima_enumerations_and_patterns(
+    def test_maxima_enumerations_and_patterns_are_checked(
         self, service: str, operation: str, params: dict[str, object], found: list[str]
     ) -> None:
         said = beyond_botocore(service, operation, params)
@@ -58,7 +58,7 @@ class TestModel:
         assert all(text.startswith(start) for text, start in zip(said, found, strict=True)), said
 
     @pytest.mark.parametrize("service", sorted(RULES))
-    def test_patterns_that_are_left_out_are_those_that_python_cannot_read(self, service: str) -> None:
+    def test_only_patterns_that_python_cannot_read_are_left_out(self, service: str) -> None:
         model = model_of(service)
         patterns = {
             shape.metadata["pattern"]

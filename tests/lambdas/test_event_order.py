@@ -15,8 +15,9 @@ from dropbatch.contract.manifest import Manifest
 from dropbatch.contract.runs import State
 from lambdas.common.system_messages import Held, held_body
 from tests.lambdas.conftest import OUTPUT, definitions, sqs_record
+from tests.lambdas.job_events import CONTAINER, NO_CAPACITY, RECLAIMED, tries
+from tests.lambdas.scenario import STEPS, Life
 from tests.lambdas.simulated_aws import SimulatedAws
-from tests.lambdas.test_rescue import CONTAINER, NO_CAPACITY, RECLAIMED, STEPS, Life, tries
 
 _ROUNDS = 6
 _STARTED = {"startedAt": 1_700_000_000_000}
@@ -46,7 +47,7 @@ class Story:
         self._seen: set[str] = set()
 
     def new_events(self) -> list[dict[str, Any]]:
-        """All events of jobs that were submitted since the last call."""
+        """Return all events of jobs submitted since the last call."""
         found = []
         for job in [each for job_id, each in self.aws.batch.jobs.items() if job_id not in self._seen]:
             self._seen.add(job["jobId"])
@@ -74,7 +75,7 @@ class Story:
         return [{"messageId": f"{job_id} {each['status']}", "body": json.dumps({"detail": each})} for each in details]
 
     def pass_time(self) -> None:
-        """What was sent arrives; then dry pools have capacity again, and what is held is asked for."""
+        """Deliver sent messages, let exhausted pools recover, and resubmit held runs."""
         self.life.deliver()
         self.aws.dynamodb.items = {
             key: item for key, item in self.aws.dynamodb.items.items() if not key.startswith("flag#dry")
@@ -87,12 +88,12 @@ class Story:
         self.life.arrival.process([sqs_record(held_body(held))])
 
     def told(self) -> Counter[str]:
-        """How often each run's end was told of."""
+        """Return how often each run's end was published."""
         details = [json.loads(entry["Detail"]) for entry in self.aws.events.entries]
         return Counter(detail["run_id"] for detail in details if State(detail["state"]).final)
 
     def ledger(self) -> dict[str, Any]:
-        """What is in the ledger, but for the moment and for names that are drawn."""
+        """Return the ledger without times and random names."""
         drawn = {"job_name", "job_id", "updated_at", "created_at", "log_tail"}
         items = {key: ledger.from_item(item) for key, item in self.aws.dynamodb.items.items()}
         for item in items.values():
@@ -120,7 +121,7 @@ def in_order(fates: Sequence[Sequence[str]]) -> Story:
     per_batch=st.integers(1, 7),
 )
 @settings(max_examples=60, deadline=None)
-def test_events_doubled_late_and_shuffled_give_the_same_ledger(
+def test_duplicate_late_and_shuffled_events_give_the_same_ledger(
     fates: list[list[str]], random: Any, per_batch: int
 ) -> None:
     expected = in_order(fates)
@@ -129,7 +130,7 @@ def test_events_doubled_late_and_shuffled_give_the_same_ledger(
 
     for _ in range(_ROUNDS):
         events = story.new_events()
-        # Each at least once, some more often, and some of what was long dealt with again.
+        # Each event at least once, some repeatedly, and some long after they were processed.
         past += events
         batch = events + random.sample(past, len(past) // 2)
         random.shuffle(batch)

@@ -1,4 +1,4 @@
-"""Facts about runs that never were, as many as wanted and always the same."""
+"""Reproducible random facts about runs, for reports."""
 
 import random
 from datetime import UTC, datetime, timedelta
@@ -7,13 +7,14 @@ from dropbatch.cli.report import Fact
 from dropbatch.contract import ledger
 from dropbatch.contract.runs import State
 
+ABOUT = {"environment": "dev", "group": "lab", "since": "since 2h", "made_at": "2026-03-04T09:00:00.000Z"}
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 _PIPELINES = {"align": (1200, 16_000, 0.55), "segment": (180, 8_000, 0.93), "wordcount": (8, 512, 0.08)}
 _REASONS = ("the program ended with exit code {}", "the machine was taken away, {} times", "ran out of memory (137)")
 
 
 def facts(count: int) -> list[Fact]:
-    """Runs of three pipelines in two pools, dropped over an afternoon or, of many, two days."""
+    """Return runs of three pipelines in two pools: up to 100 within an afternoon, more within two days."""
     chance = random.Random(count)  # noqa: S311 – nothing secret
     found = []
     for number in range(count):

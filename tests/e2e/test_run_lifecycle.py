@@ -1,4 +1,4 @@
-"""A run's life when things go wrong, and what comes after it."""
+"""Runs that fail are rescued, and chains, mails and alerts follow their runs."""
 
 import email
 import json
@@ -16,14 +16,14 @@ import pytest
 from dropbatch.contract import ledger
 from dropbatch.contract.usage import month_usage
 from tests.e2e.lab import Lab, until
-from tests.lambdas.test_spend_guard import notice
+from tests.lambdas.budget_notices import notice
 
 pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture
 def faults(lab: Lab) -> Iterator[Lab]:
-    """The sandbox whose faults may be set: afterwards there are none."""
+    """The sandbox, for a test that sets faults: they are cleared afterwards."""
     yield lab
     lab.sandbox.control({"clear": True})
     lab.sandbox.control({"clock": 1})
@@ -34,14 +34,14 @@ def faults(lab: Lab) -> Iterator[Lab]:
 
 
 def mails(lab: Lab, text: str) -> list[Message]:
-    """Recorded mails that hold a text."""
+    """Return recorded mails that contain a text."""
     directory: Path = lab.sandbox.layout.mail
     return [email.message_from_string(path.read_text()) for path in directory.glob("*.txt") if text in path.read_text()]
 
 
 @pytest.fixture
 def notices(lab: Lab) -> Iterator[Callable[[], list[str]]]:
-    """What operators' programs have heard so far: the topic's messages, in a queue."""
+    """Return the messages of the operators' topic so far, from a queue."""
     sqs, sns = lab.client("sqs"), lab.client("sns")
     queue = sqs.create_queue(QueueName=f"notices-{uuid.uuid4().hex[:8]}")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -63,7 +63,7 @@ def notices(lab: Lab) -> Iterator[Callable[[], list[str]]]:
 
 
 def attempts_counted(lab: Lab, month: str) -> int:
-    """Attempts of the pipeline "slow" in what the group used."""
+    """Return the attempts of the pipeline "slow" in the group's usage."""
     keys = [ledger.to_item({"id": key}) for key in ledger.usage_keys("lab", month)]
     table = lab.pointers["ledger_table"]
     found = lab.dynamodb.batch_get_item(RequestItems={table: {"Keys": keys}})["Responses"][table]
@@ -76,9 +76,7 @@ def topic(lab: Lab, name: str) -> str:
     return next(arn for arn in arns if arn.endswith(f":dropbatch-sandbox-{name}"))
 
 
-def test_a_run_whose_host_was_reclaimed_on_spot_is_done_on_demand(
-    faults: Lab, notices: Callable[[], list[str]]
-) -> None:
+def test_a_run_reclaimed_on_spot_completes_on_demand(faults: Lab, notices: Callable[[], list[str]]) -> None:
     lab = faults
     counted = attempts_counted(lab, ledger.timestamp(ledger.utc_now())[:7])
     run = lab.drop("lab/slow/reclaimed.txt", b"word\n")
@@ -98,11 +96,11 @@ def test_a_run_whose_host_was_reclaimed_on_spot_is_done_on_demand(
     assert heard.startswith('"SUCCEEDED lab/slow')
 
 
-def test_without_capacity_everything_is_done_on_the_next_pool(faults: Lab) -> None:
+def test_runs_without_capacity_complete_on_the_next_pool(faults: Lab) -> None:
     lab = faults
     lab.sandbox.control({"fault": "no-capacity", "queue": "dropbatch-sandbox-spot"})
     runs = [lab.drop(f"lab/wordcount/dry/{number}.txt", b"word\n") for number in range(30)]
-    # A job of its own behind that of the others, which only moves because somebody sees that it must.
+    # A separate job behind that of the others; it advances only if reconcile resumes it.
     runs.append(lab.drop("lab/quick/dry.txt", b"word\n"))
     until(lambda: all(lab.run(run) for run in runs) or None, "the runs to be claimed")
     lab.sandbox.control({"clock": 100})
@@ -125,7 +123,7 @@ def test_without_capacity_everything_is_done_on_the_next_pool(faults: Lab) -> No
     assert all("CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY" in str(mail.get_payload()) for mail in blocked)
 
 
-def test_what_a_lost_try_had_published_is_gone_when_the_next_begins(faults: Lab) -> None:
+def test_a_retry_begins_without_the_published_files_of_the_lost_try(faults: Lab) -> None:
     lab = faults
     run = lab.drop("lab/script/lost.sh", b"sleep 3; echo done > $1/result.txt\n")
     item = until(lambda: found if (found := lab.run(run)) and found["state"] == "RUNNING" else None, "the run to run")
@@ -142,7 +140,7 @@ def test_what_a_lost_try_had_published_is_gone_when_the_next_begins(faults: Lab)
     assert names == {"result.txt", "_log.txt", "_run.json"}
 
 
-def test_a_reconcile_that_was_cut_short_goes_on_and_the_one_after_begins_anew(lab: Lab) -> None:
+def test_an_interrupted_reconcile_continues_and_the_next_starts_over(lab: Lab) -> None:
     table, key = lab.pointers["ledger_table"], ledger.to_item({"id": ledger.RECONCILED})
     begun = ledger.timestamp(ledger.utc_now() - timedelta(hours=1))
     lab.dynamodb.put_item(TableName=table, Item=key | ledger.to_item({"until": begun}))
@@ -168,7 +166,7 @@ def test_a_chain_with_a_branch_runs_every_step_once(lab: Lab) -> None:
     assert output["uri"].endswith("/first.txt")
 
 
-def test_people_are_mailed_once_for_what_was_dropped_together(lab: Lab) -> None:
+def test_one_mail_covers_files_dropped_together(lab: Lab) -> None:
     runs = [lab.drop(f"lab/wordcount/mailed-{number}.txt", b"word\n") for number in range(3)]
     window = ledger.timestamp(ledger.utc_now())
     for run in runs:

@@ -26,14 +26,14 @@ from dropbatch.runtime.stop import Stop
         ("a/" + "x" * 255, "x" * 255),
     ],
 )
-def test_a_name_the_file_system_holds_is_kept(key: str, name: str):
+def test_a_valid_file_name_is_kept(key: str, name: str):
     assert names.file_name(key) == name
 
 
 @pytest.mark.parametrize(
     "key", ["a/..", "a/.", "..", ".", "", "a/", "a/nu\0l.txt", "a/" + "x" * 256, "a/" + "\u00fc" * 200 + ".csv"]
 )
-def test_any_other_name_is_replaced_by_one_it_holds(key: str, tmp_path: Path):
+def test_an_invalid_file_name_is_replaced_by_a_valid_one(key: str, tmp_path: Path):
     name = names.file_name(key)
 
     assert name not in {"", ".", ".."}
@@ -42,7 +42,7 @@ def test_any_other_name_is_replaced_by_one_it_holds(key: str, tmp_path: Path):
     assert (tmp_path / name).resolve().parent == tmp_path.resolve()
 
 
-def test_the_ending_of_a_long_name_survives():
+def test_the_suffix_of_a_long_name_is_kept():
     assert names.file_name("a/" + "x" * 400 + ".fastq").endswith(".fastq")
 
 
@@ -59,12 +59,12 @@ def test_different_keys_get_different_replacements():
         ("bad\udcff", "not UTF-8"),
     ],
 )
-def test_a_result_that_cannot_be_published(relative: str, words: str):
+def test_a_result_that_cannot_be_published_is_an_error(relative: str, words: str):
     with pytest.raises(errors.StageOutError, match=words):
         names.output_key("lab/p/", PurePosixPath(relative))
 
 
-def test_a_reserved_name_below_a_directory_is_free():
+def test_a_reserved_name_below_a_directory_is_allowed():
     assert names.output_key("lab/p/", PurePosixPath("sub/_run.json")) == "lab/p/sub/_run.json"
 
 
@@ -84,11 +84,11 @@ VALUES = {"input": "/s/in put", "output": "/s/out", "scratch": "/s/tmp", "config
         (["p", "{config}"], ["p", "/s/config"]),
     ],
 )
-def test_placeholders(words: list[str], filled: list[str]):
+def test_placeholders_are_replaced(words: list[str], filled: list[str]):
     assert command.fill(command.mark(words, {"k": "{input}"}), VALUES) == filled, "values are not looked at again"
 
 
-def test_a_place_without_a_uri():
+def test_a_missing_output_uri_is_an_error():
     with pytest.raises(errors.RefusedError, match="output_uri"):
         command.fill(command.mark(["{output_uri}"], {}), VALUES)
 
@@ -112,7 +112,7 @@ def test_every_error_has_its_exit_code_and_phase(error: errors.RunError, code: i
     assert (error.exit_code, error.phase) == (code, phase)
 
 
-def test_the_tree_in_the_docstring_is_the_tree():
+def test_the_tree_in_the_docstring_is_the_tree_of_errors():
     assert errors.__doc__ is not None
     for kind in errors.RunError.__subclasses__():
         assert kind.__name__ in errors.__doc__
@@ -133,7 +133,7 @@ def test_output_is_logged_byte_for_byte(tmp_path: Path):
     assert (tmp_path / "log").read_bytes() == bytes(range(256)) * 4000
 
 
-def test_memory_of_all_its_processes_counts(tmp_path: Path):
+def test_memory_of_child_processes_counts(tmp_path: Path):
     child = "import time; y = b'y' * 60_000_000; time.sleep(1.2)"
     parent = f"import subprocess, sys; x = b'x' * 60_000_000; subprocess.run([sys.executable, '-c', {child!r}])"
 
@@ -142,7 +142,7 @@ def test_memory_of_all_its_processes_counts(tmp_path: Path):
     assert outcome.peak_memory_mib > 114
 
 
-def test_cpu_time_of_its_children_counts(tmp_path: Path):
+def test_cpu_time_of_child_processes_counts(tmp_path: Path):
     outcome = start(["sh", "-c", f"{sys.executable} -c 'sum(range(10_000_000))'"], tmp_path)
 
     assert outcome.cpu_seconds > 0.05
@@ -157,7 +157,7 @@ def test_a_program_that_ignores_sigterm_is_killed(tmp_path: Path):
     assert "stopped by SIGTERM" in (outcome.reason or "")
 
 
-def test_a_full_disk_cuts_the_log_not_the_run(tmp_path: Path):
+def test_a_full_disk_truncates_the_log_and_not_the_run(tmp_path: Path):
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full on this system")
     (tmp_path / "log").symlink_to("/dev/full")
@@ -167,7 +167,7 @@ def test_a_full_disk_cuts_the_log_not_the_run(tmp_path: Path):
     assert (outcome.exit_code, outcome.log_complete) == (4, False)
 
 
-def test_an_interpreter_that_does_not_exist_is_named(tmp_path: Path):
+def test_a_missing_interpreter_is_named(tmp_path: Path):
     script = tmp_path / "script"
     script.write_text("#!/no/such/interpreter\n")
     script.chmod(0o755)
@@ -181,7 +181,7 @@ def test_an_interpreter_that_does_not_exist_is_named(tmp_path: Path):
 # --- files ---------------------------------------------------------------------------------------------------------
 
 
-def test_results_are_found_in_order_and_the_rest_is_named(tmp_path: Path):
+def test_results_are_found_in_order_and_other_files_named(tmp_path: Path):
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "2").write_text("2")
     (tmp_path / "a").write_text("1")
@@ -200,7 +200,7 @@ def test_results_are_found_in_order_and_the_rest_is_named(tmp_path: Path):
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--input", "{file}", "--output", "{dir}", "--", "true"]])
-def test_nothing_of_aws_is_imported_where_it_is_not_needed(arguments: list[str], tmp_path: Path):
+def test_the_aws_sdk_is_not_imported_where_it_is_not_needed(arguments: list[str], tmp_path: Path):
     (tmp_path / "file").touch()
     words = [word.format(file=tmp_path / "file", dir=tmp_path / "dir") for word in arguments]
     check = (

@@ -1,6 +1,6 @@
-"""What a person sees, at 80 and at 200 columns; and that a pipe gets neither colour nor what a terminal leaves out.
+"""Output on a terminal of 80 and of 200 columns; in a pipe there is neither colour nor truncation.
 
-After a change that is meant: ``pytest tests/cli/test_terminal.py --snapshot-update``, then look at the difference.
+After an intended change: ``pytest tests/cli/test_terminal_output.py --snapshot-update``, then read the difference.
 """
 
 import os
@@ -16,7 +16,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from dropbatch.contract.runs import State
 from tests.cli.conftest import INPUT, World
-from tests.cli.test_cost import spend
+from tests.cli.deployment_content import spend
 
 LONG = "scans/2026-02-30/patient-0042/slide-7-very-long-name-as-microscopes-write-them-0001.ome.tiff"
 COMMANDS = {
@@ -53,7 +53,9 @@ def lab(world: World) -> World:
     return world
 
 
-def test_seen_on_a_terminal_and_in_a_pipe(lab: World, monkeypatch: pytest.MonkeyPatch, snapshot: SnapshotAssertion):
+def test_output_is_formatted_for_a_terminal_and_plain_in_a_pipe(
+    lab: World, monkeypatch: pytest.MonkeyPatch, snapshot: SnapshotAssertion
+):
     for name, command in COMMANDS.items():
         piped = lab.call(*command).stdout
         assert "\x1b" not in piped
@@ -75,7 +77,7 @@ def test_seen_on_a_terminal_and_in_a_pipe(lab: World, monkeypatch: pytest.Monkey
 
 
 def settled(text: str) -> str:
-    """Without what differs from day to day."""
+    """Return the text without its times and ids."""
     text = re.sub(r"\d min ago", "N min ago", text)
     text = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z, N min ago", "<moment>, N min ago", text)
     return re.sub(r"20\d\d-\d\d(?=  )", "<month>", text)
@@ -103,7 +105,7 @@ with reporting() as reporter:
 
 
 def on_a_terminal(**more: int) -> str:
-    """What a terminal is sent by a program that talks."""
+    """Return what a program writes to a terminal."""
     here, there = pty.openpty()
     with subprocess.Popen([sys.executable, "-c", TALK], **{"stdout": there, "stderr": there, **more}):  # type: ignore[call-overload]
         os.close(there)
@@ -117,7 +119,7 @@ def on_a_terminal(**more: int) -> str:
     return told.decode()
 
 
-def test_a_moving_line_is_out_of_the_way_of_data():
+def test_a_progress_line_is_cleared_before_data():
     told = on_a_terminal()
 
     for uri in ("s3://one", "s3://two"):
@@ -128,7 +130,7 @@ def test_a_moving_line_is_out_of_the_way_of_data():
     assert "a line that stays" in told
 
 
-def test_data_goes_to_its_file_while_a_line_moves(tmp_path: Path):
+def test_data_goes_to_its_file_during_a_progress_line(tmp_path: Path):
     with (tmp_path / "uris.txt").open("wb") as file:
         told = on_a_terminal(stdout=file.fileno())
 

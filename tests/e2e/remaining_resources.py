@@ -1,11 +1,11 @@
-"""What there is in the sandbox of an environment: everything that bears its name or its cost tag."""
+"""The resources of an environment in the sandbox: everything with its name or its cost tag."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from tests.e2e.lab import Lab
 
-__all__ = ["SERVICES", "remains"]
+__all__ = ["SERVICES", "remaining_resources"]
 
 # service: call, member of its answer (and of each entry) with the names; answers of one page, for few things are left
 _LISTS = [
@@ -44,11 +44,11 @@ _NETWORK = [
     ("describe_addresses", "Addresses", "AllocationId"),
 ]
 SERVICES = {"ec2"} | {service for service, *_ in _LISTS}
-"""Services that an environment has things of."""
+"""Services in which an environment has resources."""
 
 
-def remains(lab: Lab, environment: str) -> list[str]:
-    """``service name`` of everything; the bootstrap stack's boundary for the environment is not the environment's."""
+def remaining_resources(lab: Lab, environment: str) -> list[str]:
+    """Return ``service name`` of every resource; the boundary made by the bootstrap stack does not count."""
     name = f"dropbatch-{environment}"
     found = {
         f"{service} {each}"
@@ -56,7 +56,7 @@ def remains(lab: Lab, environment: str) -> list[str]:
         for each in _names(getattr(lab.client(service), call)(**arguments), member, key)
         if name in each or f"/dropbatch/{environment}" in each
     }
-    # Looked at here, since MiniStack does not filter everything by tags.
+    # Filtered here, since MiniStack does not filter everything by tags.
     ours = {"Key": "research-stack-id", "Value": name}
     found |= {
         f"ec2 {each[key]}"

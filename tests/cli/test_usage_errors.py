@@ -1,4 +1,4 @@
-"""What people get wrong, and what a command says then."""
+"""Usage errors and their messages."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ from tests.cli.conftest import World, a_file
         (["status", "--days", "0"], 2, "Invalid value for '--days'"),
     ],
 )
-def test_faults_are_told_not_thrown(world: World, arguments: list[str], code: int, words: str):
+def test_faults_are_printed_without_a_traceback(world: World, arguments: list[str], code: int, words: str):
     result = world.call(*arguments)
 
     assert result.exit_code == code, result.output
@@ -33,7 +33,7 @@ def test_faults_are_told_not_thrown(world: World, arguments: list[str], code: in
     assert result.stdout == ""
 
 
-def test_an_ambiguous_run_id(world: World):
+def test_an_ambiguous_run_id_lists_the_candidates(world: World):
     for last in "0123":
         world.item(State.HELD, identity="r-" + "a" * 19 + last)
 
@@ -44,7 +44,7 @@ def test_an_ambiguous_run_id(world: World):
 
 
 @pytest.mark.parametrize("text", ["abba", "s3://cli-input/lab/wordcount/abba", "lab/wordcount/abba"])
-def test_a_file_whose_name_could_be_an_id(world: World, text: str):
+def test_a_file_whose_name_looks_like_an_id_is_found(world: World, text: str):
     world.item(State.SUCCEEDED, name="abba", minutes_ago=9)
     newest = world.item(State.SUCCEEDED, name="abba", minutes_ago=1)
     world.item(State.SUCCEEDED, name="not-abba")
@@ -52,7 +52,7 @@ def test_a_file_whose_name_could_be_an_id(world: World, text: str):
     assert json.loads(world.call("show", text).stdout)["run"]["run_id"] == newest["run_id"]
 
 
-def test_a_mistyped_file(world: World):
+def test_a_mistyped_file_is_explained(world: World):
     world.item(State.SUCCEEDED, name="scans/notes.txt")
 
     result = world.call("logs", "scans/nots.txt")
@@ -61,7 +61,7 @@ def test_a_mistyped_file(world: World):
     assert "did you mean 'scans/notes.txt'? see `dropbatch status`" in result.stderr
 
 
-def test_an_environment_that_is_not_deployed(world: World):
+def test_an_environment_that_is_not_deployed_is_explained(world: World):
     world.ssm.delete_parameter(Name="/dropbatch/sandbox")
 
     result = world.call("status")
@@ -70,7 +70,7 @@ def test_an_environment_that_is_not_deployed(world: World):
     assert "no environment named sandbox is deployed" in result.stderr
 
 
-def test_an_environment_of_another_version(world: World):
+def test_an_environment_of_another_version_is_explained(world: World):
     world.describe(version=7)
 
     result = world.call("status")
@@ -79,14 +79,14 @@ def test_an_environment_of_another_version(world: World):
     assert "update dropbatch" in result.stderr
 
 
-def test_a_choice_must_be_made_where_there_are_several(world: World, tmp_path: Path):
+def test_an_ambiguous_choice_must_be_made(world: World, tmp_path: Path):
     world.describe(groups=["lab", "other"], pipelines=["one", "two"])
 
     assert "choose one with --group: lab, other" in world.call("status").stderr
     assert "choose one with --pipeline: one, two" in world.call("--group", "lab", "drop", str(a_file(tmp_path))).stderr
 
 
-def test_sandbox_status_and_env(world: World):
+def test_sandbox_commands_describe_the_running_sandbox(world: World):
     url = world.sandbox.environ()["AWS_ENDPOINT_URL"]
 
     assert world.call("sandbox", "status").stdout.startswith(f"running at {url}, process ")

@@ -1,4 +1,4 @@
-"""What people do without a workflow: cdktf's own commands and Terraform's, and the way out of cdktf."""
+"""Deploys without a workflow, with the commands of cdktf and Terraform; and how to leave cdktf."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ from tests.e2e.lab import until
 pytestmark = pytest.mark.soak  # minutes: `make rehearse` and the job of that name run it
 
 
-def test_the_way_out_of_cdktf_is_terraform_that_is_valid(tmp_path: Path) -> None:
+def test_leaving_cdktf_gives_valid_terraform(tmp_path: Path) -> None:
     root, providers = checkout(tmp_path), tmp_path / "providers"
     environ = {**os.environ, **surroundings_of_terraform(tmp_path), "TF_DATA_DIR": str(providers)}
     work = Workplace.without_sandbox(root, environ)
@@ -35,7 +35,7 @@ def test_the_way_out_of_cdktf_is_terraform_that_is_valid(tmp_path: Path) -> None
 
 
 def terraform_in(folder: Path) -> int | None:
-    """The process of Terraform that works in a folder. cdktf gives it a terminal of its own."""
+    """Return the Terraform process in a folder. cdktf starts it in a terminal of its own."""
     for process in Path("/proc").glob("[0-9]*"):
         try:
             command = (process / "cmdline").read_bytes().split(b"\0")
@@ -50,11 +50,11 @@ def terraform_in(folder: Path) -> int | None:
 class Deployed:
     work: Workplace
     interrupted: str
-    """What the first deploy printed, which somebody interrupted."""
+    """Output of the first deploy, which is interrupted."""
     unlocked: bool
-    """Whether the state was free when Terraform had ended."""
+    """Return whether the state was unlocked when Terraform had ended."""
     again: str
-    """What the second printed."""
+    """Output of the second deploy."""
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     try:
         # Given a deploy in the middle of its work
         deploy = work.start(*work.cdktf_command("deploy"))
-        # No earlier: Terraform cancels calls on their way, and what such a call still made is unknown to its state.
+        # Not earlier: Terraform cancels calls in flight, and its state does not contain what such a call created.
         pools = work.client("batch")
         until(lambda: pools.describe_compute_environments()["computeEnvironments"] or None, "the pools", 240)
 
@@ -83,16 +83,16 @@ def work(deployed: Deployed) -> Workplace:
 
 @pytest.mark.e2e
 class TestByHand:
-    """In order: each goes on where the one before ended."""
+    """Each test continues where the one before it ended."""
 
-    def test_a_deploy_that_was_interrupted_goes_on_when_it_is_called_again(self, deployed: Deployed) -> None:
+    def test_an_interrupted_deploy_continues_when_repeated(self, deployed: Deployed) -> None:
         assert "Apply complete!" not in deployed.interrupted
         assert deployed.unlocked
         assert "Apply complete!" in deployed.again
         plan = ["terraform", f"-chdir={deployed.work.stack}", "plan", "-input=false", "-no-color", "-detailed-exitcode"]
         assert "No changes" in deployed.work.call(*plan)
 
-    def test_variables_are_taken_by_all_commands(self, work: Workplace) -> None:
+    def test_all_commands_accept_variables(self, work: Workplace) -> None:
         (work.root / "mine.tfvars").write_text("budget_limit = 99\n")
         file = str(work.root / "mine.tfvars")
         assert '"99' in work.cdktf("diff", "--var-file", file)
@@ -102,8 +102,8 @@ class TestByHand:
         applied = ["terraform", f"-chdir={work.stack}", "apply", "-input=false", "-no-color", "-auto-approve"]
         assert "0 added, 1 changed, 0 destroyed" in work.call(*applied, "-var", "budget_limit=88")
 
-    def test_the_way_out_plans_what_cdktf_deployed(self, work: Workplace) -> None:
-        """The same stack as HCL sees no difference, but that of the variable."""
+    def test_leaving_cdktf_plans_no_change_to_the_deployed_stack(self, work: Workplace) -> None:
+        """A plan of the same stack as HCL shows no change except the variable."""
         override = (work.stack / "sandbox_override.tf.json").read_text()
         work.call("npx", "cdktf", "synth", "--hcl", "--output", "hcl", "--app", f"{work.python} main.py")
         folder = work.root / "hcl/stacks/dev"

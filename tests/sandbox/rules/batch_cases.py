@@ -1,9 +1,9 @@
+"""Cases for the rules of AWS Batch."""
+
 from typing import Any
 
-import pytest
-
-from dropbatch.sandbox.rules import Known, violations
-from tests.sandbox.rules.cases import Case, judge
+from dropbatch.sandbox.rules import Known
+from tests.sandbox.rules.cases import Case
 
 FAIR = Known(queue={"jobQueueName": "q", "schedulingPolicyArn": "arn"}, definition={})
 FIFO = Known(queue={"jobQueueName": "q"}, definition={})
@@ -287,22 +287,3 @@ RESOURCES = [
 ]
 
 CASES = [*JOBS, *RESOURCES]
-
-
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.operation}-{case.rule}")
-def test_given_a_request_at_the_limit_and_one_beyond_when_judged_then_only_the_second_is_refused(case: Case) -> None:
-    judge("batch", case)
-
-
-def test_given_a_request_without_priority_when_the_queue_is_fair_then_the_missing_one_is_named() -> None:
-    request = {"jobName": "j", "jobQueue": "q", "jobDefinition": "d", "shareIdentifier": "lab"}
-
-    (found,) = violations("batch", "SubmitJob", request, FAIR)
-
-    assert str(found) == (
-        "batch.SubmitJob: Either schedulingPriority in job definition or schedulingPriorityOverride is required. "
-        "(rule 'scheduling priority with a fair-share policy': "
-        "https://github.com/hashicorp/terraform-provider-aws/issues/31226)"
-    )
-    assert list(violations("batch", "SubmitJob", request, FAIR_WITH_PRIORITY)) == []
-    assert list(violations("batch", "SubmitJob", request)) == []  # of a queue that nobody knows

@@ -1,4 +1,4 @@
-"""Debian packages that tests need, installed where continuous integration runs them, never on a person's machine."""
+"""Debian packages that tests need. They are installed in continuous integration, never on a person's machine."""
 
 import fcntl
 import os
@@ -14,25 +14,25 @@ _LOCK = Path(__file__).parents[1] / ".dropbatch" / "cache" / "apt.lock"
 
 
 def in_ci() -> bool:
-    """Whether this is continuous integration, where what a test needs and does not find is a failure."""
+    """Return whether this is continuous integration, where a missing tool fails a test."""
     return os.environ.get("CI", "").lower() in {"1", "true"}
 
 
 def can_install() -> bool:
-    """Whether packages may be installed here, and can be."""
+    """Return whether packages may and can be installed here."""
     return in_ci() and shutil.which("apt-get") is not None and (os.geteuid() == 0 or shutil.which("sudo") is not None)
 
 
 def install(*packages: str) -> None:
-    """Install packages; tests in other processes that install too wait for each other."""
+    """Install packages. Concurrent installations of other processes wait for each other."""
     sudo = ["sudo", "--preserve-env=DEBIAN_FRONTEND"] if os.geteuid() else []
-    # Administrators' programs are found wherever the tests are started.
+    # Programs in sbin are found for every user.
     env = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"}
     _LOCK.parent.mkdir(parents=True, exist_ok=True)
     with _LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for words in (["update", "-q"], ["install", "-y", "-q", "--no-install-recommends", *packages]):
-            # What else installs packages on the machine, such as unattended upgrades, is waited for too.
+            # Wait for other installations on the machine too, such as unattended upgrades.
             command = [*sudo, "apt-get", "--option=DPkg::Lock::Timeout=300", *words]
             done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=_SECONDS)
             if done.returncode:

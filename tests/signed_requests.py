@@ -1,4 +1,4 @@
-"""Requests as the AWS provider sends them, where boto3 speaks another protocol or none of its own credentials."""
+"""Signed requests as the AWS provider sends them, where boto3 uses another protocol or other credentials."""
 
 import urllib.parse
 import urllib.request
@@ -10,7 +10,7 @@ from botocore.credentials import Credentials
 
 
 def post(environ: Mapping[str, str], service: str, **form: str) -> str:
-    """The answer to a form, signed with the credentials in `environ`.
+    """Post a form, signed with the credentials in `environ`, and return the answer.
 
     Raises:
         urllib.error.HTTPError: it was refused.

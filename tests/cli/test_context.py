@@ -1,4 +1,4 @@
-"""What the command makes of its surroundings: credentials, environments, sandboxes, pipes."""
+"""How the command finds credentials, environment and sandbox, and how it writes to pipes."""
 
 import subprocess
 import sys
@@ -41,7 +41,7 @@ def client_error(code: str, message: str = "the message") -> exceptions.ClientEr
         (PermissionError(13, "Permission denied", "/secret"), 1, "/secret: Permission denied"),
     ],
 )
-def test_faults_of_a_person_in_words(error: Exception, code: int, words: str):
+def test_faults_of_the_user_are_explained(error: Exception, code: int, words: str):
     told = errors.in_words(error)
 
     assert told is not None
@@ -57,7 +57,7 @@ def test_faults_of_the_program_keep_their_traceback(error: Exception):
 
 @pytest.fixture
 def nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Neither credentials nor a checkout."""
+    """No credentials and no checkout."""
     without_aws(monkeypatch, tmp_path)
     monkeypatch.chdir(tmp_path)
 
@@ -75,7 +75,7 @@ def nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.usefixtures("nothing")
-def test_a_person_who_has_set_up_nothing(arguments: list[str], code: int, words: str):
+def test_a_user_without_any_setup_gets_instructions(arguments: list[str], code: int, words: str):
     result = CliRunner().invoke(cli, arguments)
 
     assert result.exit_code == code, result.output
@@ -84,7 +84,7 @@ def test_a_person_who_has_set_up_nothing(arguments: list[str], code: int, words:
 
 
 @pytest.mark.usefixtures("nothing")
-def test_no_credentials(monkeypatch: pytest.MonkeyPatch):
+def test_missing_credentials_are_one_line(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
 
     result = CliRunner().invoke(cli, ["--env", "dev", "status"])
@@ -94,7 +94,7 @@ def test_no_credentials(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.usefixtures("nothing")
-def test_a_sandbox_that_does_not_run(tmp_path: Path):
+def test_a_stopped_sandbox_is_explained(tmp_path: Path):
     (tmp_path / "environments").mkdir()
     (tmp_path / "environments" / "sandbox.toml").touch()
 
@@ -110,13 +110,13 @@ def test_the_environment_variable_names_the_environment():
 
 
 @pytest.mark.usefixtures("nothing")
-def test_the_variables_of_a_sandbox_serve_outside_its_checkout():
+def test_the_variables_of_a_sandbox_work_outside_its_checkout():
     env = {"DROPBATCH_SANDBOX_DIR": "/somewhere", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
 
     assert environment.choose(None, env) == "sandbox"
 
 
-def test_the_checkout_is_found_from_below(tmp_path: Path):
+def test_the_checkout_is_found_from_a_folder_below(tmp_path: Path):
     (tmp_path / "environments").mkdir()
     (tmp_path / "environments" / "sandbox.toml").touch()
     (tmp_path / "a" / "b").mkdir(parents=True)
@@ -130,7 +130,7 @@ def run(*arguments: str, code: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-def test_help_imports_nothing_slow():
+def test_help_imports_no_slow_module():
     code = (
         "import sys; from dropbatch.cli.main import cli\n"
         "cli.main(['--help'], standalone_mode=False)\n"
@@ -159,7 +159,7 @@ def test_exit_codes_reach_the_shell():
     assert "Traceback" not in done.stderr
 
 
-def test_version():
+def test_the_version_is_printed():
     assert run("--version").stdout.startswith("dropbatch ")
 
 
@@ -184,7 +184,7 @@ def test_version():
         (["drop", "{dir}/none.txt"], 3, "does not exist"),
     ],
 )
-def test_what_people_do_wrong_is_told_in_a_line(
+def test_usage_errors_are_one_line(
     world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, arguments: list[str], code: int, words: str
 ):
     environ = world.sandbox.environ()

@@ -45,7 +45,7 @@ def test_internal_errors_are_not_listed(tmp_path: Path, source: str) -> None:
     assert _found(tmp_path, source) == []
 
 
-def test_no_text_in_the_form_of_the_house_is_left_out() -> None:
+def test_no_error_text_is_left_out() -> None:
     """Every literal in the form "rule, got value: fix" is found, in whatever place."""
     listed = " ".join(text.words for _, text in error_texts(ROOT))
 

@@ -26,7 +26,7 @@ def passing(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def test_reading_is_told_of_until_the_first_bytes_have_arrived(passing: list[float]):
+def test_reading_is_reported_until_the_first_bytes_have_arrived(passing: list[float]):
     reporter = FakeReporter()
     progress = Progress(reporter, "uploading a", 4 * 2**20, live=True, before="reading a")
 
@@ -45,7 +45,7 @@ def test_reading_is_told_of_until_the_first_bytes_have_arrived(passing: list[flo
     ]
 
 
-def test_a_log_is_told_less(passing: list[float]):
+def test_progress_without_a_terminal_is_reported_less_often(passing: list[float]):
     reporter = FakeReporter()
     progress = Progress(reporter, "fetching a", 100, live=False)
 

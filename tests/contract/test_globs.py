@@ -50,7 +50,7 @@ def test_a_pattern_without_stars_matches_itself_only(key: str) -> None:
 
 
 @pytest.mark.parametrize("pattern", ["*a" * 20 + "b", "**/" * 20 + "b", "**/*a" * 10 + "/b"])
-def test_no_pattern_takes_long(pattern: str) -> None:
+def test_matching_takes_little_time_with_any_pattern(pattern: str) -> None:
     """A quadratic matcher takes a thousandth of this time; one that backtracks would take years."""
     matches = matcher(pattern)
     begun = time.process_time()

@@ -184,7 +184,7 @@ def test_one_mail_covers_files_dropped_together(lab: Lab) -> None:
     assert not any(mail["X-Topic"].endswith("operators") for mail in mails(lab, "mailed-"))
 
 
-def test_the_budgets_alert_pauses_and_is_told_of_and_nothing_else_does(lab: Lab) -> None:
+def test_only_the_alert_of_the_budget_pauses_and_mails(lab: Lab) -> None:
     paused = ledger.to_item({"id": ledger.PAUSED})
     sns, table = lab.client("sns"), lab.pointers["ledger_table"]
 

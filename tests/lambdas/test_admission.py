@@ -20,7 +20,7 @@ def arrival(key: str, *, size: int = 3, version_id: str = "v1") -> Arrival:
         ("lab/wordcount/" + "k" * 886, "k" * 886),
     ],
 )
-def test_a_file_in_a_pipelines_folder_is_a_run(key: str, rest: str) -> None:
+def test_a_file_in_the_folder_of_a_pipeline_is_a_run(key: str, rest: str) -> None:
     found = classify(arrival(key), DEPLOYMENT)
 
     assert isinstance(found, Admitted)
@@ -52,14 +52,14 @@ def test_a_file_in_a_pipelines_folder_is_a_run(key: str, rest: str) -> None:
         ("lab/sort/a.txt", "pipeline 'sort' takes files ending in .dat"),
     ],
 )
-def test_what_cannot_be_processed_is_refused_with_a_reason(key: str, reason: str) -> None:
+def test_an_invalid_key_is_refused_with_a_reason(key: str, reason: str) -> None:
     found = classify(arrival(key), DEPLOYMENT)
 
     assert isinstance(found, Rejected)
     assert found.reason.startswith(reason)
 
 
-def test_a_file_of_no_group_is_kept_under_the_systems_own() -> None:
+def test_a_file_of_no_group_belongs_to_the_system() -> None:
     found = classify(arrival("a.txt"), DEPLOYMENT)
 
     assert isinstance(found, Rejected)
@@ -84,7 +84,7 @@ def test_an_unversioned_bucket_is_refused() -> None:
         ("lab/byfolder/day/_DONE.txt", 3, "its folder is processed when _DONE is put into it"),
     ],
 )
-def test_what_is_not_meant_to_start_anything_is_ignored(key: str, size: int, reason: str) -> None:
+def test_keys_that_start_nothing_are_ignored(key: str, size: int, reason: str) -> None:
     assert classify(arrival(key, size=size), DEPLOYMENT) == Ignored(arrival=arrival(key, size=size), reason=reason)
 
 
@@ -130,7 +130,7 @@ def test_a_marker_put_again_starts_the_folder_again() -> None:
         ("lab/submissions/backfill.json", "backfill"),
     ],
 )
-def test_a_request_is_known_by_its_name(key: str, kind: str) -> None:
+def test_a_request_is_recognised_by_its_name(key: str, kind: str) -> None:
     assert classify(arrival(key), DEPLOYMENT) == Requested(arrival=arrival(key), group=key.partition("/")[0], kind=kind)
 
 
@@ -138,11 +138,11 @@ def test_a_request_is_known_by_its_name(key: str, kind: str) -> None:
     "key",
     ["a.txt", "lbb/wordcount/a", "lab/a", "lab/wordcont/a", "lab/sort/a.txt", "lab/byrequest/a", "lab/byfolder/a"],
 )
-def test_what_nothing_is_set_up_for_is_left_alone_if_the_environment_says_so(key: str) -> None:
+def test_keys_without_a_pipeline_are_ignored_if_the_environment_says_so(key: str) -> None:
     assert isinstance(classify(arrival(key), DEPLOYMENT._replace(unmatched="ignore")), Ignored)
 
 
-def test_what_cannot_be_processed_is_refused_whatever_the_environment_says() -> None:
+def test_an_invalid_key_is_refused_whatever_the_environment_says() -> None:
     found = classify(arrival("lab/wordcount/" + "k" * 900), DEPLOYMENT._replace(unmatched="ignore"))
 
     assert isinstance(found, Rejected)

@@ -221,7 +221,7 @@ def test_a_queue_disabled_by_a_pause_is_no_refusal(life: Life) -> None:
     assert "refused" not in life.job()
 
 
-def test_a_submission_that_is_found_in_batch_is_refused_no_more(life: Life) -> None:
+def test_a_submission_found_in_batch_is_no_longer_refused(life: Life) -> None:
     """Batch accepts the job but the answer is lost; then it refuses a repetition before ListJobs shows the job."""
     life.aws.tap = refusing("SubmitJob")
     life.arrive(dropped("lab/wordcount/a"))
@@ -236,7 +236,7 @@ def test_a_submission_that_is_found_in_batch_is_refused_no_more(life: Life) -> N
     assert len(life.aws.batch.jobs) == 1
 
 
-def test_a_refusal_that_nothing_renews_counts_no_more(life: Life) -> None:
+def test_a_refusal_that_is_not_renewed_expires(life: Life) -> None:
     """For example after its runs were canceled, or during a pause."""
     life.aws.tap = refusing("SubmitJob")
     life.arrive(dropped("lab/wordcount/a"))

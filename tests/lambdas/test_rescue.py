@@ -1,4 +1,4 @@
-"""Runs whose job failed: they get another attempt if that is useful, or end with a record."""
+"""Runs whose job failed: retried where that can help, otherwise ended with a record."""
 
 import json
 from collections.abc import Mapping
@@ -13,72 +13,6 @@ from tests.lambdas.conftest import DEPLOYMENT, OUTPUT, sqs_record
 from tests.lambdas.job_events import CONTAINER, NO_CAPACITY, RECLAIMED, event, failed, told, tries
 from tests.lambdas.scenario import STEPS, Life, usage_of_month
 from tests.lambdas.simulated_aws import SimulatedAws
-from tests.lambdas.test_run_events import event, told
-
-RECLAIMED = "Host EC2 (instance i-1) terminated."
-NO_CAPACITY = "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - Service cannot fulfill the capacity requested"
-CONTAINER = {
-    "resourceRequirements": [{"type": "VCPU", "value": "2"}, {"type": "MEMORY", "value": "2048"}],
-    "image": "repository:wordcount-1",
-}
-STEPS = DEPLOYMENT._replace(
-    pipelines={
-        **DEPLOYMENT.pipelines,
-        "wordcount": DEPLOYMENT.pipelines["wordcount"]._replace(memory_steps=(4096, 8192)),
-    },
-    pools={
-        "spot": DEPLOYMENT.pools["spot"]._replace(usd_per_vcpu_hour=0.36, usd_per_gib_hour=0.036),
-        "ondemand": DEPLOYMENT.pools["ondemand"],
-    },
-)
-
-
-def tries(*seconds: float, reason: str = "") -> list[dict[str, Any]]:
-    return [
-        {"startedAt": 1_700_000_000_000, "stoppedAt": 1_700_000_000_000 + int(each * 1000), "statusReason": reason}
-        for each in seconds
-    ]
-
-
-def failed(job: Mapping[str, Any], reason: str, message_id: str = "e", **detail: Any) -> dict[str, Any]:
-    container = {**CONTAINER, **detail.pop("container", {})}
-    return event(dict(job), "FAILED", message_id, statusReason=reason, container=container, **detail)
-
-
-class Life:
-    """A deployment whose jobs and events the test controls."""
-
-    def __init__(self, aws: SimulatedAws, deployment: Deployment) -> None:
-        self.aws = aws
-        self.arrival: ArrivalFlow = make_arrival(aws, deployment)
-        parts = run_events(aws, deployment)
-        self.flow, self.reconcile = parts.flow, parts.reconcile
-
-    def drop(self, *keys: str) -> dict[str, Any]:
-        self.drop_quietly(*keys)
-        return self.last_job()
-
-    def drop_quietly(self, *keys: str) -> None:
-        assert not self.arrival.process([dropped(*keys)]).ids
-
-    def last_job(self) -> dict[str, Any]:
-        return list(self.aws.batch.jobs.values())[-1]
-
-    def deliver(self) -> None:
-        """What was sent to the arrival queue arrives."""
-        sent, self.aws.sqs.sent = self.aws.sqs.sent, []
-        assert not self.arrival.process(
-            [sqs_record(each["MessageBody"], f"m{number}") for number, each in enumerate(sent)]
-        ).ids
-
-    def happens(self, *events: dict[str, Any]) -> None:
-        assert not self.flow.process(list(events)).ids
-        self.deliver()
-
-    @property
-    def run(self) -> dict[str, Any]:
-        (run,) = self.aws.dynamodb.runs()
-        return run
 
 
 @pytest.fixture

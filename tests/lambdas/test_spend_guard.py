@@ -8,6 +8,7 @@ from lambdas.common.brake import Brake
 from lambdas.ledger.table import Ledger
 from lambdas.spend_guard import handler
 from lambdas.spend_guard.budget_alert import BudgetNotice, read_notice
+from tests.lambdas.budget_notices import notice
 from tests.lambdas.simulated_aws import SimulatedAws
 
 

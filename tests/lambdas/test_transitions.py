@@ -156,7 +156,7 @@ def test_a_run_can_be_published_again(aws: SimulatedAws) -> None:
     assert table.change(PUBLISHED, run, run) == run
 
 
-def test_fields_that_a_change_empties_are_removed(aws: SimulatedAws) -> None:
+def test_emptied_fields_are_removed(aws: SimulatedAws) -> None:
     table = stored(aws, FAILED)
 
     table.change(RETRY, FAILED, FAILED._replace(state=State.HELD, attempt=2, reason=""))

@@ -65,7 +65,7 @@ def test_a_full_object_checksum_is_verified(head: dict[str, Any], name: str):
         {"ETag": f'"{MD5}"', "ServerSideEncryption": "aws:kms"},
     ],
 )
-def test_what_is_no_checksum_of_the_whole_is_not_taken_for_one(head: dict[str, str]):
+def test_a_composite_checksum_is_not_used_as_a_full_one(head: dict[str, str]):
     assert checksums.large_object_check(Client(**head), LARGE) is None  # type: ignore[arg-type]
 
 

@@ -42,9 +42,7 @@ def test_given_rights_on_queue_and_definition_only_when_submitting_then_the_job_
         aws("batch", stack.user(policy)).submit_job(jobName="j", jobQueue=stack.queue, jobDefinition=stack.definition)
 
 
-def test_given_no_right_to_tag_when_submitting_with_tags_then_denied_on_the_definition(
-    stack: BatchStack, aws: Client
-) -> None:
+def test_submitting_with_tags_requires_the_right_to_tag_the_definition(stack: BatchStack, aws: Client) -> None:
     submit = {"Action": "batch:SubmitJob", "Resource": "*"}
     tag = {"Action": "batch:TagResource", "Resource": arns(stack, "job-definition/{}:*")}
     request = {"jobName": "j", "jobQueue": stack.queue, "jobDefinition": stack.name, "tags": {"a": "b"}}

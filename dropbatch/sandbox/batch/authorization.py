@@ -1,7 +1,8 @@
 """Resources on which a Batch call is authorized.
 
 Source: Service Authorization Reference, "Actions, resources, and condition keys for AWS Batch". SubmitJob is checked on
-the job definition, on the queue and on the new job, whose id Batch gives (``job/*``); with tags also ``batch:TagResource``, which AWS checks on the job definition.
+the job definition, on the queue and on the new job, whose id is not known before (``job/*``); with tags also
+``batch:TagResource``, which AWS checks on the job definition.
 """
 
 import json

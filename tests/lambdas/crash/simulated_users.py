@@ -20,7 +20,7 @@ _SHELF = ("lab/inputs/a", "lab/inputs/b")
 """Objects that only requests use."""
 
 
-class People:
+class SimulatedUsers:
     """Makes requests, and knows which runs must exist at the end."""
 
     def __init__(self, world: "World", files: int) -> None:

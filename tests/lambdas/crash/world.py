@@ -32,7 +32,7 @@ from lambdas.run_events.flow import RunEventsFlow
 from lambdas.run_events.reconcile import Reconcile, UnrepairedError
 from tests.lambdas.conftest import DEPLOYMENT, OUTPUT, definitions
 from tests.lambdas.crash.faulty_aws import NO_CHECK, FaultyBatch, FaultyClient, Invocation, KilledError, Weather
-from tests.lambdas.crash.people import People
+from tests.lambdas.crash.simulated_users import SimulatedUsers
 from tests.lambdas.simulated_aws import DynamoDB, SimulatedAws
 
 CHAINED = DEPLOYMENT._replace(
@@ -75,10 +75,10 @@ class World:
         self.completions: Counter[str] = Counter()
         self._scheduler = getcurrent()
         self._numbers = iter(range(1_000_000))
-        self.people = People(self, files)
+        self.users = SimulatedUsers(self, files)
         # A third of the schedules has no limit, a third has one that is large enough, and a third has one that may be
         # too small. The last ones make no requests, whose expectations do not consider rejected runs.
-        enough = None if seed % 3 == 0 else 1000 if seed % 3 == 1 or self.people.makes_requests else 3
+        enough = None if seed % 3 == 0 else 1000 if seed % 3 == 1 or self.users.makes_requests else 3
         self.limit = None if enough is None else Limit(VCPU_MS, enough * RUN_NEEDS)
         self.deployment = CHAINED._replace(limits={} if self.limit is None else {"lab": self.limit})
 

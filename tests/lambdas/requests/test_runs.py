@@ -234,7 +234,9 @@ def test_a_late_duplicate_cancel_does_not_affect_the_next_attempt(bench: Bench) 
 
 
 @pytest.mark.parametrize("moment", ["UpdateItem", "PutObject", "TransactWriteItems"])
-def test_a_second_cancel_that_looked_before_the_retry_does_not_mean_the_next_attempt(bench: Bench, moment: str) -> None:
+def test_a_duplicate_cancel_that_read_before_the_retry_does_not_affect_the_next_attempt(
+    bench: Bench, moment: str
+) -> None:
     (one,) = drop(bench, "a")
 
     def meanwhile(operation: str, call: Any) -> None:

@@ -134,7 +134,7 @@ def test_a_folder_may_be_named_in_a_pipeline_started_by_files(bench: Bench) -> N
     assert spec.output == f"lab/byrequest/day1/{spec.run_id}/"
 
 
-def test_a_large_request_is_worked_on_in_pieces(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_request_is_processed_in_slices(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plans, "PART_CALLS", 2)
     monkeypatch.setattr(processor, "RUNS_AT_ONCE", 7)
     monkeypatch.setattr(processor, "_MAX_RUNS", 7)
@@ -165,7 +165,7 @@ def test_an_invocation_completes_at_least_one_step_and_leaves_time_for_claims(be
     assert passes == 4
 
 
-def test_listing_goes_on_where_it_ended(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_listing_continues_where_it_ended(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plans, "PART_CALLS", 1)
     names = [f"lab/inputs/{number:04}.dat" for number in range(2500)]
     bench.upload(*names)

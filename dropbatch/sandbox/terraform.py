@@ -161,7 +161,7 @@ class Terraform:
         where = "get it from https://developer.hashicorp.com/terraform/install"
         program = shutil.which("terraform")
         if program is None:
-            raise TerraformError(f"terraform is not on PATH, needed is {needed} or newer: {where}")
+            raise TerraformError(f"terraform is not on PATH, {needed} or newer is required: {where}")
         environ = {**os.environ, "CHECKPOINT_DISABLE": "1"}
         environ.pop(_CONFIGURATION_VARIABLE, None)
         answer = subprocess.run([program, "version", "-json"], env=environ, capture_output=True, text=True, check=False)
@@ -171,7 +171,7 @@ class Terraform:
             raise TerraformError(f"`{program} version` failed: {answer.stderr.strip()}") from None
         numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
         if numbers < _OLDEST:
-            raise TerraformError(f"found Terraform {version}, needed is {needed} or newer: {where}")
+            raise TerraformError(f"found Terraform {version}, {needed} or newer is required: {where}")
         self._program = program
         return program, version
 

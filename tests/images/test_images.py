@@ -163,7 +163,7 @@ class TestEcr:
 
     def test_has_the_image_already(self, project: Path, ecr: Any) -> None:
         ecr.add_response("describe_images", {"imageDetails": [{}]}, None)
-        assert push(project, "image/align", tag_of(project), REPOSITORY, {}).endswith("is there already")
+        assert push(project, "image/align", tag_of(project), REPOSITORY, {}).endswith("exists already")
 
     def test_new_image_is_built_and_pushed(self, project: Path, ecr: Any, engine: Path) -> None:
         tag = tag_of(project)

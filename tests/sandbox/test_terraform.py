@@ -177,7 +177,7 @@ def test_a_missing_terraform_is_one_line_with_the_required_version(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    with pytest.raises(TerraformError, match=r"not on PATH, needed is 1\.11 or newer: get it from https://") as error:
+    with pytest.raises(TerraformError, match=r"not on PATH, 1\.11 or newer is required: get it from https://") as error:
         write().init()
 
     assert "\n" not in str(error.value)
@@ -191,7 +191,7 @@ def test_an_old_terraform_is_one_line_with_the_required_version(
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
 
-    with pytest.raises(TerraformError, match=r"found Terraform 1\.5\.7, needed is 1\.11 or newer: get it from"):
+    with pytest.raises(TerraformError, match=r"found Terraform 1\.5\.7, 1\.11 or newer is required: get it from"):
         write().init()
 
 

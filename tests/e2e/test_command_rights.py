@@ -210,7 +210,7 @@ def test_a_member_cancels_and_retries(lab: Lab, as_: Callable[[str], Dropbatch],
         good(call("cancel", run, "--yes"))
         assert lab.ended(run)["state"] == "CANCELLED"
         unheard = call("logs", run)  # S3 says "access denied" of what is not there to those who may not list it all
-        assert (unheard.exit_code, "left no log: cancelled on request" in unheard.stderr) == (3, True), unheard.output
+        assert (unheard.exit_code, "has no log: cancelled on request" in unheard.stderr) == (3, True), unheard.output
     finally:
         lab.sandbox.control({"clear": True})
     (ended,) = json.loads(good(call("retry", run, "--yes", "--wait", "--json")).stdout)["ended"]

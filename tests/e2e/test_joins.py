@@ -90,10 +90,10 @@ def test_failures_are_all_reported_and_nothing_is_joined(joins: Joins) -> None:
     )
 
     assert (end["status"], end["error"]) == ("FAILED", "Join.RunsFailed")
-    missing, many = sorted(end["cause"].splitlines(), key=lambda line: "comes to 2" in line)
+    missing, many = sorted(end["cause"].splitlines(), key=lambda line: "makes 2" in line)
     assert missing.startswith("Run.REJECTED: ")
     assert "lab/inputs/missing.txt" in missing
-    assert "task_token: a state machine waits for one run, the request comes to 2" in many
+    assert "task_token: a state machine can wait for one run, the request makes 2" in many
     assert [run for run in joins.lab.runs() if run["pipeline"] == "joined"] == before
 
 

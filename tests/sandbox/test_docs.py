@@ -37,7 +37,7 @@ def test_every_fault_is_on_the_page() -> None:
 
 
 def test_every_operation_is_on_the_page(world: World) -> None:
-    listed = PAGE.split("Of Batch there are:")[1].split(". In the tests")[0]
+    listed = PAGE.split("Our Batch implements")[1].split(". In the tests")[0]
 
     found = set(re.findall(r"\w+", listed))
 

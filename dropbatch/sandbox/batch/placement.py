@@ -116,7 +116,7 @@ class Placement:
         return None
 
     def _obstacle(self, job: Job, queue: Resource) -> str | None:
-        """Return why no environment can take the job; None if it waits for other jobs or a disabled environment."""
+        """Return why waiting does not help; None if the job waits for other jobs or for a disabled environment."""
         usable = self._usable(queue)
         wide = [environment for environment, most in usable if job.template.vcpus <= most]
         if usable and not wide:

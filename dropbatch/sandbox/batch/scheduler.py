@@ -119,7 +119,7 @@ class Scheduler:
         self._store.changed.notify_all()
 
     def reclaim(self, chosen: Callable[[Job], bool]) -> list[Job]:
-        """Reclaim the Spot instances of the chosen placed jobs."""
+        """Terminate the instances of the chosen placed jobs and return these jobs."""
         lives = [live for live in self._live.values() if chosen(live.job)]
         for live in lives:
             live.stop_reason = live.stop_reason or _HOST_TERMINATED

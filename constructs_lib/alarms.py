@@ -1,4 +1,4 @@
-"""When people are told that the system itself is not well."""
+"""Alarms on system health."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ __all__ = ["Alarms", "AlarmsProps"]
 
 @dataclass(frozen=True, kw_only=True)
 class AlarmsProps:
-    """What is watched, and who is told."""
+    """The watched resources, and the topic that gets the alarms."""
 
     site: Site
     queues: Sequence[Queue]
@@ -28,7 +28,7 @@ class AlarmsProps:
 
 
 class Alarms(Construct):
-    """Dead letters, messages that wait too long, functions that fail, events that do not reach their target."""
+    """Alarms on dead letters, old messages, failed functions and undelivered events."""
 
     def __init__(self, scope: Construct, id_: str, props: AlarmsProps) -> None:
         super().__init__(scope, id_)

@@ -1,4 +1,4 @@
-"""The stack that an account has once: where state is kept, and who may deploy."""
+"""The bootstrap stack, one per account: the state bucket and the roles that deploy."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The most that roles of an environment may ever be given: what keeps who makes them from making mightier ones."""
+"""Permissions boundary of an environment's roles: no role that a deploy creates can have more rights."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The brake on spending."""
+"""The monthly budget, its warnings, and the topic that pauses the environment."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

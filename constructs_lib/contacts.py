@@ -1,4 +1,4 @@
-"""Mail to people of groups: each hears of their own groups' runs."""
+"""Mail subscriptions of groups: each contact gets mails about the runs of their own groups."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What an operator looks at: one page in CloudWatch."""
+"""The operators' CloudWatch dashboard."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a deploy needs, by service: to look at everything, to change what bears an environment's name."""
+"""Rights of a deploy, by service: read everything; modify only the environment's resources."""
 
 from constructs_lib.policy import Statement
 from constructs_lib.site import Site
@@ -95,17 +95,17 @@ _NETWORK_LATER = [
 
 
 def look() -> list[Statement]:
-    """Read how everything is set up, but nothing that is in it."""
-    return [Statement(sid="Look", actions=_LOOK, resources=["*"])]  # most have no resource level
+    """Return the rights to read the configuration of all resources, but no data in them."""
+    return [Statement(sid="Look", actions=_LOOK, resources=["*"])]  # most do not support resource-level permissions
 
 
 def find(state: str, environment: str) -> list[Statement]:
-    """Find what an environment (``*``: each) has, and read its state."""
+    """Return the rights to find the resources of an environment (``*``: of each) and to read its state."""
     return [
         Statement(
             sid="ReadParameters", actions=["ssm:GetParameter*"], resources=["arn:*:ssm:*:*:parameter/dropbatch/*"]
         ),
-        # Without, S3 says of no bucket that it is there, and a plan would make it anew.
+        # Without ListBucket every bucket looks missing, and a plan would create it again.
         Statement(
             sid="FindBuckets", actions=["s3:ListBucket"], resources=[state, f"arn:*:s3:::dropbatch-{environment}-*"]
         ),
@@ -114,7 +114,7 @@ def find(state: str, environment: str) -> list[Statement]:
 
 
 def change(site: Site, state: str, environment: str, boundary: str) -> list[Statement]:
-    """Make, change and delete what bears the environment's name; roles only such as bear the boundary (its ARN)."""
+    """Return the rights to modify resources with the environment's name, and roles with its boundary (an ARN)."""
     name = f"dropbatch-{environment}"
     iam = f"arn:{site.partition}:iam::{site.account}"
     roles = [f"{iam}:role/{name}-*", f"{iam}:role/{name}.*"]
@@ -301,7 +301,7 @@ def change(site: Site, state: str, environment: str, boundary: str) -> list[Stat
 
 
 def network(site: Site, environment: str) -> list[Statement]:
-    """Make, change and delete the environment's network and launch templates, which are named by number."""
+    """Return the rights to modify the environment's network and launch templates, whose ids AWS chooses."""
     name = f"dropbatch-{environment}"
     tagged = {"StringEquals": {"aws:ResourceTag/research-stack-id": name}}
     requested = {"StringEquals": {"aws:RequestTag/research-stack-id": name}}

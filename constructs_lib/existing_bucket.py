@@ -1,4 +1,4 @@
-"""An input bucket that was there before us."""
+"""An existing input bucket."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ __all__ = ["ExistingBucket", "ExistingBucketProps"]
 
 @dataclass(frozen=True, kw_only=True)
 class ExistingBucketProps:
-    """A bucket of the account: versioned, with EventBridge notifications switched on."""
+    """A bucket of this account, with versioning and EventBridge notifications enabled."""
 
     site: Site
     name: str
@@ -25,7 +25,7 @@ class ExistingBucketProps:
 
 
 class ExistingBucket(Reachable):
-    """A bucket that we read and listen to, and change in nothing."""
+    """An existing bucket. We read it and receive its events, and never change it."""
 
     def __init__(self, scope: Construct, id_: str, props: ExistingBucketProps) -> None:
         super().__init__(scope, id_, site=props.site, kms_key_arn=props.kms_key_arn)

@@ -1,4 +1,4 @@
-"""A network that was there before us."""
+"""An existing network."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

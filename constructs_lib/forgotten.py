@@ -1,4 +1,4 @@
-"""What Terraform forgets instead of deleting it: a bucket of ours when one of others takes its place."""
+"""Remove the input bucket from Terraform's state without deleting it, when an existing bucket replaces it."""
 
 from collections.abc import Iterable
 
@@ -16,11 +16,11 @@ OWN_INPUTS = (
     "aws_s3_bucket_lifecycle_configuration.Inputs_Lifecycle_E2EC0303",
     "aws_s3_bucket_cors_configuration.Inputs_WebPages_6D1D7957",
 )
-"""The input bucket and all that protects it, by their addresses in the stack. Not what makes runs of its files."""
+"""Addresses in the stack of the input bucket and of the resources that protect it, without its notifications."""
 
 
 def forget(stack: TerraformStack, addresses: Iterable[str]) -> None:
-    """Have Terraform forget what is at these addresses, if anything is, and leave it in the account as it is.
+    """Remove the resources at these addresses from the state, if there are any, and leave them in the account.
 
     Otherwise a deploy would take a bucket's policy, versioning and walls away before AWS refuses to delete the bucket,
     for there is data in it.

@@ -1,4 +1,4 @@
-"""Our three functions, their surroundings and their rights."""
+"""The three Lambda functions, their environment variables and their rights."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Roles that GitHub's workflows take, without keys."""
+"""Roles that GitHub's workflows assume through OpenID Connect."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

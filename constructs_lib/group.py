@@ -1,4 +1,4 @@
-"""A group: what its members may do, and the role by which they do it."""
+"""The role of a group's members, and its rights."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What is left when a stack is destroyed whose data is kept."""
+"""Stop `destroy` before it deletes resources that hold data."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ and destroy again. To leave them and forget them: terraform state rm what terraf
 
 @dataclass(frozen=True, kw_only=True)
 class KeptProps:
-    """Things with data, by what they are (``input bucket``), and what makes each of them whole."""
+    """Resources with data, by kind (``input bucket``), each with the resources that protect it."""
 
     site: Site
     things: Mapping[str, str]
@@ -27,7 +27,7 @@ class KeptProps:
 
 
 class Kept(Construct):
-    """Ends `destroy` with a message before data, or what protects it, is touched.
+    """End `destroy` with a message before it touches data or the resources that protect data.
 
     Terraform destroys this first, since it depends on all that is kept; the command fails, and so nothing that it
     depends on is destroyed. What does not hold data goes. The environment's becoming disposable removes this resource

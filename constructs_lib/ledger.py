@@ -1,4 +1,4 @@
-"""The table of runs."""
+"""The DynamoDB table with all runs and jobs."""
 
 from dataclasses import dataclass
 

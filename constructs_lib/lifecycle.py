@@ -1,4 +1,4 @@
-"""What becomes of objects with time."""
+"""Lifecycle rules of a bucket."""
 
 from cdktf_cdktf_provider_aws.s3_bucket_lifecycle_configuration import (
     S3BucketLifecycleConfigurationRule,
@@ -18,7 +18,7 @@ _SMALL_BYTES = 128 * 1024
 def lifecycle_rules(
     *, abort_uploads_days: int, expire_days: int | None, archive_days: int | None, archive_class: str
 ) -> list[S3BucketLifecycleConfigurationRule]:
-    """Rules of a bucket: uploads that never completed, and, where asked for, expiry and archive."""
+    """Return rules that remove incomplete uploads and, if configured, expire and archive objects."""
     rules = [
         S3BucketLifecycleConfigurationRule(
             id="abort-uploads",

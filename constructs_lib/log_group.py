@@ -1,4 +1,4 @@
-"""A log group that forgets after a while."""
+"""A log group with a retention period."""
 
 from dataclasses import dataclass
 
@@ -14,11 +14,11 @@ __all__ = ["LogGroup", "LogGroupProps"]
 
 @dataclass(frozen=True, kw_only=True)
 class LogGroupProps:
-    """Name and how long lines are kept."""
+    """Name and retention."""
 
     name: str
     retention_days: int = 90
-    """One of the periods CloudWatch knows: 30, 60, 90, 180, 365 …"""
+    """A retention that CloudWatch supports: 30, 60, 90, 180, 365 …"""
 
 
 class LogGroup(Construct):
@@ -44,5 +44,5 @@ class LogGroup(Construct):
         reader.grant(Statement(sid="ReadLogs", actions=["logs:GetLogEvents"], resources=[streams]))
 
     def grant_describe_streams(self, role: Role) -> None:
-        """Let a role see which streams there are."""
+        """Let a role list the streams."""
         role.grant(Statement(sid="FindStreams", actions=["logs:DescribeLogStreams"], resources=[f"{self.arn}:*"]))

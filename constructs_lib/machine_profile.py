@@ -1,4 +1,4 @@
-"""What the machines themselves may do."""
+"""Role and instance profile of the machines."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How a pool's machines start: disks, metadata service, start script."""
+"""Launch template of a pool: disks, metadata service, user data."""
 
 import base64
 from dataclasses import dataclass

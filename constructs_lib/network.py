@@ -1,4 +1,4 @@
-"""The network of the machines: out by HTTPS, nothing in."""
+"""The machines' network: outgoing HTTPS only, no incoming connections."""
 
 import ipaddress
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Where programs find a deployment: one SSM parameter."""
+"""The SSM parameter from which the command finds a deployment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ __all__ = ["Pointers", "PointersProps"]
 
 @dataclass(frozen=True, kw_only=True)
 class PointersProps:
-    """What programs on a person's machine work with."""
+    """Values that the command needs."""
 
     site: Site
     inputs: Reachable
@@ -66,5 +66,5 @@ class Pointers(Construct):
         self.arn: str = parameter.arn
 
     def grant_read(self, reader: Grantee) -> None:
-        """Let somebody find the deployment."""
+        """Grant the right to read the parameter."""
         reader.grant(Statement(sid="FindDeployment", actions=["ssm:GetParameter"], resources=[self.arn]))

@@ -1,4 +1,4 @@
-"""A pool: machines of one kind and the job queue before them."""
+"""A pool: a compute environment and its job queue."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What is checked before a deploy changes anything."""
+"""Checks that run before a deploy changes anything."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ __all__ = ["Preflight", "PreflightProps"]
 
 @dataclass(frozen=True, kw_only=True)
 class PreflightProps:
-    """What must be possible."""
+    """Facts to check."""
 
     site: Site
     repository: str
@@ -49,7 +49,7 @@ class Preflight(Construct):
         )
 
     def precede_everything(self, stack: TerraformStack) -> None:
-        """Make every other resource of the stack wait for the check. To be called when they all exist."""
+        """Make every other resource of the stack depend on the check. Call this last."""
         check = [f"terraform_data.{self._check.friendly_unique_id}"]
         for each in stack.node.find_all():
             # Those two need a role, which waits: most resources are of these kinds, and each costs a call to Node.

@@ -1,4 +1,4 @@
-"""A bucket that roles can be let into, ours or another's."""
+"""Common base of our buckets and existing buckets."""
 
 from collections.abc import Sequence
 
@@ -28,11 +28,11 @@ class Reachable(Construct):
         raise NotImplementedError
 
     def grant_list(self, role: Grantee) -> None:
-        """Let a role see which objects there are: without, S3 answers "forbidden" where an object is missing."""
+        """Grant ListBucket: without it S3 answers 403 instead of 404 for a missing object."""
         role.grant(Statement(sid="KnowWhatIsThere", actions=["s3:ListBucket"], resources=[self.arn]))
 
     def grant_list_below(self, role: Grantee, sid: str, *prefixes: str) -> None:
-        """Let a role see which objects and versions there are below some prefixes."""
+        """Grant the listing of objects and versions below some prefixes."""
         role.grant(
             Statement(
                 sid=sid,

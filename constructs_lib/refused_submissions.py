@@ -1,4 +1,4 @@
-"""When people are told that Batch refuses jobs."""
+"""Alarm on jobs that Batch refuses repeatedly."""
 
 import math
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ __all__ = ["RefusedSubmissions", "RefusedSubmissionsProps"]
 
 @dataclass(frozen=True, kw_only=True)
 class RefusedSubmissionsProps:
-    """Who is told."""
+    """The topic that gets the alarm."""
 
     site: Site
     topic: Topic
@@ -27,7 +27,7 @@ class RefusedSubmissionsProps:
 
 
 class RefusedSubmissions(Construct):
-    """An alarm on jobs that Batch refuses again and again, by the metric that the arrival function writes."""
+    """Alarm on jobs that Batch refuses repeatedly, from a metric of the arrival function."""
 
     def __init__(self, scope: Construct, id_: str, props: RefusedSubmissionsProps) -> None:
         super().__init__(scope, id_)

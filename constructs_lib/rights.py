@@ -1,4 +1,4 @@
-"""Rights that are gathered before they are given to somebody."""
+"""Collect policy statements before they are attached to a role or policy."""
 
 from typing import Protocol
 
@@ -8,14 +8,14 @@ __all__ = ["Grantee", "Rights"]
 
 
 class Grantee(Protocol):
-    """Whoever can be granted rights: a role, or rights that are being gathered."""
+    """A grantee: a role, or a collection of statements."""
 
     def grant(self, *statements: Statement) -> None:
         """Add rights."""
 
 
 class Rights:
-    """A list of statements for a policy of its own."""
+    """A collection of statements for one policy."""
 
     def __init__(self) -> None:
         self._statements: list[Statement] = []

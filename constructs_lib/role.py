@@ -1,4 +1,4 @@
-"""A role for one service, and the rights it is given."""
+"""An IAM role that one service may assume, and its rights."""
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence

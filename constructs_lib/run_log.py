@@ -1,4 +1,4 @@
-"""What became of runs, as a log that can be searched and counted."""
+"""Log of all state changes of runs."""
 
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ class RunLogProps:
 
 
 class RunLog(Construct):
-    """Every state change of a run in a log group, an event on each line; the dashboard counts them."""
+    """A log group with one line for each state change of a run; the dashboard counts them."""
 
     def __init__(self, scope: Construct, id_: str, props: RunLogProps) -> None:
         super().__init__(scope, id_)

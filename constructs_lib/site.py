@@ -1,4 +1,4 @@
-"""Where a deployment lives: account, region and the prefix of its names."""
+"""Account, region and name prefix of a deployment."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ __all__ = ["Site", "SiteProps"]
 
 @dataclass(frozen=True, kw_only=True)
 class SiteProps:
-    """What names and ARNs are made of."""
+    """Parts of names and ARNs."""
 
     prefix: str
     """``dropbatch-<environment>``."""
@@ -20,9 +20,9 @@ class SiteProps:
     disposable: bool = False
     """Whether destroying the stack may delete data."""
     log_retention_days: int = 90
-    """How long logs are kept."""
+    """Days that logs are kept."""
     permissions_boundary: str | None = None
-    """Name of a managed policy, with its path, that every role bears. Default: none."""
+    """Name and path of a managed policy attached to every role as its permissions boundary. Default: none."""
 
 
 class Site(Construct):
@@ -39,7 +39,7 @@ class Site(Construct):
         self.partition: str = DataAwsPartition(self, "Partition").partition
         limit = props.permissions_boundary
         self.boundary = None if limit is None else f"arn:{self.partition}:iam::{self.account}:policy/{limit}"
-        """ARN of the policy that every role bears."""
+        """ARN of the permissions boundary attached to every role."""
 
     def name(self, *parts: str) -> str:
         """``dropbatch-<environment>-<part>…``."""

@@ -1,4 +1,4 @@
-"""The stack of one environment: which constructs there are, and who may do what to whom."""
+"""The stack of one environment: its constructs and the rights between them."""
 
 from dataclasses import dataclass
 

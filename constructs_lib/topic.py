@@ -1,4 +1,4 @@
-"""A topic that tells people or functions."""
+"""An SNS topic with mail or function subscribers."""
 
 from dataclasses import dataclass, replace
 

@@ -1,4 +1,4 @@
-"""A person without single sign-on."""
+"""An IAM user for a person without single sign-on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

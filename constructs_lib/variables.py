@@ -1,4 +1,4 @@
-"""What an operator may change at deploy without editing a file."""
+"""Terraform variables that an operator may set for one deploy."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Rules about what containers are given: variables, secrets, mounts, and Batch's own limits."""
+"""Rules for containers: variables, secrets, mounts, and limits of AWS Batch."""
 
 import json
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ _ULIMITS = (
 
 
 def check(settings: Settings) -> Iterator[str]:
-    """Faults of pipelines' containers, as in `rules.check`."""
+    """Yield faults of the pipelines' containers, in the form of `rules.check`."""
     for name, pipeline in settings.pipeline.items():
         where = f"pipeline.{name}"
         yield from _variables(where, pipeline)

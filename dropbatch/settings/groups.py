@@ -1,4 +1,4 @@
-"""Rules about groups: what they may use and read, and who their people are."""
+"""Rules for groups: their pipelines, folders and members."""
 
 from collections.abc import Iterator
 
@@ -16,7 +16,7 @@ _PREFIX_CHARACTERS = 800  # for prefixes in a group's managed policy, which has 
 
 
 def check(settings: Settings) -> Iterator[str]:
-    """Faults of groups, as in `rules.check`."""
+    """Yield faults of groups, in the form of `rules.check`."""
     yield from _memberships(settings)
     for name, group in settings.group.items():
         where = f"group.{name}"
@@ -45,7 +45,7 @@ def _memberships(settings: Settings) -> Iterator[str]:
 
 
 def _sizes(where: str, group: GroupSettings) -> Iterator[str]:
-    """What AWS has a limit for that is told of only in the middle of a deploy."""
+    """Yield faults against AWS limits that a deploy would meet only halfway through."""
     accounts = {member.split(":")[4] for member in group.members}
     got = sum(len(member) + len('"",') for member in group.members) + len(accounts) * len(
         '"arn:aws:iam::123456789012:root",'

@@ -55,7 +55,7 @@ def repository_of(uri: str) -> Repository | None:
 
 
 def check(settings: Settings) -> Iterator[str]:
-    """Faults of pipelines' image URIs, as in `rules.check`."""
+    """Yield faults of the pipelines' image URIs, in the form of `rules.check`."""
     for name, pipeline in settings.pipeline.items():
         for key, uri in (("image", pipeline.image), ("base", pipeline.base)):
             # Without tag and digest it is a directory; `constructs_lib.assets` says so if there is none.

@@ -1,4 +1,4 @@
-"""Rules about machines: whether a pool can be bought, and whether a pipeline's jobs fit the machines of its pools."""
+"""Rules for machines: instance types of pools exist, and jobs of pipelines fit on them."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ __all__ = ["pipelines", "pools"]
 
 
 def pools(settings: Settings) -> Iterator[str]:
-    """Faults of pools, as in `rules.check`."""
+    """Yield faults of pools, in the form of `rules.check`."""
     for name, pool in settings.compute.items():
         where = f"compute.{name}.instance_types"
         found, unknown = instances.expand(pool.types)
@@ -36,7 +36,7 @@ def pools(settings: Settings) -> Iterator[str]:
 
 
 def pipelines(settings: Settings) -> Iterator[str]:
-    """Faults of pipelines, as in `rules.check`."""
+    """Yield faults of pipelines, in the form of `rules.check`."""
     for name, pipeline in settings.pipeline.items():
         where = f"pipeline.{name}"
         used = {pool: settings.compute[pool] for pool in pipeline.pools if pool in settings.compute}

@@ -1,4 +1,4 @@
-"""The tables of an environment file, and what each key means."""
+"""Tables and keys of an environment file."""
 
 from typing import Annotated, Literal
 
@@ -58,9 +58,9 @@ class EnvironmentSettings(Table):
     disposable: bool = False
     """Whether `destroy` may delete data: buckets with objects in them, the ledger, images."""
     reconcile_minutes: Annotated[int, Field(ge=1, le=60)] = 5
-    """Minutes between two searches for runs that fell behind."""
+    """Minutes between two rounds of reconcile, which resumes runs without progress."""
     lease_seconds: Annotated[int, Field(ge=15, le=900)] = 180
-    """Seconds without a sign of life after which a run counts as fallen behind; functions end in two thirds of it."""
+    """Seconds without progress after which a run is reconciled. Functions time out after two thirds of it."""
     visibility_seconds: Annotated[int, Field(ge=10, le=43_200)] | None = None
     """Seconds after which the messages of a function that died come again; left out: six times what a function may
     take, as AWS advises."""
@@ -96,11 +96,11 @@ class BudgetSettings(Table):
     """``[budget]``: the brake on spending. The limit is also the Terraform variable ``budget_limit``."""
 
     monthly_usd: Annotated[int, Field(ge=1, le=10_000_000)]
-    """What a month may cost."""
+    """Monthly limit."""
     warn_at_percent: tuple[Annotated[int, Field(ge=1, le=500)], ...] = Field(default=(50, 80), strict=False)
-    """Shares of the limit at which a warning goes out."""
+    """Shares of the limit at which a warning is mailed."""
     warn_forecast_percent: tuple[Annotated[int, Field(ge=1, le=500)], ...] = Field(default=(100,), strict=False)
-    """Shares of the limit: a warning goes out when AWS expects the month to end there."""
+    """Shares of the limit: a warning is mailed when AWS forecasts that the month will reach one."""
     action: Literal["pause", "stop", "none"] = "pause"
     """What happens at 100 %: nothing new starts; running jobs are ended too, to start anew later; or nothing."""
     auto_resume: bool = False
@@ -140,7 +140,7 @@ class StorageSettings(Table):
     archive_results_days: Annotated[int, Field(ge=1, le=36_500)] | None = None
     """Days after which results of 128 KiB and more move to the archive class. Default: never."""
     archive_class: Literal["GLACIER_IR", "GLACIER", "DEEP_ARCHIVE"] = "GLACIER_IR"
-    """Only from the first can results be read at once."""
+    """Only results in GLACIER_IR can be read immediately."""
     input_bucket: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")] | None = None
     """An existing bucket instead of one of ours: versioned, with EventBridge notifications switched on."""
     web_origins: tuple[WebOrigin, ...] = Field(default=(), max_length=20, strict=False)
@@ -151,7 +151,7 @@ class ObservabilitySettings(Table):
     """``[observability]``: what is watched, and how long it is remembered."""
 
     log_retention_days: RetentionDays = 90
-    """How long logs are kept."""
+    """Days that logs are kept."""
     oldest_message_minutes: Annotated[int, Field(ge=1, le=1440)] = 30
     """How long a message may wait in a queue before an alarm sends a mail."""
 
@@ -164,9 +164,9 @@ class ArrivalSettings(Table):
     window_seconds: Annotated[int, Field(ge=0, le=300)] = 1
     """How long messages are gathered; above 10 messages AWS wants at least one second."""
     unmatched: Literal["reject", "ignore"] = "reject"
-    """What becomes of a file that no pipeline is set up for: refused with a reason, or left alone."""
+    """Whether a file that no pipeline takes is rejected with a reason or ignored."""
     max_runs_per_request: Annotated[int, Field(ge=1, le=100_000)] = 10_000
-    """Runs that one request may start; a request for more is refused."""
+    """Maximum number of runs that one request may start; a larger request is rejected."""
 
 
 class PipelineSettings(Container):
@@ -182,7 +182,7 @@ class PipelineSettings(Container):
     command: tuple[str, ...] = Field(min_length=1, strict=False)
     """Argument list; ``{input}``, ``{output}`` and ``{scratch}`` are filled in."""
     pools: tuple[PoolName, ...] = Field(min_length=1, strict=False)
-    """Pools in the order in which they are tried."""
+    """Pools, in the order in which they are tried."""
     vcpus: Annotated[int, Field(ge=1, le=192)] = 1
     """vCPUs of one job."""
     memory_mib: Annotated[int, Field(ge=64, le=1_500_000)] = 1800
@@ -190,16 +190,16 @@ class PipelineSettings(Container):
     timeout_minutes: Annotated[int, Field(ge=1, le=20_160)] = 60
     """Minutes after which one try is stopped."""
     tries: Annotated[int, Field(ge=1, le=10)] = 2
-    """How often Batch starts a job whose machine was taken away or whose image could not be pulled."""
+    """How often Batch starts a job whose Spot machine was reclaimed or whose image could not be pulled."""
     priority: Annotated[int, Field(ge=0, le=9999)] = DEFAULT_PRIORITY
     """Of jobs of one group that wait for a pool, those with the higher number run first. It works inside the group's
     share: no group overtakes another by it."""
     after: PipelineName | None = None
     """Pipeline whose finished runs start this one; the input is what they left in their output directory."""
     memory_steps: tuple[Annotated[int, Field(ge=64, le=1_500_000)], ...] = Field(default=(), max_length=5, strict=False)
-    """MiB for further attempts of runs that ran out of memory, each larger than the one before."""
+    """MiB of further attempts after a run was out of memory, in ascending order."""
     retry_failures: Annotated[int, Field(ge=0, le=5)] = 0
-    """How often a run whose program failed by itself is tried again."""
+    """Number of retries after the program itself fails."""
     trigger: Literal["file", "folder", "submit"] = "file"
     """What starts a run: every file; a folder, once its marker is put into it; or requests only."""
     suffixes: tuple[Annotated[str, StringConstraints(min_length=1)], ...] = Field(default=(), strict=False)
@@ -207,11 +207,11 @@ class PipelineSettings(Container):
     marker: Annotated[str, StringConstraints(pattern=r"^[^/\x00-\x1f]{1,100}$")] | None = None
     """Name of the object that closes a folder, ``_DONE`` unless said. For the trigger "folder"."""
     max_vcpus: Annotated[int, Field(ge=1, le=192)] | None = None
-    """The most vCPUs that a request may ask for; four times `vcpus` unless said."""
+    """Maximum vCPUs that a request may ask for. Default: four times `vcpus`."""
     max_memory_mib: Annotated[int, Field(ge=64, le=1_500_000)] | None = None
-    """The most memory that a request may ask for; four times `memory_mib` unless said."""
+    """Maximum memory that a request may ask for. Default: four times `memory_mib`."""
     max_timeout_minutes: Annotated[int, Field(ge=1, le=20_160)] | None = None
-    """The longest timeout that a request may ask for; four times `timeout_minutes` unless said."""
+    """Maximum timeout that a request may ask for. Default: four times `timeout_minutes`."""
 
     @property
     def closing_marker(self) -> str:

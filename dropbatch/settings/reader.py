@@ -1,4 +1,4 @@
-"""Reading an environment file, and saying everything that is wrong with it."""
+"""Read an environment file, and report all its faults at once."""
 
 import tomllib
 from collections.abc import Mapping
@@ -94,7 +94,7 @@ def load_bootstrap(path: Path) -> Bootstrap | None:
 
 
 def load_all(directory: Path) -> list[Settings]:
-    """All environments of a directory, in order of file name.
+    """Return all environments of a directory, in order of file name.
 
     Raises:
         SettingsError: with every fault of every file; or there is no file.

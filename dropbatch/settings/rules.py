@@ -1,4 +1,4 @@
-"""Rules that need more than one key: what a schema cannot see."""
+"""Rules that involve more than one key, which a schema cannot express."""
 
 import ipaddress
 import itertools
@@ -15,7 +15,7 @@ _MOST_NOTIFICATIONS = 10  # that a budget may have
 
 
 def check(settings: Settings, *, expected_name: str, declared_pools: Collection[str]) -> list[str]:
-    """Faults that appear only when keys are seen together, each as ``key: rule, got value: fix``.
+    """Return faults that involve several keys, each as ``key: rule, got value: fix``.
 
     Tables that did not validate are None here: their own faults are known already, and rules about them are skipped.
     A pool that was declared with faults still counts as declared.

@@ -10,7 +10,7 @@ __all__ = ["json_schema"]
 
 
 def json_schema() -> dict[str, Any]:
-    """The schema (draft 2020-12); rules that need more than one key are told at synth only."""
+    """Return the JSON Schema (draft 2020-12). Rules that involve more than one key are checked at synth only."""
     definitions: dict[str, Any] = {}
     properties: dict[str, Any] = {}
     required: list[str] = []

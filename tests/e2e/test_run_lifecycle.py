@@ -118,7 +118,7 @@ def test_runs_without_capacity_complete_on_the_next_pool(faults: Lab) -> None:
     items = [item for run in runs if (item := lab.run(run))]
     assert {item["pool"] for item in items} == {"ondemand"}
     assert {item["attempt"] for item in items} == {2}
-    blocked = mails(lab, "\nA job queue is blocked: dropbatch-sandbox-spot. ")  # not in quotes
+    blocked = mails(lab, "\nJob queue dropbatch-sandbox-spot is blocked: ")  # not in quotes
     assert {mail["Subject"] for mail in blocked} == {"job queue dropbatch-sandbox-spot is blocked"}
     assert all("CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY" in str(mail.get_payload()) for mail in blocked)
 

@@ -145,7 +145,7 @@ def _pipelines(settings: Settings, declared: Collection[str]) -> Iterator[str]:
 
 
 def _parameter(settings: Settings) -> Iterator[str]:
-    """The command finds a deployment by an SSM parameter, which has a limit."""
+    """Check the size of the deployment's SSM parameter, which AWS limits."""
     if (got := parameter.size_bytes(settings)) > MAX_BYTES:
         yield (
             f"group, pipeline and compute: the deployment's SSM parameter, which has their names and prices, must fit "

@@ -1,3 +1,4 @@
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from dropbatch.sandbox import Sandbox
 from tests.sandbox.batch_world import World
 
 Client = Callable[..., Any]
+Deployer = Callable[..., Any]
 
 
 @pytest.fixture
@@ -59,6 +61,22 @@ def client_of(sandbox: Sandbox) -> Client:
             aws_session_token=chosen.get("SessionToken"),
             config=Config(retries={"total_max_attempts": 1}, proxies={}),
         )
+
+    return client
+
+
+@pytest.fixture
+def deployer(aws: Client, name: str) -> Deployer:
+    """Return a function that makes clients of a user, named by the fixture `name`, with the given rights only."""
+    iam = aws("iam")
+    iam.create_user(UserName=name)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+
+    def client(service: str, *statements: dict[str, Any]) -> Any:
+        allowed = [{"Effect": "Allow", **each} for each in statements]
+        document = json.dumps({"Version": "2012-10-17", "Statement": allowed})
+        iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=document)
+        return aws(service, {"AccessKeyId": key["AccessKeyId"], "SecretAccessKey": key["SecretAccessKey"]})
 
     return client
 

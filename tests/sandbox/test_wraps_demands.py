@@ -1,4 +1,4 @@
-"""The wraps for rights demanded beside a call's own action: gaps of MiniStack and their repair."""
+"""Wraps that check the further rights a call needs, such as iam:PassRole, which MiniStack does not check."""
 
 import inspect
 import io
@@ -12,30 +12,15 @@ import pytest
 from botocore.exceptions import ClientError
 
 from dropbatch.sandbox import emulator
-from tests.sandbox.batch_stack import allow, trust
-from tests.sandbox.conftest import Client
+from tests.sandbox.batch_stack import trust
+from tests.sandbox.conftest import Client, Deployer
 
 HOME = "arn:aws:{}:eu-central-1:000000000000:{}"
-Deployer = Callable[..., Any]
 
 
 @pytest.fixture
 def name() -> str:
     return f"d-{uuid.uuid4().hex[:8]}"
-
-
-@pytest.fixture
-def deployer(aws: Client, name: str) -> Deployer:
-    """Return a client for a service that has exactly these rights."""
-    iam = aws("iam")
-    iam.create_user(UserName=name)
-    key = iam.create_access_key(UserName=name)["AccessKey"]
-
-    def client(service: str, *statements: dict[str, Any]) -> Any:
-        iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=allow(*statements))
-        return aws(service, {"AccessKeyId": key["AccessKeyId"], "SecretAccessKey": key["SecretAccessKey"]})
-
-    return client
 
 
 def refused(call: Callable[[], Any], action: str, resource: str) -> None:

@@ -1,4 +1,4 @@
-"""The wraps for the rights of deploy roles: gaps of MiniStack and their repair."""
+"""Wraps for the rights of deploy roles, where MiniStack differs from AWS."""
 
 import inspect
 import urllib.error
@@ -11,30 +11,15 @@ from botocore.exceptions import ClientError
 
 from dropbatch.sandbox import Sandbox, emulator
 from tests.sandbox.batch_stack import allow, trust
-from tests.sandbox.conftest import Client
+from tests.sandbox.conftest import Client, Deployer
 from tests.signed_requests import post
 
 HOME = "arn:aws:{}:eu-central-1:000000000000:{}"
-Deployer = Callable[..., Any]
 
 
 @pytest.fixture
 def name() -> str:
     return f"w-{uuid.uuid4().hex[:8]}"
-
-
-@pytest.fixture
-def deployer(aws: Client, name: str) -> Deployer:
-    """Return a client for a service that has exactly these rights."""
-    iam = aws("iam")
-    iam.create_user(UserName=name)
-    key = iam.create_access_key(UserName=name)["AccessKey"]
-
-    def client(service: str, *statements: dict[str, Any]) -> Any:
-        iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=allow(*statements))
-        return aws(service, {"AccessKeyId": key["AccessKeyId"], "SecretAccessKey": key["SecretAccessKey"]})
-
-    return client
 
 
 def refused(call: Callable[[], Any], resource: str) -> None:
